@@ -1,0 +1,1 @@
+"""Poplar: a multi-tenant POP3 service for hosting providers."""

@@ -1,0 +1,1 @@
+"""The `poplar` command: parses arguments, calls `app`, prints for people."""

@@ -1,0 +1,199 @@
+"""What the use cases need of the outside, as Protocols; `stores/` implements them.
+
+Every method may raise `Refusal(Reason.UNAVAILABLE)` when its system can't be reached within its
+deadline; other reasons are named. No method lets a vendor's exception through.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from service.model.account import Account, MaildropKey, Recipient
+from service.model.address import Address
+from service.model.listing import DropListing, Listing
+from service.model.message import NewMessage, StoredMessage
+from service.model.policy import Announced
+
+
+class Directory(Protocol):
+    """Tenants, domains, maildrops, aliases and credentials, read only."""
+
+    async def find(self, name: str) -> Account | None:
+        """The account that logs in as `name`, or None. One round trip, made for unknown names too (G13)."""
+
+    async def resolve(self, address: Address) -> Recipient:
+        """Where mail for `address` goes: maildrop, alias, then the domain's catch-all; the tag is ignored.
+
+        Raises Refusal: NO_RECIPIENT, SUSPENDED, or OVER_QUOTA when the maildrop is full already.
+        """
+
+    async def announced(self) -> Announced:
+        """What CAPA announces before login: the extremes over all tenants and maildrops."""
+
+
+class PasswordHashes(Protocol):
+    """One-way verifiers of passwords, computed off the event loop in a bounded queue."""
+
+    async def verify(self, verifier: str | None, password: str) -> bool:
+        """Whether `password` matches. None costs as much as a real one and is False (G13).
+
+        Raises Refusal(OVERLOADED) when the queue is full.
+        """
+
+    async def hash(self, password: str) -> str:
+        """A new verifier for `password`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who holds a maildrop, for staff to see: never a secret, never message text."""
+
+    session_id: str
+    tenant: str
+    address: str
+    client: str
+    """The client's network address."""
+    mechanism: str
+    process: str
+    """The pod's or host's name and the process id."""
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A maildrop held by one session; `token` is random and belongs to that session alone."""
+
+    key: MaildropKey
+    token: str
+    holder: Holder
+
+
+class MaildropLocks(Protocol):
+    """Leases: exclusive for `lease_seconds` unless renewed. A convenience, never the judge: the fence is (G4)."""
+
+    async def acquire(self, lease: Lease) -> bool:
+        """Whether the maildrop was free and is now held under `lease.token`."""
+
+    async def release(self, lease: Lease) -> None:
+        """Free the maildrop if `lease.token` still holds it; otherwise nothing."""
+
+    async def renew(self, leases: Sequence[Lease]) -> Sequence[Lease]:
+        """Extend all in one batch and return the lost ones: those that another token holds now.
+
+        A lease that was forgotten (a Redis that lost its data) is taken again when nobody else holds it.
+        """
+
+    async def may_log_in(self, key: MaildropKey, delay: int) -> bool:
+        """Whether `delay` seconds have passed since this last returned True (LOGIN-DELAY); starts the next delay."""
+
+    async def holders(self) -> Sequence[Holder]:
+        """The live sessions, for staff."""
+
+    async def evict(self, key: MaildropKey) -> bool:
+        """Make the holder lose its lease within one renewal; False if nobody held it."""
+
+
+class MessageIndex(Protocol):
+    """The rows that say which messages a maildrop has, and the fence that says which session may remove."""
+
+    async def open(self, key: MaildropKey, fence: bytes) -> DropListing:
+        """Write the fence of the newest session (16 octets) and read the counters, in one round trip."""
+
+    async def listing(self, key: MaildropKey, drop: DropListing) -> Listing:
+        """The messages that `drop` counted, by ascending sequence number, whatever happened since.
+
+        Raises Refusal(BROKEN) if they aren't those counted: a listing is never shortened (G14).
+        """
+
+    async def locate(self, key: MaildropKey, sequences: Sequence[int]) -> Mapping[int, StoredMessage]:
+        """Where the messages with these sequence numbers are stored; a missing one is left out."""
+
+    async def remove(self, key: MaildropKey, fence: bytes, sequences: Sequence[int]) -> None:
+        """Remove exactly these messages and adjust the counters, all or none, if `fence` is still the newest.
+
+        Idempotent under one fence; resolves an unknown outcome by repeating itself.
+        Raises Refusal: LOST (none removed), UNAVAILABLE (none removed), UNKNOWN_OUTCOME.
+        """
+
+    async def append(self, arrivals: Sequence[tuple[Recipient, NewMessage]]) -> Sequence[Refusal | None]:
+        """Append each message to its maildrop, all recipients of one blob in one transaction; idempotent by unique_id.
+
+        Returns one outcome a recipient, in order: None, or a Refusal (OVER_QUOTA, NEVER_FITS, NO_RECIPIENT, SUSPENDED).
+        Raises Refusal(UNAVAILABLE) if none is known to be stored.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    """A removed message whose retention is over."""
+
+    key: MaildropKey
+    sequence: int
+    blob_key: str
+
+
+class Sweepable(Protocol):
+    """The sweep's view of the index."""
+
+    async def expire(self, limit: int) -> int:
+        """Remove messages older than their maildrop's expire_days, at most `limit`; how many were."""
+
+    async def removed_before(self, moment: datetime, limit: int) -> Sequence[Expired]:
+        """Messages removed before `moment`, oldest first."""
+
+    async def release_blobs(self, expired: Sequence[Expired]) -> Sequence[str]:
+        """The blob keys among `expired` that no row outside `expired` names."""
+
+    async def forget(self, expired: Sequence[Expired]) -> None:
+        """Delete these rows for good."""
+
+    async def named(self, blob_keys: Sequence[str]) -> set[str]:
+        """Those of `blob_keys` that some row names."""
+
+    async def backlog(self, moment: datetime) -> int:
+        """How many messages were removed before `moment` and still have a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """A blob as the store lists it."""
+
+    key: str
+    octets: int
+    modified: datetime
+
+
+class BlobStore(Protocol):
+    """Immutable blobs by key."""
+
+    async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
+        """Store the concatenation of `chunks`; durable once this returns, absent if it raises or `chunks` raises."""
+
+    async def read(self, key: str, start: int, end: int) -> bytes:
+        """The octets from `start` up to, not including, `end`, in one request.
+
+        Fewer octets than asked for only if the blob is shorter. Raises Refusal(BROKEN) if there is no such blob.
+        """
+
+    def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+        """The octets from `start` up to `end` in pieces of at most 1 MiB, fetched as they are consumed.
+
+        Raises Refusal: BROKEN if there is no such blob, UNAVAILABLE when the store fails in the middle.
+        """
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Delete these blobs; one that is gone already is no error."""
+
+    def scan(self, prefix: str, after: str = "") -> AsyncIterator[StoredBlob]:
+        """The blobs whose key starts with `prefix` and sorts after `after`, in ascending order of keys where possible."""
+
+
+class Clock(Protocol):
+    """Time, as a port so that tests can offset it."""
+
+    def now(self) -> datetime:
+        """The current moment, in UTC."""
+
+    def monotonic(self) -> float:
+        """Seconds from an arbitrary start, never going back."""

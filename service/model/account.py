@@ -1,0 +1,60 @@
+"""Who may log in: a maildrop, its tenant, its credentials and its policy.
+
+Owns identity and status; refuses to know how a verifier is checked.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from uuid import UUID
+
+from service.model.policy import Policy
+
+
+class Status(Enum):
+    """Whether a tenant, maildrop or credential may be used."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+
+
+@dataclass(frozen=True, slots=True)
+class MaildropKey:
+    """Names one maildrop everywhere: in the index, in leases, in logs."""
+
+    tenant_id: UUID
+    maildrop_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """One way to prove an identity; `verifier` is what is stored, never the secret itself."""
+
+    credential_id: UUID
+    kind: str
+    verifier: str
+    label: str = ""
+    expires: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What one look-up brings for a login: `active` is false when tenant or maildrop is suspended."""
+
+    key: MaildropKey
+    tenant: str
+    address: str
+    active: bool
+    policy: Policy
+    credentials: tuple[Credential, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """Where an address delivers to: `delivered_to` is the maildrop's address, or the one the catch-all stood in for."""
+
+    key: MaildropKey
+    tenant: str
+    address: str
+    delivered_to: str
+    policy: Policy

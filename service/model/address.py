@@ -1,0 +1,72 @@
+"""Mail addresses as Poplar compares and stores them.
+
+Owns normalisation: the domain in lower-case A-labels, the local part in NFC and lower case,
+and the plus-tag. Refuses to know which addresses exist.
+RFC 5321 §4.1.2, RFC 6531 §3.3, RFC 5233 §1 (sub-addressing).
+"""
+
+import unicodedata
+from dataclasses import dataclass
+
+MAX_LOCAL_OCTETS = 64
+MAX_DOMAIN_OCTETS = 255
+MAX_ADDRESS_OCTETS = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A normalised `local@domain`; `tag` is what stood after `+`, as it was written."""
+
+    local: str
+    domain: str
+    tag: str = ""
+
+    @property
+    def base(self) -> str:
+        """The address without its tag: the name of a maildrop or alias."""
+        return f"{self.local}@{self.domain}"
+
+    def __str__(self) -> str:
+        """The whole address, tag included."""
+        return f"{self.local}+{self.tag}@{self.domain}" if self.tag else self.base
+
+
+def parse_address(text: str) -> Address:
+    """The normalised address in `text`.
+
+    Raises ValueError when it has no domain, an empty part, a control character or space,
+    or a part over its limit in octets (RFC 5321 §4.5.3.1).
+    """
+    whole, at, domain = text.rpartition("@")
+    if not at or not whole or not domain:
+        raise ValueError("an address has the form local@domain")
+    if any(ord(c) <= 0x20 or 0x7F <= ord(c) < 0xA0 for c in text):
+        raise ValueError("an address has no control characters or spaces")
+    normal = unicodedata.normalize("NFC", whole).lower()
+    local, _, tag = normal.partition("+")
+    if not local:
+        raise ValueError("an address has a local part before its tag")
+    if len(normal.encode()) > MAX_LOCAL_OCTETS:
+        raise ValueError(f"a local part has at most {MAX_LOCAL_OCTETS} octets")
+    return Address(local, parse_domain(domain), tag)
+
+
+def parse_domain(text: str) -> str:
+    """The domain in lower-case A-labels (RFC 5890). Raises ValueError when it isn't one."""
+    try:
+        ascii_form = text.lower() if text.isascii() else text.encode("idna").decode("ascii").lower()
+    except UnicodeError as error:
+        raise ValueError("not a domain name") from error
+    labels = ascii_form.split(".")
+    if len(ascii_form) > MAX_DOMAIN_OCTETS or not all(map(_is_label, labels)):
+        raise ValueError("not a domain name")
+    return ascii_form
+
+
+def _is_label(label: str) -> bool:
+    return (
+        0 < len(label) <= 63
+        and all(c.isalnum() or c in "-_" for c in label)
+        and not label.startswith("-")
+        and not label.endswith("-")
+    )

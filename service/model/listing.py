@@ -1,0 +1,47 @@
+"""A maildrop as one session sees it: frozen at login, numbered from 1.
+
+Owns the arithmetic between numbers, octets and unique-ids; refuses to know what is marked.
+Columns are packed: 16 octets of unique_id, 8 of octets and 8 of sequence number a message,
+never an object each, so that 1,000,000 messages fit in 32 MB.
+RFC 1939 §4 (numbers), §5 LIST, §7 UIDL.
+"""
+
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+
+@dataclass(frozen=True, slots=True)
+class DropListing:
+    """What STAT needs, read in the same instant as the fence was written.
+
+    `upto` is the newest sequence number and `removals` the count of removals at that instant:
+    together they select the same messages whenever the listing is loaded (G9).
+    """
+
+    messages: int
+    octets: int
+    upto: int
+    removals: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The messages of a maildrop in the order of their numbers; `sequences[number - 1]` and so on."""
+
+    sequences: "array[int]" = field(default_factory=lambda: array("q"))
+    octets: "array[int]" = field(default_factory=lambda: array("q"))
+    unique_ids: bytes = b""
+    """16 octets a message, served as 32 hexadecimal digits."""
+    imported: Mapping[int, str] = MappingProxyType({})
+    """number -> the UIDL that an imported message keeps."""
+
+    def __len__(self) -> int:
+        """How many messages, marked ones included."""
+        return len(self.sequences)
+
+    def unique_id(self, number: int) -> str:
+        """The unique-id of message `number`: 1 to 70 characters of 0x21 to 0x7E (RFC 1939 §7)."""
+        kept = self.imported.get(number)
+        return kept if kept is not None else self.unique_ids[16 * (number - 1) : 16 * number].hex()

@@ -1,0 +1,1 @@
+"""One vendor each, implementing the ports of `mail/ports.py`. No store calls another."""

@@ -1,0 +1,1 @@
+"""What Poplar shows of itself: metrics, logs, health. Never a password, token or message text (G17)."""

@@ -14,6 +14,7 @@ from service.model.address import Address
 from service.model.listing import DropListing, Listing
 from service.model.message import NewMessage, StoredMessage
 from service.model.policy import Announced
+from service.model.refusal import Refusal
 
 
 class Directory(Protocol):
@@ -186,7 +187,7 @@ class BlobStore(Protocol):
         """Delete these blobs; one that is gone already is no error."""
 
     def scan(self, prefix: str, after: str = "") -> AsyncIterator[StoredBlob]:
-        """The blobs whose key starts with `prefix` and sorts after `after`, in ascending order of keys where possible."""
+        """The blobs whose key starts with `prefix` and sorts after `after`, in key order."""
 
 
 class Clock(Protocol):

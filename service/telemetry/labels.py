@@ -1,0 +1,76 @@
+"""The closed sets from which every label value comes (G17).
+
+Owns the words that may stand in a metric's label; anything else becomes `other`, so that neither a
+client's input nor a new tenant can make a series. Names of listeners come from the settings and are
+few. Refuses to know Prometheus.
+"""
+
+from service.model.refusal import Reason
+
+OTHER = "other"
+
+STATES = frozenset({"authorization", "transaction", "update", "open"})
+"""POP3's three states (RFC 1939 §3); an LMTP session is `open`."""
+
+ENDS = frozenset(
+    {
+        "quit",
+        "vanished",
+        "autologout",
+        "stalled",
+        "shed",
+        "full",
+        "drained",
+        "lost",
+        "violation",
+        "tls",
+        "proxy",
+        "fault",
+        "store",
+        "login_failures",
+    }
+)
+"""How a session ended: `vanished` is a client that closed without QUIT, `full` one refused at the limit of
+connections, `shed` one closed to make room, `lost` one whose maildrop another took, `fault` a defect here,
+`store` a message cut because its store failed."""
+
+VERBS = frozenset(
+    {
+        "USER", "PASS", "AUTH", "APOP", "STLS", "UTF8", "CAPA", "QUIT", "STAT", "LIST", "RETR", "DELE", "NOOP",
+        "RSET", "TOP", "UIDL", "LANG",
+    }
+)  # fmt: skip
+RESULTS = frozenset({"ok", "err", "cut"})
+
+LMTP_VERBS = frozenset(
+    {"LHLO", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "VRFY", "HELP", "QUIT", "STARTTLS", "HELO", "EHLO"}
+)
+LMTP_CODES = frozenset(
+    {"214", "220", "221", "250", "252", "354", "421", "450", "451", "452", "454", "500", "501", "502", "503", "504",
+     "550", "551", "552", "553", "554", "555"}
+)  # fmt: skip
+
+MECHANISMS = frozenset(
+    {"USER", "PLAIN", "LOGIN", "SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "OAUTHBEARER", "XOAUTH2",
+     "EXTERNAL"}
+)  # fmt: skip
+LOGIN_RESULTS = frozenset({"ok", "cancelled", "syntax", "no_tls", *(reason.value for reason in Reason)})
+
+LOCK_OUTCOMES = frozenset({"acquired", "in_use", "unavailable"})
+DELIVERIES = frozenset({"stored", *(reason.value for reason in Reason)})
+
+VENDORS = frozenset({"postgres", "redis", "objects", "passwords"})
+STORE_OUTCOMES = frozenset({"ok", "refused", "failed"})
+STORE_KINDS = frozenset(
+    {"timeout", "connection", "denied", "read_only", "overload", "missing", "corrupt", "full", "protocol", "breaker"}
+)
+
+TLS_VERSIONS = frozenset({"TLSv1.2", "TLSv1.3"})
+TLS_FAILURES = frozenset({"timeout", "plain_text", "version", "certificate", "closed", "protocol"})
+
+BUDGETS = frozenset({"prefetch", "sessions", "delivery", "hashing"})
+
+
+def closed(value: str, allowed: frozenset[str]) -> str:
+    """`value` if it is in `allowed`, otherwise `other`."""
+    return value if value in allowed else OTHER

@@ -1,0 +1,265 @@
+"""Every metric Poplar exports; callers see plain functions, never a Prometheus object.
+
+Label values come from `labels.py` alone (G17). Durations are seconds. Safe from any thread, and in
+Prometheus' multiprocess mode, where each gauge says how the values of several processes add up.
+`poplar_command_seconds_count` is the number of commands, and likewise for the other histograms.
+RFC 1939 §3 names the states, RFC 2033 §4.2 asks for one reply a recipient, which `delivered` counts.
+"""
+
+import platform
+from functools import cache
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from service.telemetry import labels
+from service.telemetry.build import VERSION
+from service.telemetry.labels import closed
+
+QUICK = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+"""Commands, locks and single round trips."""
+LONG = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+"""Whole reads and transfers."""
+SESSION = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1800.0, 3600.0)
+OCTETS = tuple(float(1 << power) for power in range(10, 31, 2))
+
+_sessions = Gauge(
+    "poplar_sessions", "Sessions now, by state and listener", ["listener", "state"], multiprocess_mode="livesum"
+)
+_session_seconds = Histogram(
+    "poplar_session_seconds", "How long sessions took, by listener and how they ended", ["listener", "end"],
+    buckets=SESSION,
+)  # fmt: skip
+_commands = Histogram(
+    "poplar_command_seconds", "POP3 commands, from read to response, by verb and result", ["verb", "result"],
+    buckets=QUICK,
+)  # fmt: skip
+_lmtp_commands = Histogram(
+    "poplar_lmtp_command_seconds", "LMTP commands by verb and reply code", ["verb", "code"], buckets=QUICK
+)
+_logins = Histogram(
+    "poplar_login_seconds", "Logins by mechanism and result or reason of refusal", ["mechanism", "result"],
+    buckets=QUICK,
+)  # fmt: skip
+_sent = Counter("poplar_octets_sent", "Octets written to clients", ["listener"])
+_received = Counter("poplar_octets_received", "Octets read from clients", ["listener"])
+_retrieved = Counter("poplar_messages_retrieved", "Messages sent whole by RETR")
+_topped = Counter("poplar_messages_topped", "Messages sent in part by TOP")
+_removed = Counter("poplar_messages_removed", "Messages removed by QUIT")
+_delivered = Counter("poplar_messages_delivered", "Deliveries, one for each recipient, by outcome", ["outcome"])
+_message_octets = Histogram("poplar_message_octets", "Octets of messages delivered", buckets=OCTETS)
+_prefetches = Counter("poplar_prefetches", "Messages fetched before they were asked for, by use", ["used"])
+_resumes = Counter("poplar_resumes", "Retrievals that went on by range after a store failure")
+_locks = Histogram("poplar_lock_seconds", "Acquisitions of a maildrop's lease, by outcome", ["outcome"], buckets=QUICK)
+_leases = Gauge("poplar_leases", "Leases held now", multiprocess_mode="livesum")
+_leases_lost = Counter("poplar_leases_lost", "Leases found to be held by another session")
+_first_octets = Histogram("poplar_blob_first_octet_seconds", "From asking for a blob to its first octets", buckets=LONG)
+_whole_reads = Histogram("poplar_blob_read_seconds", "From asking for a blob to its last octet", buckets=LONG)
+_store_calls = Histogram(
+    "poplar_store_seconds", "Calls of other systems by vendor and outcome", ["vendor", "outcome"], buckets=QUICK
+)
+_store_errors = Counter("poplar_store_errors", "Failures of other systems by vendor and kind", ["vendor", "kind"])
+_pool = Gauge("poplar_pool_connections", "Connections of a pool by use", ["vendor", "use"], multiprocess_mode="livesum")
+_pool_waiting = Gauge(
+    "poplar_pool_waiting", "Callers that wait for a connection", ["vendor"], multiprocess_mode="livesum"
+)
+_budget = Gauge("poplar_budget_octets", "Octets in use of a bounded budget", ["budget"], multiprocess_mode="livesum")
+_loop_lag = Histogram("poplar_loop_lag_seconds", "How late the event loop woke up", buckets=QUICK)
+_sweep_backlog = Gauge(
+    "poplar_sweep_backlog", "Removed messages past their retention", multiprocess_mode="livemostrecent"
+)
+_swept = Counter("poplar_swept", "What the sweep deleted for good, by what it was", ["what"])
+_sweep_last = Gauge(
+    "poplar_sweep_last_success", "When the sweep last ended well, Unix seconds", multiprocess_mode="max"
+)
+_certificates = Gauge("poplar_certificates", "Certificates loaded", multiprocess_mode="livemax")
+_certificate_expiry = Gauge(
+    "poplar_certificate_expiry", "When the first certificate expires, Unix seconds", multiprocess_mode="livemin"
+)
+_certificate_failures = Counter("poplar_certificate_failures", "Certificate files that could not be loaded")
+_handshakes = Counter("poplar_tls_handshakes", "TLS handshakes by listener and version", ["listener", "version"])
+_handshake_failures = Counter("poplar_tls_failures", "Failed TLS handshakes by listener and kind", ["listener", "kind"])
+_proxy_rejects = Counter("poplar_proxy_rejected", "Connections closed for their PROXY header", ["listener"])
+_draining = Gauge("poplar_draining", "1 while this process drains", multiprocess_mode="livesum")
+_build = Gauge("poplar_build", "Always 1; says what is running", ["version", "python"], multiprocess_mode="livemax")
+_build.labels(VERSION, platform.python_version()).set(1)
+
+
+@cache
+def _state(listener: str, state: str) -> Gauge:
+    return _sessions.labels(listener, closed(state, labels.STATES))
+
+
+def session_opened(listener: str, state: str = "authorization") -> None:
+    """A session began on the listener of this name, in `labels.STATES`."""
+    _state(listener, state).inc()
+
+
+def session_moved(listener: str, before: str, after: str) -> None:
+    """A session left one of `labels.STATES` for another."""
+    _state(listener, before).dec()
+    _state(listener, after).inc()
+
+
+def session_ended(listener: str, state: str, end: str, seconds: float) -> None:
+    """A session ended in `state` after `seconds`, for one of `labels.ENDS`."""
+    _state(listener, state).dec()
+    _session_seconds.labels(listener, closed(end, labels.ENDS)).observe(seconds)
+
+
+@cache
+def _command(verb: str, result: str) -> Histogram:
+    return _commands.labels(verb, result)
+
+
+def command(verb: str, result: str, seconds: float) -> None:
+    """A POP3 command was answered: `ok`, `err`, or `cut` when its response broke off."""
+    _command(closed(verb, labels.VERBS), closed(result, labels.RESULTS)).observe(seconds)
+
+
+def lmtp_command(verb: str, code: int, seconds: float) -> None:
+    """An LMTP command was answered with reply `code`."""
+    _lmtp_commands.labels(closed(verb, labels.LMTP_VERBS), closed(str(code), labels.LMTP_CODES)).observe(seconds)
+
+
+def login(mechanism: str, result: str, seconds: float) -> None:
+    """A login by `labels.MECHANISMS` came to one of `labels.LOGIN_RESULTS`: `ok` or a `Reason`'s value."""
+    known = closed(mechanism, labels.MECHANISMS)
+    _logins.labels(known, closed(result, labels.LOGIN_RESULTS)).observe(seconds)
+
+
+def octets_sent(listener: str, octets: int) -> None:
+    """Octets were written to a client of this listener."""
+    _sent.labels(listener).inc(octets)
+
+
+def octets_received(listener: str, octets: int) -> None:
+    """Octets were read from a client of this listener."""
+    _received.labels(listener).inc(octets)
+
+
+def message_retrieved() -> None:
+    """RETR sent a message whole."""
+    _retrieved.inc()
+
+
+def message_topped() -> None:
+    """TOP sent the part of a message that was asked for."""
+    _topped.inc()
+
+
+def messages_removed(count: int) -> None:
+    """QUIT removed this many messages."""
+    _removed.inc(count)
+
+
+def delivered(outcome: str, octets: int) -> None:
+    """One recipient's delivery ended: `stored`, or a `Reason`'s value."""
+    _delivered.labels(closed(outcome, labels.DELIVERIES)).inc()
+    if outcome == "stored":
+        _message_octets.observe(octets)
+
+
+def prefetched(used: bool) -> None:
+    """A message fetched ahead was asked for after all, or wasn't."""
+    _prefetches.labels("yes" if used else "no").inc()
+
+
+def retrieval_resumed() -> None:
+    """A retrieval went on by range after its store failed."""
+    _resumes.inc()
+
+
+def lock(outcome: str, seconds: float) -> None:
+    """An acquisition ended: `acquired`, `in_use` or `unavailable`."""
+    _locks.labels(closed(outcome, labels.LOCK_OUTCOMES)).observe(seconds)
+
+
+def leases_held(count: int) -> None:
+    """This process holds `count` leases now."""
+    _leases.set(count)
+
+
+def leases_lost(count: int) -> None:
+    """A renewal found `count` leases in other hands."""
+    _leases_lost.inc(count)
+
+
+def blob_first_octets(seconds: float) -> None:
+    """A blob's first octets arrived after `seconds`."""
+    _first_octets.observe(seconds)
+
+
+def blob_read(seconds: float) -> None:
+    """A blob was read to its end after `seconds`."""
+    _whole_reads.observe(seconds)
+
+
+def store_called(vendor: str, outcome: str, seconds: float) -> None:
+    """A call of `labels.VENDORS` ended `ok`, `refused` (as it should be) or `failed`."""
+    _store_calls.labels(closed(vendor, labels.VENDORS), closed(outcome, labels.STORE_OUTCOMES)).observe(seconds)
+
+
+def store_failed(vendor: str, kind: str) -> None:
+    """A call of `labels.VENDORS` failed for one of `labels.STORE_KINDS`."""
+    _store_errors.labels(closed(vendor, labels.VENDORS), closed(kind, labels.STORE_KINDS)).inc()
+
+
+def pool(vendor: str, busy: int, idle: int, waiting: int) -> None:
+    """The connections of a vendor's pool, now."""
+    _pool.labels(closed(vendor, labels.VENDORS), "busy").set(busy)
+    _pool.labels(closed(vendor, labels.VENDORS), "idle").set(idle)
+    _pool_waiting.labels(closed(vendor, labels.VENDORS)).set(waiting)
+
+
+def budget_used(budget: str, octets: int) -> None:
+    """`octets` of one of `labels.BUDGETS` are in use now."""
+    _budget.labels(closed(budget, labels.BUDGETS)).set(octets)
+
+
+def loop_lag(seconds: float) -> None:
+    """The event loop woke up `seconds` late."""
+    _loop_lag.observe(seconds)
+
+
+def sweep_backlog(messages: int) -> None:
+    """So many removed messages are past their retention and still stored."""
+    _sweep_backlog.set(messages)
+
+
+def swept(messages: int, blobs: int, orphans: int, at: float) -> None:
+    """A sweep ended well at `at` (Unix seconds), having deleted these for good."""
+    _swept.labels("message").inc(messages)
+    _swept.labels("blob").inc(blobs)
+    _swept.labels("orphan").inc(orphans)
+    _sweep_last.set(at)
+
+
+def certificates(count: int, first_expiry: float) -> None:
+    """So many certificates are loaded; the first expires at `first_expiry`, Unix seconds."""
+    _certificates.set(count)
+    _certificate_expiry.set(first_expiry)
+
+
+def certificate_failed() -> None:
+    """A certificate file could not be loaded; the earlier one stays in use."""
+    _certificate_failures.inc()
+
+
+def tls_established(listener: str, version: str) -> None:
+    """A handshake ended with this version, such as `TLSv1.3`."""
+    _handshakes.labels(listener, closed(version, labels.TLS_VERSIONS)).inc()
+
+
+def tls_failed(listener: str, kind: str) -> None:
+    """A handshake failed for one of `labels.TLS_FAILURES`."""
+    _handshake_failures.labels(listener, closed(kind, labels.TLS_FAILURES)).inc()
+
+
+def proxy_rejected(listener: str) -> None:
+    """A connection was closed because its PROXY header was missing, untrusted or malformed."""
+    _proxy_rejects.labels(listener).inc()
+
+
+def draining(now: bool) -> None:
+    """Whether this process drains."""
+    _draining.set(1 if now else 0)

@@ -1,0 +1,56 @@
+"""How a password becomes a credential: checked, prepared exactly as at login, hashed.
+
+Owns the bounds of a password and how one is made up. Refuses to know the hash and who asks.
+RFC 4616 §2 (bounds and preparation of a password).
+"""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from service.mail.naming import plainly
+from service.mail.ports import PasswordHashes
+from service.model.tenancy import NewCredential, parse_label
+
+MAX_PASSWORD_OCTETS = 255
+DEFAULT_LABEL = "main"
+KIND = "password"
+_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
+
+
+@dataclass(frozen=True, slots=True)
+class Passwords:
+    """Makes credentials out of passwords."""
+
+    hashes: PasswordHashes
+    prepare: Callable[[str], str]
+    """SASLprep, the same as the login's; raises ValueError for a prohibited character."""
+
+    async def credential(
+        self, password: str, label: str = DEFAULT_LABEL, expires: datetime | None = None
+    ) -> NewCredential:
+        """A credential that this password opens until `expires`. Raises Refusal: INVALID, OVERLOADED."""
+        with plainly():
+            name, prepared = parse_label(label), self._prepared(password)
+        return NewCredential(name, KIND, await self.hashes.hash(prepared), expires)
+
+    def _prepared(self, password: str) -> str:
+        # RFC 4616 §2: "the presented authentication identity string and password string [are] prepared [...]
+        # in accordance with SASLprep".
+        _check_octets(password)
+        prepared = self.prepare(password)
+        _check_octets(prepared)
+        return prepared
+
+
+def generate_password() -> str:
+    """A password of 120 random bits that is easy to read aloud: four groups of six letters and digits."""
+    return "-".join("".join(secrets.choice(_LETTERS) for _ in range(6)) for _ in range(4))
+
+
+def _check_octets(password: str) -> None:
+    if "\0" in password:
+        raise ValueError("a password has no NUL")
+    if not 1 <= len(password.encode("utf-8", "surrogateescape")) <= MAX_PASSWORD_OCTETS:
+        raise ValueError(f"a password has 1 to {MAX_PASSWORD_OCTETS} octets")

@@ -1,0 +1,187 @@
+"""What provisioning needs of the outside: tenants, domains, maildrops, aliases, credentials and their audit.
+
+Every write belongs to one tenant and writes its audit row in the same transaction. Every method may raise
+`Refusal(UNAVAILABLE)`; other reasons are named. A refusal's cause is plain text for staff.
+Nothing here reaches beyond the tenant it names (G10), save `Domains.find`, which tells who owns a domain.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import UUID
+
+from service.model.account import Status
+from service.model.address import Address
+from service.model.tenancy import (
+    AliasView,
+    AuditEntry,
+    CredentialView,
+    DomainView,
+    MaildropView,
+    NewCredential,
+    Overrides,
+    PolicyChange,
+    RemovedMessage,
+    TenantView,
+    Usage,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One write: who does it, in whose tenancy."""
+
+    actor: str
+    tenant: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """At most `limit` rows whose natural name sorts after `after`."""
+
+    after: str = ""
+    limit: int = 500
+
+
+class Tenants(Protocol):
+    """The tenants by name. A removed one is gone from here at once, though its rows await the sweep."""
+
+    async def create(self, act: Act, policy: Overrides) -> TenantView:
+        """Create the tenant `act.tenant`. Raises Refusal(EXISTS)."""
+
+    async def find(self, name: str) -> TenantView | None:
+        """The tenant, or None."""
+
+    async def page(self, page: Page) -> Sequence[TenantView]:
+        """Tenants by ascending name."""
+
+    async def usage(self, name: str) -> Usage:
+        """What the tenant holds. Raises Refusal(NOT_FOUND)."""
+
+    async def set_status(self, act: Act, status: Status) -> None:
+        """Binds the next login and delivery of all its maildrops (G11). Raises Refusal(NOT_FOUND)."""
+
+    async def set_policy(self, act: Act, change: PolicyChange) -> None:
+        """Change what the tenant sets. Raises Refusal(NOT_FOUND)."""
+
+    async def remove(self, act: Act, cascade: bool) -> None:
+        """Remove the tenant, with all it holds if `cascade`.
+
+        Raises Refusal: NOT_FOUND, or EXISTS when it still has maildrops and `cascade` is false.
+        """
+
+
+class Domains(Protocol):
+    """The domains; each belongs to one tenant of the whole service."""
+
+    async def create(self, act: Act, name: str) -> DomainView:
+        """Give the domain to the tenant. Raises Refusal: NOT_FOUND (no such tenant), EXISTS (owned already)."""
+
+    async def find(self, name: str) -> DomainView | None:
+        """The domain, whoever owns it, or None."""
+
+    async def page(self, tenant: str, page: Page) -> Sequence[DomainView]:
+        """The tenant's domains by ascending name."""
+
+    async def set_status(self, act: Act, name: str, status: Status) -> None:
+        """Binds the next login and delivery of the domain's maildrops (G11). Raises Refusal(NOT_FOUND)."""
+
+    async def set_catch_all(self, act: Act, name: str, address: Address | None) -> None:
+        """Where mail for unknown local parts goes. Raises Refusal(NOT_FOUND) for either name."""
+
+    async def remove(self, act: Act, name: str, cascade: bool) -> None:
+        """Remove the domain, with its maildrops and aliases if `cascade`.
+
+        Raises Refusal: NOT_FOUND, or EXISTS when it still has any and `cascade` is false.
+        """
+
+
+class Maildrops(Protocol):
+    """The maildrops by address. One created anew under a removed one's address shares nothing with it (G7)."""
+
+    async def create(self, act: Act, address: Address, policy: Overrides) -> MaildropView:
+        """Raises Refusal: NOT_FOUND (the domain isn't the tenant's), EXISTS (a maildrop or alias has the address)."""
+
+    async def find(self, tenant: str, address: Address) -> MaildropView | None:
+        """The maildrop, or None."""
+
+    async def page(self, tenant: str, page: Page) -> Sequence[MaildropView]:
+        """The tenant's maildrops by domain, then local part; `page.after` is an address."""
+
+    async def set_status(self, act: Act, address: Address, status: Status) -> None:
+        """Binds the next login and delivery (G11). Raises Refusal(NOT_FOUND)."""
+
+    async def set_policy(self, act: Act, address: Address, change: PolicyChange) -> None:
+        """Change what the maildrop itself sets. Raises Refusal(NOT_FOUND)."""
+
+    async def remove(self, act: Act, address: Address) -> int:
+        """Remove the maildrop and all its messages; how many those were.
+
+        The rows stay until the sweep has deleted their blobs. A session that holds the maildrop loses it.
+        Raises Refusal(NOT_FOUND).
+        """
+
+
+class RemovedMessages(Protocol):
+    """Messages that a client, the retention or staff removed, while their blobs still exist."""
+
+    async def newest(self, tenant: str, address: Address, limit: int) -> Sequence[RemovedMessage]:
+        """The maildrop's removed messages, last removed first. Raises Refusal(NOT_FOUND)."""
+
+    async def restore(self, act: Act, address: Address, unique_ids: Sequence[UUID]) -> int:
+        """List these messages again, under new numbers and their old unique-ids (G7); how many were removed ones.
+
+        Raises Refusal(NOT_FOUND) if there is no such maildrop.
+        """
+
+
+class Aliases(Protocol):
+    """Other addresses of maildrops, within one tenant."""
+
+    async def create(self, act: Act, alias: Address, target: Address) -> AliasView:
+        """Raises Refusal: NOT_FOUND (the alias's domain, or the maildrop `target`), EXISTS (the address is taken)."""
+
+    async def page(self, tenant: str, page: Page) -> Sequence[AliasView]:
+        """The tenant's aliases by domain, then local part; `page.after` is an alias."""
+
+    async def remove(self, act: Act, alias: Address) -> None:
+        """Raises Refusal(NOT_FOUND)."""
+
+
+class Credentials(Protocol):
+    """The credentials of maildrops, each by the label that staff gave it."""
+
+    async def create(self, act: Act, address: Address, credential: NewCredential) -> CredentialView:
+        """Raises Refusal: NOT_FOUND (no such maildrop), EXISTS (the label is taken)."""
+
+    async def of(self, tenant: str, address: Address) -> Sequence[CredentialView]:
+        """All credentials of the maildrop by label. Raises Refusal(NOT_FOUND)."""
+
+    async def replace(self, act: Act, address: Address, credential: NewCredential) -> None:
+        """Put another verifier under the same label; binds the next login (G11). Raises Refusal(NOT_FOUND)."""
+
+    async def set_status(self, act: Act, address: Address, label: str, status: Status) -> None:
+        """Binds the next login (G11). Raises Refusal(NOT_FOUND)."""
+
+    async def remove(self, act: Act, address: Address, label: str) -> None:
+        """Raises Refusal(NOT_FOUND)."""
+
+
+class Audit(Protocol):
+    """What was done to a tenant; it outlives what it tells of."""
+
+    async def newest(self, tenant: str, limit: int) -> Sequence[AuditEntry]:
+        """The tenant's entries, newest first. Raises Refusal(NOT_FOUND)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tenancy:
+    """Every port of provisioning, as one vendor offers them."""
+
+    tenants: Tenants
+    domains: Domains
+    maildrops: Maildrops
+    removed_messages: RemovedMessages
+    aliases: Aliases
+    credentials: Credentials
+    audit: Audit

@@ -1,0 +1,211 @@
+"""What staff see of tenants: domains, maildrops, aliases, credentials, and the policy each level sets.
+
+Owns natural names and which policy values may stand where; refuses to know who asks and where rows are kept.
+Secrets never stand in a view. RFC 2449 §6.5 (LOGIN-DELAY), §6.7 (EXPIRE).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from types import MappingProxyType
+from uuid import UUID
+
+from service.model.account import Status
+
+Overrides = Mapping[str, int | None]
+"""Policy values that one level sets; an absent name is inherited, None means no limit (or never)."""
+
+NOTHING_SET: Overrides = MappingProxyType({})
+MAX_LABEL_CHARACTERS = 64
+
+_TENANT_NAME = re.compile(r"[a-z0-9-]{1,63}")
+_DAY = 86_400
+_LARGEST = 2**62
+_BOUNDS: Mapping[str, tuple[int, int]] = MappingProxyType(
+    {
+        "login_delay": (0, _DAY),
+        "expire_days": (1, 36_500),
+        "quota_octets": (0, _LARGEST),
+        "quota_messages": (0, _LARGEST),
+    }
+)
+POLICY_NAMES: tuple[str, ...] = tuple(_BOUNDS)
+
+
+class Origin(Enum):
+    """Which level set an effective policy value."""
+
+    DEFAULT = "default"
+    TENANT = "tenant"
+    MAILDROP = "maildrop"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One effective policy value and the level that set it."""
+
+    value: int | None
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChange:
+    """Values to set at one level and names to inherit again; everything else stays."""
+
+    values: Overrides = NOTHING_SET
+    inherited: frozenset[str] = frozenset()
+
+    def applied_to(self, current: Overrides) -> Overrides:
+        """What the level sets after the change."""
+        merged = {**current, **self.values}
+        return {name: value for name, value in merged.items() if name not in self.inherited}
+
+
+@dataclass(frozen=True, slots=True)
+class TenantView:
+    """A tenant as staff see it; `policy` holds what it sets for all its maildrops."""
+
+    tenant_id: UUID
+    name: str
+    status: Status
+    created: datetime
+    policy: Overrides = NOTHING_SET
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a tenant holds: removed maildrops and messages are not counted."""
+
+    domains: int
+    maildrops: int
+    messages: int
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class DomainView:
+    """A domain and the one tenant it belongs to; `catch_all` is the address that takes unknown local parts."""
+
+    name: str
+    tenant: str
+    status: Status
+    created: datetime
+    catch_all: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MaildropView:
+    """A maildrop as staff see it; `policy` holds its own values, `inherited` its tenant's."""
+
+    maildrop_id: UUID
+    tenant: str
+    address: str
+    status: Status
+    created: datetime
+    messages: int = 0
+    octets: int = 0
+    policy: Overrides = NOTHING_SET
+    inherited: Overrides = NOTHING_SET
+
+    @property
+    def settings(self) -> Mapping[str, Setting]:
+        """The effective policy by name, each value with its origin."""
+        return effective(self.inherited, self.policy)
+
+
+@dataclass(frozen=True, slots=True)
+class AliasView:
+    """Another address of a maildrop."""
+
+    alias: str
+    address: str
+    tenant: str
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialView:
+    """A credential without its verifier; `label` is its natural name within the maildrop."""
+
+    credential_id: UUID
+    label: str
+    kind: str
+    status: Status
+    created: datetime
+    expires: datetime | None = None
+    last_used: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewCredential:
+    """A credential to keep: `verifier` proves the secret and is never shown."""
+
+    label: str
+    kind: str
+    verifier: str = field(repr=False)
+    expires: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedMessage:
+    """A removed message that can still be restored, because its blob was not swept yet."""
+
+    unique_id: UUID
+    octets: int
+    received: datetime
+    removed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Who did what to which named thing, and when."""
+
+    moment: datetime
+    actor: str
+    action: str
+    subject: str
+    details: Mapping[str, object] = MappingProxyType({})
+
+
+def effective(tenant: Overrides, maildrop: Overrides) -> Mapping[str, Setting]:
+    """Every policy value as it binds a maildrop: its own, else its tenant's, else the default."""
+    return {name: _setting(name, tenant, maildrop) for name in POLICY_NAMES}
+
+
+def _setting(name: str, tenant: Overrides, maildrop: Overrides) -> Setting:
+    if name in maildrop:
+        return Setting(maildrop[name], Origin.MAILDROP)
+    if name in tenant:
+        return Setting(tenant[name], Origin.TENANT)
+    return Setting(0 if name == "login_delay" else None, Origin.DEFAULT)
+
+
+def parse_tenant_name(text: str) -> str:
+    """The tenant name in `text`. Raises ValueError when it isn't one."""
+    if not _TENANT_NAME.fullmatch(text):
+        raise ValueError("a tenant's name has 1 to 63 of a-z, 0-9 and -")
+    return text
+
+
+def parse_label(text: str) -> str:
+    """The credential label in `text`. Raises ValueError when it is empty, too long or not printable."""
+    if not text.strip() or len(text) > MAX_LABEL_CHARACTERS or not text.isprintable():
+        raise ValueError(f"a label has 1 to {MAX_LABEL_CHARACTERS} printable characters")
+    return text
+
+
+def check_policy(values: Overrides) -> None:
+    """Raises ValueError naming the first value that is unknown or out of its bounds."""
+    for name, value in values.items():
+        if name not in _BOUNDS:
+            raise ValueError(f"no policy is called {name}")
+        _check_bounds(name, value)
+
+
+def _check_bounds(name: str, value: int | None) -> None:
+    low, high = _BOUNDS[name]
+    if value is None and name == "login_delay":
+        raise ValueError("login_delay is a number of seconds; 0 for none")
+    if value is not None and not low <= value <= high:
+        raise ValueError(f"{name} is {low} to {high}")

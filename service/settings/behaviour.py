@@ -1,0 +1,114 @@
+"""How Poplar behaves: limits, deadlines, drain, hashing, sweep, logs, POP3.
+
+Owns the bounds that keep memory and time finite (G15). Refuses to know how they are enforced.
+RFC 1939 §3 (autologout), RFC 2449 §6.9 (IMPLEMENTATION), RFC 6856 §2 (UTF8).
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from service.settings.section import Count, CountOrNone, Octets, Seconds, Section
+
+AUTOLOGOUT_LEAST = 600.0
+
+
+class LimitsSettings(Section):
+    """What one session, address or process may use."""
+
+    connections: Count = 10_000
+    """Connections of one process; above it the oldest one that isn't logged in makes room."""
+    connections_per_address: CountOrNone = 0
+    """Connections from one client address; 0 for no limit."""
+    session_octets: Octets = 256 * 1024
+    """Octets buffered for one session before its socket is no longer read or its store no longer asked."""
+    prefetch_session_octets: Octets = 1024 * 1024
+    """Octets that may be fetched ahead for one session; 0 fetches nothing ahead."""
+    prefetch_process_octets: Octets = 64 * 1024 * 1024
+    """Octets that may be fetched ahead for all sessions of a process."""
+    retrievals: Count = 64
+    """Messages that one process reads from the store at a time."""
+    login_failures: Count = 3
+    """Wrong passwords after which a session is closed; the same wrong one counts once."""
+    message_octets: Count = 100 * 1024 * 1024
+    """Octets of the largest message that LMTP accepts."""
+    recipients: Count = 100
+    """Recipients of one LMTP transaction."""
+    delivery_octets: Octets = 64 * 1024 * 1024
+    """Octets of messages in transit by LMTP that one process holds in memory."""
+
+
+class DeadlinesSettings(Section):
+    """How long a client may take."""
+
+    autologout: Seconds = AUTOLOGOUT_LEAST
+    """Seconds without a command until a POP3 session is closed without UPDATE; at least 600 (RFC 1939 §3)."""
+    short_autologout: bool = False
+    """Allows an autologout under 600 seconds, against RFC 1939 §3; meant for tests."""
+    proxy_header: Seconds = 5.0
+    """Seconds until a whole PROXY header has come."""
+    handshake: Seconds = 30.0
+    """Seconds until a TLS handshake is done."""
+    stall: Seconds = 300.0
+    """Seconds for which a client may read nothing of a response."""
+    lmtp_idle: Seconds = 300.0
+    """Seconds without a command or data until an LMTP session is closed."""
+
+    @model_validator(mode="after")
+    def _long_enough(self) -> "DeadlinesSettings":
+        # RFC 1939 §3: "A POP3 server MAY have an inactivity autologout timer. Such a timer MUST be of at
+        # least 10 minutes' duration."
+        if self.autologout < AUTOLOGOUT_LEAST and not self.short_autologout:
+            raise ValueError("autologout must be at least 600 seconds (RFC 1939 §3)")
+        return self
+
+
+class DrainSettings(Section):
+    """How a process ends."""
+
+    grace: Seconds = 25.0
+    """Seconds that sessions get to finish after SIGTERM; keep it under the pod's own grace."""
+    announce: Annotated[float, Field(ge=0, le=300)] = 0.0
+    """Seconds for which listeners stay open after readiness is gone, so that balancers notice first."""
+
+
+class HashingSettings(Section):
+    """Verifying passwords."""
+
+    threads: CountOrNone = 0
+    """Threads that verify passwords; 0 for one a core."""
+    queue: Count = 256
+    """Logins that may wait for a thread; further ones are asked to come back."""
+
+
+class SweepSettings(Section):
+    """What `poplar sweep` deletes for good."""
+
+    removed_retention_days: Annotated[float, Field(ge=0, le=3650)] = 7.0
+    """Days for which a removed message can be restored by staff."""
+    interval: Seconds = 3600.0
+    """Seconds between two sweeps of `poplar sweep --loop`."""
+    batch: Count = 500
+    """Messages deleted in one step."""
+    orphan_hours: Annotated[float, Field(ge=1)] = 24.0
+    """Hours after which a stored blob that no message names is deleted."""
+
+
+class LoggingSettings(Section):
+    """What is written to standard error."""
+
+    format: Literal["auto", "json", "console"] = "auto"
+    """json; console (for people); auto is console on a terminal and json elsewhere."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important line that is written."""
+
+
+class Pop3Settings(Section):
+    """What clients are told."""
+
+    list_utf8: bool = False
+    """Whether CAPA lists UTF8 (RFC 6856 §2); some clients hang when it does, the command works anyhow."""
+    failure_delay: Annotated[float, Field(ge=0, le=30)] = 1.0
+    """Seconds that a refused login waits for its answer."""
+    implementation: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,200}$")] = "Poplar"
+    """What CAPA's IMPLEMENTATION says (RFC 2449 §6.9)."""

@@ -1,0 +1,60 @@
+"""`Settings`: all parts together, and what must hold between them.
+
+Owns the names of the parts. Made directly, it reads neither environment nor file, so that tests and the
+demo can make one. Refuses to know where values come from.
+"""
+
+import socket
+
+from pydantic import Field, field_validator, model_validator
+
+from service.settings.behaviour import (
+    DeadlinesSettings,
+    DrainSettings,
+    HashingSettings,
+    LimitsSettings,
+    LoggingSettings,
+    Pop3Settings,
+    SweepSettings,
+)
+from service.settings.listening import DEFAULT_LISTENERS, HttpSettings, ListenerSettings, TlsSettings
+from service.settings.section import Section
+from service.settings.systems import DatabaseSettings, ObjectStoreSettings, RedisSettings
+
+
+class Settings(Section):
+    """Everything that can be configured. Frozen, checked, and complete: every part has its default."""
+
+    hostname: str = Field(default_factory=socket.gethostname, min_length=1, max_length=255)
+    """The name that the greeting and Received lines give this server."""
+    database: DatabaseSettings = DatabaseSettings()
+    redis: RedisSettings = RedisSettings()
+    object_store: ObjectStoreSettings = ObjectStoreSettings()
+    listeners: tuple[ListenerSettings, ...] = DEFAULT_LISTENERS
+    """The ports: a list, in the environment as JSON."""
+    tls: TlsSettings = TlsSettings()
+    http: HttpSettings = HttpSettings()
+    limits: LimitsSettings = LimitsSettings()
+    deadlines: DeadlinesSettings = DeadlinesSettings()
+    drain: DrainSettings = DrainSettings()
+    hashing: HashingSettings = HashingSettings()
+    sweep: SweepSettings = SweepSettings()
+    logging: LoggingSettings = LoggingSettings()
+    pop3: Pop3Settings = Pop3Settings()
+
+    @field_validator("listeners")
+    @classmethod
+    def _differ(cls, value: tuple[ListenerSettings, ...]) -> tuple[ListenerSettings, ...]:
+        if len({listener.name for listener in value}) < len(value):
+            raise ValueError("two listeners must not have the same name")
+        fixed = [(listener.host, listener.port) for listener in value if listener.port]
+        if len(set(fixed)) < len(fixed):
+            raise ValueError("two listeners must not have the same host and port")
+        return value
+
+    @model_validator(mode="after")
+    def _http_is_apart(self) -> "Settings":
+        taken = {(listener.host, listener.port) for listener in self.listeners if listener.port}
+        if (self.http.host, self.http.port) in taken:
+            raise ValueError("http.port must not be the port of a listener")
+        return self

@@ -1,0 +1,26 @@
+"""What every part of the settings has in common: frozen, no unknown key, bounds in the type.
+
+Owns the kinds of value: seconds, octets, counts and secrets. Refuses to know any one setting.
+"""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Octets = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+CountOrNone = Annotated[int, Field(ge=0)]
+"""A count where 0 switches something off."""
+Port = Annotated[int, Field(ge=0, le=65_535)]
+"""A TCP port; 0 lets the system choose a free one."""
+
+
+class SecretUrl(SecretStr):
+    """A URL that may hold a password: that is masked when shown, the rest is not."""
+
+
+class Section(BaseModel):
+    """A frozen group of settings in which an unknown key is an error; errors never repeat a value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)

@@ -1,0 +1,136 @@
+"""The systems Poplar keeps its data in: Postgres, Redis, object storage.
+
+Owns how each is reached and how long it may take. Refuses to know what is kept there.
+Each field's docstring is what `poplar settings --explain` says of it.
+"""
+
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr, field_validator, model_validator
+
+from service.settings.section import Count, CountOrNone, Octets, Seconds, SecretUrl, Section
+
+Role = Literal["front", "lmtp", "sweep", "api", "owner"]
+
+
+def _with_scheme(url: str, schemes: tuple[str, ...]) -> None:
+    if urlsplit(url).scheme not in schemes:
+        raise ValueError(f"must be a URL that begins with one of: {', '.join(f'{scheme}://' for scheme in schemes)}")
+
+
+class DatabaseSettings(Section):
+    """Postgres."""
+
+    url: SecretUrl = SecretUrl("postgresql://poplar@localhost:5432/poplar")
+    """URL of the primary, used by every role that has no URL of its own."""
+    front_url: SecretUrl | None = None
+    """URL with the login of the POP3 front ends, which may read accounts and remove messages."""
+    lmtp_url: SecretUrl | None = None
+    """URL with the login of LMTP, which may read accounts and add messages."""
+    sweep_url: SecretUrl | None = None
+    """URL with the login of the sweep."""
+    api_url: SecretUrl | None = None
+    """URL with the login of provisioning: tenants, domains, maildrops and credentials."""
+    owner_url: SecretUrl | None = None
+    """URL with the login that owns the schema; `poplar migrate` alone uses it."""
+    pool_min: CountOrNone = 2
+    """Connections kept open by each process."""
+    pool_max: Count = 10
+    """Connections at most by each process."""
+    deadline: Seconds = 5.0
+    """Seconds that one call may take, waiting for a connection included."""
+    statement_cache: CountOrNone = 100
+    """Prepared statements kept for each connection; 0 behind a pooler that pools by transaction."""
+
+    @field_validator("url", "front_url", "lmtp_url", "sweep_url", "api_url", "owner_url")
+    @classmethod
+    def _is_postgres(cls, value: SecretUrl | None) -> SecretUrl | None:
+        if value is not None:
+            _with_scheme(value.get_secret_value(), ("postgresql", "postgres"))
+        return value
+
+    @model_validator(mode="after")
+    def _pool_is_ordered(self) -> "DatabaseSettings":
+        if self.pool_min > self.pool_max:
+            raise ValueError("pool_min must not be above pool_max")
+        return self
+
+    def url_for(self, role: Role) -> str:
+        """The URL, password included, with which this role logs in."""
+        own: SecretUrl | None = getattr(self, f"{role}_url")
+        return (own or self.url).get_secret_value()
+
+
+class RedisSettings(Section):
+    """Redis or Valkey: leases of maildrops and the register of live sessions."""
+
+    url: SecretUrl = SecretUrl("redis://localhost:6379/0")
+    """URL: redis://, rediss://, unix://, redis+sentinel://host,host/service/db or redis+cluster://host,host."""
+    deadline: Seconds = 0.5
+    """Seconds that one call may take; after that the login goes on, guarded by the fence alone."""
+    lease_seconds: Seconds = 30.0
+    """Seconds for which a maildrop stays held by a session whose process died."""
+    renew_every: Seconds = 10.0
+    """Seconds between two renewals of all leases of a process."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_redis(cls, value: SecretUrl) -> SecretUrl:
+        schemes = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
+        _with_scheme(value.get_secret_value(), schemes)
+        return value
+
+    @model_validator(mode="after")
+    def _lease_outlives_a_missed_renewal(self) -> "RedisSettings":
+        if self.renew_every * 2 > self.lease_seconds:
+            raise ValueError(
+                "renew_every must be at most half of lease_seconds, so that one missed renewal loses nothing"
+            )
+        return self
+
+
+class ObjectStoreSettings(Section):
+    """Object storage: the messages themselves."""
+
+    url: str = "file:///var/lib/poplar/blobs"
+    """URL: s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, file:///directory, memory:// (tests)."""
+    endpoint: str | None = None
+    """URL of an S3-compatible service, when it isn't the vendor's own."""
+    region: str | None = None
+    """Region of the bucket."""
+    access_key: SecretStr | None = None
+    """Access key; without it the usual credentials of the machine or pod are used."""
+    secret_key: SecretStr | None = None
+    """Secret key that belongs to the access key."""
+    path_style: bool = False
+    """Whether the bucket stands in the path rather than in the host name; most S3-compatible servers need it."""
+    allow_http: bool = False
+    """Whether the endpoint may be reached without TLS."""
+    connect_timeout: Seconds = 2.0
+    """Seconds until a connection must stand."""
+    deadline: Seconds = 10.0
+    """Seconds that one request, or one part of a long one, may take."""
+    retries: CountOrNone = 2
+    """How often a failed request is repeated."""
+    part_octets: Octets = 8 * 1024 * 1024
+    """Octets of one part of a large upload, which is also the memory that it takes; S3 asks for 5 MiB or more."""
+
+    @field_validator("url")
+    @classmethod
+    def _is_store(cls, value: str) -> str:
+        _with_scheme(value, ("s3", "gs", "az", "file", "memory"))
+        return value
+
+    @field_validator("part_octets")
+    @classmethod
+    def _is_a_part(cls, value: int) -> int:
+        if value < 5 * 1024 * 1024:
+            raise ValueError("must be 5242880 (5 MiB) or more")
+        return value
+
+    @model_validator(mode="after")
+    def _keys_come_together(self) -> "ObjectStoreSettings":
+        if (self.access_key is None) != (self.secret_key is None):
+            raise ValueError("access_key and secret_key must be set together")
+        return self

@@ -1,0 +1,83 @@
+"""Fixtures every test may ask for: real backends, certificates and the choice of event loop.
+
+Backends start once in each test process, when first asked for, and every test gets its own database
+or an emptied Valkey. A test that must hold on both event loops says
+`@pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])`; the others run on asyncio's own.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+
+import pytest
+import redis
+import trustme
+import uvloop
+
+from tests.backends.postgres import Postgres, execute, fresh_database, postgres
+from tests.backends.valkey import valkey
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+LOOPS: Mapping[str, LoopFactory] = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+TEMPLATE = "migrated"
+
+
+def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory]:
+    """The event loops a test runs on: those it names, else asyncio's own."""
+    marker = item.get_closest_marker("asyncio")
+    named = marker.kwargs.get("loop_factories") if marker else None
+    return LOOPS if named else {"asyncio": asyncio.new_event_loop}
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A running Postgres; `dsn(database)` gives its owner's DSN."""
+    with postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_dsn(postgres_server: Postgres) -> Iterator[str]:
+    """The owner's DSN of a fresh, empty database."""
+    with fresh_database(postgres_server) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: Postgres) -> str:
+    """The name of a database with all migrations applied, never connected to again."""
+    from service.stores.postgres.migrate import migrate
+
+    execute(postgres_server.dsn(), f"CREATE DATABASE {TEMPLATE}")
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(migrate(postgres_server.dsn(TEMPLATE)))
+    loop.close()
+    return TEMPLATE
+
+
+@pytest.fixture
+def migrated_dsn(postgres_server: Postgres, migrated_template: str) -> Iterator[str]:
+    """The owner's DSN of a fresh database with all migrations applied."""
+    with fresh_database(postgres_server, migrated_template) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="session")
+def valkey_url_of_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of this test process' Valkey, whatever it holds."""
+    with valkey(tmp_path_factory.mktemp("valkey")) as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(valkey_url_of_process: str) -> str:
+    """The URL of an empty Valkey."""
+    with redis.Redis.from_url(valkey_url_of_process) as client:
+        client.flushall()
+        client.script_flush()
+    return valkey_url_of_process
+
+
+@pytest.fixture(scope="session")
+def ca() -> trustme.CA:
+    """A certificate authority of the tests' own."""
+    return trustme.CA()

@@ -34,7 +34,7 @@ class Listing:
     octets: "array[int]" = field(default_factory=lambda: array("q"))
     unique_ids: bytes = b""
     """16 octets a message, served as 32 hexadecimal digits."""
-    imported: Mapping[int, str] = MappingProxyType({})
+    imported: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
     """number -> the UIDL that an imported message keeps."""
 
     def __len__(self) -> int:

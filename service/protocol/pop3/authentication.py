@@ -1,0 +1,65 @@
+"""Where a session stands on its way through AUTHORIZATION.
+
+Owns the name that USER gave, the SASL exchange in progress and the count of failures. Refuses to
+know how a proof is verified.
+RFC 1939 §7 (USER, PASS), RFC 5034 §4 (AUTH).
+"""
+
+from typing import TYPE_CHECKING
+
+from service.protocol.pop3 import responses
+from service.protocol.pop3.effects import LogIn
+from service.protocol.sasl.exchange import Challenge, Exchange, Mechanism, decode, encode
+
+if TYPE_CHECKING:
+    from service.protocol.pop3.session import Session
+
+
+class Authentication:
+    """One attempt after another, until a login succeeds."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.failures = failures
+        self.name: str | None = None
+        self.exchange: Exchange | None = None
+        self._mechanism = ""
+
+    def forget_name(self) -> None:
+        """RFC 1939 §7: PASS may only follow a successful USER immediately."""
+        self.name = None
+
+    def begin(self, session: "Session", mechanism: Mechanism, initial: bytes | None) -> None:
+        """Start an exchange, with the client's initial response if it sent one."""
+        self.exchange, self._mechanism = mechanism.begin(), mechanism.name
+        if initial is None:
+            # RFC 5034 §4: without an initial response a client-first mechanism gets an empty challenge, exactly "+ ".
+            session.ask(responses.challenge(encode(mechanism.first_challenge)))
+        elif not mechanism.client_first:
+            # RFC 5034 §4: an initial response to a mechanism in which the server speaks first MUST be rejected.
+            self._end(session, responses.SYNTAX_ERROR)
+        else:
+            # RFC 5034 §4: a single "=" is an initial response of zero octets.
+            self.answer(session, b"" if initial == b"=" else initial)
+
+    def answer(self, session: "Session", line: bytes) -> None:
+        """Take the client's line in an exchange."""
+        exchange = self.exchange
+        if line == b"*" or exchange is None:
+            # RFC 5034 §4: "If the client wishes to cancel [...] it issues a line with a single '*'."
+            self._end(session, responses.CANCELLED)
+            return
+        try:
+            response = decode(line)
+        except ValueError:
+            self._end(session, responses.SYNTAX_ERROR)
+            return
+        move = exchange.respond(response)
+        if isinstance(move, Challenge):
+            session.ask(responses.challenge(encode(move.data)))
+        else:
+            self.exchange = None
+            session.perform(LogIn(self._mechanism, move.proof))
+
+    def _end(self, session: "Session", response: bytes) -> None:
+        self.exchange = None
+        session.respond(response)

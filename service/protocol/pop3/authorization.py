@@ -1,0 +1,102 @@
+"""What the commands of AUTHORIZATION do, and CAPA in both states.
+
+Owns the rules before login. Refuses to know who exists: USER answers `+OK` to any well-formed
+name, and every failed login reads the same.
+RFC 1939 §4, §7; RFC 2449 §5; RFC 2595 §4; RFC 5034 §4; RFC 6856 §2.
+"""
+
+from typing import TYPE_CHECKING
+
+from service.protocol.pop3 import responses
+from service.protocol.pop3.capabilities import after_login, before_login
+from service.protocol.pop3.commands import State
+from service.protocol.pop3.effects import LogIn, StartTls
+from service.protocol.sasl.exchange import Password
+from service.protocol.sasl.mechanisms import MECHANISMS
+
+if TYPE_CHECKING:
+    from service.protocol.pop3.session import Session
+
+MAX_PASSWORD_OCTETS = 255
+
+
+def capa(session: "Session") -> None:
+    """RFC 2449 §5: "the CAPA command [...] returns a list of capabilities supported by the POP3 server"."""
+    if session.state is State.TRANSACTION:
+        lines = after_login(session.around, session.policy)
+    else:
+        lines = before_login(session.around, stls=_may_start_tls(session))
+    session.respond(responses.multi_line(lines, "Capability list follows"))
+
+
+def stls(session: "Session") -> None:
+    """RFC 2595 §4: only in AUTHORIZATION, and negotiation starts right after the CRLF of `+OK`."""
+    if not _may_start_tls(session):
+        session.respond(responses.WRONG_STATE)
+        return
+    session.respond(responses.TLS_NEXT)
+    session.perform(StartTls())
+
+
+def utf8(session: "Session") -> None:
+    """RFC 6856 §2: "+OK" at any time before login, listed in CAPA or not; messages go out as they are stored.
+
+    Deviates: RFC 6856 §2.1 asks for a surrogate where a client has not issued UTF8. We send the octets as
+    stored, as every peer does: refusing would make the mail unreachable for older clients.
+    """
+    session.utf8 = True
+    session.respond(responses.OK)
+
+
+def user(session: "Session", name: str) -> None:
+    """RFC 1939 §7: "the server may return a positive response even though no such mailbox exists".
+
+    Deviates: a second USER replaces the first; an `-ERR` to USER stops Thunderbird.
+    """
+    if not session.around.private:
+        session.respond(responses.TLS_REQUIRED)
+        return
+    session.authentication.name = name
+    session.respond(responses.PASSWORD_WANTED)
+
+
+def pass_(session: "Session", password: bytes) -> None:
+    """RFC 1939 §7: PASS is valid only "immediately after a successful USER command"."""
+    name = session.authentication.name
+    session.authentication.forget_name()
+    if not session.around.private:
+        session.respond(responses.TLS_REQUIRED)
+    elif name is None:
+        session.respond(responses.WRONG_STATE)
+    else:
+        session.perform(LogIn("USER", _proof(name, password)))
+
+
+def auth(session: "Session", mechanism: str, initial: bytes | None) -> None:
+    """RFC 5034 §4: "AUTH mechanism [initial-response]"; alone it lists the mechanisms, as Outlook probes."""
+    private = session.around.private
+    if not mechanism:
+        session.respond(responses.multi_line(list(MECHANISMS) if private else []))
+    elif not private:
+        # RFC 2595 §6: "the PLAIN SASL mechanism MUST NOT be advertised or used unless" TLS is active.
+        session.respond(responses.TLS_REQUIRED)
+    elif mechanism not in MECHANISMS:
+        session.respond(responses.UNSUPPORTED_MECHANISM)
+    else:
+        session.authentication.begin(session, MECHANISMS[mechanism], initial)
+
+
+def _proof(name: str, password: bytes) -> Password | None:
+    """The proof, or None when no password of ours can look like this; it is refused at the same cost."""
+    if not 0 < len(password) <= MAX_PASSWORD_OCTETS:
+        return None
+    try:
+        return Password(name, password.decode())
+    except UnicodeDecodeError:
+        return None
+
+
+def _may_start_tls(session: "Session") -> bool:
+    """RFC 2595 §4: not when TLS is active. RFC 6856 §2.1: STLS may be refused once UTF8 was issued, and is."""
+    around = session.around
+    return around.may_start_tls and not session.utf8 and session.state is State.AUTHORIZATION

@@ -1,0 +1,70 @@
+"""What CAPA says, in each state.
+
+Owns which capability is listed when. Refuses to know how the values came to be.
+RFC 2449 §5, §6; RFC 2595 §4; RFC 3206 §4; RFC 5034 §3; RFC 6856 §2.
+"""
+
+from dataclasses import dataclass
+
+from service.model.policy import Announced, Policy
+from service.protocol.sasl.mechanisms import MECHANISMS
+
+ALWAYS = ("TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a session knows of its connection and of the service's configuration."""
+
+    private: bool
+    """Whether the way to the client is encrypted, so that passwords may be sent."""
+    may_start_tls: bool
+    announced: Announced
+    utf8_listed: bool = False
+    implementation: str = "Poplar"
+    login_failures: int = 10
+    """Failed logins after which the connection is closed."""
+
+
+def before_login(around: Surroundings, *, stls: bool) -> list[str]:
+    """The capabilities in AUTHORIZATION.
+
+    RFC 2595 §4: STLS is listed only where it is permitted. RFC 2449 §6.3 and RFC 2595 §6: USER and PLAIN are
+    "neither listed nor accepted" without TLS. RFC 8314 §4: STLS is not listed if it would fail.
+    """
+    lines = [*ALWAYS, *_announced(around.announced), *_login(around)]
+    if stls:
+        lines.append("STLS")
+    return lines
+
+
+def after_login(around: Surroundings, policy: Policy) -> list[str]:
+    """The capabilities in TRANSACTION.
+
+    RFC 2449 §5: those of AUTHORIZATION are listed too, STLS excepted. RFC 5034 §3: SASL likewise.
+    RFC 2449 §6.5 and §6.7: the maildrop's true values, without `USER`.
+    """
+    lines = [*ALWAYS, _expire(policy.expire_days)]
+    if policy.login_delay:
+        lines.append(f"LOGIN-DELAY {policy.login_delay}")
+    # RFC 2449 §6.9: IMPLEMENTATION may be given only after login.
+    return [*lines, *_login(around), f"IMPLEMENTATION {around.implementation}"]
+
+
+def _login(around: Surroundings) -> list[str]:
+    lines = ["USER", "SASL " + " ".join(MECHANISMS)] if around.private else []
+    # RFC 6856 §2.1: "UTF8 USER": names may be in UTF-8. Listed by setting only: Evolution 3.46 hangs when it is.
+    return [*lines, "UTF8 USER"] if around.utf8_listed else lines
+
+
+def _announced(announced: Announced) -> list[str]:
+    """RFC 2449 §6.5, §6.7: the extreme value before login, `USER` when it may vary by user."""
+    lines = [_expire(announced.expire_days) + " USER" * announced.expire_varies]
+    if announced.login_delay:
+        lines.append(f"LOGIN-DELAY {announced.login_delay}" + " USER" * announced.login_delay_varies)
+    return lines
+
+
+def _expire(days: int | None) -> str:
+    """RFC 2449 §6.7: "NEVER" when the service removes nothing by itself."""
+    return "EXPIRE NEVER" if days is None else f"EXPIRE {days}"

@@ -1,0 +1,121 @@
+"""The grammar of POP3's commands: a line in, a keyword and its arguments out.
+
+Owns which octets form a command. Refuses to know what commands mean: the one table that says so
+is in `table.py`.
+RFC 1939 §3, §9; RFC 2449 §3, §4; RFC 6856 §2.2.
+"""
+
+import re
+from enum import Flag, auto
+
+MAX_LINE_OCTETS = 512
+"""RFC 2449 §4 asks for 255 octets with CRLF; a name of 255 octets and its keyword fit too."""
+MAX_AUTH_LINE_OCTETS = 16 * 1024
+"""RFC 5034 §4: the longest response of any mechanism, whatever other limits: an OAuth token is KiBs long."""
+MAX_NAME_OCTETS = 255
+
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+_NUMBER = re.compile(rb"0|[1-9][0-9]*")
+# A browser or a scanner that speaks HTTP to a mail port (cross-protocol request).
+_FOREIGN = re.compile(
+    rb"(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI) \S+ (?:HTTP|RTSP)/", re.IGNORECASE
+)
+TLS_RECORD = b"\x16\x03"
+"""How a TLS ClientHello begins (RFC 8446 §5.1): no POP3 command does."""
+
+
+class State(Flag):
+    """RFC 1939 §3: the states of a session."""
+
+    AUTHORIZATION = auto()
+    TRANSACTION = auto()
+    UPDATE = auto()
+
+
+class SyntaxRefusedError(ValueError):
+    """The line breaks the grammar."""
+
+
+def split(line: bytes) -> tuple[bytes, bytes | None]:
+    """The keyword in upper case and what follows the first space, or None.
+
+    RFC 1939 §3: "Keywords and arguments are each separated by a single SPACE character."
+    Raises SyntaxRefusedError for an empty line, a NUL, or a control character in the keyword.
+    """
+    keyword, space, rest = line.partition(b" ")
+    if not keyword or _CONTROL.search(keyword) or b"\0" in rest:
+        raise SyntaxRefusedError
+    return keyword.upper(), rest if space else None
+
+
+def is_foreign(line: bytes) -> bool:
+    """Whether `line` begins a request of another protocol: HTTP, RTSP, or a TLS ClientHello in clear."""
+    return line.startswith(TLS_RECORD) or _FOREIGN.match(line) is not None
+
+
+def nothing(rest: bytes | None) -> tuple[()]:
+    """No argument. Deviates: trailing spaces are forgiven, since Outlook sends `AUTH `."""
+    if rest and rest.strip(b" "):
+        raise SyntaxRefusedError
+    return ()
+
+
+def number(rest: bytes | None) -> tuple[int]:
+    """One number."""
+    (first,) = _numbers(rest, 1)
+    return (first,)
+
+
+def optional_number(rest: bytes | None) -> tuple[int | None]:
+    """One number, or none."""
+    if not rest or not rest.strip(b" "):
+        return (None,)
+    return number(rest)
+
+
+def number_and_lines(rest: bytes | None) -> tuple[int, int]:
+    """RFC 1939 §7 TOP: "a message-number (required) [...] and a non-negative number of lines (required)"."""
+    first, second = _numbers(rest, 2)
+    return first, second
+
+
+def name(rest: bytes | None) -> tuple[str]:
+    """A maildrop's name: at most 255 octets of UTF-8 without control characters.
+
+    RFC 6856 §2.2: the server "MUST reject [...] UTF-8 strings that [are] not well-formed".
+    """
+    word = (rest or b"").rstrip(b" ")
+    if not word or len(word) > MAX_NAME_OCTETS or _CONTROL.search(word):
+        raise SyntaxRefusedError
+    try:
+        text = word.decode()
+    except UnicodeDecodeError as error:
+        raise SyntaxRefusedError from error
+    if any(0x80 <= ord(c) < 0xA0 for c in text):
+        raise SyntaxRefusedError
+    return (text,)
+
+
+def password(rest: bytes | None) -> tuple[bytes]:
+    """RFC 1939 §7 PASS: "the server may treat spaces in the argument as part of the password"."""
+    if rest is None:
+        raise SyntaxRefusedError
+    return (rest,)
+
+
+def mechanism(rest: bytes | None) -> tuple[str, bytes | None]:
+    """RFC 5034 §4: a mechanism and an optional initial response; an empty name lists the mechanisms."""
+    words = (rest or b"").rstrip(b" ").split(b" ")
+    if len(words) > 2 or any(_CONTROL.search(word) for word in words):
+        raise SyntaxRefusedError
+    # RFC 5034 §4: mechanism names are matched without regard to case.
+    wanted = words[0].decode("ascii", "replace").upper()
+    return wanted, words[1] if len(words) == 2 else None
+
+
+def _numbers(rest: bytes | None, count: int) -> list[int]:
+    """Exactly `count` numbers in plain decimal: no sign, no leading zero, ASCII digits only."""
+    words = (rest or b"").rstrip(b" ").split(b" ")
+    if len(words) != count or not all(_NUMBER.fullmatch(word) for word in words):
+        raise SyntaxRefusedError
+    return [int(word) for word in words]

@@ -1,0 +1,109 @@
+"""What a POP3 session asks of the outside, and waits for.
+
+Owns the vocabulary between the session and `net/pop3.py`. Each effect has one outcome method on
+the session; until it is called the session runs no further command.
+RFC 1939 §3 to §6, RFC 2595 §4, RFC 5034 §4.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from service.protocol.sasl.exchange import Password
+
+
+@dataclass(frozen=True, slots=True)
+class LogIn:
+    """Verify `proof` and open the maildrop. Outcome: `logged_in` or `refused`."""
+
+    mechanism: str
+    proof: Password | None
+
+
+@dataclass(frozen=True, slots=True)
+class LoadListing:
+    """Load the listing frozen at login. Outcome: `listing_loaded` or `refused`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieve:
+    """Send a message as a multi-line response. Outcome: `retrieved`, or `refused` if no octet was sent.
+
+    `upcoming` are the sequence numbers of the next unmarked messages, for prefetching.
+    """
+
+    number: int
+    sequence: int
+    octets: int
+    upcoming: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Top:
+    """Send the header and the first `lines` body lines. Outcome: `retrieved` or `refused`."""
+
+    number: int
+    sequence: int
+    lines: int
+
+
+@dataclass(frozen=True, slots=True)
+class SendListing:
+    """Send the slices of a long response, one by one, with a yield between. Outcome: `listing_sent`."""
+
+    slices: Iterator[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Remove the messages with these sequence numbers, then release the maildrop. Outcome: `updated` or `refused`."""
+
+    sequences: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls:
+    """Send the output, then negotiate TLS. Outcome: `tls_started`; if it fails the connection closes."""
+
+
+class Ending(Enum):
+    """How a session ended, for logs and metrics: a closed set."""
+
+    QUIT = "quit"
+    QUIT_FAILED = "quit_failed"
+    FOREIGN = "foreign_protocol"
+    LINE_TOO_LONG = "line_too_long"
+    LOGIN_FAILURES = "login_failures"
+    LOST = "lost"
+    VANISHED = "client_vanished"
+    AUTOLOGOUT = "autologout"
+    STALLED = "stalled"
+    TLS_FAILED = "tls_failed"
+    RETRIEVAL_FAILED = "retrieval_failed"
+    SHED = "shed"
+    DRAINED = "drained"
+    FAULT = "fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Send the output, then close the connection. No outcome: the session is over."""
+
+    ending: Ending
+
+
+Effect = LogIn | LoadListing | Retrieve | Top | SendListing | Update | StartTls | Close
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one advance gave: octets to send, and the effect to perform after them.
+
+    `commands` counts the lines taken. With no effect, `more` tells that the bound on output was reached
+    before the input was used up: advance again once the output is on its way.
+    """
+
+    output: bytes
+    effect: Effect | None
+    commands: int
+    more: bool

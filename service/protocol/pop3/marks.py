@@ -1,0 +1,99 @@
+"""The messages of one session and which of them are marked for removal.
+
+Owns the arithmetic of STAT, LIST, UIDL, DELE and RSET over the listing frozen at login. Numbers
+never move: a marked message keeps its number and is not listed (RFC 1939 §5).
+"""
+
+from collections.abc import Iterator
+
+from service.model.listing import DropListing, Listing
+
+SLICE = 5_000
+"""Lines of a listing made at a time, so that one session never holds the event loop for long."""
+
+
+class Marks:
+    """A maildrop as this session sees it: its counters at once, its listing when first needed."""
+
+    def __init__(self, drop: DropListing) -> None:
+        self.drop = drop
+        self._listing: Listing | None = None
+        self._marked: set[int] = set()
+        self._marked_octets = 0
+
+    @property
+    def loaded(self) -> bool:
+        """Whether the listing is there; an empty maildrop's always is."""
+        return self._listing is not None or self.drop.messages == 0
+
+    @property
+    def listing(self) -> Listing:
+        """The frozen listing, empty until it was loaded."""
+        return self._listing or Listing()
+
+    def load(self, listing: Listing) -> None:
+        """Take the listing that was loaded."""
+        self._listing = listing
+
+    @property
+    def count(self) -> int:
+        """How many messages are marked."""
+        return len(self._marked)
+
+    @property
+    def messages(self) -> int:
+        """Messages not marked."""
+        return self.drop.messages - len(self._marked)
+
+    @property
+    def octets(self) -> int:
+        """Their octets."""
+        return self.drop.octets - self._marked_octets
+
+    def lists(self, number: int) -> bool:
+        """Whether `number` names a message that is not marked."""
+        return 1 <= number <= len(self.listing) and number not in self._marked
+
+    def octets_of(self, number: int) -> int:
+        """The octets of a listed message."""
+        return self.listing.octets[number - 1]
+
+    def sequence_of(self, number: int) -> int:
+        """The sequence number under which the index knows a listed message."""
+        return self.listing.sequences[number - 1]
+
+    def mark(self, number: int) -> None:
+        """Mark a listed message (RFC 1939 §5 DELE)."""
+        self._marked.add(number)
+        self._marked_octets += self.octets_of(number)
+
+    def unmark_all(self) -> None:
+        """RFC 1939 §5 RSET: "If any messages have been marked as deleted [...], they are unmarked."."""
+        self._marked.clear()
+        self._marked_octets = 0
+
+    def marked_sequences(self) -> tuple[int, ...]:
+        """The sequence numbers of the marked messages, ascending."""
+        return tuple(self.sequence_of(number) for number in sorted(self._marked))
+
+    def upcoming(self, number: int, count: int) -> tuple[int, ...]:
+        """The sequence numbers of up to `count` messages listed after `number`, for prefetching."""
+        after = range(number + 1, min(number + count, len(self.listing)) + 1)
+        return tuple(self.sequence_of(n) for n in after if n not in self._marked)
+
+    def scan_lines(self) -> Iterator[str]:
+        """LIST's lines in slices: "message-number, space, exact size" (RFC 1939 §5)."""
+        for numbers in self._slices():
+            octets = self.listing.octets
+            yield "".join([f"{n} {octets[n - 1]}\r\n" for n in numbers])
+
+    def unique_id_lines(self) -> Iterator[str]:
+        """UIDL's lines in slices (RFC 1939 §7)."""
+        for numbers in self._slices():
+            unique_id = self.listing.unique_id
+            yield "".join([f"{n} {unique_id(n)}\r\n" for n in numbers])
+
+    def _slices(self) -> Iterator[list[int]]:
+        for start in range(1, len(self.listing) + 1, SLICE):
+            numbers = range(start, min(start + SLICE, len(self.listing) + 1))
+            yield [n for n in numbers if n not in self._marked]

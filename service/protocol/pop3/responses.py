@@ -1,0 +1,91 @@
+"""Every response a POP3 client can get, as bytes.
+
+Owns the wording. Refuses to know when to say what. A refusal's reason becomes bytes here and
+nowhere else; a vendor's text never does. fetchmail takes a refusal without `lock`, `wait` or
+"service unavailable" for a bad password, so every transient one asks to wait.
+RFC 1939 §3, RFC 2449 §8, RFC 3206 §4, RFC 6856 §5.
+"""
+
+from service.model.refusal import Reason
+
+# RFC 1939 §7: a greeting with a timestamp in angle brackets offers APOP. Ours has no `<`.
+GREETING = b"+OK Poplar POP3 service ready\r\n"
+
+OK = b"+OK\r\n"
+PASSWORD_WANTED = b"+OK Password, please\r\n"
+BYE = b"+OK Bye\r\n"
+TLS_NEXT = b"+OK Begin TLS\r\n"
+
+SYNTAX_ERROR = b"-ERR Syntax error\r\n"
+UNKNOWN_COMMAND = b"-ERR Unknown command\r\n"
+LINE_TOO_LONG = b"-ERR Line too long\r\n"
+WRONG_STATE = b"-ERR Command not valid in this state\r\n"
+TLS_REQUIRED = b"-ERR TLS required\r\n"
+NO_SUCH_MESSAGE = b"-ERR No such message\r\n"
+UNSUPPORTED_MECHANISM = b"-ERR Unsupported mechanism\r\n"
+CANCELLED = b"-ERR Authentication cancelled\r\n"
+
+BUSY_GREETING = b"-ERR [SYS/TEMP] Too many connections, please wait and try again later\r\n"
+DRAINING = b"-ERR [SYS/TEMP] Service restarting, please wait and connect again\r\n"
+
+# RFC 2449 §8.1.1 and §8.1.2, RFC 3206 §4: the codes.
+# RFC 3206 §6: every credential failure, and nothing else, carries [AUTH].
+REFUSALS: dict[Reason, bytes] = {
+    Reason.CREDENTIALS: b"-ERR [AUTH] Authentication failed\r\n",
+    Reason.IN_USE: b"-ERR [IN-USE] Maildrop locked by another session, please wait\r\n",
+    Reason.LOGIN_DELAY: b"-ERR [LOGIN-DELAY] Too soon after the last login, please wait\r\n",
+    Reason.UNAVAILABLE: b"-ERR [SYS/TEMP] Try again later: service unavailable, please wait\r\n",
+    Reason.OVERLOADED: b"-ERR [SYS/TEMP] Try again later: service busy, please wait\r\n",
+    Reason.DRAINING: DRAINING,
+    Reason.LOST: b"-ERR [SYS/TEMP] A newer session holds the maildrop, please wait; no message was removed\r\n",
+    Reason.UNKNOWN_OUTCOME: (
+        b"-ERR [SYS/TEMP] Outcome unknown, please wait: either all marked messages were removed or none\r\n"
+    ),
+    Reason.BROKEN: b"-ERR [SYS/PERM] Message damaged in storage, please tell the postmaster\r\n",
+}
+
+
+def refusal(reason: Reason) -> bytes:
+    """The response for `reason`; one that no POP3 command can meet is a fault of ours: SYS/PERM."""
+    return REFUSALS.get(reason, b"-ERR [SYS/PERM] Internal error, please tell the postmaster\r\n")
+
+
+def drop_listing(messages: int, octets: int) -> bytes:
+    """RFC 1939 §5 STAT: "+OK" followed by a single space, the number of messages, a single space, and the octets."""
+    return b"+OK %d %d\r\n" % (messages, octets)
+
+
+def drop_ready(messages: int, octets: int) -> bytes:
+    """The response to a login, once the maildrop is held."""
+    return b"+OK Maildrop locked and ready, %d messages (%d octets)\r\n" % (messages, octets)
+
+
+def scan_listing(number: int, octets: int) -> bytes:
+    """RFC 1939 §5 LIST: "message-number of the message, followed by a single space and the exact size"."""
+    return b"+OK %d %d\r\n" % (number, octets)
+
+
+def unique_id_listing(number: int, unique_id: str) -> bytes:
+    """RFC 1939 §7 UIDL: "message-number of the message, followed by a single space and the unique-id"."""
+    return f"+OK {number} {unique_id}\r\n".encode()
+
+
+def retrieved(octets: int) -> bytes:
+    """The status line of RETR; `octets` as LIST says them."""
+    return b"+OK %d octets\r\n" % octets
+
+
+def removed(marked: int) -> bytes:
+    """The response to QUIT once all marked messages are gone."""
+    return b"+OK Bye\r\n" if not marked else b"+OK Bye, %d messages removed\r\n" % marked
+
+
+def challenge(encoded: bytes) -> bytes:
+    """RFC 5034 §4: "+", a single space, and the base64-encoded challenge; exactly `+ ` when it is empty."""
+    return b"+ " + encoded + b"\r\n"
+
+
+def multi_line(lines: list[str], text: str = "") -> bytes:
+    """A whole multi-line response of short lines, none of which begins with a dot."""
+    head = f"+OK {text}".rstrip()
+    return "\r\n".join([head, *lines, ".", ""]).encode()

@@ -1,0 +1,253 @@
+"""One POP3 session as a pure machine: octets in, responses and effects out.
+
+Owns the three states, the frozen listing and the marks. Refuses to know sockets, time, stores
+and TLS: whatever waits is an effect, and the session runs no further command until it is told
+the outcome. `table.py` says what each command does.
+RFC 1939 §3 to §6, RFC 2449 §6.6 (PIPELINING), RFC 2595 §4.
+"""
+
+from collections.abc import Callable
+
+from service.model.listing import DropListing, Listing
+from service.model.policy import Policy
+from service.model.refusal import Reason
+from service.protocol.lines import Lines, Overlong
+from service.protocol.pop3 import effects, responses
+from service.protocol.pop3.authentication import Authentication
+from service.protocol.pop3.capabilities import Surroundings
+from service.protocol.pop3.commands import (
+    MAX_AUTH_LINE_OCTETS,
+    MAX_LINE_OCTETS,
+    TLS_RECORD,
+    State,
+    SyntaxRefusedError,
+    is_foreign,
+    split,
+)
+from service.protocol.pop3.effects import Close, Effect, Ending, Step
+from service.protocol.pop3.marks import Marks
+from service.protocol.pop3.table import TABLE, Command
+
+OUTPUT_BOUND = 64 * 1024
+"""Octets of responses after which `advance` pauses, however many commands wait (RFC 2449 §6.6)."""
+OTHER = "other"
+"""Stands for every keyword outside the table, where verbs are counted."""
+
+
+class Session:
+    """One client's session, from the greeting to the last response."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self.around = around
+        self.state = State.AUTHORIZATION
+        self.authentication = Authentication()
+        self.utf8 = False
+        self.policy = Policy()
+        self.marks = Marks(DropListing(0, 0, 0, 0))
+        self.completed: list[tuple[str, bool]] = []
+        """Each command that was answered and whether with `+OK`, for whoever counts; the caller empties it."""
+        self._lines = Lines(MAX_AUTH_LINE_OCTETS)
+        self._output: list[bytes] = []
+        self._octets = 0
+        self._effect: Effect | None = None
+        self._verb = OTHER
+        self._again: Callable[[], None] | None = None
+
+    @property
+    def buffered(self) -> int:
+        """Octets received whose commands have not run yet."""
+        return self._lines.held
+
+    def greet(self) -> bytes:
+        """RFC 1939 §4: the server issues "a one line greeting. This can be any positive response."."""
+        return responses.GREETING
+
+    def receive(self, data: bytes) -> None:
+        """Take octets from the client. Nothing runs until `advance`."""
+        if self.state is not State.UPDATE:
+            self._lines.receive(data)
+
+    def advance(self) -> Step:
+        """Run commands until one waits, the output reaches its bound, or the input is used up.
+
+        RFC 2449 §6.6: responses leave in the order of the commands.
+        """
+        commands = 0
+        while self._effect is None and self._octets < OUTPUT_BOUND:
+            line = self._lines.take()
+            if line is None:
+                self._refuse_foreign_start()
+                break
+            commands += 1
+            self._run(line)
+        output = b"".join(self._output)
+        self._output.clear()
+        more = self._effect is None and self._octets >= OUTPUT_BOUND
+        self._octets = 0
+        return Step(output, self._effect, commands, more)
+
+    def respond(self, response: bytes) -> None:
+        """Answer the command that is running."""
+        self._output.append(response)
+        self._octets += len(response)
+        self.completed.append((self._verb, not response.startswith(b"-")))
+
+    def ask(self, challenge: bytes) -> None:
+        """Send a challenge, which is no response yet."""
+        self._output.append(challenge)
+
+    def perform(self, effect: Effect) -> None:
+        """Pause until the outcome of `effect` is told."""
+        self._effect = effect
+
+    def close(self, ending: Ending) -> None:
+        """Close the connection once the output is sent."""
+        self.state = State.UPDATE
+        self._lines.discard()
+        self._effect = Close(ending)
+
+    def with_listing(self, act: Callable[[], None]) -> None:
+        """Run `act` once the listing is there: now, or after it was loaded."""
+        if self.marks.loaded:
+            act()
+        else:
+            self._again = act
+            self.perform(effects.LoadListing())
+
+    def logged_in(self, drop: DropListing, policy: Policy) -> None:
+        """The login succeeded and the maildrop is held.
+
+        RFC 1939 §4: "the POP3 session [...] enters the TRANSACTION state", and no message is marked.
+        """
+        self._settle()
+        self.state = State.TRANSACTION
+        self.authentication = Authentication()
+        self.policy = policy
+        self.marks = Marks(drop)
+        self.respond(responses.drop_ready(drop.messages, drop.octets))
+
+    def listing_loaded(self, listing: Listing) -> None:
+        """The listing is there: go on with the command that wanted it."""
+        self._settle()
+        self.marks.load(listing)
+        act, self._again = self._again, None
+        if act is not None:
+            act()
+
+    def retrieved(self) -> None:
+        """The message was sent whole."""
+        self._settle()
+        self.completed.append((self._verb, True))
+
+    def listing_sent(self) -> None:
+        """The last slice was sent."""
+        self._settle()
+        self.completed.append((self._verb, True))
+
+    def updated(self) -> None:
+        """All marked messages are removed and the maildrop is released (RFC 1939 §6)."""
+        removed = self.marks.count
+        self._settle()
+        self.respond(responses.removed(removed))
+        self.close(Ending.QUIT)
+
+    def tls_started(self, around: Surroundings) -> None:
+        """TLS is negotiated: forget what came before it.
+
+        RFC 2595 §4: "the server MUST discard any knowledge obtained from the client" before TLS.
+        """
+        self._settle()
+        self._lines.discard()
+        self.authentication = Authentication()
+        self.utf8 = False
+        self.around = around
+
+    def refused(self, reason: Reason) -> None:
+        """The effect was refused before anything of it was sent."""
+        effect = self._effect
+        self._settle()
+        self._again = None
+        self.respond(responses.refusal(reason))
+        if isinstance(effect, effects.Update):
+            # RFC 1939 §6: "-ERR some deleted messages not removed", and the connection is closed either way.
+            self.close(Ending.QUIT_FAILED)
+        elif reason is Reason.LOST:
+            self.close(Ending.LOST)
+        elif isinstance(effect, effects.LogIn):
+            self._count_failure(reason)
+
+    def dismiss(self, reason: Reason, ending: Ending) -> None:
+        """The service ends the session: say why if it is the client's turn to hear, then close, without UPDATE."""
+        self._output.append(responses.refusal(reason))
+        self.close(ending)
+
+    def _settle(self) -> None:
+        self._effect = None
+
+    def _count_failure(self, reason: Reason) -> None:
+        # RFC 5034 §4: after a failed AUTH the session is as if it had not been sent.
+        failed = self.authentication.failures + (reason is Reason.CREDENTIALS)
+        self.authentication = Authentication(failed)
+        if failed >= self.around.login_failures:
+            self.close(Ending.LOGIN_FAILURES)
+
+    def _run(self, line: bytes | Overlong) -> None:
+        """Run one line: a command, or the response to a challenge."""
+        if isinstance(line, Overlong):
+            self._refuse_overlong()
+        elif self.authentication.exchange is not None:
+            self.authentication.answer(self, line)
+        elif len(line) + 2 > MAX_LINE_OCTETS and line[:5].upper() != b"AUTH ":
+            # RFC 2449 §4: a command line has at most 255 octets; we take 512, and AUTH more (RFC 5034 §4).
+            self._refuse_overlong()
+        else:
+            self._command(line)
+
+    def _command(self, line: bytes) -> None:
+        self._verb = OTHER
+        if self.state is State.AUTHORIZATION and is_foreign(line):
+            self.close(Ending.FOREIGN)
+            return
+        try:
+            keyword, rest = split(line)
+        except SyntaxRefusedError:
+            self.authentication.forget_name()
+            self.respond(responses.SYNTAX_ERROR)
+            return
+        command = TABLE.get(keyword)
+        if command is None:
+            # RFC 1939 §3: "A server MUST respond to an unrecognized, unimplemented, or syntactically
+            # invalid command by responding with a negative status indicator."
+            self.authentication.forget_name()
+            self.respond(responses.UNKNOWN_COMMAND)
+        else:
+            self._verb = command.keyword
+            self._dispatch(command, rest)
+
+    def _dispatch(self, command: Command, rest: bytes | None) -> None:
+        if command.keyword != "PASS":
+            self.authentication.forget_name()
+        if self.state not in command.states:
+            # RFC 1939 §3: "a server MUST respond to a command issued when the session is in an incorrect state
+            # by responding with a negative status indicator."
+            self.respond(responses.WRONG_STATE)
+            return
+        try:
+            arguments = command.parse(rest)
+        except SyntaxRefusedError:
+            self.authentication.forget_name()
+            self.respond(responses.SYNTAX_ERROR)
+            return
+        command.act(self, *arguments)
+
+    def _refuse_overlong(self) -> None:
+        in_exchange = self.authentication.exchange is not None
+        self.authentication = Authentication(self.authentication.failures)
+        self.respond(responses.LINE_TOO_LONG)
+        if in_exchange:
+            self.close(Ending.LINE_TOO_LONG)
+
+    def _refuse_foreign_start(self) -> None:
+        """A TLS ClientHello where a command is due has no line end to wait for: close without a word."""
+        if self.state is State.AUTHORIZATION and self._lines.unfinished().startswith(TLS_RECORD):
+            self.close(Ending.FOREIGN)

@@ -1,0 +1,73 @@
+"""What a SASL exchange gives: a challenge, a proof to verify, or a failure.
+
+Owns the shapes every mechanism shares and the base64 that carries them. Refuses to know any
+one mechanism.
+RFC 4422 §3, RFC 5034 §4.
+"""
+
+import binascii
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Password:
+    """A claimed identity and its password, both as text. Neither may reach a log (G17)."""
+
+    name: str
+    secret: str = field(repr=False)
+    authzid: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """What the server asks next; empty when the client is to send first."""
+
+    data: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """The client's part is done: verify `proof`; None when what it sent can't prove anything."""
+
+    proof: Password | None
+
+
+Move = Challenge | Verify
+
+
+class Exchange(Protocol):
+    """One authentication in progress."""
+
+    def respond(self, response: bytes) -> Move:
+        """The server's move after the client's decoded response."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mechanism:
+    """One row of what AUTH offers. `client_first` tells that an initial response is possible."""
+
+    name: str
+    client_first: bool
+    begin: type[Exchange]
+    first_challenge: bytes = b""
+    """Sent when the client gave no initial response; empty for a client-first mechanism."""
+    rank: int = 50
+    """The order in CAPA, strongest first."""
+
+
+def decode(text: bytes) -> bytes:
+    """The octets that `text` encodes. Raises ValueError.
+
+    RFC 5034 §4: "If the server receives a base64 string it cannot decode [...] it MUST reject the
+    AUTH command": foreign characters and inner padding are refused.
+    """
+    try:
+        return binascii.a2b_base64(text, strict_mode=True)
+    except binascii.Error as error:
+        raise ValueError("not base64") from error
+
+
+def encode(data: bytes) -> bytes:
+    """`data` in base64, on one line."""
+    return binascii.b2a_base64(data, newline=False)

@@ -1,0 +1,31 @@
+"""PLAIN: authzid, name and password in one response.
+
+Owns the message's grammar. Refuses to know who exists and who may act for whom: an authzid
+other than the name itself is handed on for the login to refuse.
+RFC 4616 §2.
+"""
+
+from service.protocol.sasl.exchange import Mechanism, Move, Password, Verify
+
+MAX_OCTETS = 255
+
+
+class Plain:
+    """One PLAIN exchange."""
+
+    def respond(self, response: bytes) -> Move:
+        """Verify what the client sent; None when it breaks the grammar.
+
+        RFC 4616 §2: "message = [authzid] UTF8NUL authcid UTF8NUL passwd", each up to 255 octets.
+        """
+        parts = response.split(b"\0")
+        if len(parts) != 3 or not parts[1] or not parts[2] or max(map(len, parts)) > MAX_OCTETS:
+            return Verify(None)
+        try:
+            authzid, name, secret = (part.decode() for part in parts)
+        except UnicodeDecodeError:
+            return Verify(None)
+        return Verify(Password(name, secret, authzid))
+
+
+MECHANISM = Mechanism("PLAIN", client_first=True, begin=Plain, rank=80)

@@ -1,0 +1,17 @@
+"""`poplar tenant|domain|maildrop|alias|credential`: running a service by hand.
+
+Owns which verb groups exist. Refuses to know what they do: each has a file of its own.
+"""
+
+import typer
+
+from service.cli import tenancy_credentials, tenancy_domains, tenancy_maildrops, tenancy_tenants
+
+
+def mount(root: typer.Typer) -> None:
+    """Add the groups to `root`."""
+    root.add_typer(tenancy_tenants.app, name="tenant")
+    root.add_typer(tenancy_domains.app, name="domain")
+    root.add_typer(tenancy_maildrops.app, name="maildrop")
+    root.add_typer(tenancy_maildrops.alias, name="alias")
+    root.add_typer(tenancy_credentials.app, name="credential")

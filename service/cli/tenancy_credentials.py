@@ -1,0 +1,79 @@
+"""`poplar credential`: create, change, list, show, suspend, resume, remove.
+
+Owns the verbs' words, and that a password is asked for without echo. Refuses to know rules and hashes.
+"""
+
+import typer
+
+from service.cli.gathering import gathering
+from service.cli.tenancy_options import AddressName, AsJson, LabelName, NamingFlags, SecretFlags
+from service.cli.tenancy_output import print_one, print_rows, say
+from service.cli.tenancy_running import perform
+from service.mail.passwords import generate_password
+from service.mail.provisioning import Provisioning
+from service.model.account import Status
+from service.model.tenancy import CredentialView
+
+COLUMNS = ("label", "kind", "status", "created", "expires", "last_used")
+
+app = typer.Typer(help="Credentials: what opens a maildrop.", no_args_is_help=True)
+
+
+@app.command()
+@gathering
+def create(address: AddressName, naming: NamingFlags, secret: SecretFlags, as_json: AsJson = False) -> None:
+    """Add a password to a maildrop."""
+    password = secret.password(generate_password())
+
+    async def use(desk: Provisioning) -> CredentialView:
+        credential = await desk.passwords.credential(password, naming.label, naming.ends)
+        return await desk.credentials.create(address, credential)
+
+    print_one(perform(use), as_json, {"password": password} if secret.generate else None)
+
+
+@app.command()
+@gathering
+def change(address: AddressName, naming: NamingFlags, secret: SecretFlags) -> None:
+    """Put another password under a label; the old one opens nothing from now on."""
+    password = secret.password(generate_password())
+
+    async def use(desk: Provisioning) -> None:
+        credential = await desk.passwords.credential(password, naming.label, naming.ends)
+        await desk.credentials.replace(address, credential)
+
+    perform(use)
+    say(f"Changed {naming.label} of {address}" + (f" to {password}" if secret.generate else "."))
+
+
+@app.command("list")
+def list_(address: AddressName, as_json: AsJson = False) -> None:
+    """List a maildrop's credentials, never their secrets."""
+    print_rows(perform(lambda desk: desk.credentials.every(address)), COLUMNS, as_json)
+
+
+@app.command()
+def show(address: AddressName, label: LabelName, as_json: AsJson = False) -> None:
+    """Show a credential, never its secret."""
+    print_one(perform(lambda desk: desk.credentials.show(address, label)), as_json)
+
+
+@app.command()
+def suspend(address: AddressName, label: LabelName) -> None:
+    """Refuse a credential from now on."""
+    perform(lambda desk: desk.credentials.set_status(address, label, Status.SUSPENDED))
+    say(f"Suspended {label} of {address}.")
+
+
+@app.command()
+def resume(address: AddressName, label: LabelName) -> None:
+    """End a suspension."""
+    perform(lambda desk: desk.credentials.set_status(address, label, Status.ACTIVE))
+    say(f"Resumed {label} of {address}.")
+
+
+@app.command()
+def remove(address: AddressName, label: LabelName) -> None:
+    """Remove a credential; it opens nothing from now on."""
+    perform(lambda desk: desk.credentials.remove(address, label))
+    say(f"Removed {label} of {address}.")

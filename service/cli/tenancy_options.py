@@ -1,0 +1,93 @@
+"""Options and arguments that the tenancy verbs share, and how their text becomes values.
+
+Owns the flags' names and help. Refuses to know what is done with the values.
+"""
+
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from service.model.tenancy import POLICY_NAMES, PolicyChange
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
+Cascade = Annotated[bool, typer.Option("--cascade", help="Remove all that it holds too.")]
+TenantName = Annotated[str, typer.Argument(metavar="TENANT", help="The tenant's name: a-z, 0-9 and -.")]
+DomainName = Annotated[str, typer.Argument(metavar="DOMAIN")]
+AddressName = Annotated[str, typer.Argument(metavar="ADDRESS", help="The maildrop's address.")]
+LabelName = Annotated[str, typer.Argument(metavar="LABEL", help="The credential's label.")]
+OfTenant = Annotated[str | None, typer.Option("--tenant", metavar="TENANT", help="Only this tenant's.")]
+
+_UNLIMITED = ("none", "never")
+_INHERIT = "inherit"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFlags:
+    """The policy values of one level, as they were typed."""
+
+    login_delay: Annotated[str | None, typer.Option(metavar="SECONDS", help="Between two logins; or 'inherit'.")] = None
+    expire_days: Annotated[
+        str | None, typer.Option(metavar="DAYS", help="Until mail is removed; or 'never', 'inherit'.")
+    ] = None
+    quota_octets: Annotated[
+        str | None, typer.Option(metavar="OCTETS", help="A maildrop may hold; or 'none', 'inherit'.")
+    ] = None
+    quota_messages: Annotated[
+        str | None, typer.Option(metavar="MESSAGES", help="A maildrop may hold; or 'none', 'inherit'.")
+    ] = None
+
+    def change(self) -> PolicyChange:
+        """What the flags ask for; those left out stay as they are."""
+        typed = {name: text for name in POLICY_NAMES if (text := getattr(self, name)) is not None}
+        values = {name: _number(name, text) for name, text in typed.items() if text != _INHERIT}
+        return PolicyChange(values, frozenset(typed) - frozenset(values))
+
+
+def _number(name: str, text: str) -> int | None:
+    if text in _UNLIMITED:
+        return None
+    if not (text.isascii() and text.isdecimal()):
+        raise typer.BadParameter(f"{text!r} is not a number", param_hint=f"--{name.replace('_', '-')}")
+    return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFlags:
+    """Where a password comes from: asked for without echo unless one of these says otherwise."""
+
+    generate: Annotated[bool, typer.Option("--generate", help="Make one up and print it, once.")] = False
+    password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read it from standard input.")] = False
+
+    def password(self, generated: str) -> str:
+        """The password, without the line end it was typed with."""
+        if self.generate:
+            return generated
+        if self.password_stdin:
+            return sys.stdin.readline().rstrip("\r\n")
+        asked: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+        return asked
+
+
+@dataclass(frozen=True, slots=True)
+class NamingFlags:
+    """What a credential is called and until when it holds."""
+
+    label: Annotated[str, typer.Option(help="Its name within the maildrop, such as a device.")] = "main"
+    expires: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"], help="When it ends, in UTC.")
+    ] = None
+
+    @property
+    def ends(self) -> datetime | None:
+        """When the credential ends, in UTC."""
+        return self.expires and self.expires.replace(tzinfo=UTC)
+
+
+def confirmed(question: str, yes: bool) -> None:
+    """Ask a person before what can't be undone; a program isn't asked. Exits with 1 on no."""
+    if not yes and sys.stdin.isatty():
+        typer.confirm(question, abort=True)

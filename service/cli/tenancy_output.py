@@ -1,0 +1,112 @@
+"""What the tenancy verbs print: tables for people, JSON for programs.
+
+Owns columns, words and the exit code of a refusal. Refuses to know how anything came about.
+"""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import Enum
+from typing import NoReturn
+from uuid import UUID
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from service.model.refusal import Refusal
+from service.model.tenancy import MaildropView, Setting
+
+WIDE = 400
+Columns = Sequence[str]
+"""Attribute names of a view; the heading is the name with spaces."""
+
+
+def refuse(refusal: Refusal) -> NoReturn:
+    """Say in one plain line why not, on standard error, and exit with 1."""
+    typer.echo(f"poplar: {refusal.cause or refusal.reason.value.replace('_', ' ')}", err=True)
+    raise typer.Exit(1)
+
+
+def say(text: str) -> None:
+    """One line for a person."""
+    typer.echo(text)
+
+
+def print_rows(views: Sequence[object], columns: Columns, as_json: bool) -> None:
+    """Many things: a table, or one JSON array."""
+    if as_json:
+        say(json.dumps([plain(view) for view in views], indent=2, ensure_ascii=False))
+        return
+    table = Table(*(column.replace("_", " ") for column in columns), box=None, pad_edge=False)
+    for view in views:
+        table.add_row(*(Text(words(getattr(view, column))) for column in columns))
+    _print(table)
+
+
+def print_one(view: object, as_json: bool, beside: Mapping[str, object] | None = None) -> None:
+    """One thing, with what else is known `beside` it: a line a value, or one JSON object."""
+    facts = {**_facts(view), **(beside or {})}
+    if as_json:
+        say(json.dumps(plain(facts), indent=2, ensure_ascii=False))
+        return
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in facts.items():
+        table.add_row(name.replace("_", " "), Text(words(value)))
+    _print(table)
+
+
+def _print(table: Table) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDE  # A pipe has no edge to fold at.
+    console.print(table)
+
+
+def plain(value: object) -> object:
+    """`value` in what JSON has."""
+    if isinstance(value, UUID | datetime):
+        return value.isoformat() if isinstance(value, datetime) else str(value)
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(name): plain(each) for name, each in value.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return plain(_facts(value))
+    return [plain(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def words(value: object) -> str:
+    """`value` as a person reads it."""
+    if value is None:
+        return "-"
+    if isinstance(value, Setting):
+        return f"{_limit(value.value)} ({value.origin.value})"
+    if isinstance(value, datetime):
+        return value.strftime("%Y-%m-%d %H:%M:%SZ")
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={_cell(each)}" for name, each in value.items()) or "-"
+    return str(plain(value))
+
+
+def _cell(value: object) -> str:
+    return words(value) if isinstance(value, Setting) else _limit(value)
+
+
+def _limit(value: object) -> str:
+    return "none" if value is None else str(value)
+
+
+def _facts(view: object) -> dict[str, object]:
+    """The view's fields; a maildrop's policy is shown as it binds, with the origin of each value."""
+    facts = {name: getattr(view, name) for name in _names(view)}
+    if isinstance(view, MaildropView):
+        del facts["inherited"]
+        facts["policy"] = view.settings
+    return facts
+
+
+def _names(view: object) -> list[str]:
+    return [field.name for field in dataclasses.fields(view)] if dataclasses.is_dataclass(view) else []

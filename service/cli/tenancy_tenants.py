@@ -1,0 +1,77 @@
+"""`poplar tenant`: create, list, show, set, suspend, resume, remove, audit.
+
+Owns the verbs' words. Refuses to know rules: they are `mail/provisioning.py`'s.
+"""
+
+from typing import Annotated
+
+import typer
+
+from service.cli.gathering import gathering
+from service.cli.tenancy_options import AsJson, Cascade, PolicyFlags, TenantName, Yes, confirmed
+from service.cli.tenancy_output import print_one, print_rows, say
+from service.cli.tenancy_running import listed, perform
+from service.model.account import Status
+
+COLUMNS = ("name", "status", "policy", "created")
+AUDIT_COLUMNS = ("moment", "actor", "action", "subject", "details")
+
+app = typer.Typer(help="Tenants: the customers of this service.", no_args_is_help=True)
+
+
+@app.command()
+@gathering
+def create(name: TenantName, flags: PolicyFlags, as_json: AsJson = False) -> None:
+    """Create a tenant; its policy binds every maildrop that sets no value of its own."""
+    print_one(perform(lambda desk: desk.tenants.create(name, flags.change().values)), as_json)
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List the tenants."""
+    print_rows(perform(lambda desk: listed(desk.tenants.every())), COLUMNS, as_json)
+
+
+@app.command()
+def show(name: TenantName, as_json: AsJson = False) -> None:
+    """Show a tenant, its policy and what it holds."""
+    view = perform(lambda desk: desk.tenants.show(name))
+    print_one(view, as_json, {"usage": perform(lambda desk: desk.tenants.usage(name))})
+
+
+@app.command("set")
+@gathering
+def set_(name: TenantName, flags: PolicyFlags) -> None:
+    """Change a tenant's policy; what isn't named stays."""
+    perform(lambda desk: desk.tenants.set_policy(name, flags.change()))
+    say(f"Changed the policy of tenant {name}.")
+
+
+@app.command()
+def suspend(name: TenantName) -> None:
+    """Refuse logins and deliveries of all its maildrops from now on; nothing is lost."""
+    perform(lambda desk: desk.tenants.set_status(name, Status.SUSPENDED))
+    say(f"Suspended tenant {name}.")
+
+
+@app.command()
+def resume(name: TenantName) -> None:
+    """End a suspension."""
+    perform(lambda desk: desk.tenants.set_status(name, Status.ACTIVE))
+    say(f"Resumed tenant {name}.")
+
+
+@app.command()
+def remove(name: TenantName, cascade: Cascade = False, yes: Yes = False) -> None:
+    """Remove a tenant; one that still has maildrops only with --cascade."""
+    confirmed(f"Remove tenant {name}?", yes)
+    perform(lambda desk: desk.tenants.remove(name, cascade))
+    say(f"Removed tenant {name}.")
+
+
+@app.command()
+def audit(
+    name: TenantName, limit: Annotated[int, typer.Option(min=1, max=10_000)] = 100, as_json: AsJson = False
+) -> None:
+    """Show who did what to it and in it, newest first."""
+    print_rows(perform(lambda desk: desk.tenants.history(name, limit)), AUDIT_COLUMNS, as_json)

@@ -27,7 +27,8 @@ alias = typer.Typer(help="Aliases: other addresses of maildrops.", no_args_is_he
 @gathering
 def create(address: AddressName, flags: PolicyFlags, as_json: AsJson = False) -> None:
     """Create a maildrop in one of its tenant's domains; its policy goes before the tenant's."""
-    print_one(perform(lambda desk: desk.maildrops.create(address, flags.change().values)), as_json)
+    change = flags.change()
+    print_one(perform(lambda desk: desk.maildrops.create(address, change.values)), as_json)
 
 
 @app.command("list")
@@ -46,7 +47,8 @@ def show(address: AddressName, as_json: AsJson = False) -> None:
 @gathering
 def set_(address: AddressName, flags: PolicyFlags) -> None:
     """Change a maildrop's own policy; what isn't named stays, 'inherit' gives a value back to the tenant."""
-    perform(lambda desk: desk.maildrops.set_policy(address, flags.change()))
+    change = flags.change()
+    perform(lambda desk: desk.maildrops.set_policy(address, change))
     say(f"Changed the policy of {address}.")
 
 

@@ -23,7 +23,8 @@ app = typer.Typer(help="Tenants: the customers of this service.", no_args_is_hel
 @gathering
 def create(name: TenantName, flags: PolicyFlags, as_json: AsJson = False) -> None:
     """Create a tenant; its policy binds every maildrop that sets no value of its own."""
-    print_one(perform(lambda desk: desk.tenants.create(name, flags.change().values)), as_json)
+    change = flags.change()
+    print_one(perform(lambda desk: desk.tenants.create(name, change.values)), as_json)
 
 
 @app.command("list")
@@ -43,7 +44,8 @@ def show(name: TenantName, as_json: AsJson = False) -> None:
 @gathering
 def set_(name: TenantName, flags: PolicyFlags) -> None:
     """Change a tenant's policy; what isn't named stays."""
-    perform(lambda desk: desk.tenants.set_policy(name, flags.change()))
+    change = flags.change()
+    perform(lambda desk: desk.tenants.set_policy(name, change))
     say(f"Changed the policy of tenant {name}.")
 
 

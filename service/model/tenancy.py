@@ -54,7 +54,7 @@ class Setting:
 class PolicyChange:
     """Values to set at one level and names to inherit again; everything else stays."""
 
-    values: Overrides = NOTHING_SET
+    values: Overrides = field(default_factory=dict)
     inherited: frozenset[str] = frozenset()
 
     def applied_to(self, current: Overrides) -> Overrides:
@@ -71,7 +71,7 @@ class TenantView:
     name: str
     status: Status
     created: datetime
-    policy: Overrides = NOTHING_SET
+    policy: Overrides = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +106,8 @@ class MaildropView:
     created: datetime
     messages: int = 0
     octets: int = 0
-    policy: Overrides = NOTHING_SET
-    inherited: Overrides = NOTHING_SET
+    policy: Overrides = field(default_factory=dict)
+    inherited: Overrides = field(default_factory=dict)
 
     @property
     def settings(self) -> Mapping[str, Setting]:
@@ -165,7 +165,7 @@ class AuditEntry:
     actor: str
     action: str
     subject: str
-    details: Mapping[str, object] = MappingProxyType({})
+    details: Mapping[str, object] = field(default_factory=dict)
 
 
 def effective(tenant: Overrides, maildrop: Overrides) -> Mapping[str, Setting]:

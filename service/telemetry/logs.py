@@ -1,0 +1,171 @@
+"""Lines on standard error: JSON for programs, readable on a terminal.
+
+Owns their form, the session's id in each of its lines, the one line at a session's end, and the promise that
+no password or token leaves (G17): a key that could name one is masked, so is the password of a URL.
+Refuses to be told message text: nothing here takes it.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from contextvars import Context, copy_context
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TextIO
+
+import structlog
+from structlog.typing import FilteringBoundLogger, Processor
+
+MASK = "********"
+_SECRET_KEY = re.compile(
+    r"passw|passphrase|secret|token|verifier|authorization|cookie|private_key|access_key|api_key|nonce|challenge|bearer",
+    re.IGNORECASE,
+)
+_URL_PASSWORD = re.compile(r"(\w+://[^\s/:@]*:)[^\s@]+@")
+_KEYED_PASSWORD = re.compile(r"(?i)\b(password|passwd|secret|token|secret_key)(\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|\S+)")
+
+Form = Literal["auto", "json", "console"]
+Values = MutableMapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLine:
+    """What the one line at the end of a session says; octets are of the connection, seconds of its whole life."""
+
+    protocol: str
+    listener: str
+    client: str
+    end: str
+    """One of `labels.ENDS`."""
+    seconds: float
+    tenant: str | None = None
+    maildrop: str | None = None
+    """The maildrop's id."""
+    address: str | None = None
+    mechanism: str | None = None
+    tls: str | None = None
+    commands: int = 0
+    retrieved: int = 0
+    topped: int = 0
+    removed: int = 0
+    delivered: int = 0
+    octets_in: int = 0
+    octets_out: int = 0
+
+
+class SessionLog:
+    """The log of one session: every line carries its id, the last one says what happened."""
+
+    __slots__ = ("_log", "session_id")
+
+    def __init__(self, session_id: str, listener: str) -> None:
+        self.session_id = session_id
+        self._log: FilteringBoundLogger = structlog.get_logger().bind(session=session_id, listener=listener)
+
+    def bind(self, **facts: object) -> None:
+        """Have each further line carry these too."""
+        self._log = self._log.bind(**facts)
+
+    def debug(self, event: str, **facts: object) -> None:
+        """What helps to follow a session, off by default."""
+        self._log.debug(event, **facts)
+
+    def info(self, event: str, **facts: object) -> None:
+        """What is normal."""
+        self._log.info(event, **facts)
+
+    def warning(self, event: str, **facts: object) -> None:
+        """What someone should know of."""
+        self._log.warning(event, **facts)
+
+    def exception(self, event: str, **facts: object) -> None:
+        """A defect, inside its `except`; the traceback shows no values."""
+        self._log.exception(event, **facts)
+
+    def ended(self, line: SessionLine) -> None:
+        """The one line at the end; values that are unknown are left out."""
+        facts = {name: value for name, value in asdict(line).items() if value is not None}
+        facts["seconds"] = round(line.seconds, 3)
+        self._log.info("session ended", **facts)
+
+    def context(self) -> Context:
+        """A context for the session's tasks, so that a library's lines carry its id as well."""
+        context = copy_context()
+        context.run(structlog.contextvars.bind_contextvars, session=self.session_id)
+        return context
+
+
+def get_log(component: str) -> FilteringBoundLogger:
+    """The log of a part of Poplar that belongs to no session."""
+    log: FilteringBoundLogger = structlog.get_logger().bind(component=component)
+    return log
+
+
+def configure(form: Form = "auto", level: str = "info", stream: TextIO | None = None) -> None:
+    """Send Poplar's lines and those of libraries to `stream`, by default standard error."""
+    out = stream if stream is not None else sys.stderr
+    as_json = form == "json" or (form == "auto" and not out.isatty())
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    common = _common_steps(as_json)
+    structlog.configure(
+        processors=[*common, _renderer(as_json, out.isatty())],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.WriteLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )
+    _route_libraries(common, _renderer(as_json, out.isatty()), out, threshold)
+
+
+def _common_steps(as_json: bool) -> list[Processor]:
+    stamp = structlog.processors.TimeStamper(fmt="iso" if as_json else "%H:%M:%S.%f", utc=as_json, key="at")
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        stamp,
+        structlog.processors.format_exc_info,
+        without_secrets,
+    ]
+
+
+def _renderer(as_json: bool, colors: bool) -> Processor:
+    if as_json:
+        return structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+    return structlog.dev.ConsoleRenderer(
+        colors=colors, timestamp_key="at", exception_formatter=structlog.dev.plain_traceback
+    )
+
+
+def _route_libraries(common: list[Processor], renderer: Processor, out: TextIO, threshold: int) -> None:
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[structlog.stdlib.add_logger_name, *common],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+    )
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    # Libraries tell at `info` what belongs to `debug` here, and some of them tell what they sent at `debug`.
+    root.setLevel(max(threshold, logging.WARNING))
+
+
+def without_secrets(_logger: object, _method: str, values: Values) -> Values:
+    """Mask what could be a password or token, and escape what a terminal would obey."""
+    for key, value in values.items():
+        if _SECRET_KEY.search(key):
+            values[key] = MASK
+        elif isinstance(value, str):
+            values[key] = scrubbed(value) if key == "exception" else _printable(scrubbed(value))
+        elif isinstance(value, BaseException | bytes):
+            values[key] = _printable(scrubbed(repr(value)))
+    return values
+
+
+def scrubbed(text: str) -> str:
+    """`text` without the password of any URL in it, and without what stands behind `password=` and the like."""
+    return _KEYED_PASSWORD.sub(rf"\1\2{MASK}", _URL_PASSWORD.sub(rf"\1{MASK}@", text))
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

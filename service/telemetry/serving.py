@@ -1,0 +1,75 @@
+"""Serves an ASGI application from within a running event loop.
+
+Owns the socket and the life of the server. Refuses to touch signals, which belong to the process,
+and to know what it serves.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+GRACE = 2
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server, but signals stay with the process."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[str]:
+    """Serve `app` until the block ends; gives the base URL that reaches it from this machine.
+
+    An empty host is every IPv4 address. Raises OSError when the port is taken.
+    """
+    with _bound(host, port) as listening:
+        server = _Server(_config(app))
+        task = asyncio.create_task(server.serve(sockets=[listening]), name="ops http")
+        try:
+            await _started(server, task)
+            yield base_url(listening)
+        finally:
+            server.should_exit = True
+            await task
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=200,
+        timeout_graceful_shutdown=GRACE,
+    )
+
+
+@contextmanager
+def _bound(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with contextlib.closing(socket.create_server((host, port), family=family, backlog=128)) as listening:
+        yield listening
+
+
+async def _started(server: uvicorn.Server, task: "asyncio.Task[None]") -> None:
+    while not server.started:
+        await asyncio.sleep(0.005)
+        if task.done():
+            task.result()
+            raise OSError("the HTTP server ended before it began")
+
+
+def base_url(listening: socket.socket) -> str:
+    """`http://host:port` of a listening socket, by its loopback address when it listens on every one."""
+    host, port = listening.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -11,13 +11,11 @@ from service.protocol.pop3 import responses
 from service.protocol.pop3.capabilities import after_login, before_login
 from service.protocol.pop3.commands import State
 from service.protocol.pop3.effects import LogIn, StartTls
-from service.protocol.sasl.exchange import Password
 from service.protocol.sasl.mechanisms import MECHANISMS
+from service.protocol.sasl.proof import password_proof
 
 if TYPE_CHECKING:
     from service.protocol.pop3.session import Session
-
-MAX_PASSWORD_OCTETS = 255
 
 
 def capa(session: "Session") -> None:
@@ -69,7 +67,7 @@ def pass_(session: "Session", password: bytes) -> None:
     elif name is None:
         session.respond(responses.WRONG_STATE)
     else:
-        session.perform(LogIn("USER", _proof(name, password)))
+        session.perform(LogIn("USER", password_proof(name.encode(), password)))
 
 
 def auth(session: "Session", mechanism: str, initial: bytes | None) -> None:
@@ -84,16 +82,6 @@ def auth(session: "Session", mechanism: str, initial: bytes | None) -> None:
         session.respond(responses.UNSUPPORTED_MECHANISM)
     else:
         session.authentication.begin(session, MECHANISMS[mechanism], initial)
-
-
-def _proof(name: str, password: bytes) -> Password | None:
-    """The proof, or None when no password of ours can look like this; it is refused at the same cost."""
-    if not 0 < len(password) <= MAX_PASSWORD_OCTETS:
-        return None
-    try:
-        return Password(name, password.decode())
-    except UnicodeDecodeError:
-        return None
 
 
 def _may_start_tls(session: "Session") -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 
-from service.protocol.sasl.exchange import Password
+from service.model.proof import Proof
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class LogIn:
     """Verify `proof` and open the maildrop. Outcome: `logged_in` or `refused`."""
 
     mechanism: str
-    proof: Password | None
+    proof: Proof | None
 
 
 @dataclass(frozen=True, slots=True)

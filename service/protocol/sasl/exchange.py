@@ -6,17 +6,10 @@ RFC 4422 §3, RFC 5034 §4.
 """
 
 import binascii
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
-
-@dataclass(frozen=True, slots=True)
-class Password:
-    """A claimed identity and its password, both as text. Neither may reach a log (G17)."""
-
-    name: str
-    secret: str = field(repr=False)
-    authzid: str = ""
+from service.model.proof import Proof
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +23,7 @@ class Challenge:
 class Verify:
     """The client's part is done: verify `proof`; None when what it sent can't prove anything."""
 
-    proof: Password | None
+    proof: Proof | None
 
 
 Move = Challenge | Verify

@@ -4,9 +4,8 @@ Owns the two questions that old clients expect word for word. Refuses to know wh
 draft-murchison-sasl-login-00 §2 (never an RFC, kept for Outlook and devices).
 """
 
-from service.protocol.sasl.exchange import Challenge, Mechanism, Move, Password, Verify
-
-MAX_OCTETS = 255
+from service.protocol.sasl.exchange import Challenge, Mechanism, Move, Verify
+from service.protocol.sasl.proof import password_proof
 
 
 class Login:
@@ -20,16 +19,7 @@ class Login:
         if self._name is None:
             self._name = response
             return Challenge(b"Password:")
-        return Verify(_proof(self._name, response))
-
-
-def _proof(name: bytes, secret: bytes) -> Password | None:
-    if not 0 < len(name) <= MAX_OCTETS or not 0 < len(secret) <= MAX_OCTETS or b"\0" in name + secret:
-        return None
-    try:
-        return Password(name.decode(), secret.decode())
-    except UnicodeDecodeError:
-        return None
+        return Verify(password_proof(self._name, response))
 
 
 MECHANISM = Mechanism("LOGIN", client_first=False, begin=Login, first_challenge=b"Username:", rank=90)

@@ -5,9 +5,8 @@ other than the name itself is handed on for the login to refuse.
 RFC 4616 §2.
 """
 
-from service.protocol.sasl.exchange import Mechanism, Move, Password, Verify
-
-MAX_OCTETS = 255
+from service.protocol.sasl.exchange import Mechanism, Move, Verify
+from service.protocol.sasl.proof import password_proof
 
 
 class Plain:
@@ -19,13 +18,10 @@ class Plain:
         RFC 4616 §2: "message = [authzid] UTF8NUL authcid UTF8NUL passwd", each up to 255 octets.
         """
         parts = response.split(b"\0")
-        if len(parts) != 3 or not parts[1] or not parts[2] or max(map(len, parts)) > MAX_OCTETS:
+        if len(parts) != 3:
             return Verify(None)
-        try:
-            authzid, name, secret = (part.decode() for part in parts)
-        except UnicodeDecodeError:
-            return Verify(None)
-        return Verify(Password(name, secret, authzid))
+        authzid, name, secret = parts
+        return Verify(password_proof(name, secret, authzid))
 
 
 MECHANISM = Mechanism("PLAIN", client_first=True, begin=Plain, rank=80)

@@ -1,0 +1,127 @@
+"""Login: from a proof to an open maildrop, in the order that keeps the guarantees.
+
+Owns the steps: find, verify, delay, lease, fence; and their undoing in reverse when one refuses.
+Refuses to know how a proof arrived. One round trip to the directory is made for unknown names too,
+and one verifier is checked, so that neither response nor timing tells whether a name exists (G13).
+RFC 1939 §4, §7; RFC 2449 §6.5, §8.1; RFC 4616 §2.
+"""
+
+import secrets
+from dataclasses import dataclass
+
+from service.mail.leases import Leases, OnLost
+from service.mail.maildrop import OpenMaildrop
+from service.mail.ports import Clock, Directory, Holder, Lease, MaildropLocks, MessageIndex, PasswordHashes
+from service.model.account import Account, Credential
+from service.model.proof import Proof
+from service.model.refusal import Reason, Refusal
+
+FENCE_OCTETS = 16
+KIND = "password"
+NO_NAME = ""
+"""Looked up when a proof names nobody, so that the round trip is made all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try to log in, and whom to name as the holder if it succeeds."""
+
+    proof: Proof | None
+    mechanism: str
+    session_id: str
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """The use case; `process` names this pod and process among the holders of maildrops."""
+
+    directory: Directory
+    hashes: PasswordHashes
+    locks: MaildropLocks
+    index: MessageIndex
+    leases: Leases
+    clock: Clock
+    process: str
+
+    async def __call__(self, attempt: Attempt, on_lost: OnLost) -> OpenMaildrop:
+        """The maildrop, held by this session until `close`; `on_lost` is called if another takes it.
+
+        Raises Refusal: CREDENTIALS, LOGIN_DELAY, IN_USE, UNAVAILABLE, OVERLOADED; nothing is held then:
+        RFC 1939 §4: "If the maildrop cannot be opened for some reason [...] the POP3 server [...] must release
+        any lock before rejecting the command."
+        """
+        account = await self._verified(attempt.proof)
+        await self._not_too_soon(account)
+        lease = self._lease(account, attempt)
+        guarded = await self._acquire(lease)
+        self.leases.hold(lease, on_lost)
+        try:
+            fence = secrets.token_bytes(FENCE_OCTETS)
+            drop = await self.index.open(account.key, fence)
+        except BaseException:
+            await self.leases.release(lease)
+            raise
+        return OpenMaildrop(account.key, account.tenant, account.address, account.policy, drop, fence, lease, guarded)
+
+    async def _verified(self, proof: Proof | None) -> Account:
+        """The account that `proof` opens; unknown, wrong and suspended are refused alike (RFC 3206 §6, G13)."""
+        account = await self.directory.find(proof.name if proof else NO_NAME)
+        usable = account if proof and account and account.active else None
+        secret = proof.secret if proof else ""
+        if not await self._matches(usable, secret) or usable is None or proof is None:
+            raise Refusal(Reason.CREDENTIALS, "no such account, wrong password or suspended")
+        # RFC 4616 §2: an authorization identity that the name may not act for is refused like a wrong password.
+        if proof.authzid and proof.authzid.lower() not in {proof.name.lower(), usable.address}:
+            raise Refusal(Reason.CREDENTIALS, "may not act for another")
+        return usable
+
+    async def _matches(self, account: Account | None, secret: str) -> bool:
+        usable = self._usable(account.credentials) if account else []
+        if not usable:
+            return await self.hashes.verify(None, secret)
+        for credential in usable:
+            if await self.hashes.verify(credential.verifier, secret):
+                return True
+        return False
+
+    def _usable(self, credentials: tuple[Credential, ...]) -> list[Credential]:
+        now = self.clock.now()
+        return [c for c in credentials if c.kind == KIND and (c.expires is None or c.expires > now)]
+
+    async def _not_too_soon(self, account: Account) -> None:
+        """RFC 2449 §6.5: LOGIN-DELAY is enforced where it is announced; not while its counter can't be reached."""
+        delay = account.policy.login_delay
+        if not delay:
+            return
+        try:
+            allowed = await self.locks.may_log_in(account.key, delay)
+        except Refusal:
+            return
+        if not allowed:
+            raise Refusal(Reason.LOGIN_DELAY)
+
+    async def _acquire(self, lease: Lease) -> bool:
+        """Whether a lease was had; without the store of leases the fence alone guards (G4).
+
+        RFC 2449 §8.1.2: [IN-USE] is said only after the credentials proved correct.
+        """
+        try:
+            free = await self.locks.acquire(lease)
+        except Refusal:
+            return False
+        if not free:
+            raise Refusal(Reason.IN_USE)
+        return True
+
+    def _lease(self, account: Account, attempt: Attempt) -> Lease:
+        holder = Holder(
+            attempt.session_id,
+            account.tenant,
+            account.address,
+            attempt.client,
+            attempt.mechanism,
+            self.process,
+            self.clock.now(),
+        )
+        return Lease(account.key, secrets.token_hex(16), holder)

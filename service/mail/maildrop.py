@@ -1,0 +1,27 @@
+"""A maildrop that one session holds, from its login to its end.
+
+Owns what belongs together once a login succeeded: whose it is, what it held at that instant, and
+the fence and lease that prove it is still ours.
+RFC 1939 §4, §8.
+"""
+
+from dataclasses import dataclass
+
+from service.mail.ports import Lease
+from service.model.account import MaildropKey
+from service.model.listing import DropListing
+from service.model.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class OpenMaildrop:
+    """The result of a login. `guarded` is false when no lease could be had and the fence alone guards."""
+
+    key: MaildropKey
+    tenant: str
+    address: str
+    policy: Policy
+    drop: DropListing
+    fence: bytes
+    lease: Lease
+    guarded: bool

@@ -1,0 +1,97 @@
+"""Prefetch: the next messages are fetched while the client still reads this one.
+
+Owns which messages are fetched ahead and what that may hold in memory, per session and per process.
+Refuses to guess: only a client that reads in sequence is helped, and what isn't asked for after all is
+dropped. A message fetched ahead is verified like any other (G8).
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from service.mail.budget import Budget
+from service.mail.retrieval import WHOLE_OCTETS, Places, Retrieval
+from service.model.message import StoredMessage
+from service.model.refusal import Refusal
+
+Fetched = asyncio.Task[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What fetching ahead may use: octets of one session, octets of the process, messages of one session."""
+
+    session_octets: int
+    process: Budget
+    messages: int = 8
+    used: Callable[[bool], None] = lambda _: None
+    """Told of each message fetched ahead whether it was asked for."""
+
+
+@dataclass(slots=True)
+class Prefetch:
+    """What one session has fetched ahead."""
+
+    places: Places
+    retrieval: Retrieval
+    limits: Limits
+    _ahead: dict[int, tuple[Fetched, int]] = field(default_factory=dict)
+    _octets: int = 0
+    _expected: int | None = None
+
+    async def take(self, sequence: int) -> bytes | None:
+        """The message's verified octets if they were fetched ahead; None to fetch it now, also where that failed."""
+        entry = self._ahead.pop(sequence, None)
+        if entry is None:
+            return None
+        task, octets = entry
+        try:
+            return await task
+        except Refusal:
+            return None
+        finally:
+            self._give_back(octets, asked_for=True)
+
+    def ahead_of(self, sequence: int, upcoming: Sequence[int]) -> None:
+        """The client asked for `sequence`: fetch what follows if it reads in sequence, drop what it skipped."""
+        in_sequence = self._expected is None or sequence == self._expected
+        self._expected = upcoming[0] if upcoming else None
+        wanted = upcoming[: self.limits.messages] if in_sequence else ()
+        for skipped in self._ahead.keys() - set(wanted):
+            self._drop(skipped)
+        for following in wanted:
+            message = self.places.known(following)
+            if following not in self._ahead and not (message and self._fetch(message)):
+                break
+
+    def clear(self) -> None:
+        """Drop everything fetched ahead."""
+        for sequence in list(self._ahead):
+            self._drop(sequence)
+
+    def _fetch(self, message: StoredMessage) -> bool:
+        octets = message.octets
+        fits = message.blob.octets <= WHOLE_OCTETS and self._octets + octets <= self.limits.session_octets
+        if not fits or not self.limits.process.try_take(octets):
+            return False
+        self._octets += octets
+        task = asyncio.get_running_loop().create_task(self.retrieval.whole(message))
+        task.add_done_callback(_observe)
+        self._ahead[message.sequence] = (task, octets)
+        return True
+
+    def _drop(self, sequence: int) -> None:
+        task, octets = self._ahead.pop(sequence)
+        task.cancel()
+        self._give_back(octets, asked_for=False)
+
+    def _give_back(self, octets: int, *, asked_for: bool) -> None:
+        self._octets -= octets
+        self.limits.process.give_back(octets)
+        self.limits.used(asked_for)
+
+
+def _observe(task: Fetched) -> None:
+    """Take note of a refusal nobody waits for, so that asyncio doesn't report it as lost."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,141 @@
+"""Retrieval: a listed message's octets, whole and proven, or a refusal.
+
+Owns what is verified before what is sent. A message up to 1 MiB is fetched and verified first; a
+larger one streams, and its last part is held back until the digest matches (G8). A store that fails
+in the middle is asked again by range. Refuses to know sockets: pieces are given one at a time, and
+the next is fetched when the caller wants it.
+RFC 1939 §5 RETR, §7 TOP.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+
+from service.mail.ports import BlobStore, MessageIndex
+from service.model.account import MaildropKey
+from service.model.message import Blob, StoredMessage
+from service.model.refusal import Reason, Refusal
+
+WHOLE_OCTETS = 1024 * 1024
+"""A message up to this many octets is read by one request and verified before its first octet is sent."""
+LOCATED_AHEAD = 32
+"""Messages whose places are asked for in one round trip."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """How often a failed read is repeated, and how many seconds to wait before each repetition."""
+
+    tries: int = 3
+    pause: float = 0.2
+    resumed: Callable[[], None] = lambda: None
+    """Told of each repetition."""
+
+
+@dataclass(slots=True)
+class Places:
+    """Where the messages of one maildrop are, asked for some at a time and remembered while they are near."""
+
+    index: MessageIndex
+    key: MaildropKey
+    _known: dict[int, StoredMessage] = field(default_factory=dict)
+
+    async def of(self, sequence: int, upcoming: Sequence[int] = ()) -> StoredMessage:
+        """Where the message is. Raises Refusal: BROKEN when its row is gone, UNAVAILABLE."""
+        if sequence not in self._known:
+            wanted = (sequence, *upcoming[: LOCATED_AHEAD - 1])
+            self._known = dict(await self.index.locate(self.key, wanted))
+        message = self._known.get(sequence)
+        if message is None:
+            raise Refusal(Reason.BROKEN, f"message {sequence} has no row")
+        return message
+
+    def known(self, sequence: int) -> StoredMessage | None:
+        """Where the message is, if that was asked for already."""
+        return self._known.get(sequence)
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieval:
+    """The use case over one store of blobs."""
+
+    blobs: BlobStore
+    resumption: Resumption = field(default_factory=Resumption)
+
+    async def whole(self, message: StoredMessage) -> bytes:
+        """All octets of a message of at most `WHOLE_OCTETS`, verified; trace line included.
+
+        A mismatch is read once more, as what came between may have broken it. Raises Refusal: BROKEN, UNAVAILABLE.
+        """
+        blob = message.blob
+        for again in range(2):
+            octets = await self._read(blob.key, 0, blob.octets)
+            if len(octets) == blob.octets and hashlib.sha256(octets).digest() == blob.sha256:
+                return message.trace + octets
+            if not again:
+                self.resumption.resumed()
+        raise Refusal(Reason.BROKEN, f"{blob.key}: octets or digest differ")
+
+    async def pieces(self, message: StoredMessage) -> AsyncIterator[bytes]:
+        """The octets of a message of any length; the last piece only once the digest of all matched.
+
+        Raises Refusal: before the first piece nothing was given; after it the response must be cut.
+        """
+        if message.blob.octets <= WHOLE_OCTETS:
+            yield await self.whole(message)
+            return
+        held = message.trace
+        digest = hashlib.sha256()
+        async for piece in self._stream(message.blob, message.blob.octets):
+            digest.update(piece)
+            if held:
+                yield held
+            held = piece
+        if digest.digest() != message.blob.sha256:
+            raise Refusal(Reason.BROKEN, f"{message.blob.key}: digest differs")
+        yield held
+
+    async def header(self, message: StoredMessage) -> AsyncIterator[bytes]:
+        """The octets that TOP n 0 needs: only the header, read by range."""
+        blob = message.blob
+        if blob.header_octets <= WHOLE_OCTETS:
+            octets = await self._read(blob.key, 0, blob.header_octets)
+            if len(octets) != blob.header_octets:
+                raise Refusal(Reason.BROKEN, f"{blob.key}: shorter than its header")
+            yield message.trace + octets
+            return
+        yield message.trace
+        async for piece in self._stream(blob, blob.header_octets):
+            yield piece
+
+    async def _read(self, key: str, start: int, end: int) -> bytes:
+        """One range read, repeated while the store is unavailable."""
+        for left in reversed(range(self.resumption.tries)):
+            try:
+                return await self.blobs.read(key, start, end)
+            except Refusal as refusal:
+                await self._again(refusal, left)
+        raise AssertionError("unreachable: the last failure was raised")
+
+    async def _stream(self, blob: Blob, end: int) -> AsyncIterator[bytes]:
+        """The octets up to `end`, going on by range where the store failed."""
+        position, left = 0, self.resumption.tries
+        while position < end:
+            failure = Refusal(Reason.UNAVAILABLE, f"{blob.key}: ended before octet {end}")
+            try:
+                async for piece in self.blobs.stream(blob.key, position, end):
+                    position += len(piece)
+                    yield piece
+            except Refusal as refusal:
+                failure = refusal
+            if position < end:
+                left -= 1
+                await self._again(failure, left)
+
+    async def _again(self, refusal: Refusal, left: int) -> None:
+        """Wait before another try, or give up with `refusal`."""
+        if refusal.reason is not Reason.UNAVAILABLE or left <= 0:
+            raise refusal
+        self.resumption.resumed()
+        await asyncio.sleep(self.resumption.pause)

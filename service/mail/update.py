@@ -1,0 +1,37 @@
+"""UPDATE and the end of a session: remove what is marked, then give the maildrop back.
+
+Owns the order. Refuses to remove anything unless the session's fence is still the newest (G3, G4);
+that comparison is the index's, in the same statement as the removal.
+RFC 1939 §6.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.mail.leases import Leases
+from service.mail.maildrop import OpenMaildrop
+from service.mail.ports import MessageIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """The use case."""
+
+    index: MessageIndex
+    leases: Leases
+
+    async def __call__(self, maildrop: OpenMaildrop, sequences: Sequence[int]) -> None:
+        """Remove exactly these messages, then release the maildrop, whether or not they could be removed.
+
+        RFC 1939 §6: "Whether the removal was successful or not, the server then releases any exclusive-access
+        lock on the maildrop". Raises Refusal: LOST or UNAVAILABLE (none removed), UNKNOWN_OUTCOME (all or none).
+        """
+        try:
+            if sequences:
+                await self.index.remove(maildrop.key, maildrop.fence, sequences)
+        finally:
+            await self.close(maildrop)
+
+    async def close(self, maildrop: OpenMaildrop) -> None:
+        """End without UPDATE: nothing is removed (RFC 1939 §3, G2), and the maildrop is free at once (G6)."""
+        await self.leases.release(maildrop.lease)

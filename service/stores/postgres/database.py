@@ -1,0 +1,213 @@
+"""The pool of connections to Postgres, and how long and how often a statement is tried.
+
+Owns deadlines, repetition and the rule that no write is ever cancelled. Refuses to know what the
+statements say: a caller promises that repeating one is harmless. Never a standby: a primary alone
+answers. RFC 1939 §6 (an UPDATE whose outcome is unknown is resolved, or told as such).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from service.model.refusal import Reason, Refusal
+from service.stores.postgres.errors import VENDOR_ERRORS, may_have_happened, may_pass, refusal_of
+
+Row = asyncpg.Record
+FIRST_PAUSE = 0.05
+LONGEST_PAUSE = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseOptions:
+    """How a process uses Postgres. Times in seconds."""
+
+    application_name: str = "poplar"
+    connections: int = 10
+    """The most connections this process holds; they are made when needed, so Postgres may be down at start."""
+    deadline: float = 10.0
+    """After this long a statement is refused, all its tries included."""
+    attempt: float = 4.0
+    """After this long one try, or one wait for a connection, is given up."""
+    statement_cache: bool = True
+    """False behind a pooler that shares connections between statements (PgBouncer before 1.21)."""
+    server_limits: bool = True
+    """False behind a pooler that refuses start-up parameters; set the limits on the role instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStats:
+    """Connections of this process: open ones, idle ones among them, and statements waiting for one."""
+
+    connections: int
+    idle: int
+    waiting: int
+
+
+class Database:
+    """One process's way to Postgres; share it between all stores. Open it before use, close it after."""
+
+    def __init__(self, dsn: str, options: DatabaseOptions | None = None) -> None:
+        self._dsn = dsn
+        self._options = options or DatabaseOptions()
+        self._pool: asyncpg.Pool[Row] | None = None
+        self._waiting = 0
+        self._writes: set[asyncio.Task[list[Row]]] = set()
+
+    async def open(self) -> None:
+        """Make the pool; no connection is made yet. Raises Refusal(UNAVAILABLE) for a DSN that can't be read."""
+        o = self._options
+        try:
+            self._pool = await asyncpg.create_pool(
+                self._dsn,
+                min_size=0,
+                max_size=o.connections,
+                timeout=o.attempt,
+                statement_cache_size=256 if o.statement_cache else 0,
+                server_settings=_server_settings(o),
+                target_session_attrs=asyncpg.connect_utils.SessionAttribute.primary,
+                reset=_leave_as_it_is,
+            )
+        except (*VENDOR_ERRORS, ValueError) as error:
+            raise refusal_of(error) from error
+
+    async def close(self) -> None:
+        """Wait for the writes under way, at most one deadline, then end every connection."""
+        pool, self._pool = self._pool, None
+        if self._writes:
+            await asyncio.wait(self._writes, timeout=self._options.deadline)
+        if pool is not None:
+            pool.terminate()
+
+    async def read(self, statement: str, *values: object) -> list[Row]:
+        """The rows of an idempotent statement, repeated on other connections until the deadline if one fails.
+
+        Raises Refusal(UNAVAILABLE), or what `errors.refusal_of` says of the statement's own error.
+        """
+        return await self._repeat(statement, values)
+
+    async def write(self, statement: str, *values: object) -> list[Row]:
+        """Like `read` for an idempotent write, which is carried to its end even when the caller is cancelled.
+
+        Raises Refusal(UNKNOWN_OUTCOME) when a try was sent and none was answered before the deadline.
+        """
+        task = asyncio.create_task(self._repeat(statement, values))
+        self._writes.add(task)
+        task.add_done_callback(self._write_done)
+        return await asyncio.shield(task)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[Row]"]:
+        """One transaction on one connection, never repeated. Its errors leave as refusals.
+
+        Raises Refusal: EXISTS (a unique key), NOT_FOUND (a foreign key), INVALID (a check), UNAVAILABLE.
+        """
+        try:
+            async with asyncio.timeout(self._options.deadline):
+                connection = await self._acquire(self._options.attempt)
+                try:
+                    async with connection.transaction():
+                        yield connection
+                except asyncio.CancelledError:
+                    connection.terminate()
+                    raise
+                finally:
+                    await self._release(connection)
+        except VENDOR_ERRORS as error:
+            raise refusal_of(error) from error
+
+    async def ping(self) -> str:
+        """Postgres' version. Raises Refusal(UNAVAILABLE) when it can't be reached."""
+        rows = await self.read("SELECT current_setting('server_version')")
+        return str(rows[0][0])
+
+    def stats(self) -> PoolStats:
+        """The pool as it is now; all zero while it is closed."""
+        if self._pool is None:
+            return PoolStats(0, 0, 0)
+        return PoolStats(self._pool.get_size(), self._pool.get_idle_size(), self._waiting)
+
+    async def _repeat(self, statement: str, values: Sequence[object]) -> list[Row]:
+        clock = asyncio.get_running_loop().time
+        end = clock() + self._options.deadline
+        pause = FIRST_PAUSE
+        tries = _Tries()
+        while True:
+            seconds = min(self._options.attempt, max(end - clock(), 0.001))
+            try:
+                return await self._once(statement, values, seconds, tries)
+            except VENDOR_ERRORS as error:
+                if not may_pass(error) or clock() + pause >= end:
+                    raise tries.refusal(error) from error
+                self._forget_standby(error)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _once(self, statement: str, values: Sequence[object], seconds: float, tries: "_Tries") -> list[Row]:
+        connection = await self._acquire(seconds)
+        # A statement that outlives its try is abandoned with its connection, not cancelled: the repetition
+        # waits for its locks and finds what it did.
+        alarm = asyncio.get_running_loop().call_later(seconds, connection.terminate)
+        try:
+            return await connection.fetch(statement, *values)
+        except asyncio.CancelledError:
+            connection.terminate()
+            raise
+        except VENDOR_ERRORS as error:
+            tries.unanswered = tries.unanswered or may_have_happened(error)
+            raise
+        finally:
+            alarm.cancel()
+            await self._release(connection)
+
+    async def _acquire(self, seconds: float) -> "asyncpg.pool.PoolConnectionProxy[Row]":
+        if self._pool is None:
+            raise Refusal(Reason.UNAVAILABLE, "postgres: the pool is closed")
+        self._waiting += 1
+        try:
+            return await self._pool.acquire(timeout=seconds)
+        finally:
+            self._waiting -= 1
+
+    async def _release(self, connection: "asyncpg.pool.PoolConnectionProxy[Row]") -> None:
+        if self._pool is not None:
+            await self._pool.release(connection)
+
+    def _forget_standby(self, error: Exception) -> None:
+        """After a failover every connection may lead to the old primary: make all anew when next used."""
+        if isinstance(error, asyncpg.ReadOnlySQLTransactionError) and self._pool is not None:
+            asyncio.get_running_loop().create_task(self._pool.expire_connections())
+
+    def _write_done(self, task: asyncio.Task[list[Row]]) -> None:
+        self._writes.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+
+@dataclass(slots=True)
+class _Tries:
+    """What is known after some tries: whether one was sent and never answered."""
+
+    unanswered: bool = False
+
+    def refusal(self, last: Exception) -> Refusal:
+        refusal = refusal_of(last)
+        return Refusal(Reason.UNKNOWN_OUTCOME, refusal.cause) if self.unanswered else refusal
+
+
+def _server_settings(options: DatabaseOptions) -> dict[str, str]:
+    settings = {"application_name": options.application_name}
+    if options.server_limits:
+        milliseconds = str(int(options.deadline * 1000))
+        settings |= dict.fromkeys(
+            ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"), milliseconds
+        )
+        settings["jit"] = "off"
+    return settings
+
+
+async def _leave_as_it_is(connection: Any) -> None:
+    """No round trip when a connection returns to the pool: no statement here leaves state behind."""

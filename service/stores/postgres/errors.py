@@ -1,0 +1,70 @@
+"""Postgres' errors as Poplar's closed set of refusals: the one place that reads them.
+
+Owns three judgements on an error: which refusal it is, whether repeating an idempotent statement may
+help, and whether the statement may have been carried out all the same. Refuses to know statements.
+RFC 3206 §4: what is temporary is said to be.
+"""
+
+import asyncpg
+
+from service.model.refusal import Reason, Refusal
+
+VENDOR_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+"""All that a call of the driver raises; TimeoutError is an OSError."""
+
+_REASONS: tuple[tuple[type[Exception], Reason], ...] = (
+    (asyncpg.UniqueViolationError, Reason.EXISTS),
+    (asyncpg.ForeignKeyViolationError, Reason.NOT_FOUND),
+    (asyncpg.IntegrityConstraintViolationError, Reason.INVALID),
+    (asyncpg.DataError, Reason.INVALID),
+    (asyncpg.exceptions.DataError, Reason.INVALID),
+)
+
+_PASSING = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.TransactionRollbackError,
+)
+"""A restart, a failover, a full server or a deadlock: another try on another connection may pass."""
+
+_LASTING = (asyncpg.QueryCanceledError, asyncpg.DatabaseDroppedError, ValueError)
+"""Exceptions to the above: the server's own time limit was spent, or the values can't be sent at all."""
+
+_ROLLED_BACK = (
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.QueryCanceledError,
+)
+
+
+def refusal_of(error: BaseException) -> Refusal:
+    """The refusal that `error` amounts to; its private cause names the kind and SQLSTATE."""
+    for kind, reason in _REASONS:
+        if isinstance(error, kind):
+            return Refusal(reason, _cause(error))
+    return Refusal(Reason.UNAVAILABLE, _cause(error))
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether repeating an idempotent statement on another connection may succeed."""
+    return isinstance(error, _PASSING) and not isinstance(error, _LASTING)
+
+
+def may_have_happened(error: BaseException) -> bool:
+    """Whether a statement that was sent and met `error` may have been committed.
+
+    An error that the server reports for the statement itself rolled it back; a connection that
+    ended, for whatever reason, says nothing about it.
+    """
+    return may_pass(error) and not isinstance(error, _ROLLED_BACK)
+
+
+def _cause(error: BaseException) -> str:
+    state = getattr(error, "sqlstate", None)
+    message = str(error) or "no answer in time"
+    return f"postgres: {type(error).__name__}{f' {state}' if state else ''}: {message}"

@@ -1,0 +1,96 @@
+"""Applies the ordered SQL files of `migrations/`, each once and each in a transaction of its own.
+
+Owns the table `schema_migrations` and the lock that lets two pods migrate at once. Refuses to
+know what the files say; a file that was changed after it was applied is refused.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+
+import asyncpg
+
+from service.model.refusal import Reason, Refusal
+from service.stores.postgres.errors import VENDOR_ERRORS, refusal_of
+
+LOCK = 0x706F706C6172
+"""The advisory lock of Poplar's migrations: its name in ASCII."""
+LOCK_WAIT = "10s"
+"""How long a migration may wait for a table that is in use before it gives up and rolls back."""
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    version text PRIMARY KEY, checksum text NOT NULL, applied timestamptz NOT NULL DEFAULT now()
+)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file: `version` is its name without `.sql`."""
+
+    version: str
+    sql: str
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the text, in hexadecimal."""
+        return hashlib.sha256(self.sql.encode()).hexdigest()
+
+
+def migrations() -> list[Migration]:
+    """All migrations of this release, in order."""
+    found = (f for f in files("service.stores.postgres").joinpath("migrations").iterdir() if f.name.endswith(".sql"))
+    return sorted(
+        (Migration(f.name.removesuffix(".sql"), f.read_text("utf-8")) for f in found), key=lambda m: m.version
+    )
+
+
+async def migrate(dsn: str) -> list[str]:
+    """Bring the database up to this release, as its owner; the versions that were applied now.
+
+    Safe to run twice and from two pods at once. Raises Refusal: INVALID when an applied file has
+    changed since, UNAVAILABLE when Postgres refuses.
+    """
+    try:
+        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(dsn, timeout=10)
+        try:
+            return [m.version for m in migrations() if await _apply(connection, m)]
+        finally:
+            await connection.close(timeout=5)
+    except VENDOR_ERRORS as error:
+        raise refusal_of(error) from error
+
+
+async def pending(dsn: str) -> list[str]:
+    """The versions that `migrate` would apply. Raises Refusal(UNAVAILABLE) when Postgres can't be reached."""
+    try:
+        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(dsn, timeout=10)
+        try:
+            exists = await connection.fetchval("SELECT to_regclass('schema_migrations') IS NOT NULL")
+            rows = await connection.fetch("SELECT version FROM schema_migrations") if exists else []
+        finally:
+            await connection.close(timeout=5)
+    except VENDOR_ERRORS as error:
+        raise refusal_of(error) from error
+    applied = {row[0] for row in rows}
+    return [m.version for m in migrations() if m.version not in applied]
+
+
+async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> bool:
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
+        await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
+        await connection.execute(_TABLE)
+        before = await connection.fetchval(
+            "SELECT checksum FROM schema_migrations WHERE version = $1", migration.version
+        )
+        if before is None:
+            await connection.execute(migration.sql)
+            await connection.execute(
+                "INSERT INTO schema_migrations (version, checksum) VALUES ($1, $2)",
+                migration.version,
+                migration.checksum,
+            )
+        elif before != migration.checksum:
+            raise Refusal(Reason.INVALID, f"migration {migration.version} was changed after it was applied")
+    return before is None

@@ -1,0 +1,83 @@
+"""Maildrop leases in one process.
+
+Owns the twin of `stores.redis`: leases that end by the clock it is given. Refuses to be shared.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.mail.ports import Clock, Holder, Lease
+from service.model.account import MaildropKey
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    token: str
+    holder: Holder | None
+    until: float
+
+
+class MemoryMaildropLocks:
+    """Implements `mail.ports.MaildropLocks`."""
+
+    def __init__(self, clock: Clock, lease_seconds: float = 30.0) -> None:
+        self._clock = clock
+        self._seconds = lease_seconds
+        self._held: dict[MaildropKey, _Held] = {}
+        self._delays: dict[MaildropKey, float] = {}
+
+    async def acquire(self, lease: Lease) -> bool:
+        """Whether the maildrop was free, or held under this token already, and is now held under it."""
+        return self._take(lease)
+
+    async def release(self, lease: Lease) -> None:
+        """Free the maildrop if `lease.token` still holds it; otherwise nothing."""
+        held = self._current(lease.key)
+        if held is not None and held.token == lease.token:
+            del self._held[lease.key]
+
+    async def renew(self, leases: Sequence[Lease]) -> Sequence[Lease]:
+        """Extend all and return those that another token holds now."""
+        return [lease for lease in leases if not self._take(lease)]
+
+    async def may_log_in(self, key: MaildropKey, delay: int) -> bool:
+        """Whether `delay` seconds have passed since this last returned True; starts the next delay."""
+        now = self._clock.monotonic()
+        if delay <= 0:
+            return True
+        if now < self._delays.get(key, now):
+            return False
+        self._delays[key] = now + delay
+        return True
+
+    async def holders(self) -> Sequence[Holder]:
+        """The live sessions, oldest first."""
+        held = [self._current(key) for key in list(self._held)]
+        return sorted((one.holder for one in held if one and one.holder), key=lambda holder: holder.since)
+
+    async def evict(self, key: MaildropKey) -> bool:
+        """Make the holder lose its lease at its next renewal; False if nobody held it."""
+        held = self._current(key)
+        if held is None or held.holder is None:
+            return False
+        self._held[key] = _Held("", None, self._clock.monotonic() + self._seconds / 2)
+        return True
+
+    def forget(self) -> None:
+        """Lose everything, as a Redis without persistence does when it restarts."""
+        self._held.clear()
+        self._delays.clear()
+
+    def _take(self, lease: Lease) -> bool:
+        held = self._current(lease.key)
+        if held is not None and held.token != lease.token:
+            return False
+        self._held[lease.key] = _Held(lease.token, lease.holder, self._clock.monotonic() + self._seconds)
+        return True
+
+    def _current(self, key: MaildropKey) -> _Held | None:
+        held = self._held.get(key)
+        if held is not None and held.until <= self._clock.monotonic():
+            del self._held[key]
+            return None
+        return held

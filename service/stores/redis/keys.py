@@ -1,0 +1,58 @@
+"""The names of a maildrop's keys and the text of its session's entry.
+
+Owns the hash tag that keeps a maildrop's keys in one slot of a cluster, and the JSON that staff's tools read.
+Refuses to know commands. No secret is ever in a key or an entry.
+"""
+
+import json
+from datetime import datetime
+
+from service.mail.ports import Holder
+from service.model.account import MaildropKey
+
+SESSIONS = "session:{*"
+"""Matches the entries of all sessions."""
+
+
+def lock_key(key: MaildropKey) -> str:
+    """Where the token of the holder is."""
+    return f"lock:{_tag(key)}"
+
+
+def session_key(key: MaildropKey) -> str:
+    """Where staff see who holds the maildrop."""
+    return f"session:{_tag(key)}"
+
+
+def delay_key(key: MaildropKey) -> str:
+    """Present until the maildrop may be logged in to again."""
+    return f"delay:{_tag(key)}"
+
+
+def _tag(key: MaildropKey) -> str:
+    return f"{{{key.tenant_id}:{key.maildrop_id}}}"
+
+
+def entry(holder: Holder) -> str:
+    """The JSON text of `holder`."""
+    return json.dumps(
+        {
+            "session_id": holder.session_id,
+            "tenant": holder.tenant,
+            "address": holder.address,
+            "client": holder.client,
+            "mechanism": holder.mechanism,
+            "process": holder.process,
+            "since": holder.since.isoformat(),
+        },
+        separators=(",", ":"),
+    )
+
+
+def parse_entry(text: object) -> Holder | None:
+    """The holder in `text`, or None when another release or hand wrote something else there."""
+    try:
+        fields = json.loads(text) if isinstance(text, (str, bytes)) else None
+        return Holder(**(fields | {"since": datetime.fromisoformat(fields["since"])})) if fields else None
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -1,0 +1,158 @@
+"""Maildrop leases in Redis.
+
+Owns the lease's life: taken, renewed with all others of this process, released, taken away by staff.
+A lease shows itself by a random token, so that a late release or renewal can't touch a later session's.
+Refuses to decide whether a session may remove messages: the fence in the index does (G4).
+"""
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+
+from service.mail.ports import Holder, Lease
+from service.model.account import MaildropKey
+from service.stores.observing import Calls, Observer, Unobserved
+from service.stores.redis.batch import Limits
+from service.stores.redis.errors import kind_of
+from service.stores.redis.keys import SESSIONS, delay_key, entry, lock_key, parse_entry, session_key
+from service.stores.redis.scripts import ACQUIRE, EVICT, RELEASE, RENEW, Command
+from service.stores.redis.servers import PING, connect
+from service.stores.redis.urls import parse_target
+
+EVICTED = "evicted"
+LOST, EXTENDED, FORGOTTEN = 0, 1, 2
+STAFF_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What `poplar doctor` tells of the server; `warnings` are whole sentences for a person."""
+
+    version: str
+    mode: str
+    warnings: tuple[str, ...] = ()
+
+
+class RedisMaildropLocks:
+    """Implements `mail.ports.MaildropLocks`; every call ends within `limits.deadline`, except staff's."""
+
+    def __init__(
+        self, url: str, *, lease_seconds: float = 30.0, limits: Limits | None = None, observer: Observer | None = None
+    ) -> None:
+        self._limits = limits or Limits()
+        self._servers = connect(parse_target(url), self._limits)
+        self._milliseconds = round(lease_seconds * 1000)
+        self._calls = Calls("redis", observer or Unobserved(), kind_of)
+        self._abandoned: set[asyncio.Task[object]] = set()
+
+    async def acquire(self, lease: Lease) -> bool:
+        """Whether the maildrop was free, or held under this token already, and is now held under it."""
+        with self._calls.observed():
+            try:
+                return await self._take(lease) == 1
+            except asyncio.CancelledError:
+                # Nobody is left to release what the server may grant yet.
+                self._abandon(lease)
+                raise
+
+    async def release(self, lease: Lease) -> None:
+        """Free the maildrop if `lease.token` still holds it; otherwise nothing."""
+        with self._calls.observed():
+            await self._call(lease.key, RELEASE.on(_keys(lease.key), lease.token))
+
+    async def renew(self, leases: Sequence[Lease]) -> Sequence[Lease]:
+        """Extend all in one turn and return those that another token holds now.
+
+        Raises Refusal(UNAVAILABLE) if no lease at all could be asked for; one that couldn't is not lost.
+        """
+        with self._calls.observed():
+            found = await _each(
+                self._call(lease.key, RENEW.on(_keys(lease.key), lease.token, self._milliseconds)) for lease in leases
+            )
+            forgotten = [lease for lease, state in zip(leases, found, strict=True) if state == FORGOTTEN]
+            await _each(self._take(lease) for lease in forgotten)
+            return [lease for lease, state in zip(leases, found, strict=True) if state == LOST]
+
+    async def may_log_in(self, key: MaildropKey, delay: int) -> bool:
+        """Whether `delay` seconds have passed since this last returned True; starts the next delay."""
+        if delay <= 0:
+            return True
+        with self._calls.observed():
+            return bool(await self._call(key, Command(("SET", delay_key(key), "1", "NX", "EX", delay))))
+
+    async def holders(self) -> Sequence[Holder]:
+        """The live sessions, oldest first. Walks all keys: for staff, not for sessions."""
+        with self._calls.observed():
+            async with asyncio.timeout(STAFF_SECONDS):
+                keys = sorted({key.decode() async for key in self._servers.scan(SESSIONS)})
+                # A cluster keeps them on different nodes, so each is asked for by itself, in shared pipelines.
+                entries = await asyncio.gather(*(self._get(key) for key in keys))
+        holders = [holder for holder in map(parse_entry, entries) if holder is not None]
+        return sorted(holders, key=lambda holder: holder.since)
+
+    async def evict(self, key: MaildropKey) -> bool:
+        """Make the holder lose its lease at its next renewal; False if nobody held it.
+
+        Nobody else gets the maildrop for half a lease meanwhile, which is longer than between two renewals.
+        """
+        with self._calls.observed():
+            return await self._call(key, EVICT.on(_keys(key), EVICTED, self._milliseconds // 2)) == 1
+
+    async def ping(self) -> None:
+        """Returns once the server has answered. Raises Refusal(UNAVAILABLE)."""
+        with self._calls.observed():
+            await self._servers.keeping("ping").call(PING)
+
+    async def facts(self) -> Facts:
+        """What the server says of itself, for `poplar doctor`."""
+        with self._calls.observed():
+            async with asyncio.timeout(self._limits.deadline):
+                return _facts(await self._servers.info("server"), await self._servers.info("memory"))
+
+    async def aclose(self) -> None:
+        """Give back what was abandoned and close every connection."""
+        await asyncio.gather(*self._abandoned, return_exceptions=True)
+        await self._servers.aclose()
+
+    async def _take(self, lease: Lease) -> object:
+        script = ACQUIRE.on(_keys(lease.key), lease.token, self._milliseconds, entry(lease.holder))
+        return await self._call(lease.key, script)
+
+    async def _call(self, key: MaildropKey, command: Command) -> object:
+        return await self._servers.keeping(lock_key(key)).call(command)
+
+    async def _get(self, key: str) -> object:
+        return await self._servers.keeping(key).call(Command(("GET", key)))
+
+    def _abandon(self, lease: Lease) -> None:
+        release = self._call(lease.key, RELEASE.on(_keys(lease.key), lease.token))
+        task = asyncio.get_running_loop().create_task(release)
+        self._abandoned.add(task)
+        task.add_done_callback(self._forget)
+
+    def _forget(self, task: "asyncio.Task[object]") -> None:
+        self._abandoned.discard(task)
+        # Unless it is looked at, asyncio logs the failure; the lease then ends by itself.
+        _ = task.cancelled() or task.exception()
+
+
+def _keys(key: MaildropKey) -> tuple[str, str]:
+    return lock_key(key), session_key(key)
+
+
+async def _each(calls: Iterable[Coroutine[object, object, object]]) -> list[object]:
+    """The answers, in order, an exception standing for itself. Raises it when there is nothing else."""
+    answers = await asyncio.gather(*calls, return_exceptions=True)
+    failed = [answer for answer in answers if isinstance(answer, BaseException)]
+    if failed and len(failed) == len(answers):
+        raise failed[0]
+    return list(answers)
+
+
+def _facts(server: dict[str, object], memory: dict[str, object]) -> Facts:
+    warnings = []
+    policy = memory.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        warnings.append(f"maxmemory-policy is {policy}: a full Redis would drop maildrop leases. Set it to noeviction.")
+    version = server.get("valkey_version") or server.get("redis_version") or "unknown"
+    return Facts(str(version), str(server.get("redis_mode", "standalone")), tuple(warnings))

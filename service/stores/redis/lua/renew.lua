@@ -1,0 +1,12 @@
+-- Extend the lease of this token, or take it again if it was forgotten and nobody else holds the maildrop.
+-- KEYS: lock, session. ARGV: token, milliseconds.
+-- 1: extended; 2: held, but the session's entry was forgotten; 0: lost to another token.
+local current = redis.call('GET', KEYS[1])
+if current and current ~= ARGV[1] then
+    return 0
+end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+if redis.call('PEXPIRE', KEYS[2], ARGV[2]) == 0 then
+    return 2
+end
+return 1

@@ -1,0 +1,150 @@
+"""The server that keeps a maildrop's keys: the only one, Sentinel's present master, or one node of a cluster.
+
+Owns the clients of redis-py and one batcher for each server, so that a node out of reach costs only those
+maildrops that it keeps. Refuses to know what the commands mean. redis-py's own retries are off: a repeated
+command would answer differently, and the deadline is the batcher's.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from redis.asyncio import Redis
+from redis.asyncio.cluster import ClusterNode, RedisCluster
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisClusterException
+
+from service.stores.redis.batch import Batcher, Limits
+from service.stores.redis.scripts import Command, Word
+from service.stores.redis.urls import Target
+
+PING = Command(("PING",))
+
+
+class Servers(Protocol):
+    """All servers of one installation."""
+
+    def keeping(self, key: str) -> Batcher:
+        """The batcher of the server that keeps `key`."""
+
+    def scan(self, pattern: str) -> AsyncIterator[bytes]:
+        """The keys on all servers that match, some perhaps twice."""
+
+    async def info(self, section: str) -> dict[str, Any]:
+        """What one server says of itself."""
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+
+
+async def _run(client: "Redis | RedisCluster", commands: Sequence[tuple[Word, ...]]) -> list[object]:
+    pipeline = client.pipeline(transaction=False) if isinstance(client, Redis) else client.pipeline()
+    for words in commands:
+        pipeline.execute_command(*words)
+    return list(await pipeline.execute(raise_on_error=False))
+
+
+class OneServer:
+    """A single server, or whichever Sentinel calls the master."""
+
+    def __init__(self, client: Redis, limits: Limits, sentinel: Sentinel | None = None) -> None:
+        self._client = client
+        self._sentinel = sentinel
+        self._batcher = Batcher(partial(_run, client), client.ping, limits)
+
+    def keeping(self, key: str) -> Batcher:
+        """The only batcher."""
+        return self._batcher
+
+    def scan(self, pattern: str) -> AsyncIterator[bytes]:
+        """The keys that match, some perhaps twice."""
+        return self._client.scan_iter(match=pattern, count=1000)
+
+    async def info(self, section: str) -> dict[str, Any]:
+        """What the server says of itself."""
+        return dict(await self._client.info(section))
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._batcher.aclose()
+        await self._client.aclose()
+        if self._sentinel is not None:
+            await self._sentinel.aclose()
+
+
+class Cluster:
+    """A Redis Cluster: a batcher for each primary, and one that finds the nodes at first."""
+
+    def __init__(self, client: RedisCluster, limits: Limits) -> None:
+        self._client = client
+        self._limits = limits
+        self._first = Batcher(partial(_run, client), client.initialize, limits)
+        self._nodes: dict[str, Batcher] = {}
+
+    def keeping(self, key: str) -> Batcher:
+        """The batcher of the primary that keeps `key`, as far as known: a node that knows better redirects."""
+        try:
+            node = self._client.get_node_from_key(key)
+        except RedisClusterException:
+            node = None
+        if node is None:
+            return self._first
+        if node.name not in self._nodes:
+            self._nodes[node.name] = Batcher(partial(_run, self._client), partial(self._probe, node), self._limits)
+        return self._nodes[node.name]
+
+    def scan(self, pattern: str) -> AsyncIterator[bytes]:
+        """The keys on all primaries that match, some perhaps twice."""
+        return self._client.scan_iter(match=pattern, count=1000, target_nodes=RedisCluster.PRIMARIES)
+
+    async def info(self, section: str) -> dict[str, Any]:
+        """What one node says of itself."""
+        return dict(await self._client.info(section, target_nodes=RedisCluster.RANDOM))
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        for batcher in (self._first, *self._nodes.values()):
+            await batcher.aclose()
+        await self._client.aclose()
+
+    async def _probe(self, node: ClusterNode) -> None:
+        """Learn who keeps what now; a node that keeps nothing any more needs no answer."""
+        await self._client.nodes_manager.initialize()
+        if node.name in {primary.name for primary in self._client.get_primaries()}:
+            await node.execute_command("PING")
+
+
+def connect(target: Target, limits: Limits) -> Servers:
+    """The servers at `target`; connections open when first needed. Raises ValueError for an unknown option."""
+    options = _options(limits) | target.options
+    try:
+        if target.kind == "cluster":
+            nodes = [ClusterNode(host, port) for host, port in target.hosts]
+            return Cluster(RedisCluster(startup_nodes=nodes, ssl=target.tls, **options), limits)
+        if target.kind == "sentinel":
+            return _sentinel(target, options, limits)
+        client = Redis.from_url(target.url, **_options(limits))
+        client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)
+    except TypeError as error:
+        raise ValueError("the Redis URL has an option that redis-py doesn't know") from error
+    return OneServer(client, limits)
+
+
+def _sentinel(target: Target, options: dict[str, Any], limits: Limits) -> OneServer:
+    own = _options(limits) | target.sentinel_options | ({"ssl": True} if target.tls else {})
+    tls = {"ssl": True} if target.tls else {}
+    make: Callable[..., Sentinel] = Sentinel
+    sentinel = make(target.hosts, sentinel_kwargs=own, **options, **tls)
+    return OneServer(sentinel.master_for(target.service), limits, sentinel)
+
+
+def _options(limits: Limits) -> dict[str, Any]:
+    return {
+        "socket_timeout": limits.deadline,
+        "socket_connect_timeout": limits.deadline,
+        "retry": Retry(NoBackoff(), 0),
+        "client_name": "poplar",
+        "protocol": 2,
+    }

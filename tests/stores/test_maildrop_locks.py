@@ -1,0 +1,292 @@
+"""Every promise of `MaildropLocks`, on the in-memory twin and on a real Valkey."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from redis.asyncio import Redis
+
+from service.mail.ports import Holder, Lease, MaildropLocks
+from service.model.account import MaildropKey
+from service.stores.memory.locks import MemoryMaildropLocks
+from service.stores.redis import RedisMaildropLocks
+
+TENANT = UUID(int=7)
+
+
+class TurnableClock:
+    """A clock that moves only when it is told to."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+
+    def now(self) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=self.passed)
+
+    def monotonic(self) -> float:
+        return self.passed
+
+
+class OnMemory:
+    """The twin, and how to make time pass for it."""
+
+    def __init__(self) -> None:
+        self._clock = TurnableClock()
+        self._twin = MemoryMaildropLocks(self._clock)
+        self.locks: MaildropLocks = self._twin
+
+    async def let_pass(self, seconds: float) -> None:
+        self._clock.passed += seconds
+
+    async def lose_all(self) -> None:
+        self._twin.forget()
+
+
+class OnRedis:
+    """A real server; time passes by shortening what every key has left to live."""
+
+    def __init__(self, locks: RedisMaildropLocks, url: str) -> None:
+        self.locks: MaildropLocks = locks
+        self._client = Redis.from_url(url)
+
+    async def let_pass(self, seconds: float) -> None:
+        async for key in self._client.scan_iter():
+            left = await self._client.pttl(key)
+            await self._client.pexpire(key, left - round(seconds * 1000))
+
+    async def lose_all(self) -> None:
+        await self._client.flushall()
+        await self._client.script_flush()
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+
+Backend = OnMemory | OnRedis
+
+
+@pytest.fixture(params=["memory", "valkey"])
+async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
+    if request.param == "memory":
+        yield OnMemory()
+        return
+    url = request.getfixturevalue("redis_url")
+    locks = RedisMaildropLocks(url)
+    backend = OnRedis(locks, url)
+    yield backend
+    await backend.aclose()
+    await locks.aclose()
+
+
+@pytest.fixture
+def locks(backend: Backend) -> MaildropLocks:
+    return backend.locks
+
+
+def holder(address: str = "ann@one.example", since: int = 0) -> Holder:
+    moment = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=since)
+    return Holder(uuid4().hex, "one", address, "192.0.2.1", "PLAIN", "pod-1/7", moment)
+
+
+def lease(key: MaildropKey | None = None, since: int = 0) -> Lease:
+    return Lease(key or MaildropKey(TENANT, uuid4()), uuid4().hex, holder(since=since))
+
+
+async def test_a_free_maildrop_can_be_acquired_by_one_session_only(locks: MaildropLocks) -> None:
+    first = lease()
+    assert await locks.acquire(first)
+    assert not await locks.acquire(lease(first.key))
+
+
+async def test_acquiring_again_under_the_same_token_is_harmless(locks: MaildropLocks) -> None:
+    mine = lease()
+    assert await locks.acquire(mine)
+    assert await locks.acquire(mine)
+
+
+async def test_of_many_sessions_at_once_exactly_one_acquires_the_maildrop(locks: MaildropLocks) -> None:
+    key = MaildropKey(TENANT, uuid4())
+    won = await asyncio.gather(*(locks.acquire(lease(key)) for _ in range(50)))
+    assert won.count(True) == 1
+
+
+async def test_maildrops_of_different_tenants_are_independent(locks: MaildropLocks) -> None:
+    first = lease()
+    other = lease(MaildropKey(UUID(int=8), first.key.maildrop_id))
+    assert await locks.acquire(first)
+    assert await locks.acquire(other)
+
+
+async def test_a_released_maildrop_is_free_at_once(locks: MaildropLocks) -> None:
+    first = lease()
+    await locks.acquire(first)
+    await locks.release(first)
+    assert await locks.acquire(lease(first.key))
+
+
+async def test_a_release_under_another_token_frees_nothing(locks: MaildropLocks) -> None:
+    first = lease()
+    await locks.acquire(first)
+    await locks.release(lease(first.key))
+    assert not await locks.acquire(lease(first.key))
+
+
+async def test_releasing_twice_is_harmless(locks: MaildropLocks) -> None:
+    first, second = lease(), lease()
+    second = replace(second, key=first.key)
+    await locks.acquire(first)
+    await locks.release(first)
+    await locks.acquire(second)
+    await locks.release(first)
+    assert await locks.renew([second]) == []
+    assert not await locks.acquire(lease(first.key))
+
+
+async def test_g6_a_lease_that_is_not_renewed_ends_within_30_seconds(backend: Backend) -> None:
+    first = lease()
+    await backend.locks.acquire(first)
+    await backend.let_pass(25)
+    assert not await backend.locks.acquire(lease(first.key))
+    await backend.let_pass(5.001)
+    assert await backend.locks.acquire(lease(first.key))
+
+
+async def test_a_renewed_lease_lives_on(backend: Backend) -> None:
+    first = lease()
+    await backend.locks.acquire(first)
+    await backend.let_pass(25)
+    assert await backend.locks.renew([first]) == []
+    await backend.let_pass(25)
+    assert not await backend.locks.acquire(lease(first.key))
+    assert len(await backend.locks.holders()) == 1
+
+
+async def test_renewal_returns_exactly_the_lost_leases(backend: Backend) -> None:
+    mine = [lease() for _ in range(20)]
+    for each in mine:
+        await backend.locks.acquire(each)
+    await backend.let_pass(31)
+    for lost in mine[3:5]:
+        await backend.locks.acquire(lease(lost.key))
+    assert list(await backend.locks.renew(mine)) == mine[3:5]
+
+
+async def test_renewing_nothing_loses_nothing(locks: MaildropLocks) -> None:
+    assert list(await locks.renew([])) == []
+
+
+async def test_a_forgotten_lease_is_taken_again_by_its_renewal(backend: Backend) -> None:
+    mine = lease()
+    await backend.locks.acquire(mine)
+    await backend.lose_all()
+    assert await backend.locks.renew([mine]) == []
+    assert not await backend.locks.acquire(lease(mine.key))
+    assert list(await backend.locks.holders()) == [mine.holder]
+
+
+async def test_a_forgotten_lease_that_another_session_took_is_lost(backend: Backend) -> None:
+    mine = lease()
+    await backend.locks.acquire(mine)
+    await backend.lose_all()
+    assert await backend.locks.acquire(lease(mine.key))
+    assert list(await backend.locks.renew([mine])) == [mine]
+
+
+async def test_holders_are_listed_oldest_first_with_all_that_staff_see(locks: MaildropLocks) -> None:
+    leases = [lease(since=second) for second in (30, 10, 20)]
+    for each in leases:
+        await locks.acquire(each)
+    expected = sorted((each.holder for each in leases), key=lambda one: one.since)
+    assert list(await locks.holders()) == expected
+
+
+async def test_a_released_session_is_no_longer_listed(locks: MaildropLocks) -> None:
+    mine = lease()
+    await locks.acquire(mine)
+    await locks.release(mine)
+    assert list(await locks.holders()) == []
+
+
+async def test_a_refused_session_does_not_replace_the_holder(locks: MaildropLocks) -> None:
+    mine = lease()
+    await locks.acquire(mine)
+    await locks.acquire(lease(mine.key))
+    assert list(await locks.holders()) == [mine.holder]
+
+
+async def test_an_evicted_holder_loses_its_lease_at_the_next_renewal(backend: Backend) -> None:
+    mine = lease()
+    await backend.locks.acquire(mine)
+    await backend.let_pass(9)
+    assert await backend.locks.evict(mine.key)
+    await backend.let_pass(10)
+    assert list(await backend.locks.renew([mine])) == [mine]
+
+
+async def test_an_evicted_maildrop_is_free_soon_for_others(backend: Backend) -> None:
+    mine = lease()
+    await backend.locks.acquire(mine)
+    await backend.locks.evict(mine.key)
+    assert list(await backend.locks.holders()) == []
+    await backend.let_pass(15.001)
+    assert await backend.locks.acquire(lease(mine.key))
+
+
+async def test_evicting_twice_does_not_lock_the_maildrop_longer(backend: Backend) -> None:
+    mine = lease()
+    await backend.locks.acquire(mine)
+    await backend.locks.evict(mine.key)
+    await backend.let_pass(10)
+    assert not await backend.locks.evict(mine.key)
+    await backend.let_pass(5.001)
+    assert await backend.locks.acquire(lease(mine.key))
+
+
+async def test_nobody_is_evicted_from_a_free_maildrop(locks: MaildropLocks) -> None:
+    key = MaildropKey(TENANT, uuid4())
+    assert not await locks.evict(key)
+    assert await locks.acquire(lease(key))
+
+
+async def test_login_delay_is_enforced_and_starts_anew(backend: Backend) -> None:
+    """RFC 2449 §6.5."""
+    key = MaildropKey(TENANT, uuid4())
+    assert await backend.locks.may_log_in(key, 60)
+    assert not await backend.locks.may_log_in(key, 60)
+    await backend.let_pass(59)
+    assert not await backend.locks.may_log_in(key, 60)
+    await backend.let_pass(1.001)
+    assert await backend.locks.may_log_in(key, 60)
+    assert not await backend.locks.may_log_in(key, 60)
+
+
+async def test_without_a_login_delay_nobody_waits(locks: MaildropLocks) -> None:
+    key = MaildropKey(TENANT, uuid4())
+    assert [await locks.may_log_in(key, 0) for _ in range(3)] == [True] * 3
+
+
+async def test_a_login_delay_is_each_maildrops_own(locks: MaildropLocks) -> None:
+    assert await locks.may_log_in(MaildropKey(TENANT, uuid4()), 60)
+    assert await locks.may_log_in(MaildropKey(TENANT, uuid4()), 60)
+
+
+Step = Callable[[MaildropLocks, Lease], Awaitable[object]]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda locks, mine: locks.release(mine),
+        lambda locks, mine: locks.renew([mine]),
+        lambda locks, mine: locks.may_log_in(mine.key, 60),
+    ],
+    ids=["release", "renew", "may_log_in"],
+)
+async def test_nothing_but_acquire_takes_a_maildrop_from_its_holder(locks: MaildropLocks, step: Step) -> None:
+    mine = lease()
+    await locks.acquire(mine)
+    await step(locks, lease(mine.key))
+    assert await locks.renew([mine]) == []

@@ -22,7 +22,7 @@ class LimitsSettings(Section):
     """Connections from one client address; 0 for no limit."""
     session_octets: Octets = 256 * 1024
     """Octets buffered for one session before its socket is no longer read or its store no longer asked."""
-    prefetch_session_octets: Octets = 1024 * 1024
+    prefetch_session_octets: Octets = 2 * 1024 * 1024
     """Octets that may be fetched ahead for one session; 0 fetches nothing ahead."""
     prefetch_process_octets: Octets = 64 * 1024 * 1024
     """Octets that may be fetched ahead for all sessions of a process."""

@@ -22,8 +22,8 @@ class ListenerSettings(Section):
     """What metrics and logs call it: lower-case letters, digits and hyphens."""
     protocol: Literal["pop3", "lmtp"]
     """What is spoken: pop3 or lmtp."""
-    host: str = ""
-    """Address to listen on; empty for every IPv4 address, :: for every IPv6 address."""
+    host: Annotated[str, Field(min_length=1)] = "*"
+    """Address to listen on; * for every IPv4 and IPv6 address of this machine."""
     port: Port
     """TCP port; 0 for a free one."""
     tls: Literal["none", "starttls", "implicit", "terminated"] = "none"
@@ -76,8 +76,8 @@ class TlsSettings(Section):
 class HttpSettings(Section):
     """Metrics, health and later the admin API."""
 
-    host: str = ""
-    """Address to listen on; empty for every IPv4 address, :: for every IPv6 address."""
+    host: Annotated[str, Field(min_length=1)] = "*"
+    """Address to listen on; * for every IPv4 and IPv6 address of this machine."""
     port: Port = 8080
     """TCP port of /metrics, /livez and /readyz; 0 for a free one."""
 

@@ -34,14 +34,16 @@ class DatabaseSettings(Section):
     """URL with the login of provisioning: tenants, domains, maildrops and credentials."""
     owner_url: SecretUrl | None = None
     """URL with the login that owns the schema; `poplar migrate` alone uses it."""
-    pool_min: CountOrNone = 2
-    """Connections kept open by each process."""
-    pool_max: Count = 10
-    """Connections at most by each process."""
-    deadline: Seconds = 5.0
-    """Seconds that one call may take, waiting for a connection included."""
-    statement_cache: CountOrNone = 100
-    """Prepared statements kept for each connection; 0 behind a pooler that pools by transaction."""
+    connections: Count = 10
+    """Connections at most by each process; they are made when needed."""
+    deadline: Seconds = 10.0
+    """Seconds that one call may take, waiting for a connection and repetitions included."""
+    attempt: Seconds = 4.0
+    """Seconds that one attempt of a call may take."""
+    statement_cache: bool = True
+    """Whether statements stay prepared; false behind a pooler that shares connections between statements."""
+    server_limits: bool = True
+    """Whether time limits are sent at connect; false behind a pooler that refuses start-up parameters."""
 
     @field_validator("url", "front_url", "lmtp_url", "sweep_url", "api_url", "owner_url")
     @classmethod
@@ -49,12 +51,6 @@ class DatabaseSettings(Section):
         if value is not None:
             _with_scheme(value.get_secret_value(), ("postgresql", "postgres"))
         return value
-
-    @model_validator(mode="after")
-    def _pool_is_ordered(self) -> "DatabaseSettings":
-        if self.pool_min > self.pool_max:
-            raise ValueError("pool_min must not be above pool_max")
-        return self
 
     def url_for(self, role: Role) -> str:
         """The URL, password included, with which this role logs in."""

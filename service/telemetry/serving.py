@@ -28,7 +28,7 @@ class _Server(uvicorn.Server):
 async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[str]:
     """Serve `app` until the block ends; gives the base URL that reaches it from this machine.
 
-    An empty host is every IPv4 address. Raises OSError when the port is taken.
+    Host "*" is every IPv4 and IPv6 address. Raises OSError when the port is taken.
     """
     with _bound(host, port) as listening:
         server = _Server(_config(app))
@@ -55,9 +55,21 @@ def _config(app: ASGIApp) -> uvicorn.Config:
 
 @contextmanager
 def _bound(host: str, port: int) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with contextlib.closing(socket.create_server((host, port), family=family, backlog=128)) as listening:
+    try:
+        listening = _listen(host, port)
+    except OSError as error:
+        raise OSError(error.errno, f"http: port {port}: {error.strerror or error}") from None
+    with contextlib.closing(listening):
         yield listening
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    if host != "*":
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=128)
+    dual = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if dual else socket.AF_INET
+    return socket.create_server(("", port), family=family, backlog=128, dualstack_ipv6=dual)
 
 
 async def _started(server: uvicorn.Server, task: "asyncio.Task[None]") -> None:
@@ -71,5 +83,5 @@ async def _started(server: uvicorn.Server, task: "asyncio.Task[None]") -> None:
 def base_url(listening: socket.socket) -> str:
     """`http://host:port` of a listening socket, by its loopback address when it listens on every one."""
     host, port = listening.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    host = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}.get(host, host)  # noqa: S104 - compared, not bound
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

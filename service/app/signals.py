@@ -1,0 +1,48 @@
+"""What SIGTERM and SIGINT mean: the first asks for an orderly end, the second ends at once.
+
+Owns the process's signals. Refuses to know what has to be ended.
+"""
+
+import asyncio
+import os
+import signal
+
+
+class Stop:
+    """Set once this process should end, whoever asked for it."""
+
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+
+    @classmethod
+    def on_signals(cls) -> "Stop":
+        """One that SIGTERM and SIGINT set, for the running event loop."""
+        stop = cls()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop._signalled, number)
+        return stop
+
+    def set(self) -> None:
+        """Ask for an orderly end."""
+        self._asked.set()
+
+    @property
+    def asked(self) -> bool:
+        """Whether the end was asked for."""
+        return self._asked.is_set()
+
+    async def wait(self, seconds: float | None = None) -> bool:
+        """Return once the end is asked for, or after `seconds`; whether it was asked for."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._asked.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _signalled(self, number: signal.Signals) -> None:
+        if self._asked.is_set():
+            # Leases that are left behind expire by themselves (G6); nothing is removed without a QUIT (G2).
+            os._exit(128 + number)
+        self._asked.set()

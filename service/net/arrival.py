@@ -1,0 +1,107 @@
+"""From an accepted socket to a connection that asyncio drives: the PROXY header, the peer, the handshake.
+
+Owns the order and the time limits of setting up. The header is read from the bare socket, octet-exact, before
+any transport exists: so whatever follows it (a ClientHello in the same segment) is still in the kernel when the
+handshake begins. Refuses to know who is let in; admission and trust are the listener's.
+RFC 8314 §3.2 (TLS first, then the greeting), PROXY protocol §2.
+"""
+
+import asyncio
+import socket
+import ssl
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_address
+
+from service.net.connection import Connection
+from service.net.peer import Peer, TlsFacts, TlsMode
+from service.net.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS
+from service.protocol.proxy import Proxied, ProxyError, octets_wanted, parse, plain_address
+
+Network = IPv4Network | IPv6Network
+
+_TOO_OLD = frozenset({"SSLv2", "SSLv3", "TLSv1", "TLSv1.0", "TLSv1.1"})
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerSpec:
+    """One listener as the settings describe it; `port` 0 takes a free one, host "*" every IPv4 and IPv6 address."""
+
+    name: str
+    host: str
+    port: int
+    tls: TlsMode = TlsMode.NONE
+    proxy_protocol: bool = False
+    """Whether every connection begins with a PROXY header; there is no guessing."""
+    trusted: tuple[Network, ...] = ()
+    """Who may send a PROXY header; others are closed."""
+    backlog: int = 1024
+    reuse_port: bool = False
+    """Whether several processes listen on this port together."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetupSeconds:
+    """Time limits of setting a connection up."""
+
+    # PROXY §2: "at least 3 seconds to cover a TCP retransmit"
+    proxy: float = 5.0
+    handshake: float = HANDSHAKE_SECONDS
+
+
+def is_trusted(spec: ListenerSpec, address: str) -> bool:
+    """Whether `address` may connect to a listener that believes PROXY headers."""
+    # PROXY §2: "The receiver SHOULD ensure proper access filtering so that only trusted proxies are
+    # allowed to use this protocol."
+    plain = ip_address(plain_address(address))
+    return any(plain in network for network in spec.trusted)
+
+
+async def read_proxy_header(sock: socket.socket, seconds: float) -> Proxied:
+    """The PROXY header at the start of `sock`, a non-blocking socket; not one octet after it is read.
+
+    Raises ProxyError, TimeoutError when it isn't whole within `seconds`, OSError.
+    """
+    loop = asyncio.get_running_loop()
+    header = b""
+    async with asyncio.timeout(seconds):
+        while wanted := octets_wanted(header):
+            piece = await loop.sock_recv(sock, wanted)
+            if not piece:
+                raise ProxyError("closed before the header was whole")
+            header += piece
+    return parse(header)
+
+
+def make_peer(spec: ListenerSpec, remote: tuple[str, int], proxied: Proxied) -> Peer:
+    """Who the client is, by the header if one told it, else by the socket."""
+    address, port = proxied.source or (plain_address(remote[0]), remote[1])
+    tls = TlsFacts(proxied.tls.version, proxied.tls.cipher, proxied.authority or None) if proxied.tls else None
+    private = spec.tls is TlsMode.IMPLICIT or _private_in_front(spec, proxied)
+    may_start_tls = spec.tls is TlsMode.STARTTLS and not private
+    return Peer(address, port, spec.name, tls, private, may_start_tls)
+
+
+def _private_in_front(spec: ListenerSpec, proxied: Proxied) -> bool:
+    """Whether TLS ended in front of us. A header that states clear text or old TLS outweighs the settings (G12)."""
+    if proxied.cleartext or (proxied.tls and proxied.tls.version in _TOO_OLD):
+        return False
+    return spec.tls is TlsMode.TERMINATED or proxied.tls is not None
+
+
+async def connect(
+    connection: Connection, sock: socket.socket, context: ssl.SSLContext | None, handshake_seconds: float
+) -> None:
+    """Let asyncio drive `connection` over `sock`, after the handshake if there is a context.
+
+    Raises OSError when the handshake fails or takes too long; then `connection_made` was never called.
+    """
+    loop = asyncio.get_running_loop()
+    # RFC 8314 §3.2: "When a TCP connection is established for the "pop3s" service (default port 995), a TLS
+    # handshake begins immediately."
+    await loop.connect_accepted_socket(
+        lambda: connection,
+        sock,
+        ssl=context,
+        ssl_handshake_timeout=handshake_seconds if context else None,
+        ssl_shutdown_timeout=SHUTDOWN_SECONDS if context else None,
+    )

@@ -1,0 +1,178 @@
+"""The certificates of a directory, chosen by SNI and replaced while connections go on.
+
+Owns which pair answers which name. `context()` never changes: its SNI callback gives each handshake the
+pair of the moment, so a reload reaches listeners that already listen, and no session is dropped.
+Refuses to know where the files come from: a Kubernetes secret, cert-manager or a person.
+RFC 8314 §4.4 (a valid certificate for every name served), RFC 6066 §3 (SNI), RFC 6125 §6.4.3 (wildcards).
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from types import MappingProxyType
+
+from cryptography import x509
+
+from service.net.tls import remember_server_name, server_context
+
+Report = Callable[[str, Exception], object]
+"""Told the name of a pair that could not be loaded, and why; the pair's former certificate stays in use."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    chain: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    context: ssl.SSLContext
+    names: tuple[str, ...]
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Shelf:
+    """What is served at one moment."""
+
+    pairs: Mapping[str, _Pair] = MappingProxyType({})
+    by_name: Mapping[str, _Pair] = MappingProxyType({})
+    signature: bytes = b""
+
+
+class Certificates:
+    """The pairs of `directory`: each NAME.crt or NAME.pem with NAME.key, each folder with tls.crt and tls.key.
+
+    Names are the certificates' own (SAN). A client that names none, or an unknown one, gets the pair called
+    `default`, or else the first by name. Where two hold the same name, the one that expires later answers.
+    Raises OSError (ssl.SSLError is one) or ValueError if no pair can be loaded at the start.
+    """
+
+    def __init__(self, directory: Path, alpn: tuple[str, ...] = (), report: Report = lambda _name, _error: None):
+        self._directory = directory
+        self._alpn = alpn
+        self._report = report
+        self._shelf = _Shelf()
+        self._context = server_context(alpn)
+        self._context.sni_callback = self._choose
+        self._put(*self._read())
+        if not self._shelf.pairs:
+            raise FileNotFoundError(f"no usable certificate and key in {directory}")
+
+    def context(self) -> ssl.SSLContext:
+        """The server context for listeners, STLS and STARTTLS; always the same one."""
+        return self._context
+
+    @property
+    def expires(self) -> Mapping[str, datetime]:
+        """When the certificate of each pair ends, in UTC, by the pair's name."""
+        return {name: pair.expires for name, pair in self._shelf.pairs.items()}
+
+    async def reload(self) -> bool:
+        """Take up what changed in the directory; whether anything had. Broken pairs are reported, once a change."""
+        before = self._shelf.signature
+        self._put(*await asyncio.to_thread(self._read))
+        return self._shelf.signature != before
+
+    async def watch(self, interval: float) -> None:
+        """Reload every `interval` seconds until cancelled: by content, as symlinks are swapped under us."""
+        while True:
+            await asyncio.sleep(interval)
+            try:
+                await self.reload()
+            except OSError as error:
+                self._report(self._directory.name, error)
+
+    def _choose(self, handshake: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:
+        remember_server_name(handshake, name)
+        handshake.context = self._pair_for(name).context
+
+    def _pair_for(self, name: str | None) -> _Pair:
+        shelf = self._shelf
+        wanted = (name or "").lower().removesuffix(".")
+        # RFC 6125 §6.4.3: "the client SHOULD NOT compare against anything but the left-most label of the
+        # reference identifier (e.g., *.example.com would match foo.example.com but not bar.foo.example.com"
+        wildcard = "*." + wanted.partition(".")[2]
+        return shelf.by_name.get(wanted) or shelf.by_name.get(wildcard) or _default(shelf.pairs)
+
+    def _read(self) -> tuple[_Shelf, dict[str, Exception]]:
+        files = _find(self._directory)
+        # Before the contents are loaded: a file replaced meanwhile shows as a change at the next look.
+        signature = _signature(files)
+        if signature == self._shelf.signature:
+            return self._shelf, {}
+        pairs: dict[str, _Pair] = {}
+        problems: dict[str, Exception] = {}
+        for name, pair in files.items():
+            try:
+                pairs[name] = _load(pair, self._alpn)
+            except (OSError, ValueError) as error:
+                problems[name] = error
+                if name in self._shelf.pairs:
+                    pairs[name] = self._shelf.pairs[name]
+        return _Shelf(pairs, _by_name(pairs), signature), problems
+
+    def _put(self, shelf: _Shelf, problems: Mapping[str, Exception]) -> None:
+        for name, error in problems.items():
+            self._report(name, error)
+        if shelf.pairs or not self._shelf.pairs:
+            self._shelf = shelf
+        else:
+            self._report(self._directory.name, FileNotFoundError("all certificates are gone; the old ones stay"))
+            self._shelf = _Shelf(self._shelf.pairs, self._shelf.by_name, shelf.signature)
+
+
+def _find(directory: Path) -> dict[str, _Files]:
+    found: dict[str, _Files] = {}
+    for path in sorted(directory.iterdir()):
+        # Kubernetes keeps the real files of a mounted secret in folders that start with two dots.
+        if path.name.startswith("."):
+            continue
+        if path.is_dir():
+            files = _Files(path / "tls.crt", path / "tls.key")
+            name = path.name
+        else:
+            files = _Files(path, path.with_suffix(".key"))
+            name = path.stem
+        if files.chain.suffix in {".crt", ".pem"} and files.chain.is_file() and files.key.is_file():
+            found.setdefault(name, files)
+    return found
+
+
+def _signature(files: Mapping[str, _Files]) -> bytes:
+    digest = sha256()
+    for name, pair in files.items():
+        for part in (name.encode(), pair.chain.read_bytes(), pair.key.read_bytes()):
+            digest.update(sha256(part).digest())
+    return digest.digest()
+
+
+def _load(files: _Files, alpn: tuple[str, ...]) -> _Pair:
+    context = server_context(alpn)
+    # An empty password makes an encrypted key an error; without one OpenSSL asks for it on the terminal.
+    context.load_cert_chain(files.chain, files.key, password="")
+    leaf = x509.load_pem_x509_certificates(files.chain.read_bytes())[0]
+    return _Pair(context, _names(leaf), leaf.not_valid_after_utc)
+
+
+def _names(leaf: x509.Certificate) -> tuple[str, ...]:
+    try:
+        alternatives = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        common = leaf.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
+        return tuple(str(name.value).lower() for name in common)
+    return tuple(name.lower() for name in alternatives.get_values_for_type(x509.DNSName))
+
+
+def _by_name(pairs: Mapping[str, _Pair]) -> dict[str, _Pair]:
+    oldest_first = sorted(pairs.values(), key=lambda pair: pair.expires)
+    return {name: pair for pair in oldest_first for name in pair.names}
+
+
+def _default(pairs: Mapping[str, _Pair]) -> _Pair:
+    return pairs["default"] if "default" in pairs else pairs[min(pairs)]

@@ -1,0 +1,114 @@
+"""A listening socket and the accepting of what knocks at it.
+
+Owns the socket's options and the pauses when descriptors run out. Refuses to know what becomes of an accepted
+socket: it hands each one on and can't be stopped by what happens to it.
+"""
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+
+ACCEPT_BATCH = 64
+"""How many are accepted in one turn of the event loop, so that a flood doesn't starve the sessions."""
+EXHAUSTED_PAUSE = 0.25
+"""Seconds without accepting after descriptors or memory ran out: the socket stays readable, so we would spin."""
+
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_KEEPALIVE = ((socket.TCP_KEEPIDLE, 120), (socket.TCP_KEEPINTVL, 30), (socket.TCP_KEEPCNT, 4))
+
+Remote = tuple[str, int]
+"""The address and port of a socket's peer."""
+
+
+class Door:
+    """Accepts from `open` to `close`; `arrive` gets each non-blocking socket and owns it from there on."""
+
+    def __init__(
+        self,
+        listening: socket.socket,
+        arrive: Callable[[socket.socket, Remote], object],
+        exhausted: Callable[[OSError], object],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._listening = listening
+        self._arrive = arrive
+        self._exhausted = exhausted
+        self._pause: asyncio.TimerHandle | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that is bound."""
+        port: int = self._listening.getsockname()[1]
+        return port
+
+    def open(self) -> None:
+        """Accept from now on, after a pause too."""
+        self._pause = None
+        self._loop.add_reader(self._listening.fileno(), self._accept_some)
+
+    def close(self) -> None:
+        """Accept those that the kernel has queued already, which a close would reset, and then nobody any more."""
+        if self._listening.fileno() < 0:
+            return
+        while self._accept_some():
+            pass
+        if self._pause is not None:
+            self._pause.cancel()
+        self._loop.remove_reader(self._listening.fileno())
+        self._listening.close()
+
+    def _accept_some(self) -> bool:
+        """Accept a batch; whether there may be more."""
+        for _ in range(ACCEPT_BATCH):
+            try:
+                accepted, remote = self._listening.accept()
+            except ConnectionAbortedError:
+                continue
+            except OSError as error:
+                if error.errno in _EXHAUSTED:
+                    self._rest(error)
+                return False
+            _prepare(accepted)
+            self._arrive(accepted, (remote[0], remote[1]))
+        return True
+
+    def _rest(self, error: OSError) -> None:
+        self._loop.remove_reader(self._listening.fileno())
+        if self._pause is not None:
+            self._pause.cancel()
+        self._pause = self._loop.call_later(EXHAUSTED_PAUSE, self.open)
+        self._exhausted(error)
+
+
+def listen(host: str, port: int, backlog: int, reuse_port: bool) -> socket.socket:
+    """A non-blocking socket that listens; host "*" means every IPv4 and IPv6 address. Raises OSError."""
+    if host == "*":
+        host = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if reuse_port:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
+        listening.bind(address)
+        listening.listen(backlog)
+        listening.setblocking(False)
+    except BaseException:
+        listening.close()
+        raise
+    return listening
+
+
+def _prepare(accepted: socket.socket) -> None:
+    accepted.setblocking(False)
+    # A client that was reset meanwhile makes these fail; its first read will tell.
+    try:
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _KEEPALIVE:
+            accepted.setsockopt(socket.IPPROTO_TCP, option, value)
+    except OSError:
+        return

@@ -1,0 +1,198 @@
+"""One listener and the connections that came through it, from start to drained.
+
+Owns who is let in and what becomes of a set-up that fails: nothing that one arrival does ends the accepting
+of others. Refuses to know what the connections speak, and how a header or a handshake is read.
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import partial
+
+from service.net.admission import Admission, Ticket
+from service.net.arrival import ListenerSpec, SetupSeconds, connect, is_trusted, make_peer, read_proxy_header
+from service.net.connection import Connection, Factory
+from service.net.door import Door, Remote, listen
+from service.net.peer import TlsMode
+from service.protocol.proxy import Proxied, ProxyError
+
+
+class Rejection(Enum):
+    """Why an arrival got no further; a label value of the metrics."""
+
+    UNTRUSTED = "untrusted"
+    PROXY_HEADER = "proxy_header"
+    HANDSHAKE = "handshake"
+    FULL = "full"
+    EXHAUSTED = "exhausted"
+
+
+Rejected = Callable[[Rejection, str, str], object]
+"""Told why, the address of the socket's peer (empty if unknown), and private detail for the log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """What a listener does with those who arrive. `factory` makes the connections; `admission` may be shared."""
+
+    factory: Factory
+    admission: Admission
+    context: ssl.SSLContext | None = None
+    seconds: SetupSeconds = field(default_factory=SetupSeconds)
+    rejected: Rejected = lambda _why, _address, _detail: None
+
+
+class _Arrival:
+    """Holds a place, and the socket until a transport owns it, while a connection is set up."""
+
+    authenticated = False
+
+    def __init__(self, sock: socket.socket, remote: Remote) -> None:
+        self.remote = remote
+        self.task: asyncio.Task[None] | None = None
+        self._sock: socket.socket | None = sock
+
+    @property
+    def sock(self) -> socket.socket:
+        """The accepted socket, not yet handed over."""
+        if self._sock is None:
+            raise OSError("the socket was handed over")
+        return self._sock
+
+    def hand_over(self) -> socket.socket:
+        """The socket, whose closing is the taker's business from now on."""
+        sock, self._sock = self.sock, None
+        return sock
+
+    def close(self) -> None:
+        """Close the socket if it wasn't handed over."""
+        if self._sock is not None:
+            self._sock.close()
+
+    def shed(self) -> None:
+        """Give up: there is no way yet to say anything."""
+        if self.task is not None:
+            self.task.cancel()
+
+
+class Listener:
+    """Listens from `start` to `drain`. Raises ValueError when the spec needs a certificate that isn't there."""
+
+    def __init__(self, spec: ListenerSpec, reception: Reception) -> None:
+        if spec.tls in {TlsMode.IMPLICIT, TlsMode.STARTTLS} and reception.context is None:
+            raise ValueError(f"listener {spec.name} needs a certificate")
+        self.spec = spec
+        self._reception = reception
+        self._admission = reception.admission
+        self._connections: set[Connection] = set()
+        self._arrivals: set[_Arrival] = set()
+        self._draining = False
+        self._door: Door | None = None
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    @property
+    def connections(self) -> Collection[Connection]:
+        """Those that were made and aren't gone."""
+        return self._connections
+
+    def start(self) -> int:
+        """Bind, and accept from now on, on the running event loop; the port. Raises OSError."""
+        spec = self.spec
+        self._door = Door(listen(spec.host, spec.port, spec.backlog, spec.reuse_port), self._arrive, self._exhausted)
+        self._door.open()
+        return self._door.port
+
+    def drain(self) -> None:
+        """Accept nobody any more, and drain every connection, those still being set up included."""
+        if self._door is not None:
+            self._door.close()
+        self._draining = True
+        for connection in tuple(self._connections):
+            connection.drain()
+
+    def end(self) -> None:
+        """Accept nobody any more, give up set-ups and end every connection."""
+        if self._door is not None:
+            self._door.close()
+        for arrival in tuple(self._arrivals):
+            arrival.shed()
+        for connection in tuple(self._connections):
+            connection.end()
+
+    async def wait_closed(self) -> None:
+        """Return once no connection and no set-up is left."""
+        await self._empty.wait()
+
+    def _exhausted(self, error: OSError) -> None:
+        self._reception.rejected(Rejection.EXHAUSTED, "", str(error))
+
+    def _arrive(self, sock: socket.socket, remote: Remote) -> None:
+        if self.spec.proxy_protocol and not is_trusted(self.spec, remote[0]):
+            sock.close()
+            self._reception.rejected(Rejection.UNTRUSTED, remote[0], "may not send a PROXY header")
+            return
+        arrival = _Arrival(sock, remote)
+        ticket = self._admission.enter(arrival)
+        if ticket is None or ticket.refused:
+            self._reception.rejected(Rejection.FULL, remote[0], "")
+        if ticket is None:
+            arrival.close()
+            return
+        self._arrivals.add(arrival)
+        self._empty.clear()
+        arrival.task = asyncio.get_running_loop().create_task(self._set_up(arrival, ticket))
+        arrival.task.add_done_callback(lambda _task: self._arrived(arrival, ticket))
+
+    def _arrived(self, arrival: _Arrival, ticket: Ticket) -> None:
+        arrival.close()
+        self._arrivals.discard(arrival)
+        if ticket.guest is arrival:
+            self._admission.leave(ticket)
+        self._look_if_empty()
+
+    async def _set_up(self, arrival: _Arrival, ticket: Ticket) -> None:
+        stage = Rejection.PROXY_HEADER
+        try:
+            proxied = Proxied()
+            if self.spec.proxy_protocol:
+                proxied = await read_proxy_header(arrival.sock, self._reception.seconds.proxy)
+            stage = Rejection.HANDSHAKE
+            connection = self._make(arrival.remote, proxied, ticket)
+            context = self._reception.context if self.spec.tls is TlsMode.IMPLICIT else None
+            await connect(connection, arrival.hand_over(), context, self._reception.seconds.handshake)
+        except (ProxyError, OSError) as error:
+            self._reception.rejected(stage, arrival.remote[0], repr(error))
+        else:
+            self._keep(connection, ticket)
+
+    def _make(self, remote: Remote, proxied: Proxied, ticket: Ticket) -> Connection:
+        peer = make_peer(self.spec, remote, proxied)
+        connection = self._reception.factory(peer)
+        if not self._admission.claim(ticket, peer.address):
+            self._reception.rejected(Rejection.FULL, remote[0], "too many from one address")
+            connection.shed()
+        if ticket.refused:
+            connection.shed()
+        if self._draining:
+            connection.drain()
+        return connection
+
+    def _keep(self, connection: Connection, ticket: Ticket) -> None:
+        ticket.guest = connection
+        self._connections.add(connection)
+        connection.when_gone(partial(self._forget, connection, ticket))
+        if self._draining:
+            connection.drain()
+
+    def _forget(self, connection: Connection, ticket: Ticket) -> None:
+        self._connections.discard(connection)
+        self._admission.leave(ticket)
+        self._look_if_empty()
+
+    def _look_if_empty(self) -> None:
+        if not self._arrivals and not self._connections:
+            self._empty.set()

@@ -1,0 +1,127 @@
+"""A world for the pure session: performs its effects at once, in memory, and keeps what was delivered."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from uuid import UUID, uuid5
+
+from service.model.account import MaildropKey, Recipient
+from service.model.address import Address
+from service.model.envelope import Envelope
+from service.model.policy import Policy
+from service.model.refusal import Reason, Refusal
+from service.model.text import LineEnds
+from service.protocol.lmtp.effects import (
+    Abandon,
+    Answered,
+    Begin,
+    Close,
+    Deliver,
+    Effect,
+    Resolve,
+    StartTls,
+    Store,
+)
+from service.protocol.lmtp.session import LmtpSession
+from service.protocol.lmtp.state import Terms
+
+NAMESPACE = UUID(int=7)
+TERMS = Terms(host="mx.example")
+ENVELOPE = b"LHLO client.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<u@d.example>\r\n"
+
+
+def recipient(address: str) -> Recipient:
+    """A maildrop that belongs to the tenant named like its domain."""
+    tenant = address.rpartition("@")[2]
+    key = MaildropKey(uuid5(NAMESPACE, tenant), uuid5(NAMESPACE, address))
+    return Recipient(key, tenant, address, address, Policy())
+
+
+@dataclass
+class World:
+    """Accepts every address but those in `unknown`; outcomes of delivery by address in `failing`."""
+
+    session: LmtpSession = field(default_factory=lambda: LmtpSession(TERMS))
+    unknown: Mapping[str, Reason] = field(default_factory=dict)
+    failing: Mapping[str, Reason] = field(default_factory=dict)
+    refuse_begin: Reason | None = None
+    output: bytes = b""
+    effects: list[Effect] = field(default_factory=list)
+    answered: list[Answered] = field(default_factory=list)
+    envelope: Envelope | None = None
+    text: bytes = b""
+    delivered: list[tuple[Envelope, bytes]] = field(default_factory=list)
+    closed: bool = False
+    widest: int = 0
+
+    def play(self, *pieces: bytes) -> bytes:
+        """Send `pieces`; the output they bring."""
+        before = len(self.output)
+        self.run()
+        for piece in pieces:
+            self.session.receive(piece)
+            self.run()
+        return self.output[before:]
+
+    def run(self) -> None:
+        """Perform effects until the session needs octets."""
+        while not self.closed:
+            step = self.session.advance()
+            self.output += step.output
+            self.answered += step.answered
+            self.widest = max(self.widest, self.session.buffered)
+            if step.effect is None:
+                return
+            self.effects.append(step.effect)
+            self.perform(step.effect)
+
+    def perform(self, effect: Effect) -> None:
+        """One effect and its outcome."""
+        match effect:
+            case Resolve(address):
+                self.session.resolved(self._resolve(address))
+            case Begin(envelope):
+                self.envelope, self.text = envelope, b""
+                self.session.begun(Refusal(self.refuse_begin) if self.refuse_begin else None)
+            case Store(text):
+                self.text += text
+                self.session.stored()
+            case Deliver():
+                self.session.delivered(self._deliver())
+            case Abandon():
+                self.envelope = None
+                self.session.abandoned()
+            case StartTls():
+                self.session.tls_started()
+            case Close():
+                self.closed = True
+
+    def _resolve(self, address: Address) -> Recipient | Refusal:
+        reason = self.unknown.get(address.base)
+        return Refusal(reason) if reason else recipient(address.base)
+
+    def _deliver(self) -> list[Refusal | None]:
+        assert self.envelope is not None
+        self.delivered.append((self.envelope, self.text))
+        reasons = [self.failing.get(one.address) for one in self.envelope.recipients]
+        return [Refusal(reason) if reason else None for reason in reasons]
+
+
+def codes(output: bytes) -> list[int]:
+    """The codes of the replies in `output`, one for each, whatever number of lines it has."""
+    lines = output.decode().split("\r\n")
+    assert lines.pop() == "", "a reply was cut"
+    return [int(line[:3]) for line in lines if line[3] == " "]
+
+
+def canonical(pieces: Iterable[bytes]) -> bytes:
+    """The text as it is stored."""
+    ends = LineEnds()
+    return b"".join([*(ends.feed(piece) for piece in pieces), ends.finish()])
+
+
+def sent(text: bytes) -> bytes:
+    """What is stored after `text`, end included, is sent by DATA in one piece."""
+    world = World()
+    world.play(ENVELOPE + b"DATA\r\n" + text)
+    ((_, stored),) = world.delivered
+    return canonical([stored])

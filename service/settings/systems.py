@@ -112,6 +112,13 @@ class ObjectStoreSettings(Section):
     part_octets: Octets = 8 * 1024 * 1024
     """Octets of one part of a large upload, which is also the memory that it takes; S3 asks for 5 MiB or more."""
 
+    @field_validator("url", "endpoint")
+    @classmethod
+    def _holds_no_password(cls, value: str | None) -> str | None:
+        if value and "@" in urlsplit(value).netloc:
+            raise ValueError("must not hold a password: set access_key and secret_key instead")
+        return value
+
     @field_validator("url")
     @classmethod
     def _is_store(cls, value: str) -> str:

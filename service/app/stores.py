@@ -1,0 +1,56 @@
+"""Makes the stores out of the settings.
+
+Owns which setting goes to which vendor, and that each store is opened and closed. Refuses to know what they are
+used for. Nothing here connects: every system may be down when a process starts, and come later.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from service.settings import Settings, SettingsError
+from service.settings.errors import Problem
+from service.settings.systems import DatabaseSettings, Role
+from service.stores.postgres.database import Database, DatabaseOptions
+from service.stores.redis import Limits, RedisMaildropLocks
+from service.telemetry import metrics
+
+
+@asynccontextmanager
+async def open_database(settings: DatabaseSettings, role: Role) -> AsyncIterator[Database]:
+    """The pool of connections with this role's login. Raises Refusal(UNAVAILABLE) for a URL that can't be read."""
+    database = Database(settings.url_for(role), database_options(settings, role))
+    await database.open()
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+def database_options(settings: DatabaseSettings, role: Role) -> DatabaseOptions:
+    """How a process of this role uses Postgres; its name shows in pg_stat_activity."""
+    return DatabaseOptions(
+        application_name=f"poplar {role}",
+        connections=settings.connections,
+        deadline=settings.deadline,
+        attempt=min(settings.attempt, settings.deadline),
+        statement_cache=settings.statement_cache,
+        server_limits=settings.server_limits,
+    )
+
+
+@asynccontextmanager
+async def open_locks(settings: Settings) -> AsyncIterator[RedisMaildropLocks]:
+    """The leases. Raises SettingsError for a URL that means nothing."""
+    try:
+        locks = RedisMaildropLocks(
+            settings.redis.url.get_secret_value(),
+            lease_seconds=settings.redis.lease_seconds,
+            limits=Limits(deadline=settings.redis.deadline),
+            observer=metrics,
+        )
+    except ValueError as error:
+        raise SettingsError([Problem("redis.url", str(error))]) from None
+    try:
+        yield locks
+    finally:
+        await locks.aclose()

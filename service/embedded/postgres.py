@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import asyncpg
+
 from service.embedded.process import EmbeddedError, await_ready, dying_with_parent, free_port, is_root, setpriv, tail
 from service.embedded.process import spawn as spawn_process
 from service.embedded.process import stop as stop_process
@@ -80,6 +82,16 @@ def running_postgres(state: Path, *, durable: bool, port: int = 0) -> Iterator[P
     finally:
         # SIGINT is Postgres' fast shutdown: sessions are ended, data is flushed.
         stop_process(process, signal.SIGINT)
+
+
+async def ensure_database(server: PostgresServer, name: str) -> None:
+    """Create the database unless it exists."""
+    connection = await asyncpg.connect(server.dsn(), timeout=10)
+    try:
+        if not await connection.fetchval("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", name):
+            await connection.execute(await connection.fetchval("SELECT format('CREATE DATABASE %I', $1::text)", name))
+    finally:
+        await connection.close()
 
 
 def _binary(name: str) -> str:

@@ -9,7 +9,7 @@ RFC 1939 §5 RETR, §7 TOP.
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from service.mail.ports import BlobStore, MessageIndex
@@ -77,7 +77,7 @@ class Retrieval:
                 self.resumption.resumed()
         raise Refusal(Reason.BROKEN, f"{blob.key}: octets or digest differ")
 
-    async def pieces(self, message: StoredMessage) -> AsyncIterator[bytes]:
+    async def pieces(self, message: StoredMessage) -> AsyncGenerator[bytes, None]:
         """The octets of a message of any length; the last piece only once the digest of all matched.
 
         Raises Refusal: before the first piece nothing was given; after it the response must be cut.
@@ -96,7 +96,7 @@ class Retrieval:
             raise Refusal(Reason.BROKEN, f"{message.blob.key}: digest differs")
         yield held
 
-    async def header(self, message: StoredMessage) -> AsyncIterator[bytes]:
+    async def header(self, message: StoredMessage) -> AsyncGenerator[bytes, None]:
         """The octets that TOP n 0 needs: only the header, read by range."""
         blob = message.blob
         if blob.header_octets <= WHOLE_OCTETS:
@@ -118,7 +118,7 @@ class Retrieval:
                 await self._again(refusal, left)
         raise AssertionError("unreachable: the last failure was raised")
 
-    async def _stream(self, blob: Blob, end: int) -> AsyncIterator[bytes]:
+    async def _stream(self, blob: Blob, end: int) -> AsyncGenerator[bytes, None]:
         """The octets up to `end`, going on by range where the store failed."""
         position, left = 0, self.resumption.tries
         while position < end:

@@ -45,6 +45,7 @@ class Top:
     number: int
     sequence: int
     lines: int
+    upcoming: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +72,27 @@ class Ending(Enum):
 
     QUIT = "quit"
     QUIT_FAILED = "quit_failed"
-    FOREIGN = "foreign_protocol"
+    """QUIT was answered `-ERR`."""
+    FOREIGN = "foreign"
+    """Another protocol was spoken: HTTP, or TLS on the port in clear."""
     LINE_TOO_LONG = "line_too_long"
     LOGIN_FAILURES = "login_failures"
     LOST = "lost"
-    VANISHED = "client_vanished"
+    """Another session took the maildrop."""
+    VANISHED = "vanished"
+    """The client closed without QUIT."""
     AUTOLOGOUT = "autologout"
     STALLED = "stalled"
-    TLS_FAILED = "tls_failed"
-    RETRIEVAL_FAILED = "retrieval_failed"
+    """The client stopped reading."""
+    TLS = "tls"
+    """The handshake after STLS failed."""
+    STORE = "store"
+    """A message was cut because its store failed."""
     SHED = "shed"
+    """Closed to make room, or refused for want of it."""
     DRAINED = "drained"
     FAULT = "fault"
+    """A defect of ours."""
 
 
 @dataclass(frozen=True, slots=True)

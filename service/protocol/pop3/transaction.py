@@ -59,8 +59,9 @@ def top(session: "Session", number: int, lines: int) -> None:
     """RFC 1939 §7 TOP: the header, the empty line and `lines` lines of the body."""
 
     def act() -> None:
-        if session.marks.lists(number):
-            session.perform(Top(number, session.marks.sequence_of(number), lines))
+        marks = session.marks
+        if marks.lists(number):
+            session.perform(Top(number, marks.sequence_of(number), lines, marks.upcoming(number, PREFETCHED)))
         else:
             session.respond(responses.NO_SUCH_MESSAGE)
 

@@ -1,0 +1,80 @@
+"""The way out of one connection: writes that wait while the client doesn't read.
+
+Owns backpressure and the stall. Refuses to know what is written. No more than the transport's bound
+and one slice is ever held for a client that doesn't read (G15).
+"""
+
+import asyncio
+
+SLICE = 256 * 1024
+"""Octets handed to the transport before looking whether the client keeps up."""
+
+
+class StalledError(ConnectionError):
+    """The client read nothing for too long."""
+
+
+class Outlet:
+    """Writes to one transport, which may be replaced once TLS began."""
+
+    def __init__(self, stall_seconds: float) -> None:
+        self._stall_seconds = stall_seconds
+        self._transport: asyncio.Transport | None = None
+        self._waiting: asyncio.Future[None] | None = None
+        self.paused = False
+        self.octets = 0
+
+    def open(self, transport: asyncio.Transport, bound: int) -> None:
+        """Write to `transport` from now on, which holds at most `bound` octets before it pauses."""
+        self._transport = transport
+        transport.set_write_buffer_limits(high=bound)
+
+    def write(self, data: bytes) -> None:
+        """Write without waiting; for what is short."""
+        if data and self._transport is not None:
+            self.octets += len(data)
+            self._transport.write(data)
+
+    async def send(self, data: bytes) -> None:
+        """Write, waiting while the client doesn't keep up. Raises ConnectionError, StalledError among them."""
+        if self._transport is None:
+            raise ConnectionResetError("the connection is gone")
+        if len(data) <= SLICE:
+            self.write(data)
+            await self.flushed()
+            return
+        view = memoryview(data)
+        for start in range(0, len(data), SLICE):
+            self.write(view[start : start + SLICE].tobytes())
+            await self.flushed()
+
+    async def flushed(self) -> None:
+        """Wait while too much is unread. Raises ConnectionError."""
+        if self._transport is None:
+            raise ConnectionResetError("the connection is gone")
+        if not self.paused:
+            return
+        self._waiting = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(self._stall_seconds):
+                await self._waiting
+        except TimeoutError as error:
+            raise StalledError("the client doesn't read") from error
+        finally:
+            self._waiting = None
+
+    def pause(self) -> None:
+        """The transport holds too much."""
+        self.paused = True
+
+    def resume(self) -> None:
+        """The transport has room again."""
+        self.paused = False
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    def lost(self) -> None:
+        """The connection is gone: whoever waits is told."""
+        self._transport = None
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_exception(ConnectionResetError("the connection is gone"))

@@ -1,0 +1,209 @@
+"""How the effects of a POP3 session are performed: each by one method, through the use cases.
+
+Owns what happens between an effect and its outcome. Refuses to know sockets beyond the outlet, and
+the order of commands, which is the session's.
+RFC 1939 §4 to §7, RFC 2449 §8, RFC 3206.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+
+from service.mail.login import Attempt
+from service.mail.maildrop import OpenMaildrop
+from service.mail.prefetch import Prefetch
+from service.mail.retrieval import WHOLE_OCTETS, Places
+from service.model.message import StoredMessage
+from service.model.refusal import Reason, Refusal
+from service.net.outlet import Outlet, StalledError
+from service.net.pop3_record import Record
+from service.net.pop3_service import Pop3Service
+from service.protocol.bytestuffing import Stuffer, TopCut
+from service.protocol.pop3 import effects, responses
+from service.protocol.pop3.session import Session
+from service.telemetry import metrics
+
+Pieces = Callable[[StoredMessage], AsyncGenerator[bytes, None]]
+
+
+class CutError(ConnectionError):
+    """A response broke off after its first octet: the connection must be cut, never ended with a dot (G8)."""
+
+
+class Performer:
+    """Performs the effects of one session; what a login opened stays here until `close`."""
+
+    def __init__(self, service: Pop3Service, session: Session, outlet: Outlet, record: Record) -> None:
+        self._service = service
+        self._session = session
+        self._outlet = outlet
+        self._record = record
+        self._maildrop: OpenMaildrop | None = None
+        self._prefetch: Prefetch | None = None
+
+    async def log_in(self, effect: effects.LogIn, client: str, on_lost: Callable[[], None]) -> None:
+        """Verify the proof and open the maildrop."""
+        began = time.monotonic()
+        attempt = Attempt(effect.proof, effect.mechanism, self._record.session_id, client)
+        result = "ok"
+        try:
+            held = await self._service.login(attempt, on_lost)
+        except Refusal as refusal:
+            result = refusal.reason.value
+            self._record.log.info("login refused", client=client, mechanism=effect.mechanism, reason=result)
+            if refusal.reason is Reason.CREDENTIALS:
+                await asyncio.sleep(self._service.options.failure_delay)
+            self._session.refused(refusal.reason)
+        else:
+            self._opened(held, effect.mechanism)
+        metrics.login(effect.mechanism, result, time.monotonic() - began)
+
+    async def load_listing(self) -> None:
+        """Load the listing frozen at login; a fault refuses, and never shortens it (G14)."""
+        held = self._held()
+        try:
+            listing = await self._service.index.listing(held.key, held.drop)
+        except Refusal as refusal:
+            self._refuse(refusal)
+        else:
+            self._session.listing_loaded(listing)
+
+    async def retrieve(self, effect: effects.Retrieve) -> None:
+        """Send a message whole."""
+        prefetch = self._ahead()
+
+        async def pieces(message: StoredMessage) -> AsyncGenerator[bytes, None]:
+            fetched = await prefetch.take(effect.sequence)
+            prefetch.ahead_of(effect.sequence, effect.upcoming)
+            if fetched is not None:
+                yield fetched
+                return
+            async with aclosing(self._service.retrieval.pieces(message)) as stored:
+                async for piece in stored:
+                    yield piece
+
+        if await self._send("RETR", effect.sequence, effect.upcoming, pieces, None):
+            self._record.retrieved()
+
+    async def top(self, effect: effects.Top) -> None:
+        """Send a header and some lines of the body; only the header's octets are read where that is all."""
+        retrieval = self._service.retrieval
+        pieces = retrieval.pieces if effect.lines else retrieval.header
+        if await self._send("TOP", effect.sequence, effect.upcoming, pieces, effect.lines):
+            self._record.topped()
+
+    async def send_listing(self, effect: effects.SendListing) -> None:
+        """Send a long listing slice by slice; other sessions run between two slices."""
+        for piece in effect.slices:
+            await self._outlet.send(piece)
+            await asyncio.sleep(0)
+        self._session.listing_sent()
+
+    async def update(self, effect: effects.Update) -> None:
+        """UPDATE: remove what is marked, release the maildrop, then answer once (RFC 1939 §6)."""
+        held = self._held()
+        self._maildrop = None
+        self._clear_ahead()
+        try:
+            await self._service.update(held, effect.sequences)
+        except Refusal as refusal:
+            self._refuse(refusal)
+        else:
+            self._record.removed = len(effect.sequences)
+            metrics.messages_removed(len(effect.sequences))
+            self._session.updated()
+
+    async def close(self) -> None:
+        """Give everything back without UPDATE (G2, G6)."""
+        held, self._maildrop = self._maildrop, None
+        self._clear_ahead()
+        if held is not None:
+            await self._service.update.close(held)
+
+    def _opened(self, held: OpenMaildrop, mechanism: str) -> None:
+        self._maildrop = held
+        self._record.logged_in(held, mechanism)
+        if not held.guarded:
+            self._record.log.warning("no lease could be had; the fence alone guards this maildrop")
+        self._session.logged_in(held.drop, held.policy)
+
+    async def _send(
+        self,
+        verb: str,
+        sequence: int,
+        upcoming: tuple[int, ...],
+        pieces: Pieces,
+        lines: int | None,
+    ) -> bool:
+        """Send a message, or its header and `lines` lines; whether it was sent rather than refused."""
+        began, sent = time.monotonic(), self._outlet.octets
+        try:
+            message = await self._ahead().places.of(sequence, upcoming)
+            async with self._memory(message):
+                await self._multi_line(message, pieces(message), lines)
+        except Refusal as refusal:
+            if self._outlet.octets == sent:
+                self._refuse(refusal)
+                return False
+            self._record.cut(verb, time.monotonic() - began)
+            self._record.log.warning("retrieval cut", reason=refusal.reason.value, cause=refusal.cause)
+            raise CutError(refusal.cause) from refusal
+        self._session.retrieved()
+        return True
+
+    async def _multi_line(self, message: StoredMessage, pieces: AsyncGenerator[bytes, None], lines: int | None) -> None:
+        """One multi-line response; its status line leaves in one write with the first octets."""
+        head = responses.retrieved(message.octets) if lines is None else responses.OK
+        cut = None if lines is None else TopCut(message.header_octets, lines)
+        stuffer = Stuffer(dotted=message.blob.dotted)
+        async with aclosing(pieces) as given:
+            async for piece in given:
+                await self._outlet.send(head + stuffer.feed(cut.feed(piece) if cut else piece))
+                head = b""
+                if cut and cut.done:
+                    break
+        await self._outlet.send(head + (stuffer.feed(cut.finish()) if cut else b"") + stuffer.finish())
+
+    @asynccontextmanager
+    async def _memory(self, message: StoredMessage) -> AsyncIterator[None]:
+        """Hold this message's share of the process's memory: all of a small one, two pieces of a large one."""
+        octets = min(message.octets, 2 * WHOLE_OCTETS)
+        await self._service.memory.take(octets)
+        try:
+            yield
+        finally:
+            self._service.memory.give_back(octets)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self._record.log.warning("refused", reason=refusal.reason.value, cause=refusal.cause)
+        self._session.refused(refusal.reason)
+
+    def _held(self) -> OpenMaildrop:
+        if self._maildrop is None:
+            raise AssertionError("an effect of TRANSACTION without a maildrop")
+        return self._maildrop
+
+    def _ahead(self) -> Prefetch:
+        if self._prefetch is None:
+            places = Places(self._service.index, self._held().key)
+            self._prefetch = Prefetch(places, self._service.retrieval, self._service.ahead)
+        return self._prefetch
+
+    def _clear_ahead(self) -> None:
+        if self._prefetch is not None:
+            self._prefetch.clear()
+            self._prefetch = None
+
+
+def ending_of(error: BaseException) -> effects.Ending:
+    """How a session ends whose effect broke off with `error`."""
+    match error:
+        case StalledError():
+            return effects.Ending.STALLED
+        case CutError():
+            return effects.Ending.STORE
+        case ConnectionError():
+            return effects.Ending.VANISHED
+        case _:
+            return effects.Ending.FAULT

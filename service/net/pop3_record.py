@@ -1,0 +1,101 @@
+"""What one POP3 connection did, for the metrics and for the line at its end.
+
+Owns the counting. Refuses to decide anything. No name, address or text becomes a label (G17).
+"""
+
+import secrets
+import time
+from dataclasses import dataclass, field
+
+from service.mail.maildrop import OpenMaildrop
+from service.net.peer import Peer
+from service.protocol.pop3.commands import State
+from service.protocol.pop3.effects import Ending
+from service.protocol.pop3.session import Session
+from service.telemetry import metrics
+from service.telemetry.logs import SessionLine, SessionLog
+
+_STATES = {State.AUTHORIZATION: "authorization", State.TRANSACTION: "transaction", State.UPDATE: "update"}
+
+
+@dataclass(slots=True)
+class Record:
+    """Counts of one connection."""
+
+    listener: str
+    session_id: str = field(default_factory=lambda: secrets.token_hex(8))
+    mechanism: str | None = None
+    maildrop: OpenMaildrop | None = None
+    removed: int = 0
+    octets_in: int = 0
+    log: SessionLog = field(init=False)
+    _commands: int = 0
+    _retrieved: int = 0
+    _topped: int = 0
+    _state: str = "authorization"
+    _began: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.log = SessionLog(self.session_id, self.listener)
+
+    def opened(self) -> None:
+        """The connection is made."""
+        metrics.session_opened(self.listener)
+
+    def answered(self, session: Session, seconds: float) -> None:
+        """Count the commands that `session` answered since the last call; the last one took `seconds`."""
+        for verb, well in session.completed:
+            metrics.command(verb, "ok" if well else "err", seconds)
+        self._commands += len(session.completed)
+        session.completed.clear()
+        state = _STATES[session.state]
+        if state != self._state:
+            metrics.session_moved(self.listener, self._state, state)
+            self._state = state
+
+    def logged_in(self, maildrop: OpenMaildrop, mechanism: str) -> None:
+        """A login succeeded."""
+        self.maildrop, self.mechanism = maildrop, mechanism
+        self.log.bind(tenant=maildrop.tenant, address=maildrop.address)
+
+    def retrieved(self) -> None:
+        """RETR sent a message whole."""
+        self._retrieved += 1
+        metrics.message_retrieved()
+
+    def topped(self) -> None:
+        """TOP sent what was asked for."""
+        self._topped += 1
+        metrics.message_topped()
+
+    def cut(self, verb: str, seconds: float) -> None:
+        """A message broke off in the middle."""
+        metrics.command(verb, "cut", seconds)
+
+    def ended(self, peer: Peer, ending: Ending, octets_out: int) -> None:
+        """The connection is gone: the one line of the session, and its metrics."""
+        seconds = time.monotonic() - self._began
+        metrics.session_ended(self.listener, self._state, ending.value, seconds)
+        metrics.octets_received(self.listener, self.octets_in)
+        metrics.octets_sent(self.listener, octets_out)
+        held = self.maildrop
+        self.log.ended(
+            SessionLine(
+                protocol="pop3",
+                listener=self.listener,
+                client=peer.address,
+                end=ending.value,
+                seconds=seconds,
+                tenant=held.tenant if held else None,
+                maildrop=str(held.key.maildrop_id) if held else None,
+                address=held.address if held else None,
+                mechanism=self.mechanism,
+                tls=peer.tls.version if peer.tls else None,
+                commands=self._commands,
+                retrieved=self._retrieved,
+                topped=self._topped,
+                removed=self.removed,
+                octets_in=self.octets_in,
+                octets_out=octets_out,
+            )
+        )

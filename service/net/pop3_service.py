@@ -1,0 +1,63 @@
+"""What every POP3 connection of a process shares: use cases, budgets, deadlines, announcements.
+
+Owns nothing but the grouping, so that a connection is made from one value. Refuses to know vendors:
+`app` builds it.
+"""
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from service.mail.budget import Budget
+from service.mail.login import Login
+from service.mail.ports import MessageIndex
+from service.mail.prefetch import Limits
+from service.mail.retrieval import Retrieval
+from service.mail.update import Update
+from service.model.policy import Announced
+from service.net.peer import Peer
+from service.protocol.pop3.capabilities import Surroundings
+
+
+@dataclass(frozen=True, slots=True)
+class Pop3Options:
+    """How connections behave; seconds and octets."""
+
+    autologout: float = 600.0
+    stall: float = 300.0
+    handshake: float = 30.0
+    failure_delay: float = 1.0
+    """How long a refused login waits for its answer; the same for every credential refusal (G13)."""
+    buffered: int = 256 * 1024
+    """Octets held for one client in each direction before its socket is no longer read or its store asked."""
+    login_failures: int = 3
+    utf8_listed: bool = False
+    implementation: str = "Poplar"
+
+
+@dataclass(frozen=True, slots=True)
+class Pop3Service:
+    """The use cases and what bounds them."""
+
+    login: Login
+    update: Update
+    index: MessageIndex
+    retrieval: Retrieval
+    ahead: Limits
+    memory: Budget
+    """Octets of messages on their way to clients, all sessions together."""
+    announced: Callable[[], Announced]
+    """What CAPA announces before login, as last read."""
+    tls: ssl.SSLContext | None
+    options: Pop3Options
+
+    def surroundings(self, peer: Peer) -> Surroundings:
+        """What a session of `peer` may know and offer now."""
+        return Surroundings(
+            private=peer.private,
+            may_start_tls=peer.may_start_tls and self.tls is not None,
+            announced=self.announced(),
+            utf8_listed=self.options.utf8_listed,
+            implementation=self.options.implementation,
+            login_failures=self.options.login_failures,
+        )

@@ -1,0 +1,111 @@
+"""The in-memory twin of the message index.
+
+Owns the same frozen listings, fences and quotas as `stores.postgres.index`, over `MemoryState`. Refuses to
+await anything, so that each method is one transaction. RFC 1939 §4 (numbers and the exclusive lock), §7 (UIDL).
+"""
+
+from array import array
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+
+from service.model.account import MaildropKey, Recipient
+from service.model.listing import DropListing, Listing
+from service.model.message import NewMessage, StoredMessage
+from service.model.refusal import Reason, Refusal
+from service.stores.memory.state import REMOVED, MaildropRow, MemoryState, MessageRow
+
+
+class MemoryMessageIndex:
+    """Implements `mail.ports.MessageIndex`."""
+
+    def __init__(self, state: MemoryState) -> None:
+        self._state = state
+
+    async def open(self, key: MaildropKey, fence: bytes) -> DropListing:
+        """Write the newest session's fence and read the counters."""
+        row = self._state.maildrops.get(key)
+        if row is None or row.status == REMOVED:
+            raise Refusal(Reason.CREDENTIALS, f"maildrop {key.maildrop_id} was removed during the login")
+        self._state.fences[key] = fence
+        return DropListing(row.messages, row.octets, row.next_sequence - 1, row.removals)
+
+    async def listing(self, key: MaildropKey, drop: DropListing) -> Listing:
+        """The messages that `drop` counted. Raises Refusal(BROKEN) when they aren't those counted."""
+        rows = [row for _, row in sorted(self._rows(key).items()) if _counted(row, drop)]
+        if (len(rows), sum(row.message.octets for row in rows)) != (drop.messages, drop.octets):
+            raise Refusal(Reason.BROKEN, f"maildrop {key.maildrop_id} does not list what it counts")
+        imported = {n: row.message.imported_unique_id for n, row in enumerate(rows, 1)}
+        return Listing(
+            array("q", (row.sequence for row in rows)),
+            array("q", (row.message.octets for row in rows)),
+            b"".join(row.message.unique_id.bytes for row in rows),
+            {number: kept for number, kept in imported.items() if kept is not None},
+        )
+
+    async def locate(self, key: MaildropKey, sequences: Sequence[int]) -> Mapping[int, StoredMessage]:
+        """Where these messages are stored, also those removed since the listing was frozen."""
+        rows = self._rows(key)
+        found = [rows[sequence] for sequence in sequences if sequence in rows]
+        return {row.sequence: StoredMessage(row.sequence, row.message.blob, row.message.trace) for row in found}
+
+    async def remove(self, key: MaildropKey, fence: bytes, sequences: Sequence[int]) -> None:
+        """Remove exactly these messages if `fence` is still the newest. Raises Refusal(LOST)."""
+        if not sequences:
+            return
+        rows = [row for row in map(self._rows(key).get, set(sequences)) if row is not None]
+        if self._state.fences.get(key) != fence:
+            if any(row.removed_by == fence for row in rows):
+                return
+            raise Refusal(Reason.LOST, f"a newer session holds maildrop {key.maildrop_id}")
+        remove_rows(self._state.maildrops[key], rows, fence)
+
+    async def append(self, arrivals: Sequence[tuple[Recipient, NewMessage]]) -> Sequence[Refusal | None]:
+        """Append each message to its maildrop; an outcome a recipient, in order."""
+        return [self._append(recipient.key, message) for recipient, message in arrivals]
+
+    def _append(self, key: MaildropKey, message: NewMessage) -> Refusal | None:
+        row = self._state.maildrops.get(key)
+        if row is None or row.status == REMOVED:
+            return Refusal(Reason.NO_RECIPIENT, f"maildrop {key.maildrop_id}")
+        if any(kept.message.unique_id == message.unique_id for kept in self._rows(key).values()):
+            return None
+        reason = self._obstacle(row, message)
+        if reason is not None:
+            return Refusal(reason, f"maildrop {key.maildrop_id}")
+        self._rows(key)[row.next_sequence] = MessageRow(key, row.next_sequence, message)
+        row.next_sequence += 1
+        row.messages += 1
+        row.octets += message.octets
+        return None
+
+    def _obstacle(self, row: MaildropRow, message: NewMessage) -> Reason | None:
+        policy = self._state.policy(row)
+        octets, messages = policy.quota_octets, policy.quota_messages
+        if not self._state.active(row):
+            return Reason.SUSPENDED
+        if (octets is not None and message.octets > octets) or (messages is not None and messages < 1):
+            return Reason.NEVER_FITS
+        if (octets is not None and row.octets + message.octets > octets) or (
+            messages is not None and row.messages >= messages
+        ):
+            return Reason.OVER_QUOTA
+        return None
+
+    def _rows(self, key: MaildropKey) -> dict[int, MessageRow]:
+        return self._state.messages.setdefault(key, {})
+
+
+def remove_rows(maildrop: MaildropRow, rows: Sequence[MessageRow], fence: bytes | None) -> int:
+    """Mark those of `rows` that are listed as removed by one removal; how many were."""
+    listed = [row for row in rows if row.removed_at is None]
+    if listed:
+        maildrop.removals += 1
+    for row in listed:
+        row.removed_at, row.removed_in, row.removed_by = datetime.now(UTC), maildrop.removals, fence
+        maildrop.messages -= 1
+        maildrop.octets -= row.message.octets
+    return len(listed)
+
+
+def _counted(row: MessageRow, drop: DropListing) -> bool:
+    return row.sequence <= drop.upto and (row.removed_in is None or row.removed_in > drop.removals)

@@ -1,0 +1,97 @@
+"""The in-memory twin of what the sweep sees.
+
+Owns the same answers as `stores.postgres.sweep`, over `MemoryState`. Refuses to delete a row that is not
+removed. RFC 2449 §6.7 (EXPIRE).
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+from service.mail.ports import Expired
+from service.model.account import MaildropKey
+from service.stores.memory.index import remove_rows
+from service.stores.memory.state import REMOVED, MaildropRow, MemoryState, MessageRow
+
+
+class MemorySweepable:
+    """Implements `mail.ports.Sweepable`."""
+
+    def __init__(self, state: MemoryState) -> None:
+        self._state = state
+
+    async def expire(self, limit: int) -> int:
+        """Remove messages older than their maildrop's expire_days, at most `limit`; how many were."""
+        removed = 0
+        for maildrop in self._state.maildrops.values():
+            removed += remove_rows(maildrop, self._due(maildrop)[: limit - removed], None)
+        return removed
+
+    async def removed_before(self, moment: datetime, limit: int) -> Sequence[Expired]:
+        """Messages removed before `moment`, oldest first."""
+        rows = sorted(self._removed_before(moment), key=lambda pair: pair[0])
+        return [Expired(row.key, row.sequence, row.message.blob.key) for _, row in rows[:limit]]
+
+    async def release_blobs(self, expired: Sequence[Expired]) -> Sequence[str]:
+        """The blob keys among `expired` that no row outside `expired` names."""
+        going = {(e.key, e.sequence) for e in expired}
+        kept = {row.message.blob.key for row in self._state.rows() if (row.key, row.sequence) not in going}
+        return sorted({e.blob_key for e in expired} - kept)
+
+    async def forget(self, expired: Sequence[Expired]) -> None:
+        """Delete these rows for good, as far as they are removed, and the removed maildrops they emptied."""
+        for e in expired:
+            rows = self._state.messages.get(e.key, {})
+            if e.sequence in rows and rows[e.sequence].removed_at is not None:
+                del rows[e.sequence]
+        self._forget_maildrops()
+
+    async def named(self, blob_keys: Sequence[str]) -> set[str]:
+        """Those of `blob_keys` that some row names."""
+        return {row.message.blob.key for row in self._state.rows()} & set(blob_keys)
+
+    async def backlog(self, moment: datetime) -> int:
+        """How many messages were removed before `moment` and still have a row."""
+        return len(list(self._removed_before(moment)))
+
+    def _due(self, maildrop: MaildropRow) -> list[MessageRow]:
+        # RFC 2449 §6.7 gives EXPIRE 0 a meaning of its own, about what was downloaded: it removes nothing here.
+        days = self._state.policy(maildrop).expire_days
+        if not days:
+            return []
+        before = datetime.now(UTC) - timedelta(days=days)
+        rows = self._state.messages.get(maildrop.key, {}).values()
+        due = [row for row in rows if row.removed_at is None and row.message.received < before]
+        return sorted(due, key=lambda row: row.message.received)
+
+    def _removed_before(self, moment: datetime) -> Iterator[tuple[datetime, MessageRow]]:
+        for row in self._state.rows():
+            if row.removed_at is not None and row.removed_at < moment:
+                yield row.removed_at, row
+
+    def _forget_maildrops(self) -> None:
+        state = self._state
+        gone = [m.key for m in state.maildrops.values() if m.status == REMOVED and not state.messages.get(m.key)]
+        for key in gone:
+            self._forget_maildrop(key)
+        state.domains = [d for d in state.domains if d.status != REMOVED or self._needed(d.tenant_id, d.name)]
+        for tenant in [t for t in state.tenants.values() if t.status == REMOVED and not self._needed(t.tenant_id)]:
+            del state.tenants[tenant.tenant_id]
+
+    def _forget_maildrop(self, key: MaildropKey) -> None:
+        state = self._state
+        del state.maildrops[key]
+        state.messages.pop(key, None)
+        state.fences.pop(key, None)
+        state.credentials = [c for c in state.credentials if c.key != key]
+        owned = [
+            name for name, target in state.aliases.items() if (name[0], target) == (key.tenant_id, key.maildrop_id)
+        ]
+        for name in owned:
+            del state.aliases[name]
+
+    def _needed(self, tenant_id: object, domain: str | None = None) -> bool:
+        maildrops = [m for m in self._state.maildrops.values() if m.key.tenant_id == tenant_id]
+        if domain is None:
+            return bool(maildrops) or any(d.tenant_id == tenant_id for d in self._state.domains)
+        aliases = [name for name in self._state.aliases if name[:2] == (tenant_id, domain)]
+        return bool(aliases) or any(m.domain == domain for m in maildrops)

@@ -1,0 +1,150 @@
+"""The rows that say which messages a maildrop has, and the fence that says which session may remove them.
+
+Owns the frozen listing: it is selected by the counters a session read with its fence, so that it holds the
+same messages whenever it is loaded. Refuses to know blobs' contents and POP3's numbers beyond their order.
+RFC 1939 §4 (numbers and the exclusive lock), §6 (the UPDATE state), §7 (UIDL).
+"""
+
+import sys
+from array import array
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from service.model.account import MaildropKey, Recipient
+from service.model.listing import DropListing, Listing
+from service.model.message import Blob, NewMessage, StoredMessage
+from service.model.refusal import Reason, Refusal
+from service.stores.postgres.database import Database, Row
+
+OPEN = "SELECT messages, octets, upto, removals FROM open_maildrop($1, $2, $3)"
+
+# Columns packed by the server: 32 octets a message in three values, not an object each. The limit of 1 GB on one
+# value is reached at 67 million messages.
+LISTING = """
+SELECT count(*) AS messages, coalesce(sum(octets), 0)::bigint AS octets,
+       string_agg(int8send(sequence), ''::bytea ORDER BY sequence) AS sequences,
+       string_agg(int8send(octets), ''::bytea ORDER BY sequence) AS each_octets,
+       string_agg(uuid_send(unique_id), ''::bytea ORDER BY sequence) AS unique_ids,
+       array_agg(sequence ORDER BY sequence) FILTER (WHERE imported_unique_id IS NOT NULL) AS imported_sequences,
+       array_agg(imported_unique_id ORDER BY sequence)
+           FILTER (WHERE imported_unique_id IS NOT NULL) AS imported_unique_ids
+FROM messages
+WHERE tenant_id = $1 AND maildrop_id = $2 AND sequence <= $3 AND (removed_in IS NULL OR removed_in > $4)
+"""
+
+LOCATE = """
+SELECT sequence, octets, header_octets, dotted, sha256, blob_key, trace
+FROM messages WHERE tenant_id = $1 AND maildrop_id = $2 AND sequence = ANY ($3::bigint[])
+"""
+
+REMOVE = "SELECT remove_messages($1, $2, $3, $4)"
+
+APPEND = "SELECT append_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+
+
+class PostgresMessageIndex:
+    """`ports.MessageIndex` on Postgres."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def open(self, key: MaildropKey, fence: bytes) -> DropListing:
+        """Write the newest session's fence (16 octets), then read the counters, in one round trip.
+
+        Raises Refusal: CREDENTIALS when the maildrop was removed since it was looked up.
+        """
+        rows = await self._database.read(OPEN, key.tenant_id, key.maildrop_id, UUID(bytes=fence))
+        if not rows:
+            raise Refusal(Reason.CREDENTIALS, f"maildrop {key.maildrop_id} was removed during the login")
+        return DropListing(*rows[0])
+
+    async def listing(self, key: MaildropKey, drop: DropListing) -> Listing:
+        """The messages that `drop` counted. Raises Refusal(BROKEN) when they aren't those counted (G14)."""
+        rows = await self._database.read(LISTING, key.tenant_id, key.maildrop_id, drop.upto, drop.removals)
+        row = rows[0]
+        if (row["messages"], row["octets"]) != (drop.messages, drop.octets):
+            raise Refusal(
+                Reason.BROKEN,
+                f"maildrop {key.maildrop_id} counts {drop.messages} messages of {drop.octets} octets"
+                f" and lists {row['messages']} of {row['octets']}",
+            )
+        return _unpack(row)
+
+    async def locate(self, key: MaildropKey, sequences: Sequence[int]) -> Mapping[int, StoredMessage]:
+        """Where these messages are stored, also those removed since the listing was frozen."""
+        rows = await self._database.read(LOCATE, key.tenant_id, key.maildrop_id, list(sequences))
+        return {row["sequence"]: _stored(row) for row in rows}
+
+    async def remove(self, key: MaildropKey, fence: bytes, sequences: Sequence[int]) -> None:
+        """Remove exactly these messages, all or none, if `fence` is still the newest.
+
+        Raises Refusal: LOST or UNAVAILABLE (none removed), UNKNOWN_OUTCOME (all or none).
+        """
+        if not sequences:
+            return
+        rows = await self._database.write(REMOVE, key.tenant_id, key.maildrop_id, UUID(bytes=fence), list(sequences))
+        if not rows[0][0]:
+            raise Refusal(Reason.LOST, f"a newer session holds maildrop {key.maildrop_id}")
+
+    async def append(self, arrivals: Sequence[tuple[Recipient, NewMessage]]) -> Sequence[Refusal | None]:
+        """Append each message to its maildrop in one transaction; an outcome a recipient, in order.
+
+        Raises Refusal(UNAVAILABLE) when none is known to be stored; all or none may be.
+        """
+        if not arrivals:
+            return []
+        try:
+            rows = await self._database.write(APPEND, *_columns(arrivals))
+        except Refusal as refusal:
+            if refusal.reason is Reason.UNKNOWN_OUTCOME:
+                raise Refusal(Reason.UNAVAILABLE, refusal.cause) from refusal
+            raise
+        return [_outcome(text, recipient) for text, (recipient, _) in zip(rows[0][0], arrivals, strict=True)]
+
+
+def _unpack(row: Row) -> Listing:
+    sequences = _big_endian(row["sequences"])
+    imported = {
+        bisect_left(sequences, sequence) + 1: unique_id
+        for sequence, unique_id in zip(row["imported_sequences"] or (), row["imported_unique_ids"] or (), strict=True)
+    }
+    return Listing(sequences, _big_endian(row["each_octets"]), row["unique_ids"] or b"", imported)
+
+
+def _big_endian(column: bytes | None) -> "array[int]":
+    numbers = array("q")
+    numbers.frombytes(column or b"")
+    if sys.byteorder == "little":
+        numbers.byteswap()
+    return numbers
+
+
+def _stored(row: Row) -> StoredMessage:
+    blob_octets = row["octets"] - len(row["trace"])
+    blob = Blob(row["blob_key"], blob_octets, row["header_octets"], row["dotted"], row["sha256"])
+    return StoredMessage(row["sequence"], blob, row["trace"])
+
+
+def _columns(arrivals: Sequence[tuple[Recipient, NewMessage]]) -> list[list[object]]:
+    rows = [
+        (
+            recipient.key.tenant_id,
+            recipient.key.maildrop_id,
+            message.unique_id,
+            message.imported_unique_id,
+            message.octets,
+            message.blob.header_octets,
+            message.blob.dotted,
+            message.blob.key,
+            message.blob.sha256,
+            message.trace,
+            message.received,
+        )
+        for recipient, message in arrivals
+    ]
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _outcome(text: str, recipient: Recipient) -> Refusal | None:
+    return None if text == "stored" else Refusal(Reason(text), f"maildrop {recipient.key.maildrop_id}")

@@ -1,30 +1,66 @@
 # Poplar's targets. `make help` lists them.
 PYTHON ?= python3
-VENV ?= .venv
+VENV ?= $(if $(filter python3,$(PYTHON)),.venv,.venv-$(notdir $(PYTHON)))
 BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
+# How many tests run at a time, and what else pytest is told.
+JOBS ?= 2
+ARGS ?=
+# By how much `make fuzz` multiplies what `make test` tries.
+TIMES ?= 50
 
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
 
-$(VENV)/.test: tests/requirements.lock pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
-	touch $@
+.PHONY: demo
+demo: $(VENV)/.demo ## Run the whole service here, with mail in it (ARGS="--pop3 0 --fresh")
+	@exec $(BIN)/poplar demo $(ARGS)
 
 .PHONY: test
-test: $(VENV)/.test ## Everything CI runs: style, types, imports, tests
+test: $(VENV)/.test ## Everything CI runs: style, types, imports, tests (PYTHON=python3.12)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n $(JOBS) $(ARGS)
+
+.PHONY: fuzz
+fuzz: $(VENV)/.test ## Feed the readers and sessions far more invented input (TIMES=50)
+	POPLAR_TEST_FUZZ=$(TIMES) $(BIN)/pytest -n $(JOBS) -m hypothesis --timeout=0 $(ARGS)
+
+.PHONY: coverage
+coverage: $(VENV)/.test ## What the tests reach, by branch: the protocol here, all of it in htmlcov
+	$(BIN)/pytest -n $(JOBS) --cov --cov-report= $(ARGS)
+	$(BIN)/coverage html --quiet
+	$(BIN)/coverage report --include='service/protocol/*'
 
 .PHONY: lock
 lock: ## Pin the dependencies anew (needs uv)
 	uv pip compile -q --universal --generate-hashes --python-version 3.11 pyproject.toml --no-header -o requirements.lock
 	uv pip compile -q --universal --generate-hashes --python-version 3.11 pyproject.toml --extra demo -c requirements.lock --no-header -o service/embedded/requirements.lock
 	uv pip compile -q --universal --generate-hashes --python-version 3.11 pyproject.toml --all-extras -c requirements.lock --no-header -o tests/requirements.lock
+
+.PHONY: clean
+clean: ## Remove what these targets made: environments, caches, tools, the demo's data
+	rm -rf .venv .venv-* .tools .demo .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
+	rm -rf .coverage .coverage.* htmlcov *.egg-info
+	find service tests -name __pycache__ -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"Poplar needs Python 3.11 or newer, this is {v[0]}.{v[1]}: try make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: service/embedded/requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing what the demo needs into $(VENV) ..."
+	@$(PIP) --require-hashes -r service/embedded/requirements.lock
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.test: tests/requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing what the tests need into $(VENV) ..."
+	@$(PIP) --require-hashes -r tests/requirements.lock
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@

@@ -12,9 +12,16 @@ import pytest
 import redis
 import trustme
 import uvloop
+from hypothesis import settings
 
+from tests.backends.demo import RunningDemo, demo_on
+from tests.backends.fuzzing import factor, try_more
 from tests.backends.postgres import Postgres, execute, fresh_database, postgres
 from tests.backends.valkey import valkey
+
+# How long an example takes says nothing on a machine that is shared.
+settings.register_profile("poplar", deadline=None, print_blob=True)
+settings.load_profile("poplar")
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 LOOPS: Mapping[str, LoopFactory] = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
@@ -26,6 +33,12 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory
     marker = item.get_closest_marker("asyncio")
     named = marker.kwargs.get("loop_factories") if marker else None
     return LOOPS if named else {"asyncio": asyncio.new_event_loop}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have `make fuzz` try more of the same."""
+    if factor() > 1:
+        try_more(items, factor())
 
 
 @pytest.fixture(scope="session")
@@ -81,3 +94,10 @@ def redis_url(valkey_url_of_process: str) -> str:
 def ca() -> trustme.CA:
     """A certificate authority of the tests' own."""
     return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
+    """A running `poplar demo`; whoever changes a maildrop takes a `new_account()` of it."""
+    with demo_on(tmp_path_factory.mktemp("demo")) as running:
+        yield running

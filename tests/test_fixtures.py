@@ -26,3 +26,12 @@ def test_each_test_gets_an_empty_valkey(redis_url: str, turn: int) -> None:
 async def test_a_test_runs_on_the_loops_it_names(request: pytest.FixtureRequest) -> None:
     wanted = "uvloop" if "uvloop" in request.node.name else "asyncio"
     assert type(asyncio.get_running_loop()).__module__.startswith(wanted)
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+async def test_a_migrated_database_has_tables_and_no_tenant(migrated_dsn: str, turn: int) -> None:
+    connection = await asyncpg.connect(migrated_dsn)
+    assert await connection.fetchval("SELECT count(*) FROM tenants") == 0
+    await connection.execute("INSERT INTO tenants (tenant_id, name) VALUES (gen_random_uuid(), 'one')")
+    await connection.close()
+    assert turn

@@ -1,0 +1,133 @@
+"""Delivery: from an envelope and a text to blobs, rows and one outcome for each recipient.
+
+Owns the order: blobs durable, then rows and counters, then the outcomes; whoever hears "delivered" has the
+message (G1), and what breaks off before leaves no row (G18). The octets of the texts on their way are bounded by
+a budget. Refuses to know LMTP and vendors.
+RFC 2033 §4.2, RFC 5321 §4.4 and §6.1.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from secrets import token_bytes, token_hex
+from uuid import UUID
+
+from service.mail.budget import Budget
+from service.mail.ports import BlobStore, Clock, Directory, MessageIndex
+from service.mail.shipment import Shipment, blob_key
+from service.mail.trace import delivered_to, head
+from service.model.account import MaildropKey, Recipient
+from service.model.address import Address
+from service.model.envelope import Envelope
+from service.model.message import Blob, NewMessage
+from service.model.refusal import Reason, Refusal
+from service.model.unique_id import RANDOM_OCTETS, time_ordered
+
+HELD_OCTETS = 1024 * 1024
+"""Octets of one text that wait for the store, at most; the tenants' copies share them."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryStores:
+    """What a delivery writes to and asks."""
+
+    directory: Directory
+    blobs: BlobStore
+    index: MessageIndex
+    clock: Clock
+
+
+class Delivery:
+    """The use case. `stall`: seconds the store may take for one step before its copy is given up."""
+
+    def __init__(self, stores: DeliveryStores, host: str, memory: Budget, stall: float = 60.0) -> None:
+        self._stores = stores
+        self._host = host
+        self._memory = memory
+        self._stall = stall
+
+    async def resolve(self, address: Address) -> Recipient:
+        """Where mail for `address` goes. Raises Refusal: NO_RECIPIENT, SUSPENDED, OVER_QUOTA, UNAVAILABLE."""
+        return await self._stores.directory.resolve(address)
+
+    async def begin(self, envelope: Envelope, client: str) -> "Transaction":
+        """A transaction ready for its text; `client` is the network address of who sends it.
+
+        Raises Refusal(OVERLOADED) when too many texts are on their way.
+        """
+        await self._memory.take(HELD_OCTETS)
+        moment = self._stores.clock.now()
+        tenants = {recipient.key.tenant_id for recipient in envelope.recipients}
+        keys = {tenant: blob_key(tenant, moment) for tenant in tenants}
+        shipment = Shipment(self._stores.blobs, keys, HELD_OCTETS, self._stall)
+        shipment.head(head(envelope, client, self._host, moment, token_hex(8)))
+        return Transaction(self._stores, envelope.recipients, shipment, self._memory)
+
+
+class Transaction:
+    """One text for its recipients. It must come to `deliver` or `abandon`, exactly once."""
+
+    def __init__(
+        self, stores: DeliveryStores, recipients: Sequence[Recipient], shipment: Shipment, memory: Budget
+    ) -> None:
+        self._stores = stores
+        self._recipients = recipients
+        self._shipment = shipment
+        self._memory = memory
+        self.octets = 0
+        """Octets of the text so far, as they were sent."""
+
+    def offer(self, text: bytes) -> bool:
+        """Take the next octets; False if `room` must be awaited before the next ones."""
+        self.octets += len(text)
+        return self._shipment.offer(text)
+
+    async def room(self) -> None:
+        """Wait until the stores keep up, or are given up."""
+        await self._shipment.room()
+
+    async def deliver(self) -> Sequence[Refusal | None]:
+        """Store and list the whole text; one outcome for each recipient, in order. Not to be cancelled.
+
+        The same maildrop, named twice, gets one copy and the same outcome twice.
+        """
+        try:
+            arrived = await self._shipment.arrived()
+            listings = (self._list(tenant, blob) for tenant, blob in arrived.items())
+            outcomes = {key: one for each in await asyncio.gather(*listings) for key, one in each.items()}
+        finally:
+            self._memory.give_back(HELD_OCTETS)
+        return [outcomes[recipient.key] for recipient in self._recipients]
+
+    async def abandon(self) -> None:
+        """Forget the text: nothing is listed, and nothing stored."""
+        try:
+            await self._shipment.abandon()
+        finally:
+            self._memory.give_back(HELD_OCTETS)
+
+    async def _list(self, tenant: UUID, blob: Blob | Refusal) -> Mapping[MaildropKey, Refusal | None]:
+        """Give each recipient of one tenant its row, in one transaction; the outcome by maildrop."""
+        recipients = {one.key: one for one in reversed(self._recipients) if one.key.tenant_id == tenant}
+        if isinstance(blob, Refusal):
+            return dict.fromkeys(recipients, blob)
+        try:
+            outcomes = await self._stores.index.append([(one, self._message(one, blob)) for one in recipients.values()])
+        except Refusal as refusal:
+            # Whether the rows were written is not known, so the blob must stay; the sweep finds it if they weren't.
+            return dict.fromkeys(recipients, refusal)
+        await self._discard_unlisted(blob, outcomes)
+        return dict(zip(recipients, outcomes, strict=True))
+
+    def _message(self, recipient: Recipient, blob: Blob) -> NewMessage:
+        now = self._stores.clock.now()
+        return NewMessage(time_ordered(now, token_bytes(RANDOM_OCTETS)), blob, now, delivered_to(recipient))
+
+    async def _discard_unlisted(self, blob: Blob, outcomes: Iterable[Refusal | None]) -> None:
+        """Delete a blob that every recipient refused; where that fails, the sweep will."""
+        if all(outcomes):
+            try:
+                await self._stores.blobs.delete([blob.key])
+            except Refusal as refusal:
+                if refusal.reason is not Reason.UNAVAILABLE:
+                    raise

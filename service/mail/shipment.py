@@ -1,0 +1,107 @@
+"""One text on its way into the store of blobs, once for each tenant, at the same time.
+
+Owns the copies and their common measure: every copy gets the same octets, as they arrive, through a bounded
+pipe. A copy that fails or stalls is given up alone; the others go on. Refuses to know recipients and rows.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from secrets import token_hex
+from uuid import UUID
+
+from service.mail.pipe import Pipe
+from service.mail.ports import BlobStore
+from service.model.message import Blob
+from service.model.refusal import Reason, Refusal
+from service.model.text import LineEnds, Measure
+
+
+def blob_key(tenant_id: UUID, moment: datetime) -> str:
+    """A new key: by tenant and day, so that the sweep finds what no row names without looking at everything."""
+    return f"{tenant_id.hex}/{moment:%Y/%m/%d}/{token_hex(16)}"
+
+
+class Copy:
+    """One blob being written. Its octets are durable once `settled` returned without a Refusal."""
+
+    def __init__(self, blobs: BlobStore, key: str, bound: int) -> None:
+        self.key = key
+        self.pipe = Pipe(bound)
+        self._stalled = False
+        self._task = asyncio.get_running_loop().create_task(blobs.put(key, self.pipe.chunks()))
+        self._task.add_done_callback(lambda _task: self.pipe.close())
+
+    async def room(self, seconds: float) -> None:
+        """Wait for room; a store that gives none in `seconds` is given up."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self.pipe.room()
+        except TimeoutError:
+            self._give_up()
+
+    async def settled(self, seconds: float) -> Refusal | None:
+        """What became of the blob, within `seconds`."""
+        await asyncio.wait({self._task}, timeout=seconds)
+        if not self._task.done():
+            self._give_up()
+            await asyncio.wait({self._task}, timeout=seconds)
+        if self._stalled or not self._task.done() or self._task.cancelled():
+            return Refusal(Reason.UNAVAILABLE, f"{self.key}: the store took too long")
+        error = self._task.exception()
+        if error is None or isinstance(error, Refusal):
+            return error
+        return Refusal(Reason.UNAVAILABLE, f"{self.key}: {error!r}")
+
+    def _give_up(self) -> None:
+        self._stalled = True
+        self.pipe.close()
+        self._task.cancel()
+
+
+class Shipment:
+    """A text and its copies, by tenant. It must come to `arrived` or `abandon`."""
+
+    def __init__(self, blobs: BlobStore, keys: Mapping[UUID, str], bound: int, seconds: float) -> None:
+        self._copies = {tenant: Copy(blobs, key, bound) for tenant, key in keys.items()}
+        self._seconds = seconds
+        self._ends = LineEnds()
+        self._measure = Measure()
+
+    def head(self, lines: bytes) -> None:
+        """Begin with these whole lines."""
+        self._pass_on(lines)
+
+    def offer(self, text: bytes) -> bool:
+        """Take the next octets of the text; whether there is room for more at once."""
+        self._pass_on(self._ends.feed(text))
+        return not any(copy.pipe.full for copy in self._copies.values())
+
+    async def room(self) -> None:
+        """Wait until every copy has room or is given up."""
+        await asyncio.gather(*(copy.room(self._seconds) for copy in self._copies.values()))
+
+    async def arrived(self) -> Mapping[UUID, Blob | Refusal]:
+        """The text is whole: by tenant the blob, durable, or why there is none."""
+        self._pass_on(self._ends.finish())
+        for copy in self._copies.values():
+            copy.pipe.finish()
+        outcomes = await self._settled(self._copies.values())
+        return {
+            tenant: refusal or self._measure.blob(copy.key)
+            for (tenant, copy), refusal in zip(self._copies.items(), outcomes, strict=True)
+        }
+
+    async def abandon(self) -> None:
+        """Leave no blob behind: what a put reads breaks off, so it stores nothing."""
+        for copy in self._copies.values():
+            copy.pipe.break_off()
+        await self._settled(self._copies.values())
+
+    async def _settled(self, copies: Iterable[Copy]) -> list[Refusal | None]:
+        return list(await asyncio.gather(*(copy.settled(self._seconds) for copy in copies)))
+
+    def _pass_on(self, octets: bytes) -> None:
+        self._measure.feed(octets)
+        for copy in self._copies.values():
+            copy.pipe.write(octets)

@@ -1,0 +1,301 @@
+"""Delivery: blobs, then rows, then one outcome a recipient. RFC 2033 §4.2, RFC 5321 §4.4 and §6.1, RFC 3848."""
+
+import asyncio
+import hashlib
+import tracemalloc
+from collections.abc import AsyncIterator, Sequence
+from uuid import UUID
+
+import pytest
+
+from service.mail.budget import Budget
+from service.mail.delivery import HELD_OCTETS, Delivery, DeliveryStores
+from service.mail.pipe import BrokenOffError
+from service.mail.ports import BlobStore, MessageIndex
+from service.model.account import Recipient
+from service.model.address import parse_address
+from service.model.envelope import Envelope
+from service.model.message import NewMessage
+from service.model.refusal import Reason, Refusal
+from service.stores.memory.blobs import MemoryBlobStore
+from service.stores.memory.index import MemoryMessageIndex
+from tests.mail.provider import Provider
+
+TEXT = b"Subject: x\r\n\r\n.hello\r\n"
+
+
+class BlobsThatFail(MemoryBlobStore):
+    """Fails for one tenant, after it read everything or at once."""
+
+    def __init__(self, tenant: UUID, reading: bool) -> None:
+        super().__init__()
+        self._tenant = tenant
+        self._reading = reading
+
+    async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
+        if not key.startswith(self._tenant.hex):
+            await super().put(key, chunks)
+            return
+        if self._reading:
+            async for _ in chunks:
+                pass
+        raise Refusal(Reason.UNAVAILABLE, "down")
+
+
+class BlobsThatHang(MemoryBlobStore):
+    """Reads nothing and never returns."""
+
+    async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
+        await asyncio.Event().wait()
+
+
+class BlobsThatCount(MemoryBlobStore):
+    """Keeps nothing but the digest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.digests: dict[str, bytes] = {}
+        self.widest = 0
+
+    async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
+        digest = hashlib.sha256()
+        async for chunk in chunks:
+            digest.update(chunk)
+            self.widest = max(self.widest, len(chunk))
+            await asyncio.sleep(0)
+        self.digests[key] = digest.digest()
+
+
+class IndexThatFails(MemoryMessageIndex):
+    """Loses the answer: what is appended may be there all the same."""
+
+    async def append(self, arrivals: Sequence[tuple[Recipient, NewMessage]]) -> Sequence[Refusal | None]:
+        raise Refusal(Reason.UNAVAILABLE, "down")
+
+
+@pytest.fixture
+def provider() -> Provider:
+    return Provider()
+
+
+def delivery(
+    provider: Provider, blobs: BlobStore | None = None, index: MessageIndex | None = None, stall: float = 60.0
+) -> Delivery:
+    stores = DeliveryStores(provider.directory, blobs or provider.blobs, index or provider.index, provider.clock)
+    return Delivery(stores, "mx.example", Budget(8 * HELD_OCTETS, patience=0.01), stall)
+
+
+async def deliver(one: Delivery, addresses: Sequence[str], *pieces: bytes) -> Sequence[Refusal | None]:
+    recipients = tuple([await one.resolve(parse_address(address)) for address in addresses])
+    envelope = Envelope("sender@b.example", recipients, "client.example", "LMTPS")
+    transaction = await one.begin(envelope, "192.0.2.7")
+    for piece in pieces:
+        if not transaction.offer(piece):
+            await transaction.room()
+    return await transaction.deliver()
+
+
+def reasons(outcomes: Sequence[Refusal | None]) -> list[Reason | None]:
+    return [outcome.reason if outcome else None for outcome in outcomes]
+
+
+async def test_a_message_is_listed_with_its_trace(provider: Provider) -> None:
+    key = provider.add("u@a.example")
+    assert await deliver(delivery(provider), ["u+tag@a.example"], TEXT[:9], TEXT[9:]) == [None]
+    (text,) = await provider.texts(key)
+    identifier = text.partition(b" id ")[2][:16].decode()
+    assert text == (
+        b"Delivered-To: u@a.example\r\n"
+        b"Return-Path: <sender@b.example>\r\n"
+        b"Received: from client.example ([192.0.2.7])\r\n"
+        b"\tby mx.example with LMTPS id " + identifier.encode() + b";\r\n"
+        b"\tSun, 09 Mar 2025 12:00:00 +0000\r\n" + TEXT
+    )
+
+
+async def test_the_row_says_what_the_blob_is(provider: Provider) -> None:
+    key = provider.add("u@a.example")
+    await deliver(delivery(provider), ["u@a.example"], TEXT)
+    (row,) = provider.rows(key)
+    blob = row.message.blob
+    stored = await provider.blobs.read(blob.key, 0, blob.octets + 1)
+    assert len(stored) == blob.octets
+    assert hashlib.sha256(stored).digest() == blob.sha256
+    assert stored[: blob.header_octets].endswith(b"\r\n\r\n")
+    assert blob.dotted
+    assert row.message.received == provider.clock.moment
+    assert row.message.unique_id.version == 7
+    assert blob.key.startswith(f"{key.tenant_id.hex}/2025/03/09/")
+
+
+@pytest.mark.parametrize(
+    ("client", "shown"),
+    [("2001:db8::1", b"([IPv6:2001:db8::1])"), ("fe80::1%eth0", b"([IPv6:fe80::1])"), ("", b"client.example\r\n")],
+)
+async def test_the_trace_names_the_client(provider: Provider, client: str, shown: bytes) -> None:
+    key = provider.add("u@a.example")
+    one = delivery(provider)
+    envelope = Envelope("", (await one.resolve(parse_address("u@a.example")),), "client.example", "LMTP")
+    await (await one.begin(envelope, client)).deliver()
+    (text,) = await provider.texts(key)
+    assert shown in text
+    assert b"Return-Path: <>\r\n" in text
+
+
+async def test_an_empty_message_is_one_empty_line_after_its_trace(provider: Provider) -> None:
+    key = provider.add("u@a.example")
+    await deliver(delivery(provider), ["u@a.example"])
+    (text,) = await provider.texts(key)
+    assert text.endswith(b"+0000\r\n\r\n")
+
+
+async def test_a_missing_line_end_is_repaired(provider: Provider) -> None:
+    key = provider.add("u@a.example")
+    await deliver(delivery(provider), ["u@a.example"], b"\r\na\nb")
+    assert (await provider.texts(key))[0].endswith(b"\r\n\r\na\r\nb\r\n")
+
+
+async def test_one_blob_serves_the_recipients_of_a_tenant(provider: Provider) -> None:
+    keys = [provider.add(name) for name in ("u@a.example", "v@a.example", "w@b.example")]
+    outcomes = await deliver(delivery(provider), ["u@a.example", "v@a.example", "w@b.example"], TEXT)
+    assert outcomes == [None, None, None]
+    blobs = [row.message.blob for key in keys for row in provider.rows(key)]
+    assert blobs[0] == blobs[1]
+    assert blobs[0].key != blobs[2].key
+    assert len(await provider.keys()) == 2
+    texts = [text for key in keys for text in await provider.texts(key)]
+    assert [text.partition(b"\r\n")[0] for text in texts] == [
+        b"Delivered-To: u@a.example",
+        b"Delivered-To: v@a.example",
+        b"Delivered-To: w@b.example",
+    ]
+    assert len({row.message.unique_id for key in keys for row in provider.rows(key)}) == 3
+
+
+async def test_a_maildrop_named_twice_gets_one_copy_and_two_outcomes(provider: Provider) -> None:
+    key = provider.add("u@a.example")
+    provider.alias("other@a.example", key)
+    assert await deliver(delivery(provider), ["u@a.example", "other@a.example", "u@a.example"], TEXT) == [None] * 3
+    assert len(provider.rows(key)) == 1
+
+
+async def test_a_catch_all_keeps_the_address_it_stood_in_for(provider: Provider) -> None:
+    key = provider.add("u@a.example")
+    provider.alias("@a.example", key)
+    await deliver(delivery(provider), ["whoever@a.example"], TEXT)
+    assert (await provider.texts(key))[0].startswith(b"Delivered-To: whoever@a.example\r\n")
+
+
+async def test_each_recipient_has_its_own_outcome(provider: Provider) -> None:
+    provider.add("small@a.example", quota_octets=10)
+    key = provider.add("full@a.example", quota_messages=1)
+    provider.add("good@a.example")
+    one = delivery(provider)
+    recipients = [await one.resolve(parse_address(f"{name}@a.example")) for name in ("small", "full", "good")]
+    await deliver(one, ["full@a.example"], TEXT)
+    transaction = await one.begin(Envelope("", tuple(recipients), "x", "LMTP"), "192.0.2.7")
+    assert reasons(await transaction.deliver()) == [Reason.NEVER_FITS, Reason.OVER_QUOTA, None]
+    assert len(provider.rows(key)) == 1
+
+
+async def test_a_blob_that_every_recipient_refused_is_deleted(provider: Provider) -> None:
+    provider.add("small@a.example", quota_octets=10)
+    assert reasons(await deliver(delivery(provider), ["small@a.example"], TEXT)) == [Reason.NEVER_FITS]
+    assert await provider.keys() == []
+
+
+@pytest.mark.parametrize("reading", [True, False])
+async def test_a_store_failure_concerns_its_tenant_alone(provider: Provider, reading: bool) -> None:
+    key = provider.add("u@a.example")
+    other = provider.add("v@b.example")
+    blobs = provider.blobs = BlobsThatFail(key.tenant_id, reading)
+    outcomes = await deliver(delivery(provider, blobs), ["u@a.example", "v@b.example"], *[TEXT * 20000] * 20)
+    assert reasons(outcomes) == [Reason.UNAVAILABLE, None]
+    assert provider.rows(key) == []
+    assert len(await provider.texts(other)) == 1
+
+
+async def test_a_hanging_store_is_given_up(provider: Provider) -> None:
+    provider.add("u@a.example")
+    one = delivery(provider, BlobsThatHang(), stall=0.01)
+    assert reasons(await deliver(one, ["u@a.example"], *[TEXT * 20000] * 20)) == [Reason.UNAVAILABLE]
+
+
+async def test_an_unknown_outcome_of_the_rows_keeps_the_blob(provider: Provider) -> None:
+    provider.add("u@a.example")
+    outcomes = await deliver(delivery(provider, index=IndexThatFails(provider.state)), ["u@a.example"], TEXT)
+    assert reasons(outcomes) == [Reason.UNAVAILABLE]
+    assert len(await provider.keys()) == 1
+
+
+async def test_an_abandoned_text_leaves_nothing_g09(provider: Provider) -> None:
+    key = provider.add("u@a.example")
+    one = delivery(provider)
+    envelope = Envelope("", (await one.resolve(parse_address("u@a.example")),), "x", "LMTP")
+    transaction = await one.begin(envelope, "192.0.2.7")
+    transaction.offer(TEXT)
+    await asyncio.sleep(0)
+    await transaction.abandon()
+    assert provider.rows(key) == []
+    assert await provider.keys() == []
+
+
+async def test_texts_over_the_budget_are_refused_and_its_octets_come_back(provider: Provider) -> None:
+    provider.add("u@a.example")
+    one = delivery(provider)
+    envelope = Envelope("", (await one.resolve(parse_address("u@a.example")),), "x", "LMTP")
+    transactions = [await one.begin(envelope, "192.0.2.7") for _ in range(8)]
+    with pytest.raises(Refusal) as refused:
+        await one.begin(envelope, "192.0.2.7")
+    assert refused.value.reason is Reason.OVERLOADED
+    for at, transaction in enumerate(transactions):
+        await (transaction.deliver() if at % 2 else transaction.abandon())
+    assert await deliver(one, ["u@a.example"], TEXT) == [None]
+
+
+async def test_a_large_text_never_sits_in_memory(provider: Provider) -> None:
+    keys = [provider.add("u@a.example"), provider.add("v@b.example")]
+    blobs = BlobsThatCount()
+    piece = b"x" * 65534 + b"\r\n"
+    tracemalloc.start()
+    try:
+        assert await deliver(delivery(provider, blobs), ["u@a.example", "v@b.example"], *[piece] * 800) == [None, None]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * HELD_OCTETS
+    assert blobs.widest <= 65536
+    rows = [row for key in keys for row in provider.rows(key)]
+    assert [blobs.digests[row.message.blob.key] for row in rows] == [row.message.blob.sha256 for row in rows]
+
+
+async def test_a_slow_store_holds_the_sender_back(provider: Provider) -> None:
+    key = provider.add("u@a.example")
+    one = delivery(provider, BlobsThatHang(), stall=30)
+    envelope = Envelope("", (await one.resolve(parse_address("u@a.example")),), "x", "LMTP")
+    transaction = await one.begin(envelope, "192.0.2.7")
+    offered = [transaction.offer(b"x" * 65536) for _ in range(17)]
+    assert offered == [True] * 15 + [False] * 2
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(transaction.room(), 0.01)
+    assert provider.rows(key) == []
+
+
+async def test_reading_a_broken_off_pipe_raises(provider: Provider) -> None:
+    seen: list[type[BaseException]] = []
+
+    class Watching(MemoryBlobStore):
+        async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
+            try:
+                await super().put(key, chunks)
+            except BrokenOffError as error:
+                seen.append(type(error))
+                raise
+
+    provider.add("u@a.example")
+    one = delivery(provider, Watching())
+    envelope = Envelope("", (await one.resolve(parse_address("u@a.example")),), "x", "LMTP")
+    transaction = await one.begin(envelope, "192.0.2.7")
+    transaction.offer(TEXT)
+    await transaction.abandon()
+    assert seen == [BrokenOffError]

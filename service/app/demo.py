@@ -18,7 +18,7 @@ from service.embedded.certificate import CertificateFiles, certificate_files
 from service.embedded.corpus import Post, all_letters
 from service.embedded.postgres import PostgresServer, ensure_database, running_postgres
 from service.embedded.posting import post_all
-from service.embedded.state import note, recall, state_folder
+from service.embedded.state import note, recall
 from service.embedded.valkey import ValkeyServer, running_valkey
 from service.settings import Settings
 from service.stores.postgres.logins import create_login
@@ -57,19 +57,18 @@ class Demo:
 
 
 @contextmanager
-def demo_servers(state: Path, fresh: bool, tell: Tell) -> Iterator[Servers]:
-    """Valkey, Postgres and certificates in `state`, held until the block ends.
+def demo_servers(state: Path, tell: Tell) -> Iterator[Servers]:
+    """Valkey, Postgres and certificates in the folder `state`, which is held already, until the block ends.
 
     Call it from the main thread. Raises EmbeddedError in plain words.
     """
     with ExitStack() as stack:
-        folder = stack.enter_context(state_folder(state, fresh=fresh))
         tell("Valkey", 0, 1)
-        valkey = stack.enter_context(running_valkey(folder / "valkey", durable=True))
+        valkey = stack.enter_context(running_valkey(state / "valkey", durable=True))
         tell("Postgres", 0, 1)
-        postgres = stack.enter_context(running_postgres(folder / "postgres", durable=True))
+        postgres = stack.enter_context(running_postgres(state / "postgres", durable=True))
         tell("Certificates", 0, 1)
-        yield Servers(folder, postgres, valkey, certificate_files(folder))
+        yield Servers(state, postgres, valkey, certificate_files(state))
 
 
 @asynccontextmanager

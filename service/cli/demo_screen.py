@@ -75,7 +75,7 @@ def _places(demo: Demo) -> Table:
     table.add_row("Postgres", f"127.0.0.1:{demo.servers.postgres.port}")
     table.add_row("Valkey", f"127.0.0.1:{demo.servers.valkey.port}")
     table.add_row("Authority to trust", str(demo.servers.certificates.ca_file), style="dim")
-    table.add_row("All data", str(demo.servers.state), style="dim")
+    table.add_row("All data, and poplar.log", str(demo.servers.state), style="dim")
     return table
 
 

@@ -141,6 +141,7 @@ def _nobody() -> tuple[int, int]:
 def _initialise(state: Path, durable: bool) -> None:
     """Make the data directory; a half-made one of an interrupted run is thrown away."""
     if (state / "data").exists():
+        _refuse_anothers_data(state / "data")
         return
     draft = state / "data.new"
     shutil.rmtree(draft, ignore_errors=True)
@@ -152,6 +153,13 @@ def _initialise(state: Path, durable: bool) -> None:
     arguments += [] if durable else ["--no-sync"]
     _run(_command("initdb", arguments), state)
     draft.rename(state / "data")
+
+
+def _refuse_anothers_data(data: Path) -> None:
+    """Postgres serves only what its own user owns, and that user follows from who made the data: root or not."""
+    owner, wanted = data.stat().st_uid, _nobody()[0] if is_root() else os.geteuid()
+    if owner != wanted:
+        raise EmbeddedError(f"{data} was made by another user (id {owner}). Run as that user, or use another folder.")
 
 
 def _run(command: Sequence[str], state: Path) -> None:

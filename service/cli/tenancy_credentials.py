@@ -3,6 +3,8 @@
 Owns the verbs' words, and that a password is asked for without echo. Refuses to know rules and hashes.
 """
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from service.cli.gathering import gathering
@@ -10,9 +12,11 @@ from service.cli.tenancy_options import AddressName, AsJson, LabelName, NamingFl
 from service.cli.tenancy_output import print_one, print_rows, say
 from service.cli.tenancy_running import perform
 from service.mail.passwords import generate_password
-from service.mail.provisioning import Provisioning
 from service.model.account import Status
 from service.model.tenancy import CredentialView
+
+if TYPE_CHECKING:
+    from service.mail.provisioning import Provisioning
 
 COLUMNS = ("label", "kind", "status", "created", "expires", "last_used")
 
@@ -25,7 +29,7 @@ def create(address: AddressName, naming: NamingFlags, secret: SecretFlags, as_js
     """Add a password to a maildrop."""
     password = secret.password(generate_password())
 
-    async def use(desk: Provisioning) -> CredentialView:
+    async def use(desk: "Provisioning") -> CredentialView:
         credential = await desk.passwords.credential(password, naming.label, naming.ends)
         return await desk.credentials.create(address, credential)
 
@@ -38,7 +42,7 @@ def change(address: AddressName, naming: NamingFlags, secret: SecretFlags) -> No
     """Put another password under a label; the old one opens nothing from now on."""
     password = secret.password(generate_password())
 
-    async def use(desk: Provisioning) -> None:
+    async def use(desk: "Provisioning") -> None:
         credential = await desk.passwords.credential(password, naming.label, naming.ends)
         await desk.credentials.replace(address, credential)
 

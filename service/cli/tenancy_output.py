@@ -1,6 +1,6 @@
 """What the tenancy verbs print: tables for people, JSON for programs.
 
-Owns columns, words and the exit code of a refusal. Refuses to know how anything came about.
+Owns how a view is put in words. Refuses to know how anything came about, and loads rich only when it prints a table.
 """
 
 import dataclasses
@@ -8,26 +8,15 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum
-from typing import NoReturn
 from uuid import UUID
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from service.model.refusal import Refusal
 from service.model.tenancy import MaildropView, Setting
 
 WIDE = 400
 Columns = Sequence[str]
 """Attribute names of a view; the heading is the name with spaces."""
-
-
-def refuse(refusal: Refusal) -> NoReturn:
-    """Say in one plain line why not, on standard error, and exit with 1."""
-    typer.echo(f"poplar: {refusal.cause or refusal.reason.value.replace('_', ' ')}", err=True)
-    raise typer.Exit(1)
 
 
 def say(text: str) -> None:
@@ -40,10 +29,7 @@ def print_rows(views: Sequence[object], columns: Columns, as_json: bool) -> None
     if as_json:
         say(json.dumps([plain(view) for view in views], indent=2, ensure_ascii=False))
         return
-    table = Table(*(column.replace("_", " ") for column in columns), box=None, pad_edge=False)
-    for view in views:
-        table.add_row(*(Text(words(getattr(view, column))) for column in columns))
-    _print(table)
+    _print(columns, [[words(getattr(view, column)) for column in columns] for view in views])
 
 
 def print_one(view: object, as_json: bool, beside: Mapping[str, object] | None = None) -> None:
@@ -52,13 +38,18 @@ def print_one(view: object, as_json: bool, beside: Mapping[str, object] | None =
     if as_json:
         say(json.dumps(plain(facts), indent=2, ensure_ascii=False))
         return
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in facts.items():
-        table.add_row(name.replace("_", " "), Text(words(value)))
-    _print(table)
+    _print((), [[name.replace("_", " "), words(value)] for name, value in facts.items()])
 
 
-def _print(table: Table) -> None:
+def _print(columns: Columns, rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*(column.replace("_", " ") for column in columns), box=None, pad_edge=False)
+    table.show_header = bool(columns)
+    for row in rows:
+        table.add_row(*map(Text, row))  # As text: a name may look like markup.
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = WIDE  # A pipe has no edge to fold at.

@@ -1,33 +1,30 @@
-"""How a tenancy verb reaches the use cases: settings, stores, one event loop, one plain sentence on refusal.
+"""How a tenancy verb reaches the use cases: settings, stores and one event loop.
 
-Owns who the audit names. Refuses to know what a verb does.
+Owns who the audit names. Refuses to know what a verb does, and how a refusal is said.
 """
 
 import asyncio
 import getpass
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from service.cli.tenancy_output import refuse
-from service.mail.provisioning import Provisioning
-from service.model.refusal import Refusal
+if TYPE_CHECKING:
+    from service.mail.provisioning import Provisioning
 
 T = TypeVar("T")
 
 
-def perform(use: Callable[[Provisioning], Awaitable[T]]) -> T:
-    """What `use` returns; a refusal is said in plain words and exits with 1."""
-    try:
-        return asyncio.run(_performed(use))
-    except Refusal as refusal:
-        refuse(refusal)
+def perform(use: "Callable[[Provisioning], Awaitable[T]]") -> T:
+    """What `use` returns. Raises Refusal."""
+    return asyncio.run(_performed(use))
 
 
-async def _performed(use: Callable[[Provisioning], Awaitable[T]]) -> T:
-    from service.app import provisioning
+async def _performed(use: "Callable[[Provisioning], Awaitable[T]]") -> T:
+    from service.app.provisioning import provisioning
+    from service.settings import load_settings
 
-    async with provisioning(actor()) as desk:
+    async with provisioning(load_settings(), actor()) as desk:
         return await use(desk)
 
 
@@ -36,19 +33,19 @@ async def listed(views: AsyncIterator[T]) -> list[T]:
     return [view async for view in views]
 
 
-def actor() -> str:
-    """Who types, for the audit."""
-    try:
-        return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError):  # A container's user need not have a name.
-        return f"cli:{os.getuid()}"
-
-
 async def throughout(
-    desk: Provisioning, tenant: str | None, every: Callable[[str], AsyncIterator[T]]
+    desk: "Provisioning", tenant: str | None, every: Callable[[str], AsyncIterator[T]]
 ) -> AsyncIterator[T]:
     """What `every` yields for one tenant, or for each in turn. Raises Refusal(NOT_FOUND) for an unknown tenant."""
     tenants = [await desk.tenants.show(tenant)] if tenant else await listed(desk.tenants.every())
     for each in tenants:
         async for view in every(each.name):
             yield view
+
+
+def actor() -> str:
+    """Who types, for the audit."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):  # A container's user need not have a name.
+        return f"cli:{os.getuid()}"

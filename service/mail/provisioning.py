@@ -7,6 +7,7 @@ domain is meant; where it is given, nothing of another tenant's is seen or chang
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from service.mail.naming import domain_name, found, maildrop_address, owned, pages, plainly
@@ -31,6 +32,9 @@ from service.model.tenancy import (
     parse_tenant_name,
 )
 
+MARGIN = timedelta(hours=1)
+"""How long before the sweep may touch a removed message it is out of reach: longer than clocks differ."""
+
 
 @dataclass(frozen=True, slots=True)
 class Office:
@@ -38,6 +42,13 @@ class Office:
 
     tenancy: Tenancy
     actor: str
+    removed_retention: timedelta = timedelta(days=7)
+    """How long the sweep leaves a removed message alone."""
+
+    @property
+    def restorable(self) -> timedelta:
+        """How long ago a message may have been removed so that it can be restored without racing the sweep."""
+        return self.removed_retention - min(MARGIN, self.removed_retention / 2)
 
     def act(self, tenant: str) -> Act:
         """A write in this tenancy."""
@@ -170,12 +181,12 @@ class MaildropProvisioning:
     async def removed(self, address: str, limit: int = 100, tenant: str | None = None) -> Sequence[RemovedMessage]:
         """Messages that can be restored, last removed first. Raises Refusal: INVALID, NOT_FOUND."""
         act, name = await self.office.acting(address, tenant)
-        return await self.office.tenancy.removed_messages.newest(act.tenant, name, limit)
+        return await self.office.tenancy.removed_messages.newest(act.tenant, name, self.office.restorable, limit)
 
     async def restore(self, address: str, unique_ids: Sequence[UUID], tenant: str | None = None) -> int:
         """How many of these are listed again. Raises Refusal: INVALID, NOT_FOUND."""
         act, name = await self.office.acting(address, tenant)
-        return await self.office.tenancy.removed_messages.restore(act, name, unique_ids)
+        return await self.office.tenancy.removed_messages.restore(act, name, unique_ids, self.office.restorable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,9 +259,8 @@ class Provisioning:
     passwords: Passwords
 
 
-def provisioning(tenancy: Tenancy, passwords: Passwords, actor: str) -> Provisioning:
-    """The use cases over these stores; every write is audited as `actor`'s."""
-    office = Office(tenancy, actor)
+def provisioning(office: Office, passwords: Passwords) -> Provisioning:
+    """The use cases; every write is audited as the office's actor's."""
     return Provisioning(
         TenantProvisioning(office),
         DomainProvisioning(office),

@@ -7,6 +7,7 @@ Nothing here reaches beyond the tenant it names (G10), save `Domains.find`, whic
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -117,19 +118,23 @@ class Maildrops(Protocol):
     async def remove(self, act: Act, address: Address) -> int:
         """Remove the maildrop and all its messages; how many those were.
 
-        The rows stay until the sweep has deleted their blobs. A session that holds the maildrop loses it.
+        The rows stay until the sweep has deleted their blobs. A session that has it open may still retrieve.
         Raises Refusal(NOT_FOUND).
         """
 
 
 class RemovedMessages(Protocol):
-    """Messages that a client, the retention or staff removed, while their blobs still exist."""
+    """Messages that a client, the retention or staff removed, while their blobs surely exist.
 
-    async def newest(self, tenant: str, address: Address, limit: int) -> Sequence[RemovedMessage]:
+    `within` is how long ago a message may have been removed: short of the time after which the sweep deletes blobs.
+    One that was restored is no longer among them.
+    """
+
+    async def newest(self, tenant: str, address: Address, within: timedelta, limit: int) -> Sequence[RemovedMessage]:
         """The maildrop's removed messages, last removed first. Raises Refusal(NOT_FOUND)."""
 
-    async def restore(self, act: Act, address: Address, unique_ids: Sequence[UUID]) -> int:
-        """List these messages again, under new numbers and their old unique-ids (G7); how many were removed ones.
+    async def restore(self, act: Act, address: Address, unique_ids: Sequence[UUID], within: timedelta) -> int:
+        """List these messages again as new ones, under new numbers and new unique-ids (G7); how many were there.
 
         Raises Refusal(NOT_FOUND) if there is no such maildrop.
         """

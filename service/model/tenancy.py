@@ -57,6 +57,11 @@ class PolicyChange:
     values: Overrides = field(default_factory=dict)
     inherited: frozenset[str] = frozenset()
 
+    @property
+    def details(self) -> dict[str, object]:
+        """The change as the audit keeps it."""
+        return {"values": dict(self.values), "inherited": sorted(self.inherited)}
+
     def applied_to(self, current: Overrides) -> Overrides:
         """What the level sets after the change."""
         merged = {**current, **self.values}
@@ -149,7 +154,7 @@ class NewCredential:
 
 @dataclass(frozen=True, slots=True)
 class RemovedMessage:
-    """A removed message that can still be restored, because its blob was not swept yet."""
+    """A removed message that can still be restored, because its blob surely exists."""
 
     unique_id: UUID
     octets: int

@@ -1,0 +1,38 @@
+"""Provisioning, as staff's commands and the demo use it.
+
+Owns which stores, hashes and login stand behind the use cases. Refuses to know who calls, save the name that the
+audit gets.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+from service.app.stores import open_database
+from service.mail.passwords import Passwords
+from service.mail.provisioning import Office, Provisioning
+from service.mail.provisioning import provisioning as over
+from service.protocol.sasl.prepare import prepare
+from service.settings import Settings
+from service.stores.passwords import Argon2Hashes
+from service.stores.postgres.tenancy import postgres_tenancy
+
+PATIENCE = 120.0
+"""Seconds that one act of staff may take: the removal of a tenant marks each of its messages."""
+
+
+@asynccontextmanager
+async def provisioning(settings: Settings, actor: str) -> AsyncIterator[Provisioning]:
+    """The use cases, with the login of provisioning; every write is audited as `actor`'s.
+
+    Raises Refusal(UNAVAILABLE) for a database URL that can't be read.
+    """
+    patient = settings.database.model_copy(update={"deadline": max(PATIENCE, settings.database.deadline)})
+    retention = timedelta(days=settings.sweep.removed_retention_days)
+    hashes = Argon2Hashes(threads=1)
+    try:
+        async with open_database(patient, "api") as database:
+            office = Office(postgres_tenancy(database), actor, retention)
+            yield over(office, Passwords(hashes, prepare))
+    finally:
+        hashes.close()

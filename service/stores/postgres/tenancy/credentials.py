@@ -1,0 +1,87 @@
+"""Credentials of maildrops, by label.
+
+Owns the statements on the table `credentials`. Refuses to read a verifier back, and to write one into the audit.
+"""
+
+from collections.abc import Sequence
+from uuid import uuid4
+
+from service.mail.tenancy import Act
+from service.model.account import Status
+from service.model.address import Address
+from service.model.refusal import Reason, Refusal
+from service.model.tenancy import CredentialView, NewCredential
+from service.stores.postgres.database import Database
+from service.stores.postgres.tenancy.rows import MAILDROP, lock_maildrop, maildrop_key, record, taken
+
+CREATE = """
+INSERT INTO credentials (tenant_id, maildrop_id, credential_id, kind, verifier, label, expires)
+VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING created
+"""
+
+OF = """
+SELECT credential_id, label, kind, status, created, expires, last_used FROM credentials
+WHERE tenant_id = $1 AND maildrop_id = $2 ORDER BY label
+"""
+
+REPLACE = """
+UPDATE credentials SET kind = $4, verifier = $5, expires = $6
+WHERE tenant_id = $1 AND maildrop_id = $2 AND label = $3 RETURNING label
+"""
+SET_STATUS = """
+UPDATE credentials SET status = $4 WHERE tenant_id = $1 AND maildrop_id = $2 AND label = $3 RETURNING label
+"""
+REMOVE = "DELETE FROM credentials WHERE tenant_id = $1 AND maildrop_id = $2 AND label = $3 RETURNING label"
+
+
+class PostgresCredentials:
+    """`mail.tenancy.Credentials` on Postgres."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def create(self, act: Act, address: Address, credential: NewCredential) -> CredentialView:
+        """Add the credential. Raises Refusal: NOT_FOUND, EXISTS."""
+        c, credential_id = credential, uuid4()
+        async with self._database.transaction() as connection:
+            key = await lock_maildrop(connection, act, address)
+            names = (key.tenant_id, key.maildrop_id, credential_id)
+            with taken(f"{address} has a credential labelled {c.label} already"):
+                created = await connection.fetchval(CREATE, *names, c.kind, c.verifier, c.label, c.expires)
+            detail = {"label": c.label, "kind": c.kind, "expires": c.expires and c.expires.isoformat()}
+            await record(connection, key.tenant_id, act, ("credential.create", str(address)), detail)
+        return CredentialView(credential_id, c.label, c.kind, Status.ACTIVE, created, c.expires)
+
+    async def of(self, tenant: str, address: Address) -> Sequence[CredentialView]:
+        """All credentials of the maildrop by label. Raises Refusal(NOT_FOUND)."""
+        rows = await self._database.read(MAILDROP, tenant, address.domain, address.local)
+        key = maildrop_key(rows[0] if rows else None, address)
+        found = await self._database.read(OF, key.tenant_id, key.maildrop_id)
+        return [CredentialView(row[0], row[1], row[2], Status(row[3]), *row[4:]) for row in found]
+
+    async def replace(self, act: Act, address: Address, credential: NewCredential) -> None:
+        """Put another verifier under the same label. Raises Refusal(NOT_FOUND)."""
+        c = credential
+        detail = {"kind": c.kind, "expires": c.expires and c.expires.isoformat()}
+        await self._change(act, address, ("replace", c.label), (REPLACE, c.kind, c.verifier, c.expires), detail)
+
+    async def set_status(self, act: Act, address: Address, label: str, status: Status) -> None:
+        """Suspend or resume. Raises Refusal(NOT_FOUND)."""
+        detail = {"status": status.value}
+        await self._change(act, address, ("status", label), (SET_STATUS, status.value), detail)
+
+    async def remove(self, act: Act, address: Address, label: str) -> None:
+        """Raises Refusal(NOT_FOUND)."""
+        await self._change(act, address, ("remove", label), (REMOVE,), {})
+
+    async def _change(
+        self, act: Act, address: Address, what: tuple[str, str], change: tuple[object, ...], detail: dict[str, object]
+    ) -> None:
+        verb, label = what
+        statement, *values = change
+        async with self._database.transaction() as connection:
+            key = await lock_maildrop(connection, act, address)
+            if await connection.fetchval(str(statement), key.tenant_id, key.maildrop_id, label, *values) is None:
+                raise Refusal(Reason.NOT_FOUND, f"{address} has no credential labelled {label}")
+            detail = {"label": label, **detail}
+            await record(connection, key.tenant_id, act, (f"credential.{verb}", str(address)), detail)

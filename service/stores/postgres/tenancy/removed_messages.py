@@ -1,0 +1,80 @@
+"""Removed messages that can still be restored.
+
+Owns which rows those are, and the copy under a new number. Refuses to touch blobs: a message that the sweep may be
+deleting this moment is out of reach, by the caller's window. RFC 1939 §7 (unique-ids).
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from service.mail.tenancy import Act
+from service.model.address import Address
+from service.model.tenancy import RemovedMessage
+from service.stores.postgres.database import Database
+from service.stores.postgres.tenancy.rows import MAILDROP, lock_maildrop, maildrop_key, record
+
+# One that was restored already lives on in a row that names the same blob.
+RESTORABLE = """
+FROM messages m
+WHERE m.tenant_id = $1 AND m.maildrop_id = $2 AND m.removed_at > now() - $3::interval
+  AND NOT EXISTS (
+    SELECT FROM messages l
+    WHERE l.blob_key = m.blob_key AND l.tenant_id = $1 AND l.maildrop_id = $2 AND l.removed_at IS NULL
+  )
+"""
+
+NEWEST = f"""
+SELECT unique_id, octets, received, removed_at {RESTORABLE}
+ORDER BY removed_at DESC, sequence DESC LIMIT $4
+"""
+
+# RFC 1939 §7: "the server should never reuse an unique-id in a given maildrop, for as long as the entity using the
+# unique-id exists." The copy therefore gets a new one, so that clients that saw the message removed fetch it again;
+# and it counts as received now, or its retention would remove it at once.
+RESTORE = f"""
+WITH wanted AS (
+    SELECT DISTINCT ON (m.blob_key) m.* {RESTORABLE} AND m.unique_id = ANY ($4)
+    ORDER BY m.blob_key, m.sequence DESC
+), copied AS (
+    INSERT INTO messages (tenant_id, maildrop_id, sequence, octets, header_octets, received, unique_id, dotted,
+                          sha256, blob_key, trace)
+    SELECT w.tenant_id, w.maildrop_id, d.next_sequence - 1 + row_number() OVER (ORDER BY w.sequence), w.octets,
+           w.header_octets, now(), gen_random_uuid(), w.dotted, w.sha256, w.blob_key, w.trace
+    FROM wanted w JOIN maildrops d USING (tenant_id, maildrop_id)
+    RETURNING octets
+)
+UPDATE maildrops d
+SET messages = d.messages + c.count, octets = d.octets + c.octets, next_sequence = d.next_sequence + c.count
+FROM (SELECT count(*) AS count, coalesce(sum(octets), 0)::bigint AS octets FROM copied) c
+WHERE d.tenant_id = $1 AND d.maildrop_id = $2
+RETURNING c.count
+"""  # noqa: S608 - constants alone
+
+
+class PostgresRemovedMessages:
+    """`mail.tenancy.RemovedMessages` on Postgres."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def newest(self, tenant: str, address: Address, within: timedelta, limit: int) -> Sequence[RemovedMessage]:
+        """The messages removed within this time, last removed first. Raises Refusal(NOT_FOUND)."""
+        rows = await self._database.read(MAILDROP, tenant, address.domain, address.local)
+        key = maildrop_key(rows[0] if rows else None, address)
+        found = await self._database.read(NEWEST, key.tenant_id, key.maildrop_id, within, limit)
+        return [RemovedMessage(*row) for row in found]
+
+    async def restore(self, act: Act, address: Address, unique_ids: Sequence[UUID], within: timedelta) -> int:
+        """How many of these are listed again. Raises Refusal(NOT_FOUND)."""
+        async with self._database.transaction() as connection:
+            key = await lock_maildrop(connection, act, address)
+            restored = await connection.fetchval(RESTORE, key.tenant_id, key.maildrop_id, within, list(unique_ids))
+            await record(
+                connection,
+                key.tenant_id,
+                act,
+                ("maildrop.restore", str(address)),
+                {"messages": restored, "unique_ids": [unique_id.hex for unique_id in unique_ids]},
+            )
+        return int(restored)

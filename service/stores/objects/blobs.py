@@ -1,0 +1,183 @@
+"""Blobs in any store that obstore speaks to.
+
+Owns how a blob is written whole or not at all, read by ranges that fit into what exists, listed in key order and
+deleted. Every request has a deadline. Refuses to keep anything in memory beyond a part.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from obstore.exceptions import BaseError
+from obstore.store import ObjectStore
+
+from service.mail.ports import StoredBlob
+from service.model.refusal import Reason, Refusal
+from service.stores.objects.errors import kind_of, only_the_blob_is_missing
+from service.stores.objects.keys import checked, folder_of, is_key
+from service.stores.objects.uploads import PART, Upload, gather_octets
+from service.stores.observing import Calls, Observer
+
+if TYPE_CHECKING:
+    from obstore import ListStream, ObjectMeta
+
+PIECE = 1 << 20
+PAGE = 1000
+
+
+class ObjectBlobStore:
+    """Implements `mail.ports.BlobStore`; a step that takes longer than `deadline` seconds is refused as UNAVAILABLE."""
+
+    def __init__(self, store: ObjectStore, *, deadline: float, observer: Observer) -> None:
+        self._store = store
+        self._deadline = deadline
+        self._observer = observer
+        self._calls = Calls("objects", observer, kind_of)
+
+    async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
+        """Store the concatenation of `chunks`, whose own exceptions pass through and leave nothing behind.
+
+        Raises Refusal(UNAVAILABLE). Should only the store's answer be lost, a blob may appear that no row names;
+        the sweep finds it.
+        """
+        first, more = await gather_octets(chunks, PART)
+        if more:
+            await self._put_in_parts(checked(key), first, chunks)
+        else:
+            async with self._step():
+                await self._store.put_async(checked(key), first, use_multipart=False)
+        async with self._step():
+            await self._settle(key)
+
+    async def read(self, key: str, start: int, end: int) -> bytes:
+        """The octets from `start` up to, not including, `end`, in one request.
+
+        Fewer only if the blob is shorter. Raises Refusal: BROKEN if there is no such blob, UNAVAILABLE.
+        """
+        asked = time.monotonic()
+        octets = await self._read(key, start, end)
+        self._observer.blob_read(time.monotonic() - asked)
+        return octets
+
+    async def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+        """The same octets in pieces of at most 1 MiB, each asked for when the one before was consumed.
+
+        A request for each piece: a slow client then holds no connection to the store and misses no deadline of it.
+        """
+        spent = 0.0
+        for begin in range(start, end, PIECE):
+            asked = time.monotonic()
+            stop = min(begin + PIECE, end)
+            piece = await self._read(key, begin, stop)
+            spent += time.monotonic() - asked
+            if piece:
+                yield piece
+            if len(piece) < stop - begin:
+                break
+        self._observer.blob_read(spent)
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Delete these blobs; one that is gone already is no error. Raises Refusal(UNAVAILABLE)."""
+        for begin in range(0, len(keys), PAGE):
+            async with self._step():
+                await self._delete([checked(key) for key in keys[begin : begin + PAGE]])
+
+    async def scan(self, prefix: str, after: str = "") -> AsyncIterator[StoredBlob]:
+        """The blobs whose key starts with `prefix` and sorts after `after`, in key order."""
+        pages = self._store.list(folder_of(prefix) or None, offset=after or None, chunk_size=PAGE)
+        while page := await self._page(pages):
+            for meta in page:
+                key = meta["path"]
+                if key.startswith(prefix) and key > after and is_key(key):
+                    yield StoredBlob(key, meta["size"], meta["last_modified"])
+
+    async def ping(self) -> None:
+        """Write, read and delete a small blob. Raises Refusal(UNAVAILABLE) or, if it can't be read back, BROKEN."""
+        key, proof = f"poplar-probe/{secrets.token_hex(16)}", secrets.token_bytes(32)
+        try:
+            await self.put(key, _once(proof))
+            if await self.read(key, 0, len(proof)) != proof:
+                raise Refusal(Reason.BROKEN, "objects: what was written is not what was read")
+        finally:
+            await self.delete([key])
+
+    async def _put_in_parts(self, key: str, first: bytes, rest: AsyncIterator[bytes]) -> None:
+        upload = Upload(self._store, key, self._deadline)
+        try:
+            with self._calls.observed():
+                await upload.write(first)
+            more = True
+            while more:
+                piece, more = await gather_octets(rest, PIECE)
+                with self._calls.observed():
+                    await upload.write(piece)
+            with self._calls.observed():
+                await upload.finish()
+        except BaseException:
+            await upload.abandon()
+            raise
+
+    async def _read(self, key: str, start: int, end: int) -> bytes:
+        async with self._step():
+            try:
+                return await self._range(checked(key), start, max(start, end))
+            except FileNotFoundError as error:
+                if not only_the_blob_is_missing(error):
+                    raise
+                raise Refusal(Reason.BROKEN, "objects: no such blob") from error
+
+    async def _range(self, key: str, start: int, end: int) -> bytes:
+        """What exists of the range. Raises FileNotFoundError or obstore's errors."""
+        asked = time.monotonic()
+        # No store answers a range of nothing, and only a GET says what exactly is missing: ask for one octet.
+        at_least = max(end, start + 1)
+        try:
+            found = await self._store.get_async(key, options={"range": (start, at_least)})
+            self._observer.blob_first_octets(time.monotonic() - asked)
+            return bytes(await found.bytes_async())[: end - start]
+        except BaseError:
+            # Stores refuse a range that begins after the end; there is nothing of it, which is an answer too.
+            if (await self._store.head_async(key))["size"] > start:
+                raise
+            return b""
+
+    async def _delete(self, keys: Sequence[str]) -> None:
+        try:
+            await self._store.delete_async(keys)
+        except FileNotFoundError as error:
+            if not only_the_blob_is_missing(error):
+                raise
+            # The vendors that mind a missing blob take one request for each anyway.
+            for key in keys:
+                await self._delete_one(key)
+
+    async def _delete_one(self, key: str) -> None:
+        try:
+            await self._store.delete_async(key)
+        except FileNotFoundError as error:
+            if not only_the_blob_is_missing(error):
+                raise
+
+    async def _settle(self, key: str) -> None:
+        """Make durable what was put; a remote store has done so when it answers."""
+
+    async def _page(self, pages: "ListStream[Sequence[ObjectMeta]]") -> "Sequence[ObjectMeta]":
+        async with self._step():
+            try:
+                # anext() with a default does not get along with obstore's awaitables.
+                return await pages.__anext__()
+            except StopAsyncIteration:
+                return ()
+
+    @asynccontextmanager
+    async def _step(self) -> AsyncIterator[None]:
+        with self._calls.observed():
+            async with asyncio.timeout(self._deadline):
+                yield
+
+
+async def _once(octets: bytes) -> AsyncIterator[bytes]:
+    yield octets

@@ -1,0 +1,140 @@
+"""Blobs in a local directory: for the demo, for tests and for an installation on one machine.
+
+Owns durability (obstore renames a finished file into place but doesn't sync it), plain reads of files, and a walk
+in key order (obstore lists a directory in any order). All of it in threads of its own, so that a slow disk stalls
+neither the event loop nor name look-ups. Refuses to follow a key out of its directory.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from obstore.store import LocalStore
+
+from service.mail.ports import StoredBlob
+from service.stores.objects.blobs import PAGE, ObjectBlobStore
+from service.stores.objects.keys import folder_of, is_key
+from service.stores.observing import Observer
+
+THREADS = 16
+Result = TypeVar("Result")
+
+
+class DirectoryBlobStore(ObjectBlobStore):
+    """Implements `mail.ports.BlobStore` below `root`."""
+
+    def __init__(self, store: LocalStore, root: Path, *, deadline: float, observer: Observer) -> None:
+        super().__init__(store, deadline=deadline, observer=observer)
+        self._root = root
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="blobs")
+
+    async def scan(self, prefix: str, after: str = "") -> AsyncIterator[StoredBlob]:
+        """The blobs whose key starts with `prefix` and sorts after `after`, in key order."""
+        folder = folder_of(prefix)
+        if folder and not is_key(folder):
+            return
+        walk = _walk(self._root / folder, f"{folder}/" if folder else "", after)
+        wanted = (blob for blob in walk if blob.key.startswith(prefix) and blob.key > after)
+        while page := await self._blobs(wanted):
+            for blob in page:
+                yield blob
+
+    async def _blobs(self, walk: Iterator[StoredBlob]) -> list[StoredBlob]:
+        async with self._step():
+            return await self._run(lambda: list(islice(walk, PAGE)))
+
+    async def _range(self, key: str, start: int, end: int) -> bytes:
+        return await self._run(lambda: _read(self._present() / key, start, end))
+
+    async def _delete(self, keys: Sequence[str]) -> None:
+        await self._run(lambda: _unlink(self._root, keys))
+
+    async def _settle(self, key: str) -> None:
+        await self._run(lambda: _sync(self._root, key))
+
+    def _present(self) -> Path:
+        """The root. Raises NotADirectoryError without it: then no blob is missing, the whole store is."""
+        if not self._root.is_dir():
+            raise NotADirectoryError(str(self._root))
+        return self._root
+
+    async def _run(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+def _read(path: Path, start: int, end: int) -> bytes:
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        found = [os.pread(file, max(0, end - start), start)]
+        # One call reads less than asked for only at the end, or above 2 GiB.
+        while found[-1] and sum(map(len, found)) < end - start:
+            found.append(os.pread(file, end - start - sum(map(len, found)), start + sum(map(len, found))))
+    finally:
+        os.close(file)
+    return found[0] if len(found) == 1 else b"".join(found)
+
+
+def _sync(root: Path, key: str) -> None:
+    """Bring the file and the name of every directory above it to the disk."""
+    path = root / key
+    for each in (path, *path.parents):
+        file = os.open(each, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(file)
+        finally:
+            os.close(file)
+        if each == root:
+            return
+
+
+def _unlink(root: Path, keys: Sequence[str]) -> None:
+    for key in keys:
+        (root / key).unlink(missing_ok=True)
+        _prune(root, root / key)
+
+
+def _prune(root: Path, path: Path) -> None:
+    """Remove the directories above `path` that are empty now."""
+    for folder in path.parents:
+        if folder == root:
+            return
+        try:
+            folder.rmdir()
+        except OSError:
+            # Not empty, or another process was faster.
+            return
+
+
+def _walk(folder: Path, above: str, after: str) -> Iterator[StoredBlob]:
+    """The blobs below `folder`, whose key is `above`, in the order of their whole keys."""
+    for name, entry in _entries(folder):
+        key = above + name
+        if entry.is_dir(follow_symlinks=False):
+            # All below sorts between `key` and the next name: skip it if that is behind us.
+            if key >= after or after.startswith(key):
+                yield from _walk(Path(entry.path), key, after)
+        elif key > after and entry.is_file(follow_symlinks=False) and (blob := _blob(key, entry)) is not None:
+            yield blob
+
+
+def _entries(folder: Path) -> "list[tuple[str, os.DirEntry[str]]]":
+    try:
+        with os.scandir(folder) as found:
+            named = [(f"{each.name}/" if each.is_dir(follow_symlinks=False) else each.name, each) for each in found]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    # A directory's name sorts with its slash, as it does in whole keys: `a-b` before `a/b`.
+    return sorted((pair for pair in named if is_key(pair[1].name)), key=lambda pair: pair[0])
+
+
+def _blob(key: str, entry: "os.DirEntry[str]") -> StoredBlob | None:
+    try:
+        facts = entry.stat(follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    return StoredBlob(key, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC))

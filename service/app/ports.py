@@ -12,22 +12,27 @@ from service.settings.listening import ListenerSettings
 
 
 @contextlib.contextmanager
-def reserved(listeners: Sequence[ListenerSettings], protocol: str) -> Iterator[list[ListenerSettings]]:
-    """The listeners of `protocol` with their ports reserved. Raises OSError naming a port that is taken."""
+def reserved(
+    listeners: Sequence[ListenerSettings], protocol: str, *, shared: bool = True
+) -> Iterator[list[ListenerSettings]]:
+    """The listeners of `protocol` with their ports reserved, for other processes to share if `shared`.
+
+    Raises OSError naming a port that is taken.
+    """
     with contextlib.ExitStack() as sockets:
         kept = []
         for listener in listeners:
             if listener.protocol == protocol:
-                held = sockets.enter_context(contextlib.closing(_bound(listener)))
+                held = sockets.enter_context(contextlib.closing(_bound(listener, shared)))
                 kept.append(listener.model_copy(update={"port": held.getsockname()[1]}))
         yield kept
 
 
-def _bound(listener: ListenerSettings) -> socket.socket:
+def _bound(listener: ListenerSettings, shared: bool) -> socket.socket:
     everywhere = listener.host == "*"
     host = listener.host if not everywhere else "::" if socket.has_dualstack_ipv6() else ""
     held = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
     held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if held.family == socket.AF_INET6:
         held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, not everywhere)

@@ -1,16 +1,34 @@
 """Runs Poplar in this event loop: listeners, ops HTTP, renewal of leases, watch of certificates.
 
-Owns the order of start and end. Refuses to know signals (`app/signals.py`) and commands (`cli/`).
+Owns the order of start and end. Refuses to know signals (`app/signals.py`) and commands (`cli/`). Postgres, Redis
+and the store may all be away when it starts, and come later: clients are told so, and readiness doesn't depend on it.
 """
 
+import ssl
 from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+from service.app.background import background
+from service.app.certificates import watched_certificates
+from service.app.front import pop3_service
+from service.app.listening import Service, make_listeners, started
+from service.app.shared import Shared
+from service.app.stores import make_blobs
+from service.net.drain import Drain
 from service.settings import Settings
+from service.telemetry import metrics
+from service.telemetry.health import ops_app
+from service.telemetry.looplag import watch_loop_lag
+from service.telemetry.registries import own_registry
+from service.telemetry.serving import serving
 
 Role = Literal["pop3", "lmtp"]
+ALPN: Mapping[Role, tuple[str, ...]] = {"pop3": ("pop3",), "lmtp": ()}
+
+
+SERVICES = {"pop3": pop3_service}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +39,58 @@ class Running:
     http_url: str
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a process stands: by itself, or as one worker of several."""
+
+    http: bool = True
+    """Whether it serves metrics and health itself."""
+    reuse_port: bool = False
+    """Whether it shares its ports with others."""
+
+
+ALONE = Place()
+WORKER = Place(http=False, reuse_port=True)
+
+
 @asynccontextmanager
-async def running(settings: Settings, roles: Collection[Role]) -> AsyncIterator[Running]:
+async def running(settings: Settings, roles: Collection[Role], place: Place = ALONE) -> AsyncIterator[Running]:
     """Serve the settings' listeners of these protocols until the block ends; then drain within the grace.
 
-    Every listener answers once this yields. Raises OSError when a port is taken, Refusal(UNAVAILABLE) never:
-    other systems may come later.
+    Every listener answers once this yields. Raises OSError when a port is taken or no certificate can be loaded,
+    SettingsError for what makes no sense. That other systems are away is no error: they may come later.
     """
-    raise NotImplementedError
-    yield Running({}, "")
+    drain = Drain()
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(_ops_http(settings, drain, place))
+        tasks = await stack.enter_async_context(background())
+        tasks.start("loop lag", lambda: watch_loop_lag(metrics.loop_lag))
+        shared = Shared(settings, make_blobs(settings.object_store), tasks)
+        services: dict[str, Service] = {role: await _service(stack, shared, role) for role in sorted(roles)}
+        listeners = make_listeners(settings, services, place.reuse_port)
+        ports = await stack.enter_async_context(started(listeners, drain, settings))
+        yield Running({each.spec.name: (_reachable(each.spec.host), ports[each.spec.name]) for each in listeners}, url)
+
+
+@asynccontextmanager
+async def _ops_http(settings: Settings, drain: Drain, place: Place) -> AsyncIterator[str]:
+    if not place.http:
+        yield ""
+        return
+    app = ops_app(lambda: drain.phase.value, own_registry)
+    async with serving(app, settings.http.host, settings.http.port) as url:
+        yield url
+
+
+async def _service(stack: AsyncExitStack, shared: Shared, role: Role) -> Service:
+    return await stack.enter_async_context(SERVICES[role](shared, _context(shared, role)))
+
+
+def _context(shared: Shared, role: Role) -> ssl.SSLContext | None:
+    if not any(each.protocol == role and each.needs_certificate for each in shared.settings.listeners):
+        return None
+    return watched_certificates(shared.settings.tls, ALPN[role], shared.tasks).context()
+
+
+def _reachable(host: str) -> str:
+    return "127.0.0.1" if host in {"*", "0.0.0.0", "::"} else host  # noqa: S104 - compared, not bound

@@ -8,9 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from service.settings import Settings, SettingsError
+from service.settings.behaviour import HashingSettings
 from service.settings.errors import Problem
-from service.settings.systems import DatabaseSettings, Role
+from service.settings.systems import DatabaseSettings, ObjectStoreSettings, Role
+from service.stores.objects import ObjectBlobStore, ObjectOptions, open_blobs
+from service.stores.passwords import Argon2Hashes
 from service.stores.postgres.database import Database, DatabaseOptions
+from service.stores.postgres.observed import ObservedDatabase
 from service.stores.redis import Limits, RedisMaildropLocks
 from service.telemetry import metrics
 
@@ -18,7 +22,7 @@ from service.telemetry import metrics
 @asynccontextmanager
 async def open_database(settings: DatabaseSettings, role: Role) -> AsyncIterator[Database]:
     """The pool of connections with this role's login. Raises Refusal(UNAVAILABLE) for a URL that can't be read."""
-    database = Database(settings.url_for(role), database_options(settings, role))
+    database = ObservedDatabase(settings.url_for(role), database_options(settings, role), metrics)
     await database.open()
     try:
         yield database
@@ -54,3 +58,37 @@ async def open_locks(settings: Settings) -> AsyncIterator[RedisMaildropLocks]:
         yield locks
     finally:
         await locks.aclose()
+
+
+def make_blobs(settings: ObjectStoreSettings) -> ObjectBlobStore:
+    """The blobs. Raises SettingsError for settings that mean nothing, OSError for a directory that can't be made."""
+    try:
+        return open_blobs(settings.url, object_options(settings), metrics)
+    except ValueError as error:
+        raise SettingsError([Problem("object_store", str(error))]) from None
+
+
+def object_options(settings: ObjectStoreSettings) -> ObjectOptions:
+    """The settings in the store's words."""
+    return ObjectOptions(
+        endpoint=settings.endpoint or "",
+        region=settings.region or "",
+        access_key=settings.access_key.get_secret_value() if settings.access_key else "",
+        secret_key=settings.secret_key.get_secret_value() if settings.secret_key else "",
+        virtual_hosted=not settings.path_style,
+        allow_http=settings.allow_http,
+        checksum=settings.checksum,
+        connect_timeout=settings.connect_timeout,
+        deadline=settings.deadline,
+        retries=settings.retries,
+    )
+
+
+@asynccontextmanager
+async def open_hashes(settings: HashingSettings) -> AsyncIterator[Argon2Hashes]:
+    """The password verifiers, on threads of their own."""
+    hashes = Argon2Hashes(threads=settings.threads or None, queue=settings.queue, observer=metrics)
+    try:
+        yield hashes
+    finally:
+        hashes.close()

@@ -26,8 +26,8 @@ class LimitsSettings(Section):
     """Octets that may be fetched ahead for one session; 0 fetches nothing ahead."""
     prefetch_process_octets: Octets = 64 * 1024 * 1024
     """Octets that may be fetched ahead for all sessions of a process."""
-    retrievals: Count = 64
-    """Messages that one process reads from the store at a time."""
+    retrieval_octets: Count = 256 * 1024 * 1024
+    """Octets of messages on their way to clients that one process holds in memory; further ones wait."""
     login_failures: Count = 3
     """Wrong passwords after which a session is closed; the same wrong one counts once."""
     message_octets: Count = 100 * 1024 * 1024

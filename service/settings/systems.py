@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr, field_validator, model_validator
 
-from service.settings.section import Count, CountOrNone, Octets, Seconds, SecretUrl, Section
+from service.settings.section import Count, CountOrNone, Seconds, SecretUrl, Section
 
 Role = Literal["front", "lmtp", "sweep", "api", "owner"]
 
@@ -99,18 +99,18 @@ class ObjectStoreSettings(Section):
     """Access key; without it the usual credentials of the machine or pod are used."""
     secret_key: SecretStr | None = None
     """Secret key that belongs to the access key."""
-    path_style: bool = False
-    """Whether the bucket stands in the path rather than in the host name; most S3-compatible servers need it."""
+    path_style: bool = True
+    """Whether the bucket stands in the path of a request rather than in the host's name."""
     allow_http: bool = False
     """Whether the endpoint may be reached without TLS."""
     connect_timeout: Seconds = 2.0
     """Seconds until a connection must stand."""
     deadline: Seconds = 10.0
-    """Seconds that one request, or one part of a long one, may take."""
+    """Seconds that one request, or one part of a long one, may take, its repetitions included."""
     retries: CountOrNone = 2
     """How often a failed request is repeated."""
-    part_octets: Octets = 8 * 1024 * 1024
-    """Octets of one part of a large upload, which is also the memory that it takes; S3 asks for 5 MiB or more."""
+    checksum: bool = True
+    """Whether each upload carries a SHA-256 that the service verifies and keeps (S3)."""
 
     @field_validator("url", "endpoint")
     @classmethod
@@ -123,13 +123,6 @@ class ObjectStoreSettings(Section):
     @classmethod
     def _is_store(cls, value: str) -> str:
         _with_scheme(value, ("s3", "gs", "az", "file", "memory"))
-        return value
-
-    @field_validator("part_octets")
-    @classmethod
-    def _is_a_part(cls, value: int) -> int:
-        if value < 5 * 1024 * 1024:
-            raise ValueError("must be 5242880 (5 MiB) or more")
         return value
 
     @model_validator(mode="after")

@@ -6,33 +6,15 @@ few. Refuses to know Prometheus.
 """
 
 from service.model.refusal import Reason
+from service.protocol.pop3.effects import Ending
 
 OTHER = "other"
 
 STATES = frozenset({"authorization", "transaction", "update", "open"})
 """POP3's three states (RFC 1939 §3); an LMTP session is `open`."""
 
-ENDS = frozenset(
-    {
-        "quit",
-        "vanished",
-        "autologout",
-        "stalled",
-        "shed",
-        "full",
-        "drained",
-        "lost",
-        "violation",
-        "tls",
-        "proxy",
-        "fault",
-        "store",
-        "login_failures",
-    }
-)
-"""How a session ended: `vanished` is a client that closed without QUIT, `full` one refused at the limit of
-connections, `shed` one closed to make room, `lost` one whose maildrop another took, `fault` a defect here,
-`store` a message cut because its store failed."""
+ENDS = frozenset({*(ending.value for ending in Ending), "violation"})
+"""How a session ended; `violation` is an LMTP client that broke the protocol."""
 
 VERBS = frozenset(
     {
@@ -60,15 +42,16 @@ LOCK_OUTCOMES = frozenset({"acquired", "in_use", "unavailable"})
 DELIVERIES = frozenset({"stored", *(reason.value for reason in Reason)})
 
 VENDORS = frozenset({"postgres", "redis", "objects", "passwords"})
+ROLES = frozenset({"front", "lmtp", "sweep", "api"})
 STORE_OUTCOMES = frozenset({"ok", "refused", "failed"})
 STORE_KINDS = frozenset(
     {"timeout", "connection", "denied", "read_only", "overload", "missing", "corrupt", "full", "protocol", "breaker"}
 )
 
 TLS_VERSIONS = frozenset({"TLSv1.2", "TLSv1.3"})
-TLS_FAILURES = frozenset({"timeout", "plain_text", "version", "certificate", "closed", "protocol"})
+REJECTIONS = frozenset({"untrusted", "proxy_header", "handshake", "full", "exhausted"})
 
-BUDGETS = frozenset({"prefetch", "sessions", "delivery", "hashing"})
+BUDGETS = frozenset({"prefetch", "retrieval", "delivery"})
 
 
 def closed(value: str, allowed: frozenset[str]) -> str:

@@ -58,9 +58,11 @@ _store_calls = Histogram(
     "poplar_store_seconds", "Calls of other systems by vendor and outcome", ["vendor", "outcome"], buckets=QUICK
 )
 _store_errors = Counter("poplar_store_errors", "Failures of other systems by vendor and kind", ["vendor", "kind"])
-_pool = Gauge("poplar_pool_connections", "Connections of a pool by use", ["vendor", "use"], multiprocess_mode="livesum")
+_pool = Gauge(
+    "poplar_pool_connections", "Connections to Postgres by role and use", ["role", "use"], multiprocess_mode="livesum"
+)
 _pool_waiting = Gauge(
-    "poplar_pool_waiting", "Callers that wait for a connection", ["vendor"], multiprocess_mode="livesum"
+    "poplar_pool_waiting", "Callers that wait for a connection to Postgres", ["role"], multiprocess_mode="livesum"
 )
 _budget = Gauge("poplar_budget_octets", "Octets in use of a bounded budget", ["budget"], multiprocess_mode="livesum")
 _loop_lag = Histogram("poplar_loop_lag_seconds", "How late the event loop woke up", buckets=QUICK)
@@ -77,8 +79,9 @@ _certificate_expiry = Gauge(
 )
 _certificate_failures = Counter("poplar_certificate_failures", "Certificate files that could not be loaded")
 _handshakes = Counter("poplar_tls_handshakes", "TLS handshakes by listener and version", ["listener", "version"])
-_handshake_failures = Counter("poplar_tls_failures", "Failed TLS handshakes by listener and kind", ["listener", "kind"])
-_proxy_rejects = Counter("poplar_proxy_rejected", "Connections closed for their PROXY header", ["listener"])
+_rejected = Counter(
+    "poplar_connections_rejected", "Connections that never became a session, by listener and why", ["listener", "why"]
+)
 _draining = Gauge("poplar_draining", "1 while this process drains", multiprocess_mode="livesum")
 _build = Gauge("poplar_build", "Always 1; says what is running", ["version", "python"], multiprocess_mode="livemax")
 _build.labels(VERSION, platform.python_version()).set(1)
@@ -204,11 +207,12 @@ def store_failed(vendor: str, kind: str) -> None:
     _store_errors.labels(closed(vendor, labels.VENDORS), closed(kind, labels.STORE_KINDS)).inc()
 
 
-def pool(vendor: str, busy: int, idle: int, waiting: int) -> None:
-    """The connections of a vendor's pool, now."""
-    _pool.labels(closed(vendor, labels.VENDORS), "busy").set(busy)
-    _pool.labels(closed(vendor, labels.VENDORS), "idle").set(idle)
-    _pool_waiting.labels(closed(vendor, labels.VENDORS)).set(waiting)
+def pool(role: str, busy: int, idle: int, waiting: int) -> None:
+    """The connections to Postgres of one of `labels.ROLES`, now."""
+    known = closed(role, labels.ROLES)
+    _pool.labels(known, "busy").set(busy)
+    _pool.labels(known, "idle").set(idle)
+    _pool_waiting.labels(known).set(waiting)
 
 
 def budget_used(budget: str, octets: int) -> None:
@@ -250,14 +254,9 @@ def tls_established(listener: str, version: str) -> None:
     _handshakes.labels(listener, closed(version, labels.TLS_VERSIONS)).inc()
 
 
-def tls_failed(listener: str, kind: str) -> None:
-    """A handshake failed for one of `labels.TLS_FAILURES`."""
-    _handshake_failures.labels(listener, closed(kind, labels.TLS_FAILURES)).inc()
-
-
-def proxy_rejected(listener: str) -> None:
-    """A connection was closed because its PROXY header was missing, untrusted or malformed."""
-    _proxy_rejects.labels(listener).inc()
+def connection_rejected(listener: str, why: str) -> None:
+    """A connection was closed before it became a session, for one of `labels.REJECTIONS`."""
+    _rejected.labels(listener, closed(why, labels.REJECTIONS)).inc()
 
 
 def draining(now: bool) -> None:

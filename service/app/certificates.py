@@ -1,0 +1,36 @@
+"""Certificates of this process: loaded once, watched, told to the metrics.
+
+Owns the one warning about a file that can't be loaded. Refuses to read certificates itself.
+"""
+
+from service.app.background import Background
+from service.net.certificates import Certificates
+from service.settings.listening import TlsSettings
+from service.telemetry import metrics
+from service.telemetry.logs import get_log
+
+
+def watched_certificates(settings: TlsSettings, alpn: tuple[str, ...], tasks: Background) -> Certificates:
+    """The certificates of the directory, taken up anew when its files change.
+
+    Raises OSError or ValueError when none can be loaded.
+    """
+    certificates = Certificates(settings.directory, alpn, _failed)
+
+    async def look() -> None:
+        await certificates.reload()
+        _measure(certificates)
+
+    tasks.every("certificates", settings.watch_every, look)
+    _measure(certificates)
+    return certificates
+
+
+def _measure(certificates: Certificates) -> None:
+    expiries = [moment.timestamp() for moment in certificates.expires.values()]
+    metrics.certificates(len(expiries), min(expiries))
+
+
+def _failed(name: str, error: Exception) -> None:
+    metrics.certificate_failed()
+    get_log("certificates").error("certificate not loaded", name=name, error=str(error))

@@ -1,0 +1,41 @@
+"""Certificates: loadable, not about to expire, with the name that clients ask for.
+
+Owns the advice. Refuses to read a certificate: `net.certificates` does.
+"""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+from service.app.doctor.findings import Finding, doubtful, good, wrong
+from service.net.certificates import Certificates
+from service.settings import Settings
+
+SOON = timedelta(days=14)
+
+
+async def check_certificates(settings: Settings) -> AsyncIterator[Finding]:
+    """Every certificate of the directory, if any listener needs one."""
+    if not any(listener.needs_certificate for listener in settings.listeners):
+        return
+    broken: list[str] = []
+    directory = settings.tls.directory
+    try:
+        certificates = Certificates(directory, report=lambda name, error: broken.append(f"{name}: {error}"))
+    except (OSError, ValueError) as error:
+        advice = f"Put NAME.crt and NAME.key (PEM) into {directory}, readable for Poplar's user."
+        yield wrong("certificates", f"none can be loaded ({error})", advice)
+        return
+    for told in broken:
+        yield wrong("certificates", f"can't be loaded: {told}", f"Put the right pair into {directory}.")
+    for name, expires in certificates.expires.items():
+        yield expiry(name, expires, datetime.now(UTC))
+
+
+def expiry(name: str, expires: datetime, now: datetime) -> Finding:
+    """How long a certificate still holds."""
+    subject = f"certificate {name}"
+    if expires <= now:
+        return wrong(subject, f"expired on {expires:%Y-%m-%d}", "Renew it: mail clients refuse to connect.")
+    if expires - now < SOON:
+        return doubtful(subject, f"expires in {(expires - now).days} days", "See why it wasn't renewed by itself.")
+    return good(subject, f"holds until {expires:%Y-%m-%d}")

@@ -1,0 +1,107 @@
+"""Postgres, Redis and the object store, as each role of Poplar reaches them.
+
+Owns the advice. Refuses to know SQL and commands: the stores ask their systems themselves.
+"""
+
+import time
+from collections.abc import AsyncIterator
+from typing import get_args
+
+from service.app.doctor.findings import Finding, doubtful, good, wrong
+from service.app.stores import make_blobs, open_database, open_locks
+from service.model.refusal import Refusal
+from service.settings import Settings, SettingsError
+from service.settings.systems import Role
+from service.stores.postgres.checkup import Checkup, check_up
+from service.stores.postgres.migrate import pending
+from service.telemetry.logs import scrubbed
+
+CLOCKS_APART = 10.0
+"""Seconds by which this machine's clock and Postgres' may differ before someone should look."""
+
+
+async def check_postgres(settings: Settings) -> AsyncIterator[Finding]:
+    """Reachable as a primary, migrated, with the rights that each role needs."""
+    roles = [role for role in get_args(Role) if role != "owner"]
+    for role in roles:
+        try:
+            async with open_database(settings.database, role) as database:
+                found = await check_up(database, role)
+        except Refusal as refusal:
+            advice = f"Check that Postgres runs, and the address and login in database.{_key(settings, role)}."
+            yield wrong(f"postgres as {role}", f"no primary answers ({scrubbed(refusal.cause)})", advice)
+            continue
+        yield _rights(role, found)
+        if role == "front":
+            yield _clocks(found)
+    yield await _migrated(settings)
+
+
+def _key(settings: Settings, role: Role) -> str:
+    return f"{role}_url" if getattr(settings.database, f"{role}_url") else "url"
+
+
+def _rights(role: str, found: Checkup) -> Finding:
+    subject = f"postgres as {role}"
+    who = f"Postgres {found.version} answers {found.login}"
+    if not found.has_schema:
+        return wrong(subject, f"{who}, but Poplar's tables aren't there", "Run `poplar migrate`, then look again.")
+    if found.missing:
+        advice = f"GRANT poplar_{role} TO {found.login};"
+        return wrong(subject, f"{who}, but it lacks: {', '.join(found.missing)}", advice)
+    if found.undue:
+        advice = f"Give this part a login of its own that is a member of poplar_{role} alone: database.{role}_url."
+        return doubtful(subject, f"{who}, which may do more than it needs: {', '.join(found.undue)}", advice)
+    return good(subject, f"{who}, with the rights it needs")
+
+
+def _clocks(found: Checkup) -> Finding:
+    apart = abs(time.time() - found.clock)
+    if apart > CLOCKS_APART:
+        advice = "Set both clocks by NTP. Nothing is lost meanwhile, but times in logs and retention are off."
+        return doubtful("clock", f"this machine and Postgres differ by {apart:.0f} s", advice)
+    return good("clock", "this machine and Postgres agree")
+
+
+async def _migrated(settings: Settings) -> Finding:
+    try:
+        waiting = await pending(settings.database.url_for("owner"))
+    except Refusal as refusal:
+        cause = scrubbed(refusal.cause)
+        advice = "Set database.owner_url to the login that owns the schema."
+        return doubtful("migrations", f"can't be looked at with this login ({cause})", advice)
+    if waiting:
+        return wrong("migrations", f"not applied: {', '.join(waiting)}", "Run `poplar migrate`.")
+    return good("migrations", "all applied")
+
+
+async def check_redis(settings: Settings) -> AsyncIterator[Finding]:
+    """Reachable, and never dropping a lease for want of memory."""
+    try:
+        async with open_locks(settings) as locks:
+            await locks.ping()
+            facts = await locks.facts()
+    except (Refusal, SettingsError, TimeoutError) as error:
+        cause = error.cause if isinstance(error, Refusal) else str(error)
+        advice = "Check that it runs, and redis.url. Logins go on meanwhile, but two sessions may share a maildrop."
+        yield wrong("redis", f"doesn't answer ({scrubbed(cause)})", advice)
+        return
+    yield good("redis", f"{facts.mode} {facts.version} answers")
+    for warning in facts.warnings:
+        yield doubtful("redis", warning.rstrip("."), "CONFIG SET maxmemory-policy noeviction")
+
+
+async def check_objects(settings: Settings) -> AsyncIterator[Finding]:
+    """Writes, reads and removes a probe."""
+    url = settings.object_store.url
+    try:
+        await make_blobs(settings.object_store).ping()
+    except (Refusal, SettingsError, OSError) as error:
+        cause = error.cause if isinstance(error, Refusal) else str(error)
+        advice = "Check object_store.url, endpoint, region, access_key and secret_key, and that the bucket exists."
+        yield wrong("object store", f"{url} can't be written, read and cleared ({scrubbed(cause)})", advice)
+        return
+    if url.startswith("memory:"):
+        yield doubtful("object store", "memory:// forgets all mail at the end of the process", "Use it in tests only.")
+        return
+    yield good("object store", f"{url} can be written, read and cleared")

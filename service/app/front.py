@@ -1,0 +1,126 @@
+"""The POP3 front end: use cases over stores, bounds and announcements, as every connection shares them.
+
+Owns which setting bounds what. Refuses to know the protocol.
+"""
+
+import asyncio
+import contextlib
+import os
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+
+from service.app.clock import SystemClock
+from service.app.listening import Service
+from service.app.observed import ObservedLocks, Outages
+from service.app.shared import MEASURE_EVERY, Shared
+from service.app.stores import open_hashes, open_locks
+from service.mail.budget import Budget
+from service.mail.leases import Leases
+from service.mail.login import Login
+from service.mail.ports import Directory
+from service.mail.prefetch import Limits
+from service.mail.retrieval import Resumption, Retrieval
+from service.mail.update import Update
+from service.model.policy import Announced
+from service.model.refusal import Refusal
+from service.net.pop3 import Pop3Connection
+from service.net.pop3_service import Pop3Options, Pop3Service
+from service.settings import Settings
+from service.stores.postgres.directory import PostgresDirectory
+from service.stores.postgres.index import PostgresMessageIndex
+from service.telemetry import metrics
+
+ANNOUNCEMENTS_EVERY = 60.0
+FIRST_SECONDS = 2.0
+
+
+@asynccontextmanager
+async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncIterator[Service]:
+    """POP3 connections, with their leases kept until the block ends."""
+    settings = shared.settings
+    async with (
+        shared.database("front") as database,
+        open_locks(settings) as redis,
+        open_hashes(settings.hashing) as hashes,
+    ):
+        locks = ObservedLocks(redis)
+        leases = Leases(locks)
+        directory, index = PostgresDirectory(database), PostgresMessageIndex(database)
+        process = f"{settings.hostname}:{os.getpid()}"
+        login = Login(directory, hashes, locks, index, leases, SystemClock(), process)
+        announcements = Announcements(directory)
+        ahead, memory = _budgets(shared)
+        service = Pop3Service(
+            login=login,
+            update=Update(index, leases),
+            index=index,
+            retrieval=Retrieval(shared.blobs, Resumption(resumed=metrics.retrieval_resumed)),
+            ahead=ahead,
+            memory=memory,
+            announced=lambda: announcements.latest,
+            tls=context,
+            options=pop3_options(settings),
+        )
+        await announcements.first()
+        shared.tasks.every("announcements", ANNOUNCEMENTS_EVERY, announcements.refresh)
+        shared.tasks.start("leases", _keep(leases, settings.redis.renew_every))
+        yield Service(partial(Pop3Connection, service), context)
+
+
+class Announcements:
+    """What CAPA announces before login, as last read; while the directory is away, what it said before."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self.latest = Announced()
+
+    async def first(self) -> None:
+        """Read it for the first time, but start without it rather than late."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_SECONDS):
+                await self.refresh()
+
+    async def refresh(self) -> None:
+        """Read it again; a directory that can't be reached changes nothing."""
+        try:
+            self.latest = await self._directory.announced()
+        except Refusal:
+            return
+
+
+def pop3_options(settings: Settings) -> Pop3Options:
+    """How connections behave."""
+    return Pop3Options(
+        autologout=settings.deadlines.autologout,
+        stall=settings.deadlines.stall,
+        handshake=settings.deadlines.handshake,
+        failure_delay=settings.pop3.failure_delay,
+        buffered=settings.limits.session_octets,
+        login_failures=settings.limits.login_failures,
+        utf8_listed=settings.pop3.list_utf8,
+        implementation=settings.pop3.implementation,
+    )
+
+
+def _budgets(shared: Shared) -> tuple[Limits, Budget]:
+    limits = shared.settings.limits
+    prefetch, memory = Budget(limits.prefetch_process_octets), Budget(limits.retrieval_octets)
+
+    async def measure() -> None:
+        metrics.budget_used("prefetch", prefetch.used)
+        metrics.budget_used("retrieval", memory.used)
+
+    shared.tasks.every("budgets", MEASURE_EVERY, measure)
+    return Limits(limits.prefetch_session_octets, prefetch, used=metrics.prefetched), memory
+
+
+def _keep(leases: Leases, every: float) -> Callable[[], Awaitable[None]]:
+    outages = Outages("leases")
+
+    def report(refusal: Refusal | None) -> None:
+        metrics.leases_held(len(leases))
+        outages.report(refusal)
+
+    return lambda: leases.keep(every, report)

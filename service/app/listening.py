@@ -1,0 +1,87 @@
+"""Listeners out of the settings, started and drained together.
+
+Owns which listener gets which connections and certificate, and one admission for all of a process. Refuses to know
+what a connection does.
+"""
+
+import ssl
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from service.app.ports import taken
+from service.net.admission import Admission
+from service.net.arrival import ListenerSpec, SetupSeconds
+from service.net.connection import Factory
+from service.net.drain import Drain
+from service.net.listener import Listener, Reception, Rejection
+from service.net.peer import TlsMode
+from service.settings import Settings
+from service.settings.listening import ListenerSettings
+from service.telemetry import metrics
+from service.telemetry.logs import get_log
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """What one protocol's listeners need: a connection for each client, and a certificate where there is TLS."""
+
+    factory: Factory
+    context: ssl.SSLContext | None
+
+
+def listener_spec(settings: ListenerSettings, reuse_port: bool) -> ListenerSpec:
+    """The listener as `net` knows it."""
+    return ListenerSpec(
+        name=settings.name,
+        host=settings.host,
+        port=settings.port,
+        tls=TlsMode(settings.tls),
+        proxy_protocol=settings.proxy_protocol == "required",
+        trusted=settings.trusted,
+        reuse_port=reuse_port,
+    )
+
+
+def make_listeners(settings: Settings, services: Mapping[str, Service], reuse_port: bool) -> list[Listener]:
+    """A listener for each one in the settings whose protocol has a service."""
+    limits = settings.limits
+    admission = Admission(limits.connections, limits.connections_per_address or None)
+    seconds = SetupSeconds(settings.deadlines.proxy_header, settings.deadlines.handshake)
+    listeners = []
+    for each in settings.listeners:
+        if each.protocol in services:
+            service = services[each.protocol]
+            rejected = partial(_rejected, each.name)
+            reception = Reception(service.factory, admission, service.context, seconds, rejected)
+            listeners.append(Listener(listener_spec(each, reuse_port), reception))
+    return listeners
+
+
+@asynccontextmanager
+async def started(listeners: Sequence[Listener], drain: Drain, settings: Settings) -> AsyncIterator[dict[str, int]]:
+    """Listen until the block ends, then drain; gives each listener's port by its name. Raises OSError."""
+    ports: dict[str, int] = {}
+    try:
+        for listener in listeners:
+            ports[listener.spec.name] = _start(listener)
+        drain.ready()
+        yield ports
+    finally:
+        metrics.draining(now=True)
+        orderly = await drain.run(listeners, settings.drain.grace, settings.drain.announce)
+        metrics.draining(now=False)
+        get_log("drain").info("drained" if orderly else "drained, and ended what was left")
+
+
+def _start(listener: Listener) -> int:
+    try:
+        return listener.start()
+    except OSError as error:
+        raise OSError(error.errno, taken(listener.spec.name, listener.spec.port, error)) from None
+
+
+def _rejected(name: str, why: Rejection, address: str, detail: str) -> None:
+    metrics.connection_rejected(name, why.value)
+    get_log("listener").debug("rejected", listener=name, why=why.value, client=address, detail=detail)

@@ -1,0 +1,69 @@
+"""Counts what the use cases do to leases, which must not know of metrics themselves.
+
+Owns the wrapping. Refuses to change any outcome.
+"""
+
+import time
+from collections.abc import Sequence
+
+from service.mail.ports import Holder, Lease, MaildropLocks
+from service.model.account import MaildropKey
+from service.model.refusal import Refusal
+from service.telemetry import metrics
+from service.telemetry.logs import get_log
+
+
+class ObservedLocks:
+    """Implements `mail.ports.MaildropLocks` over another one."""
+
+    def __init__(self, locks: MaildropLocks) -> None:
+        self._locks = locks
+
+    async def acquire(self, lease: Lease) -> bool:
+        """As the port says; timed, by outcome."""
+        started = time.monotonic()
+        outcome = "unavailable"
+        try:
+            free = await self._locks.acquire(lease)
+            outcome = "acquired" if free else "in_use"
+            return free
+        finally:
+            metrics.lock(outcome, time.monotonic() - started)
+
+    async def release(self, lease: Lease) -> None:
+        """As the port says."""
+        await self._locks.release(lease)
+
+    async def renew(self, leases: Sequence[Lease]) -> Sequence[Lease]:
+        """As the port says; the lost ones are counted."""
+        lost = await self._locks.renew(leases)
+        metrics.leases_lost(len(lost))
+        return lost
+
+    async def may_log_in(self, key: MaildropKey, delay: int) -> bool:
+        """As the port says."""
+        return await self._locks.may_log_in(key, delay)
+
+    async def holders(self) -> Sequence[Holder]:
+        """As the port says."""
+        return await self._locks.holders()
+
+    async def evict(self, key: MaildropKey) -> bool:
+        """As the port says."""
+        return await self._locks.evict(key)
+
+
+class Outages:
+    """Says once that something went away, and once that it came back."""
+
+    def __init__(self, what: str) -> None:
+        self._log = get_log(what)
+        self._out = False
+
+    def report(self, refusal: Refusal | None) -> None:
+        """Hear of one more attempt: None if it went well."""
+        if refusal is not None and not self._out:
+            self._log.error("unavailable", cause=refusal.cause)
+        elif refusal is None and self._out:
+            self._log.info("available again")
+        self._out = refusal is not None

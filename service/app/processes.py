@@ -1,0 +1,64 @@
+"""What each command that serves runs, from its start to its last signal.
+
+Owns the event loop (uvloop), the logs' beginning and the way signals reach the drain. Refuses to know listeners.
+"""
+
+import asyncio
+from collections.abc import Collection, Coroutine
+from typing import TypeVar
+
+import uvloop
+
+from service.app.channel import WorkerEnd
+from service.app.running import ALONE, WORKER, Place, Role, running
+from service.app.signals import Stop
+from service.app.workers import supervise
+from service.settings import Settings
+from service.telemetry.build import VERSION
+from service.telemetry.logs import configure, get_log
+
+T = TypeVar("T")
+
+
+def run_front_end(settings: Settings) -> None:
+    """Serve POP3 until a signal, then drain. Raises OSError, SettingsError."""
+    _run(settings, _until_signal(settings, {"pop3"}))
+
+
+def run_lmtp(settings: Settings) -> None:
+    """Take deliveries until a signal, then drain. Raises OSError, SettingsError."""
+    _run(settings, _until_signal(settings, {"lmtp"}))
+
+
+def run_workers(settings: Settings, count: int) -> int:
+    """Serve POP3 by `count` processes until a signal; the exit code. Raises OSError."""
+    return _run(settings, supervise(settings, count))
+
+
+def run_worker(settings: Settings, descriptor: int) -> None:
+    """Be one of those processes; `descriptor` leads to the supervisor."""
+    _run(settings, _until_signal(settings, {"pop3"}, WORKER, descriptor))
+
+
+def _run(settings: Settings, work: Coroutine[object, object, T]) -> T:
+    configure(settings.logging.format, settings.logging.level)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(work)
+
+
+async def _until_signal(
+    settings: Settings, roles: Collection[Role], place: Place = ALONE, descriptor: int | None = None
+) -> None:
+    stop = Stop.on_signals()
+    supervisor = WorkerEnd(descriptor) if descriptor is not None else None
+    if supervisor is not None:
+        supervisor.watch(stop.set)
+    log = get_log("process")
+    async with running(settings, roles, place) as served:
+        ports = {name: f"{host}:{port}" for name, (host, port) in served.ports.items()}
+        log.info("serving", version=VERSION, listeners=ports, http=served.http_url)
+        if supervisor is not None:
+            supervisor.ready()
+        await stop.wait()
+        log.info("draining")
+    log.info("ended")

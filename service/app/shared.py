@@ -1,0 +1,39 @@
+"""What the protocols of one process share.
+
+Owns the grouping and the measuring of pools. Refuses to know either protocol.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from service.app.background import Background
+from service.app.stores import open_database
+from service.mail.ports import BlobStore
+from service.settings import Settings
+from service.settings.systems import Role
+from service.stores.postgres.database import Database
+from service.telemetry import metrics
+
+MEASURE_EVERY = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Settings, blobs and background tasks of a process."""
+
+    settings: Settings
+    blobs: BlobStore
+    tasks: Background
+
+    @asynccontextmanager
+    async def database(self, role: Role) -> AsyncIterator[Database]:
+        """The pool with this role's login, its use told to the metrics."""
+        async with open_database(self.settings.database, role) as database:
+
+            async def measure() -> None:
+                stats = database.stats()
+                metrics.pool(role, stats.connections - stats.idle, stats.idle, stats.waiting)
+
+            self.tasks.every(f"pool of {role}", MEASURE_EVERY, measure)
+            yield database

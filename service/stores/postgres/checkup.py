@@ -1,0 +1,67 @@
+"""What `poplar doctor` asks of Postgres: may this login do its work, no more than that, and do the clocks agree.
+
+Owns which rights a role can't work without, and which it shouldn't have. Refuses to advise: the doctor does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from service.stores.postgres.database import Database
+
+Right = tuple[str, str]
+"""A table and a privilege on it."""
+
+NEEDED: Mapping[str, tuple[Right, ...]] = {
+    "front": (("credentials", "SELECT"), ("fences", "INSERT"), ("messages", "SELECT")),
+    "lmtp": (("maildrops", "SELECT"), ("messages", "INSERT")),
+    "sweep": (("messages", "DELETE"), ("maildrops", "SELECT")),
+    "api": (("tenants", "INSERT"), ("credentials", "INSERT"), ("audit", "INSERT")),
+}
+UNDUE: Mapping[str, tuple[Right, ...]] = {
+    "front": (("tenants", "UPDATE"), ("credentials", "INSERT"), ("credentials", "UPDATE")),
+    "lmtp": (("credentials", "SELECT"), ("tenants", "UPDATE")),
+    "sweep": (("credentials", "SELECT"),),
+    "api": (),
+}
+_RIGHTS = """
+SELECT r.relation || ' ' || r.privilege
+FROM unnest($1::text[], $2::text[]) AS r(relation, privilege)
+WHERE to_regclass(r.relation) IS NOT NULL AND has_table_privilege(r.relation, r.privilege)
+"""
+_SELF = """
+SELECT current_setting('server_version') AS version, current_user::text AS login,
+       extract(epoch FROM clock_timestamp())::float8 AS clock,
+       to_regclass('messages') IS NOT NULL AS has_schema
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkup:
+    """What a login found: `clock` in Unix seconds; rights as `table PRIVILEGE`."""
+
+    version: str
+    login: str
+    clock: float
+    has_schema: bool
+    missing: tuple[str, ...] = ()
+    undue: tuple[str, ...] = ()
+
+
+async def check_up(database: Database, role: str) -> Checkup:
+    """What this role's login can do. Raises Refusal(UNAVAILABLE)."""
+    (row,) = await database.read(_SELF)
+    needed, undue = NEEDED.get(role, ()), UNDUE.get(role, ())
+    held = await _held(database, needed + undue)
+    return Checkup(
+        row["version"],
+        row["login"],
+        row["clock"],
+        row["has_schema"],
+        tuple(name for name in map(" ".join, needed) if name not in held),
+        tuple(name for name in map(" ".join, undue) if name in held),
+    )
+
+
+async def _held(database: Database, rights: tuple[Right, ...]) -> set[str]:
+    rows = await database.read(_RIGHTS, [table for table, _ in rights], [privilege for _, privilege in rights])
+    return {row[0] for row in rows}

@@ -1,0 +1,54 @@
+"""Every refusal's response: its code, its octets and the words that clients look for.
+
+RFC 2449 §3 and §8, RFC 3206 §4 to §6.
+"""
+
+import pytest
+
+from service.model.refusal import Reason
+from service.protocol.pop3 import responses
+
+TRANSIENT = {Reason.UNAVAILABLE, Reason.OVERLOADED, Reason.DRAINING, Reason.LOST, Reason.UNKNOWN_OUTCOME}
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_a_refusal_is_one_line_of_at_most_512_octets(reason: Reason) -> None:
+    line = responses.refusal(reason)
+    assert line.startswith(b"-ERR [")
+    assert line.endswith(b"\r\n")
+    assert line.count(b"\n") == 1
+    assert len(line) <= 512
+    assert line.isascii()
+
+
+@pytest.mark.parametrize("reason", TRANSIENT)
+def test_a_transient_refusal_says_so_and_asks_fetchmail_to_wait(reason: Reason) -> None:
+    line = responses.refusal(reason)
+    assert line.startswith(b"-ERR [SYS/TEMP] ")
+    assert b"wait" in line
+
+
+def test_only_credential_refusals_carry_auth() -> None:
+    assert [reason for reason in Reason if b"[AUTH]" in responses.refusal(reason)] == [Reason.CREDENTIALS]
+
+
+def test_a_lock_is_named_as_such() -> None:
+    assert responses.refusal(Reason.IN_USE).startswith(b"-ERR [IN-USE] ")
+    assert b"lock" in responses.refusal(Reason.IN_USE)
+
+
+def test_a_login_delay_is_named_as_such() -> None:
+    assert responses.refusal(Reason.LOGIN_DELAY).startswith(b"-ERR [LOGIN-DELAY] ")
+
+
+def test_damage_asks_for_a_person() -> None:
+    assert responses.refusal(Reason.BROKEN).startswith(b"-ERR [SYS/PERM] ")
+
+
+def test_the_greeting_offers_no_apop() -> None:
+    assert responses.GREETING.startswith(b"+OK ")
+    assert b"<" not in responses.GREETING
+
+
+def test_an_empty_challenge_is_exactly_plus_and_space() -> None:
+    assert responses.challenge(b"") == b"+ \r\n"

@@ -1,0 +1,127 @@
+"""The smallest outside a POP3 session can have: a maildrop in a list, one account, no waiting.
+
+Performs each effect at once and collects what the client would read. Everything that decides an
+answer is the real protocol code.
+"""
+
+from array import array
+from dataclasses import dataclass, field
+from hashlib import sha256
+
+from service.model.listing import DropListing, Listing
+from service.model.policy import Announced, Policy
+from service.model.proof import Password
+from service.model.refusal import Reason
+from service.protocol.bytestuffing import Stuffer, TopCut
+from service.protocol.pop3 import effects, responses
+from service.protocol.pop3.capabilities import Surroundings
+from service.protocol.pop3.session import Session
+
+NAME, SECRET = "user@example.org", "good pass"
+MESSAGES = (
+    b"Subject: one\r\n\r\nfirst\r\n.second\r\n..third\r\n",
+    b"Subject: two\r\n\r\n.\r\n",
+    b"Subject: three\r\nX: y\r\n\r\nl1\r\nl2\r\nl3\r\n",
+)
+TLS = Surroundings(private=True, may_start_tls=False, announced=Announced())
+CLEAR = Surroundings(private=False, may_start_tls=True, announced=Announced())
+
+
+def unique_id(message: bytes) -> bytes:
+    """16 octets that stand for `message`."""
+    return sha256(message).digest()[:16]
+
+
+@dataclass
+class World:
+    """One client, one session, one maildrop."""
+
+    around: Surroundings = TLS
+    messages: list[bytes] = field(default_factory=lambda: list(MESSAGES))
+    policy: Policy = field(default_factory=Policy)
+    refuse: dict[type, Reason] = field(default_factory=dict)
+    """Effects that are refused, and why."""
+    closed: effects.Ending | None = None
+    performed: list[effects.Effect] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.session = Session(self.around)
+        self.frozen: list[bytes] = []
+
+    def send(self, data: bytes) -> bytes:
+        """What the client reads after it sent `data`."""
+        if self.closed:
+            return b""
+        self.session.receive(data)
+        read = b""
+        while self.closed is None:
+            step = self.session.advance()
+            read += step.output
+            if step.effect is not None:
+                self.performed.append(step.effect)
+                read += self._perform(step.effect)
+            elif not step.more:
+                break
+        return read
+
+    def log_in(self) -> "World":
+        """This world in TRANSACTION."""
+        answer = self.send(f"USER {NAME}\r\nPASS {SECRET}\r\n".encode())
+        assert answer.count(b"+OK") == 2, answer
+        self.performed.clear()
+        return self
+
+    def _perform(self, effect: effects.Effect) -> bytes:
+        reason = self.refuse.get(type(effect))
+        if reason is not None:
+            self.session.refused(reason)
+            return b""
+        match effect:
+            case effects.LogIn(proof=proof):
+                self._log_in(proof)
+            case effects.LoadListing():
+                self.session.listing_loaded(self._listing())
+            case effects.Retrieve(number=number):
+                self.session.retrieved()
+                message = self.frozen[number - 1]
+                return responses.retrieved(len(message)) + _stuffed(message)
+            case effects.Top(number=number, lines=lines):
+                self.session.retrieved()
+                return responses.OK + _stuffed(_top(self.frozen[number - 1], lines))
+            case effects.SendListing(slices=slices):
+                self.session.listing_sent()
+                return b"".join(slices)
+            case effects.Update(sequences=sequences):
+                self.messages = [m for n, m in enumerate(self.frozen, 1) if n * 10 not in sequences]
+                self.session.updated()
+            case effects.StartTls():
+                self.session.tls_started(TLS)
+            case effects.Close(ending=ending):
+                self.closed = ending
+        return b""
+
+    def _log_in(self, proof: Password | None) -> None:
+        if proof is None or (proof.name, proof.secret, proof.authzid) != (NAME, SECRET, ""):
+            self.session.refused(Reason.CREDENTIALS)
+            return
+        self.frozen = list(self.messages)
+        octets = sum(map(len, self.frozen))
+        self.session.logged_in(DropListing(len(self.frozen), octets, 10 * len(self.frozen), 0), self.policy)
+
+    def _listing(self) -> Listing:
+        numbers = range(1, len(self.frozen) + 1)
+        return Listing(
+            array("q", [10 * n for n in numbers]),
+            array("q", map(len, self.frozen)),
+            b"".join(map(unique_id, self.frozen)),
+        )
+
+
+def _stuffed(message: bytes) -> bytes:
+    stuffer = Stuffer()
+    return stuffer.feed(message) + stuffer.finish()
+
+
+def _top(message: bytes, lines: int) -> bytes:
+    cut = TopCut(message.index(b"\r\n\r\n") + 4, lines)
+    return cut.feed(message) + cut.finish()

@@ -1,0 +1,84 @@
+"""PLAIN and LOGIN as pure exchanges, and the set that AUTH offers. RFC 4616 §2, RFC 5034 §4, RFC 4422 §3."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.model.proof import Password
+from service.protocol.sasl.exchange import Challenge, Verify, decode, encode
+from service.protocol.sasl.mechanisms import MECHANISMS
+
+
+def plain(response: bytes) -> object:
+    return MECHANISMS["PLAIN"].begin().respond(response)
+
+
+def test_plain_gives_name_password_and_authzid() -> None:
+    assert plain(b"\0tim\0tanstaaftanstaaf") == Verify(Password("tim", "tanstaaftanstaaf"))
+    assert plain(b"Ursel\0Kurt\0xipj3plmq") == Verify(Password("Kurt", "xipj3plmq", "Ursel"))
+
+
+def test_plain_accepts_255_octets_of_each() -> None:
+    part = b"a" * 255
+    assert plain(b"\0".join([part, part, part])) == Verify(Password("a" * 255, "a" * 255, "a" * 255))
+
+
+@pytest.mark.parametrize(
+    "response",
+    [b"", b"a", b"a\0b", b"\0\0p", b"\0n\0", b"\0n\0p\0", b"\0\xff\0p", b"\0n\0\xff", b"\0" + b"n" * 256 + b"\0p",
+     b"\0n\0" + b"p" * 256, b"\xff\0n\0p", "\0\u00ad\0p".encode(), "\0n\0\u00ad".encode(), "\0n\u0007\0p".encode()],
+)  # fmt: skip
+def test_plain_that_can_t_prove_anything_is_verified_as_nothing(response: bytes) -> None:
+    assert plain(response) == Verify(None)
+
+
+def test_plain_prepares_what_it_gives() -> None:
+    assert plain("\0ｕｓｅｒ\0p\u00a0w".encode()) == Verify(Password("user", "p w"))
+
+
+def test_login_asks_for_the_password_after_the_name() -> None:
+    exchange = MECHANISMS["LOGIN"].begin()
+    assert MECHANISMS["LOGIN"].first_challenge == b"Username:"
+    assert exchange.respond(b"me") == Challenge(b"Password:")
+    assert exchange.respond(b" pass word ") == Verify(Password("me", " pass word "))
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"), [(b"", b"p"), (b"n", b""), (b"n" * 256, b"p"), (b"n\0", b"p"), (b"\xff", b"p")]
+)
+def test_login_that_can_t_prove_anything_is_verified_as_nothing(name: bytes, secret: bytes) -> None:
+    exchange = MECHANISMS["LOGIN"].begin()
+    exchange.respond(name)
+    assert exchange.respond(secret) == Verify(None)
+
+
+def test_a_proof_never_shows_its_secret() -> None:
+    assert "hunter2" not in repr(plain(b"\0n\0hunter2"))
+
+
+def test_the_stronger_mechanism_is_listed_first() -> None:
+    assert list(MECHANISMS) == sorted(MECHANISMS, key=lambda name: MECHANISMS[name].rank)
+    assert {"PLAIN", "LOGIN"} <= set(MECHANISMS)
+
+
+@given(st.binary(max_size=100))
+def test_base64_round_trips(data: bytes) -> None:
+    assert decode(encode(data)) == data
+    assert b"\n" not in encode(data)
+
+
+@given(st.binary(max_size=40))
+def test_any_octets_decode_or_are_refused_plainly(text: bytes) -> None:
+    try:
+        decode(text)
+    except ValueError:
+        return
+    assert set(text) <= set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
+
+
+@given(st.binary(max_size=800))
+def test_no_response_breaks_an_exchange(response: bytes) -> None:
+    for mechanism in MECHANISMS.values():
+        exchange = mechanism.begin()
+        for _ in range(3):
+            assert isinstance(exchange.respond(response), Challenge | Verify)

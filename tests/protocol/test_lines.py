@@ -1,0 +1,87 @@
+"""Framing: any split gives the same lines, and no peer makes it hold more than its bound. RFC 1939 §3, RFC 2449 §4."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.protocol.lines import Lines, Overlong
+
+BOUND = 32
+
+
+def taken(lines: Lines) -> list[bytes | Overlong]:
+    found: list[bytes | Overlong] = []
+    while (line := lines.take()) is not None:
+        found.append(line)
+    return found
+
+
+def in_pieces(data: bytes, cuts: list[int]) -> list[bytes]:
+    ends = sorted({min(cut, len(data)) for cut in cuts} | {len(data)})
+    return [data[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+def test_crlf_and_a_bare_lf_both_end_a_line() -> None:
+    lines = Lines(BOUND)
+    lines.receive(b"one\r\ntwo\nthree")
+    assert taken(lines) == [b"one", b"two"]
+    assert lines.unfinished() == b"three"
+
+
+def test_only_one_cr_belongs_to_the_line_end() -> None:
+    lines = Lines(BOUND)
+    lines.receive(b"a\r\r\nb\rc\r\n")
+    assert taken(lines) == [b"a\r", b"b\rc"]
+
+
+def test_an_overlong_line_is_reported_once_with_its_start() -> None:
+    lines = Lines(BOUND)
+    lines.receive(b"AUTH " + b"x" * 1000 + b"\r\nNOOP\r\n")
+    assert taken(lines) == [Overlong(b"AUTH xxxxxxxxxxx"), b"NOOP"]
+
+
+def test_an_endless_line_is_not_held() -> None:
+    lines = Lines(BOUND)
+    for _ in range(1000):
+        lines.receive(b"x" * 1000)
+    assert len(lines.unfinished()) <= BOUND
+    lines.receive(b"\nNOOP\n")
+    assert taken(lines) == [Overlong(b"x" * 16), b"NOOP"]
+
+
+def test_what_is_discarded_leaves_no_half_line() -> None:
+    lines = Lines(BOUND)
+    lines.receive(b"one\r\nhalf a li")
+    lines.discard()
+    lines.receive(b"NOOP\r\n")
+    assert taken(lines) == [b"NOOP"]
+    assert lines.held == 0
+
+
+def test_what_is_discarded_leaves_no_overlong_line() -> None:
+    lines = Lines(BOUND)
+    lines.receive(b"x" * 1000)
+    lines.discard()
+    lines.receive(b"NOOP\r\n")
+    assert taken(lines) == [b"NOOP"]
+
+
+_octets = st.lists(st.sampled_from([b"\r\n", b"\n", b"\r", b"a", b"bb", b"x" * 20, b"\0"]), max_size=40).map(b"".join)
+
+
+@given(_octets, st.lists(st.integers(0, 400), max_size=20))
+def test_any_split_gives_the_same_lines(data: bytes, cuts: list[int]) -> None:
+    whole, split = Lines(BOUND), Lines(BOUND)
+    whole.receive(data)
+    for piece in in_pieces(data, cuts):
+        split.receive(piece)
+    assert taken(whole) == taken(split)
+    assert whole.held == split.held == 0
+
+
+@given(_octets)
+def test_held_counts_what_waits(data: bytes) -> None:
+    lines = Lines(BOUND)
+    lines.receive(data)
+    held = lines.held
+    found = taken(lines)
+    assert held == sum(len(line) + 1 if isinstance(line, bytes) else len(line.start) for line in found)

@@ -1,0 +1,78 @@
+"""/livez, /readyz and /metrics, over a real socket in the same event loop."""
+
+import asyncio
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from service.telemetry import metrics
+from service.telemetry.health import State, ops_app
+from service.telemetry.looplag import watch_loop_lag
+from service.telemetry.registries import own_registry
+from service.telemetry.serving import serving
+
+
+def fetch(url: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 - our own server
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+@pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
+async def test_readiness_follows_the_state_and_liveness_does_not() -> None:
+    state: list[State] = ["starting"]
+    async with serving(ops_app(lambda: state[0], own_registry), "127.0.0.1", 0) as url:
+        assert await asyncio.to_thread(fetch, f"{url}/readyz") == (503, "starting\n")
+        state[0] = "ready"
+        assert await asyncio.to_thread(fetch, f"{url}/readyz") == (200, "ready\n")
+        state[0] = "draining"
+        assert await asyncio.to_thread(fetch, f"{url}/readyz") == (503, "draining\n")
+        assert await asyncio.to_thread(fetch, f"{url}/livez") == (200, "alive\n")
+
+
+async def test_metrics_are_served_as_prometheus_reads_them() -> None:
+    metrics.message_retrieved()
+    async with serving(ops_app(lambda: "ready", own_registry), "127.0.0.1", 0) as url:
+        status, text = await asyncio.to_thread(fetch, f"{url}/metrics")
+    assert status == 200
+    assert "poplar_messages_retrieved_total" in text
+    assert "poplar_build{" in text
+
+
+async def test_a_taken_port_is_named() -> None:
+    app = ops_app(lambda: "ready", own_registry)
+    async with serving(app, "127.0.0.1", 0) as url:
+        port = int(url.rpartition(":")[2])
+        with pytest.raises(OSError, match=f"port {port}"):
+            async with serving(app, "127.0.0.1", port):
+                raise AssertionError("two servers on one port")
+
+
+async def test_the_port_is_free_again_after_the_block() -> None:
+    app = ops_app(lambda: "ready", own_registry)
+    async with serving(app, "127.0.0.1", 0) as url:
+        port = int(url.rpartition(":")[2])
+    async with serving(app, "127.0.0.1", port) as again:
+        assert again == url
+
+
+async def test_a_blocked_event_loop_shows_as_lag() -> None:
+    lags: list[float] = []
+    heard = asyncio.Event()
+
+    def observe(seconds: float) -> None:
+        lags.append(seconds)
+        heard.set()
+
+    task = asyncio.create_task(watch_loop_lag(observe, 0.01))
+    await asyncio.sleep(0)
+    began = time.perf_counter()
+    while time.perf_counter() - began < 0.1:
+        pass
+    await heard.wait()
+    task.cancel()
+    assert lags[0] >= 0.05

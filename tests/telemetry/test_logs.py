@@ -1,0 +1,124 @@
+"""G17: no password, token or message text in logs; each of a session's lines carries its id."""
+
+import io
+import json
+import logging
+from collections.abc import Callable, Iterator
+
+import pytest
+import structlog
+
+from service.telemetry.logs import SessionLine, SessionLog, configure, get_log, scrubbed
+
+SECRET = "hunter2"
+
+
+@pytest.fixture
+def lines() -> Iterator[Callable[[], list[dict[str, object]]]]:
+    """The lines written as JSON since the test began."""
+    stream = io.StringIO()
+    handlers = logging.getLogger().handlers[:]
+    configure("json", "info", stream)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    structlog.reset_defaults()
+    logging.getLogger().handlers[:] = handlers
+
+
+Lines = Callable[[], list[dict[str, object]]]
+
+
+@pytest.mark.parametrize("key", ["password", "new_password", "token", "secret_key", "authorization", "verifier"])
+def test_a_key_that_names_a_secret_is_masked(key: str, lines: Lines) -> None:
+    get_log("test").info("event", **{key: SECRET})
+    assert lines()[0][key] == "********"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"could not connect to postgresql://poplar:{SECRET}@db/poplar",
+        f"redis://:{SECRET}@cache:6379",
+        f"password={SECRET} was refused",
+        f'token: "{SECRET}"',
+    ],
+)
+def test_a_password_inside_a_text_is_masked(text: str, lines: Lines) -> None:
+    get_log("test").info(text, cause=text, error=ValueError(text))
+    assert SECRET not in json.dumps(lines())
+    assert SECRET not in scrubbed(text)
+
+
+def test_a_traceback_shows_no_values(lines: Lines) -> None:
+    def fail(password: str) -> None:
+        raise ValueError(f"bad redis://u:{password}@h")
+
+    try:
+        fail(SECRET)
+    except ValueError:
+        SessionLog("id", "pop3").exception("fault")
+    (line,) = lines()
+    assert "ValueError" in str(line["exception"])
+    assert SECRET not in json.dumps(line)
+
+
+def test_a_library_writes_through_the_same_form_and_masks(lines: Lines) -> None:
+    logging.getLogger("asyncio").error("lost redis://x:%s@h", SECRET)
+    (line,) = lines()
+    assert line["logger"] == "asyncio"
+    assert line["level"] == "error"
+    assert SECRET not in json.dumps(line)
+
+
+def test_what_a_terminal_would_obey_is_escaped(lines: Lines) -> None:
+    """Bad input D05: a terminal escape in a name."""
+    get_log("test").info("refused", name="a\x1b[2J\nfake line")
+    assert lines()[0]["name"] == "a\\x1b[2J\\nfake line"
+
+
+def test_every_line_of_a_session_carries_its_id(lines: Lines) -> None:
+    log = SessionLog("5e55", "pop3s")
+    log.bind(tenant="orchard")
+    log.info("one")
+    log.warning("two")
+    log.context().run(logging.getLogger("library").warning, "three")
+    assert [line["session"] for line in lines()] == ["5e55"] * 3
+    assert lines()[1]["tenant"] == "orchard"
+
+
+def test_the_id_of_one_session_never_shows_in_another(lines: Lines) -> None:
+    first, second = SessionLog("1", "pop3"), SessionLog("2", "pop3")
+    first.context().run(first.info, "one")
+    second.info("two")
+    logging.getLogger("library").warning("three")
+    assert [line.get("session") for line in lines()] == ["1", "2", None]
+
+
+def test_a_session_ends_with_one_line_that_says_what_happened(lines: Lines) -> None:
+    line = SessionLine("pop3", "pop3s", "192.0.2.1", "quit", 1.23456, tenant="orchard", retrieved=2, octets_out=99)
+    SessionLog("5e55", "pop3s").ended(line)
+    (written,) = lines()
+    assert written["event"] == "session ended"
+    assert written["seconds"] == 1.235
+    assert (written["tenant"], written["retrieved"], written["octets_out"]) == ("orchard", 2, 99)
+    assert "address" not in written
+
+
+def test_lines_below_the_level_are_not_written(lines: Lines) -> None:
+    get_log("test").debug("quiet")
+    logging.getLogger("library").info("quiet")
+    assert lines() == []
+
+
+def test_auto_is_json_where_there_is_no_terminal_and_readable_on_one() -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    pipe, terminal = io.StringIO(), Terminal()
+    for stream in (pipe, terminal):
+        configure("auto", "info", stream)
+        get_log("test").info("hello")
+    structlog.reset_defaults()
+    assert json.loads(pipe.getvalue())["event"] == "hello"
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(terminal.getvalue())

@@ -1,0 +1,87 @@
+"""G17: the number of series does not grow with users, tenants or what clients type; every name is closed."""
+
+from itertools import product
+
+import pytest
+from prometheus_client import REGISTRY
+
+from service.net.listener import Rejection
+from service.protocol.pop3.effects import Ending
+from service.protocol.pop3.table import TABLE
+from service.protocol.sasl.mechanisms import MECHANISMS
+from service.telemetry import labels, metrics
+
+
+def value(name: str, **chosen: str) -> float:
+    return REGISTRY.get_sample_value(name, chosen) or 0.0
+
+
+def series() -> set[str]:
+    return {f"{sample.name}{sample.labels}" for family in REGISTRY.collect() for sample in family.samples}
+
+
+@pytest.fixture
+def listener(request: pytest.FixtureRequest) -> str:
+    """A listener's name that no other test counts on."""
+    return str(request.node.name)[:32]
+
+
+def test_a_session_is_counted_in_the_state_it_is_in(listener: str) -> None:
+    metrics.session_opened(listener)
+    metrics.session_moved(listener, "authorization", "transaction")
+    assert value("poplar_sessions", listener=listener, state="authorization") == 0
+    assert value("poplar_sessions", listener=listener, state="transaction") == 1
+    metrics.session_ended(listener, "transaction", "quit", 2.0)
+    assert value("poplar_sessions", listener=listener, state="transaction") == 0
+    assert value("poplar_session_seconds_count", listener=listener, end="quit") == 1
+
+
+def test_what_a_client_types_makes_no_series() -> None:
+    metrics.command("XYZZY", "perhaps", 0.1)
+    metrics.login("MY-MECHANISM", "because", 0.1)
+    metrics.lmtp_command("EXPN", 299, 0.1)
+    metrics.delivered("because", 1)
+    before = series()
+    for word in ("GET", "password", "anna@orchard.example", "\x00"):
+        metrics.command(word, word, 0.1)
+        metrics.login(word, word, 0.1)
+        metrics.lmtp_command(word, len(word), 0.1)
+        metrics.delivered(word, 1)
+    assert series() == before
+
+
+def test_a_command_is_counted_by_verb_and_result() -> None:
+    before = value("poplar_command_seconds_count", verb="UIDL", result="err")
+    metrics.command("UIDL", "err", 0.01)
+    assert value("poplar_command_seconds_count", verb="UIDL", result="err") == before + 1
+
+
+def test_the_labels_know_every_command_mechanism_end_and_rejection() -> None:
+    assert {keyword.decode() for keyword in TABLE} <= labels.VERBS
+    assert set(MECHANISMS) <= labels.MECHANISMS
+    assert {ending.value for ending in Ending} <= labels.ENDS
+    assert {rejection.value for rejection in Rejection} <= labels.REJECTIONS
+
+
+def test_no_histogram_has_more_than_a_thousand_series() -> None:
+    sizes = {
+        "commands": len(list(product(labels.VERBS, labels.RESULTS))),
+        "logins": len(list(product(labels.MECHANISMS, labels.LOGIN_RESULTS))),
+        "lmtp": len(list(product(labels.LMTP_VERBS, labels.LMTP_CODES))),
+    }
+    assert max(sizes.values()) < 400
+
+
+def test_a_delivery_refused_adds_no_octets() -> None:
+    before = value("poplar_message_octets_count")
+    metrics.delivered("over_quota", 10)
+    assert value("poplar_message_octets_count") == before
+    metrics.delivered("stored", 10)
+    assert value("poplar_message_octets_count") == before + 1
+
+
+def test_a_pool_shows_busy_idle_and_waiting() -> None:
+    metrics.pool("sweep", 3, 2, 1)
+    assert value("poplar_pool_connections", role="sweep", use="busy") == 3
+    assert value("poplar_pool_connections", role="sweep", use="idle") == 2
+    assert value("poplar_pool_waiting", role="sweep") == 1

@@ -14,6 +14,7 @@ from service.app.background import background
 from service.app.certificates import watched_certificates
 from service.app.front import pop3_service
 from service.app.listening import Service, make_listeners, started
+from service.app.lmtp import lmtp_service
 from service.app.shared import Shared
 from service.app.stores import make_blobs
 from service.net.drain import Drain
@@ -28,7 +29,7 @@ Role = Literal["pop3", "lmtp"]
 ALPN: Mapping[Role, tuple[str, ...]] = {"pop3": ("pop3",), "lmtp": ()}
 
 
-SERVICES = {"pop3": pop3_service}
+SERVICES = {"pop3": pop3_service, "lmtp": lmtp_service}
 
 
 @dataclass(frozen=True, slots=True)

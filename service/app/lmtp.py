@@ -1,0 +1,64 @@
+"""LMTP: the delivery over its stores, with its bounds, as every connection shares it.
+
+Owns which setting bounds what. Refuses to know the protocol.
+"""
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+
+from service.app.clock import SystemClock
+from service.app.listening import Service
+from service.app.shared import MEASURE_EVERY, Shared
+from service.mail.budget import Budget
+from service.mail.delivery import Delivery, DeliveryStores
+from service.net.lmtp import LmtpConnection
+from service.net.lmtp_service import LmtpOptions, LmtpService
+from service.protocol.lmtp.state import Terms
+from service.settings import Settings
+from service.stores.postgres.directory import PostgresDirectory
+from service.stores.postgres.index import PostgresMessageIndex
+from service.telemetry import metrics
+
+
+@asynccontextmanager
+async def lmtp_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncIterator[Service]:
+    """LMTP connections, until the block ends."""
+    settings = shared.settings
+    async with shared.database("lmtp") as database:
+        stores = DeliveryStores(
+            PostgresDirectory(database), shared.blobs, PostgresMessageIndex(database), SystemClock()
+        )
+        delivery = Delivery(stores, settings.hostname, _memory(shared))
+        service = LmtpService(delivery, terms(settings), context, lmtp_options(settings))
+        yield Service(partial(LmtpConnection, service), context)
+
+
+def terms(settings: Settings) -> Terms:
+    """What the reply to LHLO promises; STARTTLS is decided for each connection."""
+    return Terms(
+        host=settings.hostname,
+        max_octets=settings.limits.message_octets,
+        max_recipients=settings.limits.recipients,
+    )
+
+
+def lmtp_options(settings: Settings) -> LmtpOptions:
+    """How connections behave."""
+    return LmtpOptions(
+        idle=settings.deadlines.lmtp_idle,
+        stall=settings.deadlines.stall,
+        handshake=settings.deadlines.handshake,
+        buffered=settings.limits.session_octets,
+    )
+
+
+def _memory(shared: Shared) -> Budget:
+    memory = Budget(shared.settings.limits.delivery_octets)
+
+    async def measure() -> None:
+        metrics.budget_used("delivery", memory.used)
+
+    shared.tasks.every("delivery budget", MEASURE_EVERY, measure)
+    return memory

@@ -11,6 +11,7 @@ from uuid import UUID
 from service.model.account import MaildropKey
 from service.model.message import NewMessage
 from service.model.policy import Policy
+from service.model.tenancy import AuditEntry
 
 Overrides = dict[str, int | None]
 ACTIVE, SUSPENDED, REMOVED = "active", "suspended", "removed"
@@ -101,6 +102,8 @@ class MemoryState:
     credentials: list[CredentialRow] = field(default_factory=list)
     messages: dict[MaildropKey, dict[int, MessageRow]] = field(default_factory=dict)
     fences: dict[MaildropKey, bytes] = field(default_factory=dict)
+    audit: list[tuple[UUID, AuditEntry]] = field(default_factory=list)
+    """(tenant, what staff did), oldest first."""
 
     def domain(self, name: str) -> DomainRow | None:
         """The domain of this name that isn't removed; at most one over all tenants."""

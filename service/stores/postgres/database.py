@@ -14,7 +14,7 @@ from typing import Any
 import asyncpg
 
 from service.model.refusal import Reason, Refusal
-from service.stores.postgres.errors import VENDOR_ERRORS, may_have_happened, may_pass, refusal_of
+from service.stores.postgres.errors import VENDOR_ERRORS, may_have_happened, may_pass, refusal_of, temporary
 
 Row = asyncpg.Record
 FIRST_PAUSE = 0.05
@@ -87,7 +87,10 @@ class Database:
 
         Raises Refusal(UNAVAILABLE), or what `errors.refusal_of` says of the statement's own error.
         """
-        return await self._repeat(statement, values)
+        try:
+            return await self._repeat(statement, values)
+        except Refusal as refusal:
+            raise temporary(refusal) from refusal
 
     async def write(self, statement: str, *values: object) -> list[Row]:
         """Like `read` for an idempotent write, which is carried to its end even when the caller is cancelled.

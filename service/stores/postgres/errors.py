@@ -50,6 +50,12 @@ def refusal_of(error: BaseException) -> Refusal:
     return Refusal(Reason.UNAVAILABLE, _cause(error))
 
 
+def temporary(refusal: Refusal) -> Refusal:
+    """`refusal` for a caller that need not know whether its statement was carried out."""
+    unknown = refusal.reason is Reason.UNKNOWN_OUTCOME
+    return Refusal(Reason.UNAVAILABLE, refusal.cause) if unknown else refusal
+
+
 def may_pass(error: BaseException) -> bool:
     """Whether repeating an idempotent statement on another connection may succeed."""
     return isinstance(error, _PASSING) and not isinstance(error, _LASTING)

@@ -16,6 +16,7 @@ from service.model.listing import DropListing, Listing
 from service.model.message import Blob, NewMessage, StoredMessage
 from service.model.refusal import Reason, Refusal
 from service.stores.postgres.database import Database, Row
+from service.stores.postgres.errors import temporary
 
 OPEN = "SELECT messages, octets, upto, removals FROM open_maildrop($1, $2, $3)"
 
@@ -97,9 +98,7 @@ class PostgresMessageIndex:
         try:
             rows = await self._database.write(APPEND, *_columns(arrivals))
         except Refusal as refusal:
-            if refusal.reason is Reason.UNKNOWN_OUTCOME:
-                raise Refusal(Reason.UNAVAILABLE, refusal.cause) from refusal
-            raise
+            raise temporary(refusal) from refusal
         return [_outcome(text, recipient) for text, (recipient, _) in zip(rows[0][0], arrivals, strict=True)]
 
 

@@ -1,0 +1,312 @@
+"""Postgres restarting, killed, silent or full while a statement runs: what was done, and what is said. F5, F6; G3, G14.
+
+RFC 3206 §4: a fault is temporary and says so. RFC 1939 §6: a removal is told as done only when it is.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import asyncpg
+import pytest
+
+from service.model.account import MaildropKey
+from service.model.refusal import Reason, Refusal
+from service.stores.postgres.database import Database, DatabaseOptions, PoolStats
+from service.stores.postgres.directory import PostgresDirectory
+from service.stores.postgres.index import PostgresMessageIndex
+from tests.stores.wiretap import Wiretap, tapped
+from tests.stores.worlds import PostgresWorld, deliver, message, one_maildrop, recipient
+
+FENCE, NEWER = b"\x01" * 16, b"\x02" * 16
+IMPATIENT = DatabaseOptions(connections=4, deadline=1.0, attempt=0.5)
+PATIENT = DatabaseOptions(connections=4, deadline=20.0, attempt=8.0)
+
+
+@asynccontextmanager
+async def through(dsn: str, options: DatabaseOptions = PATIENT) -> AsyncIterator[tuple[Wiretap, Database]]:
+    async with tapped(dsn) as (tap, tapped_dsn):
+        database = Database(tapped_dsn, options)
+        await database.open()
+        try:
+            yield tap, database
+        finally:
+            await database.close()
+
+
+async def reason_of(refused: Awaitable[object]) -> Reason:
+    with pytest.raises(Refusal) as refusal:
+        await refused
+    return refusal.value.reason
+
+
+async def until(condition: Callable[[], Awaitable[object]]) -> None:
+    """Wait until `condition` holds; the test's own time limit ends it otherwise."""
+    while True:
+        if await condition():
+            return
+        await asyncio.sleep(0.01)
+
+
+async def kill_backends(world: PostgresWorld, application: str) -> int:
+    rows = await world.owner.fetch(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE application_name = $1 AND pid <> pg_backend_pid() AND datname = current_database()",
+        application,
+    )
+    return len(rows)
+
+
+async def blocked_backends(world: PostgresWorld) -> list[int]:
+    rows = await world.owner.fetch(
+        "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    return [row[0] for row in rows]
+
+
+async def until_blocked(world: PostgresWorld) -> list[int]:
+    await until(lambda: blocked_backends(world))
+    return await blocked_backends(world)
+
+
+@asynccontextmanager
+async def fence_locked(world: PostgresWorld, dsn: str) -> AsyncIterator[None]:
+    """Holds the rows of all fences, so that a removal waits."""
+    holder = await asyncpg.connect(dsn)
+    try:
+        async with holder.transaction():
+            await holder.execute("SELECT FROM fences FOR UPDATE")
+            yield
+    finally:
+        await holder.close()
+
+
+async def test_killed_idle_connections_cost_no_reader_an_error(postgres_world: PostgresWorld) -> None:
+    key = await one_maildrop(postgres_world)
+    await asyncio.gather(*(postgres_world.directory.find("alice@acme.example") for _ in range(8)))
+    for _ in range(3):
+        assert await kill_backends(postgres_world, "poplar-test") > 0
+        accounts = await asyncio.gather(*(postgres_world.directory.find("alice@acme.example") for _ in range(8)))
+        assert {a and a.key for a in accounts} == {key}
+
+
+async def test_a_read_whose_answer_is_lost_is_repeated(postgres_world: PostgresWorld, migrated_dsn: str) -> None:
+    key = await one_maildrop(postgres_world)
+    async with through(migrated_dsn) as (tap, database):
+        directory = PostgresDirectory(database)
+        await directory.find("alice@acme.example")
+        tap.lose = 2
+        account = await directory.find("alice@acme.example")
+        assert account is not None
+        assert account.key == key
+        assert tap.lose == 0
+
+
+async def test_a_removal_whose_answer_is_lost_is_found_done(postgres_world: PostgresWorld, migrated_dsn: str) -> None:
+    key = await one_maildrop(postgres_world)
+    await deliver(postgres_world, key, message(), message())
+    async with through(migrated_dsn) as (tap, database):
+        index = PostgresMessageIndex(database)
+        await index.open(key, FENCE)
+        await warm(index, key)
+        tap.lose = 1
+        await index.remove(key, FENCE, [2])
+        assert tap.lose == 0
+    drop = await postgres_world.index.open(key, NEWER)
+    assert (drop.messages, drop.removals) == (1, 1)
+
+
+async def warm(index: PostgresMessageIndex, key: MaildropKey) -> None:
+    """Prepare the statement that removes, on a sequence number that no message has."""
+    await index.remove(key, FENCE, [10**12])
+
+
+async def test_a_removal_whose_answer_never_comes_is_found_done(
+    postgres_world: PostgresWorld, migrated_dsn: str
+) -> None:
+    key = await one_maildrop(postgres_world)
+    await deliver(postgres_world, key, message(), message())
+    async with through(migrated_dsn, DatabaseOptions(connections=2, deadline=20.0, attempt=1.0)) as (tap, database):
+        index = PostgresMessageIndex(database)
+        await index.open(key, FENCE)
+        await warm(index, key)
+        tap.silence = 1
+        await index.remove(key, FENCE, [1])
+    drop = await postgres_world.index.open(key, NEWER)
+    assert (drop.messages, drop.removals) == (1, 1)
+
+
+async def test_a_lost_answer_is_found_done_although_a_newer_session_opened_since(
+    postgres_world: PostgresWorld, migrated_dsn: str
+) -> None:
+    key = await one_maildrop(postgres_world)
+    await deliver(postgres_world, key, message(), message())
+    async with through(migrated_dsn, DatabaseOptions(connections=2, deadline=20.0, attempt=2.0)) as (tap, database):
+        index = PostgresMessageIndex(database)
+        await index.open(key, FENCE)
+        await warm(index, key)
+        tap.silence = 1
+        removal = asyncio.create_task(index.remove(key, FENCE, [1]))
+        await until(lambda: postgres_world.owner.fetchval("SELECT messages = 1 FROM maildrops"))
+        await postgres_world.index.open(key, NEWER)
+        await removal
+    assert (await postgres_world.index.open(key, NEWER)).messages == 1
+
+
+async def test_an_outcome_that_stays_unknown_is_said_to_be(postgres_world: PostgresWorld, migrated_dsn: str) -> None:
+    key = await one_maildrop(postgres_world)
+    await deliver(postgres_world, key, message())
+    async with through(migrated_dsn) as (tap, database):
+        index = PostgresMessageIndex(database)
+        await index.open(key, FENCE)
+        await warm(index, key)
+        tap.lose = 10**6
+        database._options = IMPATIENT
+        assert await reason_of(index.remove(key, FENCE, [1])) is Reason.UNKNOWN_OUTCOME
+
+
+async def test_a_removal_that_was_never_sent_is_said_to_have_removed_nothing(
+    postgres_world: PostgresWorld, migrated_dsn: str
+) -> None:
+    key = await one_maildrop(postgres_world)
+    await deliver(postgres_world, key, message())
+    await postgres_world.index.open(key, FENCE)
+    async with through(migrated_dsn, IMPATIENT) as (tap, database):
+        tap.refuse = True
+        assert await reason_of(PostgresMessageIndex(database).remove(key, FENCE, [1])) is Reason.UNAVAILABLE
+    assert (await postgres_world.index.open(key, NEWER)).messages == 1
+
+
+async def test_a_backend_killed_in_the_middle_of_a_removal_costs_nothing(
+    postgres_world: PostgresWorld, migrated_dsn: str
+) -> None:
+    key = await one_maildrop(postgres_world)
+    await deliver(postgres_world, key, message(), message())
+    await postgres_world.index.open(key, FENCE)
+    async with fence_locked(postgres_world, migrated_dsn):
+        removal = asyncio.create_task(postgres_world.index.remove(key, FENCE, [1]))
+        for pid in await until_blocked(postgres_world):
+            assert await postgres_world.owner.fetchval("SELECT pg_terminate_backend($1, 5000)", pid)
+    await removal
+    drop = await postgres_world.index.open(key, NEWER)
+    assert (drop.messages, drop.removals) == (1, 1)
+
+
+async def test_a_cancelled_caller_does_not_cancel_its_removal(postgres_world: PostgresWorld, migrated_dsn: str) -> None:
+    key = await one_maildrop(postgres_world)
+    await deliver(postgres_world, key, message(), message())
+    await postgres_world.index.open(key, FENCE)
+    async with fence_locked(postgres_world, migrated_dsn):
+        removal = asyncio.create_task(postgres_world.index.remove(key, FENCE, [1]))
+        await until_blocked(postgres_world)
+        removal.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await removal
+    await postgres_world.database.close()
+    assert await postgres_world.owner.fetchval("SELECT messages FROM maildrops") == 1
+
+
+async def test_a_cancelled_read_costs_its_connection_and_nothing_else(
+    postgres_world: PostgresWorld, migrated_dsn: str
+) -> None:
+    await one_maildrop(postgres_world)
+    database = Database(migrated_dsn, DatabaseOptions(connections=1))
+    await database.open()
+    read = asyncio.create_task(database.read("SELECT pg_sleep(60)"))
+    sleeping = "SELECT count(*) FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep' AND state = 'active'"
+    await until(lambda: postgres_world.owner.fetchval(sleeping))
+    read.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await read
+    assert await PostgresDirectory(database).find("alice@acme.example") is not None
+    await database.close()
+
+
+async def test_an_exhausted_pool_refuses_at_the_deadline_and_recovers(migrated_dsn: str) -> None:
+    database = Database(migrated_dsn, DatabaseOptions(connections=1))
+    await database.open()
+    async with database.transaction():
+        database._options = IMPATIENT
+        waiting = asyncio.create_task(database.read("SELECT 1"))
+        await asyncio.sleep(0)
+        assert database.stats() == PoolStats(connections=1, idle=0, waiting=1)
+        assert await reason_of(waiting) is Reason.UNAVAILABLE
+    database._options = PATIENT
+    assert [row[0] for row in await database.read("SELECT 1")] == [1]
+    assert database.stats() == PoolStats(connections=1, idle=1, waiting=0)
+    await database.close()
+
+
+async def test_a_statement_that_outlives_its_deadline_is_refused(migrated_dsn: str) -> None:
+    database = Database(migrated_dsn, IMPATIENT)
+    await database.open()
+    assert await reason_of(database.read("SELECT pg_sleep(600)")) is Reason.UNAVAILABLE
+    await database.close()
+
+
+async def test_a_service_without_postgres_starts_and_refuses_until_it_comes(migrated_dsn: str) -> None:
+    async with through(migrated_dsn, IMPATIENT) as (tap, database):
+        tap.refuse = True
+        assert await reason_of(database.ping()) is Reason.UNAVAILABLE
+        tap.refuse = False
+        database._options = PATIENT
+        assert int((await database.ping()).split(".")[0]) >= 14
+
+
+async def test_a_closed_database_refuses(migrated_dsn: str) -> None:
+    database = Database(migrated_dsn, IMPATIENT)
+    assert await reason_of(database.ping()) is Reason.UNAVAILABLE
+    await database.open()
+    await database.close()
+    assert await reason_of(database.ping()) is Reason.UNAVAILABLE
+
+
+async def test_a_standby_that_was_the_primary_is_left_for_the_new_one(postgres_world: PostgresWorld) -> None:
+    key = await one_maildrop(postgres_world)
+    await deliver(postgres_world, key, message())
+    await postgres_world.owner.execute("ALTER ROLE CURRENT_USER IN DATABASE " + await name(postgres_world) + READ_ONLY)
+    await kill_backends(postgres_world, "poplar-test")
+    opening = asyncio.create_task(postgres_world.index.open(key, FENCE))
+    await until(lambda: refused_as_read_only(postgres_world))
+    await postgres_world.owner.execute(
+        "ALTER ROLE CURRENT_USER IN DATABASE " + await name(postgres_world) + " RESET default_transaction_read_only"
+    )
+    assert (await opening).messages == 1
+
+
+READ_ONLY = " SET default_transaction_read_only = on"
+
+
+async def name(world: PostgresWorld) -> str:
+    return str(await world.owner.fetchval("SELECT current_database()"))
+
+
+async def refused_as_read_only(world: PostgresWorld) -> bool:
+    query = "SELECT sum(xact_rollback) FROM pg_stat_database WHERE datname = current_database()"
+    await world.owner.execute("SELECT pg_stat_clear_snapshot()")
+    return bool(await world.owner.fetchval(query))
+
+
+async def test_an_append_whose_answer_is_lost_stores_one_message(
+    postgres_world: PostgresWorld, migrated_dsn: str
+) -> None:
+    key = await one_maildrop(postgres_world)
+    async with through(migrated_dsn) as (tap, database):
+        index = PostgresMessageIndex(database)
+        assert await index.append([(recipient(key), message())]) == [None]
+        tap.lose = 1
+        assert await index.append([(recipient(key), message())]) == [None]
+        assert tap.lose == 0
+    assert (await postgres_world.index.open(key, FENCE)).messages == 2
+
+
+async def test_an_append_whose_outcome_stays_unknown_is_temporary(
+    postgres_world: PostgresWorld, migrated_dsn: str
+) -> None:
+    key = await one_maildrop(postgres_world)
+    async with through(migrated_dsn) as (tap, database):
+        index = PostgresMessageIndex(database)
+        assert await index.append([(recipient(key), message())]) == [None]
+        tap.lose = 10**6
+        database._options = IMPATIENT
+        assert await reason_of(index.append([(recipient(key), message())])) is Reason.UNAVAILABLE

@@ -1,0 +1,123 @@
+"""One maildrop with mail in it, over the in-memory stores, and the use cases of a front end."""
+
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from service.mail.budget import Budget
+from service.mail.leases import Leases, OnLost
+from service.mail.login import Attempt, Login
+from service.mail.maildrop import OpenMaildrop
+from service.mail.ports import BlobStore, StoredBlob
+from service.mail.prefetch import Limits
+from service.mail.retrieval import Resumption, Retrieval
+from service.mail.update import Update
+from service.model.address import parse_address
+from service.model.message import Blob, NewMessage
+from service.model.proof import Password
+from service.model.refusal import Reason, Refusal
+from service.stores.memory.locks import MemoryMaildropLocks
+from service.stores.memory.passwords import MemoryPasswordHashes
+from service.stores.memory.state import CredentialRow
+from tests.mail.provider import Provider, SetClock
+
+ADDRESS, SECRET = "user@example.org", "good pass"
+
+
+async def pieces(text: bytes) -> AsyncIterator[bytes]:
+    yield text
+
+
+@dataclass
+class Interrupted:
+    """A store of blobs in front of another, that fails, cuts or corrupts as told."""
+
+    behind: BlobStore
+    failures: int = 0
+    """How many of the next reads fail before they begin."""
+    cut_after: int | None = None
+    """A stream fails once after so many octets."""
+    corrupt: bool = False
+    reads: list[tuple[str, int, int]] = field(default_factory=list)
+
+    def _check(self, key: str, start: int, end: int) -> None:
+        self.reads.append((key, start, end))
+        if self.failures:
+            self.failures -= 1
+            raise Refusal(Reason.UNAVAILABLE, "told to fail")
+
+    async def read(self, key: str, start: int, end: int) -> bytes:
+        self._check(key, start, end)
+        octets = await self.behind.read(key, start, end)
+        return octets[:-1] + b"?" if self.corrupt else octets
+
+    async def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+        self._check(key, start, end)
+        given = 0
+        async for piece in self.behind.stream(key, start, end):
+            given += len(piece)
+            yield piece[:-1] + b"?" if self.corrupt else piece
+            if self.cut_after is not None and given >= self.cut_after:
+                self.cut_after = None
+                raise Refusal(Reason.UNAVAILABLE, "told to cut")
+
+    async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
+        await self.behind.put(key, chunks)
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        await self.behind.delete(keys)
+
+    def scan(self, prefix: str, after: str = "") -> AsyncIterator[StoredBlob]:
+        return self.behind.scan(prefix, after)
+
+
+@dataclass
+class House:
+    """A provider, one account, and everything a front end needs."""
+
+    provider: Provider = field(default_factory=Provider)
+    clock: SetClock = field(default_factory=SetClock)
+
+    def __post_init__(self) -> None:
+        self.key = self.provider.add(ADDRESS)
+        self.hashes = MemoryPasswordHashes()
+        self.locks = MemoryMaildropLocks(self.clock)
+        self.leases = Leases(self.locks)
+        self.index = self.provider.index
+        self.blobs = Interrupted(self.provider.blobs)
+        self.retrieval = Retrieval(self.blobs, Resumption(pause=0))
+        self.update = Update(self.index, self.leases)
+        self.ahead = Limits(1 << 20, Budget(1 << 22))
+        self.login = Login(
+            self.provider.directory, self.hashes, self.locks, self.index, self.leases, self.clock, "test:1"
+        )
+
+    async def furnish(self, *texts: bytes) -> "House":
+        """Give the account its password, and deliver `texts`."""
+        verifier = await self.hashes.hash(SECRET)
+        self.provider.state.credentials.append(CredentialRow(self.key, uuid4(), verifier))
+        for text in texts:
+            await self.deliver(text)
+        return self
+
+    async def deliver(self, text: bytes) -> None:
+        """Store a text and list it."""
+        where = f"{self.key.tenant_id.hex}/2025/03/09/{uuid4().hex}"
+        await self.provider.blobs.put(where, pieces(text))
+        header = text.find(b"\r\n\r\n")
+        blob = Blob(
+            where,
+            len(text),
+            header + 4 if header >= 0 else len(text),
+            b"\r\n." in b"\r\n" + text,
+            hashlib.sha256(text).digest(),
+        )
+        message = NewMessage(uuid4(), blob, self.clock.now())
+        recipient = await self.provider.directory.resolve(parse_address(ADDRESS))
+        assert (await self.index.append([(recipient, message)])) == [None]
+
+    async def open(self, secret: str = SECRET, on_lost: OnLost = lambda: None, name: str = ADDRESS) -> OpenMaildrop:
+        """Log in."""
+        attempt = Attempt(Password(name, secret), "USER", "session", "192.0.2.1")
+        return await self.login(attempt, on_lost)

@@ -1,0 +1,120 @@
+"""Prefetch and budgets: helps a client that reads in sequence, within bounds, and wastes little. G8, G15."""
+
+import asyncio
+
+import pytest
+
+from service.mail.budget import Budget
+from service.mail.prefetch import Limits, Prefetch
+from service.mail.retrieval import Places
+from service.model.refusal import Reason, Refusal
+from tests.mail.house import House
+
+pytestmark = pytest.mark.asyncio
+
+TEXTS = [b"N: %d\r\n\r\n" % number + b"x" * 100 + b"\r\n" for number in range(1, 7)]
+
+
+async def reading(house: House, limits: Limits) -> Prefetch:
+    prefetch = Prefetch(Places(house.index, house.key), house.retrieval, limits)
+    await prefetch.places.of(1, tuple(range(2, 7)))
+    return prefetch
+
+
+async def test_what_follows_is_fetched_and_given_verified() -> None:
+    house = await House().furnish(*TEXTS)
+    prefetch = await reading(house, Limits(1 << 20, Budget(1 << 20)))
+    prefetch.ahead_of(1, (2, 3))
+    assert await prefetch.take(2) == TEXTS[1]
+    assert await prefetch.take(3) == TEXTS[2]
+    assert await prefetch.take(4) is None
+
+
+async def test_a_corrupt_message_fetched_ahead_is_not_given() -> None:
+    house = await House().furnish(*TEXTS)
+    prefetch = await reading(house, Limits(1 << 20, Budget(1 << 20)))
+    house.blobs.corrupt = True
+    prefetch.ahead_of(1, (2,))
+    assert await prefetch.take(2) is None
+
+
+async def test_the_budgets_of_session_and_process_bound_what_is_ahead() -> None:
+    house = await House().furnish(*TEXTS)
+    octets = len(TEXTS[0])
+    for limits in (Limits(2 * octets, Budget(1 << 20)), Limits(1 << 20, Budget(2 * octets))):
+        prefetch = await reading(house, limits)
+        prefetch.ahead_of(1, (2, 3, 4, 5))
+        await asyncio.sleep(0)
+        assert [await prefetch.take(n) is not None for n in (2, 3, 4)] == [True, True, False]
+        assert limits.process.used == 0
+
+
+async def test_jumping_about_fetches_nothing_ahead() -> None:
+    house = await House().furnish(*TEXTS)
+    prefetch = await reading(house, Limits(1 << 20, Budget(1 << 20)))
+    prefetch.ahead_of(1, (2, 3))
+    prefetch.ahead_of(5, (6,))
+    assert await prefetch.take(6) is None
+
+
+async def test_what_was_skipped_is_dropped_and_counted() -> None:
+    house = await House().furnish(*TEXTS)
+    used: list[bool] = []
+    limits = Limits(1 << 20, Budget(1 << 20), used=used.append)
+    prefetch = await reading(house, limits)
+    prefetch.ahead_of(1, (2, 3, 4))
+    await prefetch.take(2)
+    prefetch.clear()
+    assert sorted(used) == [False, False, True]
+    assert limits.process.used == 0
+
+
+async def test_clearing_gives_everything_back_though_reads_are_under_way() -> None:
+    house = await House().furnish(*TEXTS)
+    limits = Limits(1 << 20, Budget(1 << 20))
+    prefetch = await reading(house, limits)
+    prefetch.ahead_of(1, (2, 3, 4, 5, 6))
+    prefetch.clear()
+    assert limits.process.used == 0
+
+
+async def test_a_budget_grants_in_turn() -> None:
+    budget = Budget(100)
+    await budget.take(80)
+    waiting = [asyncio.create_task(budget.take(40)) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert not any(task.done() for task in waiting)
+    assert not budget.try_take(1)
+    budget.give_back(80)
+    await asyncio.gather(*waiting)
+    assert budget.used == 80
+
+
+async def test_more_than_the_whole_budget_is_granted_alone() -> None:
+    budget = Budget(100)
+    await budget.take(500)
+    assert not budget.try_take(1)
+    budget.give_back(500)
+    assert budget.try_take(100)
+
+
+async def test_a_budget_that_stays_used_up_refuses_as_overloaded() -> None:
+    budget = Budget(100, patience=0)
+    await budget.take(100)
+    with pytest.raises(Refusal) as refused:
+        await budget.take(1)
+    assert refused.value.reason is Reason.OVERLOADED
+    budget.give_back(100)
+    assert budget.used == 0
+
+
+async def test_a_cancelled_wait_leaves_the_queue() -> None:
+    budget = Budget(100)
+    await budget.take(100)
+    waiting = asyncio.create_task(budget.take(50))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    budget.give_back(100)
+    assert budget.used == 0
+    assert budget.try_take(100)

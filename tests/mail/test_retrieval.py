@@ -1,0 +1,139 @@
+"""Retrieval: whole, proven, resumed, or refused; never wrong. G8, F7, F8. RFC 1939 §5 and §7."""
+
+import os
+
+import pytest
+
+from service.mail.retrieval import WHOLE_OCTETS, Places
+from service.model.message import StoredMessage
+from service.model.refusal import Reason, Refusal
+from tests.mail.house import House
+
+pytestmark = pytest.mark.asyncio
+
+SMALL = b"Subject: s\r\n\r\nbody\r\n"
+LARGE = b"Subject: l\r\n\r\n" + os.urandom(WHOLE_OCTETS).hex().encode() + b"\r\n" + b"x" * WHOLE_OCTETS + b"\r\n"
+
+
+async def stored(house: House, sequence: int = 1) -> StoredMessage:
+    return await Places(house.index, house.key).of(sequence)
+
+
+async def collected(house: House, message: StoredMessage) -> bytes:
+    return b"".join([piece async for piece in house.retrieval.pieces(message)])
+
+
+async def given_until_refused(house: House, message: StoredMessage) -> tuple[bytes, Reason | None]:
+    given = b""
+    try:
+        async for piece in house.retrieval.pieces(message):
+            given += piece
+    except Refusal as refusal:
+        return given, refusal.reason
+    return given, None
+
+
+@pytest.mark.parametrize("text", [SMALL, LARGE, b"\r\n"], ids=["small", "large", "empty"])
+async def test_a_message_is_given_exactly_as_stored(text: bytes) -> None:
+    house = await House().furnish(text)
+    assert await collected(house, await stored(house)) == text
+
+
+async def test_a_small_message_takes_one_read() -> None:
+    house = await House().furnish(SMALL)
+    await collected(house, await stored(house))
+    assert len(house.blobs.reads) == 1
+
+
+@pytest.mark.parametrize("text", [SMALL, LARGE], ids=["small", "large"])
+async def test_f7_a_read_that_fails_is_repeated(text: bytes) -> None:
+    house = await House().furnish(text)
+    house.blobs.failures = 2
+    assert await collected(house, await stored(house)) == text
+
+
+async def test_f7_a_store_that_stays_down_is_refused_before_the_first_octet() -> None:
+    house = await House().furnish(SMALL)
+    message = await stored(house)
+    house.blobs.failures = 99
+    with pytest.raises(Refusal) as refused:
+        await anext(house.retrieval.pieces(message))
+    assert refused.value.reason is Reason.UNAVAILABLE
+
+
+async def test_f7_a_stream_that_breaks_in_the_middle_goes_on_by_range() -> None:
+    house = await House().furnish(LARGE)
+    message = await stored(house)
+    house.blobs.cut_after = 1
+    assert await collected(house, message) == LARGE
+    starts = [start for _, start, _ in house.blobs.reads]
+    assert len(starts) == 2
+    assert starts[1] > 0
+
+
+async def test_f8_a_corrupt_small_message_gives_no_octet() -> None:
+    house = await House().furnish(SMALL)
+    message = await stored(house)
+    house.blobs.corrupt = True
+    with pytest.raises(Refusal) as refused:
+        await anext(house.retrieval.pieces(message))
+    assert refused.value.reason is Reason.BROKEN
+
+
+async def test_f8_a_corrupt_large_message_never_gives_its_last_piece() -> None:
+    house = await House().furnish(LARGE)
+    message = await stored(house)
+    house.blobs.corrupt = True
+    given, reason = await given_until_refused(house, message)
+    assert reason is Reason.BROKEN
+    assert len(given) < len(LARGE)
+
+
+@pytest.mark.parametrize("text", [SMALL, LARGE], ids=["small", "large"])
+async def test_f8_a_truncated_message_is_never_given_as_whole(text: bytes) -> None:
+    house = await House().furnish(text)
+    message = await stored(house)
+    house.provider.blobs.truncate(message.blob.key, len(text) - 1)
+    given, reason = await given_until_refused(house, message)
+    assert reason is not None
+    assert len(given) < len(text) - 1
+
+
+async def test_a_missing_blob_needs_a_person() -> None:
+    house = await House().furnish(SMALL)
+    message = await stored(house)
+    await house.provider.blobs.delete([message.blob.key])
+    with pytest.raises(Refusal) as refused:
+        await anext(house.retrieval.pieces(message))
+    assert refused.value.reason is Reason.BROKEN
+
+
+async def test_the_header_alone_is_read_by_range() -> None:
+    house = await House().furnish(LARGE)
+    message = await stored(house)
+    header = b"".join([piece async for piece in house.retrieval.header(message)])
+    assert header == b"Subject: l\r\n\r\n"
+    assert house.blobs.reads == [(message.blob.key, 0, len(header))]
+
+
+async def test_a_huge_header_is_streamed() -> None:
+    text = b"X: " + b"y" * (WHOLE_OCTETS + 10) + b"\r\n\r\nbody\r\n"
+    house = await House().furnish(text)
+    message = await stored(house)
+    assert b"".join([p async for p in house.retrieval.header(message)]) == text.removesuffix(b"body\r\n")
+
+
+async def test_places_are_asked_for_some_at_a_time() -> None:
+    house = await House().furnish(*[SMALL] * 5)
+    places = Places(house.index, house.key)
+    await places.of(1, (2, 3))
+    assert places.known(3) is not None
+    assert places.known(4) is None
+    assert (await places.of(5)).sequence == 5
+
+
+async def test_a_message_without_a_row_is_broken_not_absent() -> None:
+    house = await House().furnish(SMALL)
+    with pytest.raises(Refusal) as refused:
+        await Places(house.index, house.key).of(77)
+    assert refused.value.reason is Reason.BROKEN

@@ -9,11 +9,10 @@ RFC 8314 §4.4 (a valid certificate for every name served), RFC 6066 §3 (SNI), 
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from types import MappingProxyType
 
 from cryptography import x509
 
@@ -40,8 +39,8 @@ class _Pair:
 class _Shelf:
     """What is served at one moment."""
 
-    pairs: Mapping[str, _Pair] = MappingProxyType({})
-    by_name: Mapping[str, _Pair] = MappingProxyType({})
+    pairs: Mapping[str, _Pair] = field(default_factory=dict)
+    by_name: Mapping[str, _Pair] = field(default_factory=dict)
     signature: bytes = b""
 
 

@@ -145,14 +145,16 @@ class Listener:
         self._arrivals.add(arrival)
         self._empty.clear()
         arrival.task = asyncio.get_running_loop().create_task(self._set_up(arrival, ticket))
-        arrival.task.add_done_callback(lambda _task: self._arrived(arrival, ticket))
+        arrival.task.add_done_callback(partial(self._arrived, arrival, ticket))
 
-    def _arrived(self, arrival: _Arrival, ticket: Ticket) -> None:
+    def _arrived(self, arrival: _Arrival, ticket: Ticket, task: "asyncio.Task[None]") -> None:
         arrival.close()
         self._arrivals.discard(arrival)
         if ticket.guest is arrival:
             self._admission.leave(ticket)
         self._look_if_empty()
+        if not task.cancelled() and (error := task.exception()):
+            task.get_loop().call_exception_handler({"message": "setting up a connection failed", "exception": error})
 
     async def _set_up(self, arrival: _Arrival, ticket: Ticket) -> None:
         stage = Rejection.PROXY_HEADER

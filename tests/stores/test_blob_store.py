@@ -47,7 +47,7 @@ async def keys(store: BlobStore, prefix: str, after: str = "") -> list[str]:
 
 
 def noise(octets: int) -> bytes:
-    return random.Random(octets).randbytes(octets)  # noqa: S311 - noise, not a secret
+    return random.Random(octets).randbytes(octets)
 
 
 async def test_what_was_put_is_read_back(store: BlobStore) -> None:
@@ -374,6 +374,8 @@ async def test_an_upload_that_is_given_up_leaves_no_parts_behind(
 async def test_s3_verifies_and_keeps_a_checksum_of_each_blob(
     s3_server: S3Server, s3_url_and_options: tuple[str, ObjectOptions]
 ) -> None:
+    if s3_server.name == "moto":
+        pytest.skip("moto keeps no checksum")
     url, options = s3_url_and_options
     await open_blobs(url, options).put("t/1", pieces(b"mail"))
     key = f"{url.removeprefix(f's3://{BUCKET}/')}/t/1"

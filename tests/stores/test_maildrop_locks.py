@@ -1,4 +1,4 @@
-"""Every promise of `MaildropLocks`, on the in-memory twin and on a real Valkey."""
+"""Every promise of `MaildropLocks`, on the in-memory twin, a real Valkey and a real cluster of three."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,11 +8,15 @@ from uuid import UUID, uuid4
 
 import pytest
 from redis.asyncio import Redis
+from redis.asyncio.cluster import RedisCluster
 
 from service.mail.ports import Holder, Lease, MaildropLocks
 from service.model.account import MaildropKey
 from service.stores.memory.locks import MemoryMaildropLocks
 from service.stores.redis import RedisMaildropLocks
+from tests.backends.valkey_group import Group, cluster_of_process, valkey_cluster
+
+__all__ = ["cluster_of_process", "valkey_cluster"]
 
 TENANT = UUID(int=7)
 
@@ -46,11 +50,11 @@ class OnMemory:
 
 
 class OnRedis:
-    """A real server; time passes by shortening what every key has left to live."""
+    """A real server or cluster; time passes by shortening what every key has left to live."""
 
-    def __init__(self, locks: RedisMaildropLocks, url: str) -> None:
+    def __init__(self, locks: RedisMaildropLocks, client: Redis | RedisCluster) -> None:
         self.locks: MaildropLocks = locks
-        self._client = Redis.from_url(url)
+        self._client = client
 
     async def let_pass(self, seconds: float) -> None:
         async for key in self._client.scan_iter():
@@ -68,14 +72,20 @@ class OnRedis:
 Backend = OnMemory | OnRedis
 
 
-@pytest.fixture(params=["memory", "valkey"])
+@pytest.fixture(params=["memory", "valkey", "cluster"])
 async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
     if request.param == "memory":
         yield OnMemory()
         return
-    url = request.getfixturevalue("redis_url")
+    client: Redis | RedisCluster
+    if request.param == "valkey":
+        url = request.getfixturevalue("redis_url")
+        client = Redis.from_url(url)
+    else:
+        group: Group = request.getfixturevalue("valkey_cluster")
+        url, client = group.url, RedisCluster(host="127.0.0.1", port=group.nodes[0].port)
     locks = RedisMaildropLocks(url)
-    backend = OnRedis(locks, url)
+    backend = OnRedis(locks, client)
     yield backend
     await backend.aclose()
     await locks.aclose()

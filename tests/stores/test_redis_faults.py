@@ -1,0 +1,380 @@
+"""What a login sees when Redis is slow, gone, full, read-only, somewhere else or someone else's (F3, F9, F12)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+from uuid import UUID, uuid4
+
+import pytest
+from redis.asyncio import Redis
+
+from service.mail.ports import Holder, Lease
+from service.model.account import MaildropKey
+from service.model.refusal import Reason, Refusal
+from service.stores.observing import Unobserved
+from service.stores.redis import Limits, RedisMaildropLocks
+from service.stores.redis.keys import lock_key
+from service.stores.redis.urls import parse_target
+from tests.backends.relay import Relay, relay_to
+from tests.backends.valkey_group import Group, cluster_of_process, fail_over, sentinel, start_node, valkey_cluster
+
+__all__ = ["cluster_of_process", "valkey_cluster"]
+
+SHORT = Limits(deadline=0.3, pause=0.05)
+PATIENT = Limits(deadline=20.0, pause=0.05)
+
+
+class Counted(Unobserved):
+    """Remembers the kinds of failures."""
+
+    def __init__(self) -> None:
+        self.kinds: list[str] = []
+        self.outcomes: list[str] = []
+
+    def store_failed(self, vendor: str, kind: str) -> None:
+        assert vendor == "redis"
+        self.kinds.append(kind)
+
+    def store_called(self, vendor: str, outcome: str, seconds: float) -> None:
+        assert seconds >= 0
+        self.outcomes.append(outcome)
+
+
+def lease(key: MaildropKey | None = None) -> Lease:
+    holder = Holder(
+        uuid4().hex, "one", "ann@one.example", "192.0.2.1", "PLAIN", "pod/7", datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    return Lease(key or MaildropKey(UUID(int=7), uuid4()), uuid4().hex, holder)
+
+
+async def refused(call: Awaitable[object]) -> Refusal:
+    with pytest.raises(Refusal) as caught:
+        await call
+    assert caught.value.reason is Reason.UNAVAILABLE
+    return caught.value
+
+
+async def eventually(call: Callable[[], Awaitable[bool]]) -> None:
+    """Repeat `call` until it is true; what is refused meanwhile is forgiven. Raises TimeoutError after 30 s."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                if await call():
+                    return
+            except Refusal:
+                pass
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def relay(redis_url: str) -> AsyncIterator[Relay]:
+    async with relay_to(urlsplit(redis_url).port or 0) as relay:
+        yield relay
+
+
+@pytest.fixture
+def through_relay(redis_url: str, relay: Relay) -> str:
+    return redis_url.replace(f":{urlsplit(redis_url).port}", f":{relay.port}")
+
+
+async def test_commands_of_many_sessions_leave_in_one_pipeline(through_relay: str, relay: Relay) -> None:
+    locks = RedisMaildropLocks(through_relay, limits=PATIENT)
+    await locks.acquire(lease())
+    before = relay.sends
+    leases = [lease() for _ in range(200)]
+    assert all(await asyncio.gather(*map(locks.acquire, leases)))
+    assert relay.sends - before < 10
+    before = relay.sends
+    assert await locks.renew(leases) == []
+    assert relay.sends - before < 10
+    await locks.aclose()
+
+
+async def test_few_connections_carry_many_sessions(through_relay: str, relay: Relay) -> None:
+    locks = RedisMaildropLocks(through_relay, limits=replace(PATIENT, connections=2))
+
+    async def session(turns: int) -> None:
+        for _ in range(turns):
+            mine = lease()
+            assert await locks.acquire(mine)
+            await asyncio.sleep(0)
+            await locks.release(mine)
+
+    await asyncio.gather(*(session(turns % 7 + 1) for turns in range(100)))
+    assert relay.connections <= 2
+    await locks.aclose()
+
+
+async def test_f3_a_silent_redis_is_unavailable_at_the_deadline_and_fails_fast_afterwards(
+    through_relay: str, relay: Relay
+) -> None:
+    counted = Counted()
+    locks = RedisMaildropLocks(through_relay, limits=replace(SHORT, pause=60.0), observer=counted)
+    await locks.acquire(lease())
+    relay.fall_silent()
+    await asyncio.gather(*(refused(locks.acquire(lease())) for _ in range(3)))
+    assert counted.kinds == ["timeout"] * 3
+    sent = relay.sends
+    for _ in range(100):
+        await refused(locks.acquire(lease()))
+    assert counted.kinds[3:] == ["breaker"] * 100
+    assert relay.sends == sent
+    await locks.aclose()
+
+
+async def test_f3_service_returns_by_itself_once_redis_answers_again(through_relay: str, relay: Relay) -> None:
+    locks = RedisMaildropLocks(through_relay, limits=SHORT)
+    relay.fall_silent()
+    await refused(locks.acquire(lease()))
+    relay.speak()
+    await eventually(lambda: locks.acquire(lease()))
+    assert await locks.acquire(lease())
+    await locks.aclose()
+
+
+async def test_a_late_reply_is_never_read_by_another_caller(through_relay: str, relay: Relay) -> None:
+    locks = RedisMaildropLocks(through_relay, limits=SHORT)
+    mine, theirs = lease(), lease()
+    assert await locks.acquire(theirs)
+    relay.fall_silent()
+    # Its late answer is 1; whoever read it as theirs would believe to hold a maildrop that another holds.
+    await refused(locks.acquire(mine))
+    relay.speak()
+    await eventually(lambda: locks.acquire(lease()))
+    for _ in range(20):
+        assert not await locks.acquire(lease(theirs.key))
+    await locks.aclose()
+
+
+async def test_f13_a_login_that_is_cancelled_leaves_the_maildrop_free(through_relay: str, relay: Relay) -> None:
+    locks = RedisMaildropLocks(through_relay, limits=PATIENT)
+    await locks.ping()
+    relay.fall_silent()
+    mine = lease()
+    login = asyncio.create_task(locks.acquire(mine))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    login.cancel()
+    await asyncio.gather(login, return_exceptions=True)
+    assert login.cancelled()
+    relay.speak()
+    await eventually(lambda: locks.acquire(lease(mine.key)))
+    await locks.aclose()
+
+
+async def test_a_lease_that_could_not_be_asked_for_is_not_lost(through_relay: str, relay: Relay) -> None:
+    locks = RedisMaildropLocks(through_relay, limits=SHORT)
+    leases = [lease() for _ in range(3)]
+    for each in leases:
+        await locks.acquire(each)
+    relay.fall_silent()
+    await refused(locks.renew(leases))
+    relay.speak()
+    await eventually(lambda: locks.acquire(lease()))
+    assert await locks.renew(leases) == []
+    await locks.aclose()
+
+
+async def test_f3_a_redis_that_is_gone_is_unavailable(redis_url: str) -> None:
+    counted = Counted()
+    locks = RedisMaildropLocks("redis://:secret@127.0.0.1:9/0", limits=SHORT, observer=counted)
+    for call in (locks.acquire(lease()), locks.release(lease()), locks.renew([lease()]), locks.ping(), locks.holders()):
+        await refused(call)
+    assert "secret" not in str(await refused(locks.evict(lease().key)))
+    assert counted.kinds[0] == "connection"
+    assert set(counted.outcomes) == {"failed"}
+    await locks.aclose()
+
+
+async def test_a_wrong_password_is_unavailable_and_not_told(redis_url: str) -> None:
+    parts = urlsplit(redis_url)
+    counted = Counted()
+    locks = RedisMaildropLocks(f"redis://:wrong@127.0.0.1:{parts.port}/0", limits=SHORT, observer=counted)
+    assert "wrong" not in str(await refused(locks.acquire(lease())))
+    assert counted.kinds == ["denied"]
+    await locks.aclose()
+
+
+async def test_f12_a_full_redis_is_unavailable_and_still_releases(tmp_path: Path) -> None:
+    counted = Counted()
+    with ExitStack() as stack:
+        node = start_node(stack, tmp_path)
+        locks = RedisMaildropLocks(f"redis://127.0.0.1:{node.port}", limits=PATIENT, observer=counted)
+        mine = lease()
+        assert await locks.acquire(mine)
+        await asyncio.to_thread(node.ask, "CONFIG", "SET", "maxmemory", "1")
+        await refused(locks.acquire(lease()))
+        assert counted.kinds == ["full"]
+        await locks.release(mine)
+        await asyncio.to_thread(node.ask, "CONFIG", "SET", "maxmemory", "0")
+        assert await locks.acquire(lease(mine.key))
+        await locks.aclose()
+
+
+async def test_a_read_only_redis_is_unavailable(tmp_path: Path) -> None:
+    counted = Counted()
+    with ExitStack() as stack:
+        node = start_node(stack, tmp_path, "--replicaof", "127.0.0.1 9")
+        locks = RedisMaildropLocks(f"redis://127.0.0.1:{node.port}", limits=PATIENT, observer=counted)
+        await refused(locks.acquire(lease()))
+        assert counted.kinds == ["read_only"]
+        await locks.aclose()
+
+
+async def test_doctor_is_warned_of_a_redis_that_would_drop_leases(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        node = start_node(stack, tmp_path)
+        locks = RedisMaildropLocks(f"redis://127.0.0.1:{node.port}", limits=PATIENT)
+        await locks.ping()
+        assert (await locks.facts()).warnings == ()
+        await asyncio.to_thread(node.ask, "CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+        facts = await locks.facts()
+        assert "allkeys-lru" in facts.warnings[0]
+        assert facts.mode == "standalone"
+        await locks.aclose()
+
+
+async def test_an_entry_of_another_release_is_not_listed_and_harms_nothing(redis_url: str) -> None:
+    locks = RedisMaildropLocks(redis_url)
+    mine = lease()
+    await locks.acquire(mine)
+    async with Redis.from_url(redis_url) as client:
+        for number, text in enumerate(
+            ["", "x", "[]", "{}", '{"since":1}', '{"since":"2026-01-01","more":1}', "\udcff"]
+        ):
+            await client.set(f"session:{{{number}}}", text.encode("utf-8", "surrogateescape"))
+    assert list(await locks.holders()) == [mine.holder]
+    await locks.aclose()
+
+
+def keys_of(group: Group) -> list[MaildropKey]:
+    """For each node of a cluster, a maildrop that it keeps."""
+    found: dict[int, MaildropKey] = {}
+    while len(found) < len(group.nodes):
+        key = MaildropKey(UUID(int=7), uuid4())
+        found[group.owner(lock_key(key)).port] = key
+    return [found[node.port] for node in group.nodes]
+
+
+async def test_f9_a_node_of_a_cluster_out_of_reach_costs_only_what_it_keeps(valkey_cluster: Group) -> None:
+    locks = RedisMaildropLocks(valkey_cluster.url, limits=SHORT)
+    keys = await asyncio.to_thread(keys_of, valkey_cluster)
+    assert all(await asyncio.gather(*(locks.acquire(lease(key)) for key in keys)))
+    valkey_cluster.nodes[0].pause()
+    try:
+        answers = await asyncio.gather(*(locks.acquire(lease(key)) for key in keys), return_exceptions=True)
+        assert isinstance(answers[0], Refusal)
+        assert answers[1:] == [False, False]
+        await refused(locks.acquire(lease(keys[0])))
+        assert not await locks.acquire(lease(keys[1]))
+    finally:
+        valkey_cluster.nodes[0].resume()
+    mine = lease(keys[0])
+    await asyncio.to_thread(valkey_cluster.flush)
+    await eventually(lambda: locks.acquire(mine))
+    await locks.aclose()
+
+
+async def test_a_slot_that_moved_to_another_node_is_followed(valkey_cluster: Group) -> None:
+    locks = RedisMaildropLocks(valkey_cluster.url, limits=PATIENT)
+    key = (await asyncio.to_thread(keys_of, valkey_cluster))[0]
+    assert await locks.acquire(lease())
+    old, new = valkey_cluster.nodes[:2]
+    slot = int(await asyncio.to_thread(old.ask, "CLUSTER", "KEYSLOT", lock_key(key)))
+
+    def move(to: str) -> None:
+        for node in valkey_cluster.nodes:
+            node.ask("CLUSTER", "SETSLOT", slot, "NODE", to)
+
+    await asyncio.to_thread(move, (await asyncio.to_thread(new.ask, "CLUSTER", "MYID")).decode())
+    try:
+        mine = lease(key)
+        assert await locks.acquire(mine)
+        assert not await locks.acquire(lease(key))
+        assert await locks.renew([mine]) == []
+        await locks.release(mine)
+    finally:
+        await asyncio.to_thread(move, (await asyncio.to_thread(old.ask, "CLUSTER", "MYID")).decode())
+    await locks.aclose()
+
+
+async def test_a_cluster_tells_doctor_what_it_is(valkey_cluster: Group) -> None:
+    locks = RedisMaildropLocks(valkey_cluster.url, limits=PATIENT)
+    await locks.ping()
+    assert (await locks.facts()).mode == "cluster"
+    await locks.aclose()
+
+
+async def test_sentinels_new_master_is_followed(tmp_path: Path) -> None:
+    context = sentinel(tmp_path)
+    group = await asyncio.to_thread(context.__enter__)
+    try:
+        locks = RedisMaildropLocks(group.url, limits=replace(SHORT, deadline=1.0))
+        mine = lease()
+        assert await locks.acquire(mine)
+        assert not await locks.acquire(lease(mine.key))
+        await asyncio.to_thread(fail_over, group)
+        # The replica may have missed the last lease: a renewal brings it back, or finds it there.
+
+        async def renewed() -> bool:
+            return await locks.renew([mine]) == []
+
+        await eventually(renewed)
+        await eventually(lambda: locks.acquire(lease()))
+        await locks.aclose()
+    finally:
+        await asyncio.to_thread(context.__exit__, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("url", "kind", "hosts", "service"),
+    [
+        ("redis://h:1/2", "single", (), ""),
+        ("rediss://u:p@h/0?ssl_ca_certs=/ca.pem", "single", (), ""),
+        ("unix:///run/redis.sock?db=1", "single", (), ""),
+        ("redis+sentinel://a:1,b/mail/3", "sentinel", (("a", 1), ("b", 26379)), "mail"),
+        ("rediss+sentinel://u:p@[::1]:5/mail?sentinel_password=x", "sentinel", (("::1", 5),), "mail"),
+        ("redis+cluster://u:p@a,b:2", "cluster", (("a", 6379), ("b", 2)), ""),
+    ],
+)
+def test_a_redis_url_says_where_redis_is(url: str, kind: str, hosts: tuple[object, ...], service: str) -> None:
+    target = parse_target(url)
+    assert (target.kind, target.hosts, target.service) == (kind, hosts, service)
+    assert target.tls == url.startswith("rediss")
+
+
+def test_a_redis_url_carries_login_database_and_options() -> None:
+    target = parse_target("rediss+sentinel://u:p%40x@a/mail/3?sentinel_password=s&ssl_ca_certs=/ca.pem")
+    assert target.options == {"username": "u", "password": "p@x", "db": 3, "ssl_ca_certs": "/ca.pem"}
+    assert target.sentinel_options == {"password": "s"}
+    assert "p%40x" not in repr(replace(target, url=""))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "http://h",
+        "redis+sentinel://h",
+        "redis+cluster://",
+        "unix+cluster://h",
+        "redis+x://h",
+        "redis://h/0?colour=red",
+    ],
+)
+def test_a_redis_url_that_means_nothing_is_an_error(url: str) -> None:
+    with pytest.raises(ValueError, match=r"Redis|redis"):
+        RedisMaildropLocks(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["rediss+cluster://u:p@127.0.0.1:9", "rediss+sentinel://127.0.0.1:9/mail", "redis+cluster://127.0.0.1:9"]
+)
+async def test_servers_out_of_reach_are_unavailable_however_they_are_found(url: str) -> None:
+    locks = RedisMaildropLocks(url, limits=SHORT)
+    await refused(locks.acquire(lease()))
+    await locks.aclose()

@@ -1,0 +1,226 @@
+"""The tenancy verbs, from the command line to a real Postgres and back."""
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from service.cli.main import main
+from tests.backends.postgres import execute
+
+ADA = "ada@acme.example"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Poplar = Callable[..., Outcome]
+
+
+@pytest.fixture
+def poplar(migrated_dsn: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Poplar:
+    monkeypatch.setenv("POPLAR_DATABASE__URL", migrated_dsn)
+
+    def run(*words: str, typed: str = "") -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["poplar", *words])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as exit_:
+            code = int(exit_.code or 0)
+        return Outcome(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def acme(poplar: Poplar) -> Poplar:
+    """A poplar whose service has acme, acme.example and Ada."""
+    for words in ("tenant create acme", "domain create acme.example --tenant acme", f"maildrop create {ADA}"):
+        outcome = poplar(*words.split())
+        assert outcome.code == 0, outcome.err
+    return poplar
+
+
+def test_a_service_is_set_up_by_four_commands(acme: Poplar) -> None:
+    made = acme("credential", "create", ADA, "--password-stdin", typed="correct horse \n")
+    assert made.code == 0
+    assert "horse" not in made.out + made.err
+    rows = acme("credential", "list", ADA, "--json").json
+    assert [(row["label"], row["kind"], row["status"]) for row in rows] == [("main", "password", "active")]
+    assert "verifier" not in rows[0]
+
+
+def test_lists_are_tables_for_people_and_json_for_programs(acme: Poplar) -> None:
+    table = acme("maildrop", "list").out.splitlines()
+    assert table[0].split()[:3] == ["address", "tenant", "status"]
+    assert table[1].split()[:5] == [ADA, "acme", "active", "0", "0"]
+    [row] = acme("maildrop", "list", "--tenant", "acme", "--json").json
+    assert (row["address"], row["tenant"], row["messages"]) == (ADA, "acme", 0)
+    assert [row["name"] for row in acme("tenant", "list", "--json").json] == ["acme"]
+    assert [row["name"] for row in acme("domain", "list", "--json").json] == ["acme.example"]
+
+
+def test_policy_is_shown_with_the_level_that_set_it(acme: Poplar) -> None:
+    assert acme("tenant", "set", "acme", "--login-delay", "60", "--quota-octets", "5000000000").code == 0
+    assert acme("maildrop", "set", ADA, "--quota-octets", "none", "--expire-days", "30").code == 0
+    policy = acme("maildrop", "show", ADA, "--json").json["policy"]
+    assert policy == {
+        "login_delay": {"value": 60, "origin": "tenant"},
+        "expire_days": {"value": 30, "origin": "maildrop"},
+        "quota_octets": {"value": None, "origin": "maildrop"},
+        "quota_messages": {"value": None, "origin": "default"},
+    }
+    assert "login_delay=60 (tenant)" in acme("maildrop", "show", ADA).out
+    assert acme("maildrop", "set", ADA, "--quota-octets", "inherit").code == 0
+    assert acme("maildrop", "show", ADA, "--json").json["policy"]["quota_octets"]["value"] == 5000000000
+
+
+def test_suspend_and_resume_show_in_the_status(acme: Poplar) -> None:
+    acme("credential", "create", ADA, "--generate")
+    for group, names in (("tenant", ["acme"]), ("domain", ["acme.example"]), ("maildrop", [ADA])):
+        assert acme(group, "suspend", *names).code == 0
+        assert acme(group, "show", *names, "--json").json["status"] == "suspended"
+        assert acme(group, "resume", *names).code == 0
+        assert acme(group, "show", *names, "--json").json["status"] == "active"
+    assert acme("credential", "suspend", ADA, "main").code == 0
+    assert acme("credential", "show", ADA, "main", "--json").json["status"] == "suspended"
+    assert acme("credential", "resume", ADA, "main").code == 0
+    assert acme("credential", "remove", ADA, "main").code == 0
+    assert acme("credential", "list", ADA, "--json").json == []
+
+
+def test_a_generated_password_is_printed_once_and_kept_nowhere(acme: Poplar, migrated_dsn: str) -> None:
+    """G17."""
+    made = acme("credential", "create", ADA, "--generate", "--label", "phone", "--json").json
+    assert len(made["password"]) == 27
+    shown = acme("credential", "show", ADA, "phone").out + acme("tenant", "audit", "acme").out
+    assert made["password"] not in shown
+    changed = acme("credential", "change", ADA, "--label", "phone", "--generate").out
+    assert made["password"] not in changed
+
+
+def test_a_refusal_is_one_plain_line_and_exit_code_1(acme: Poplar) -> None:
+    for words, said in (
+        ("tenant create acme", "there is a tenant acme already"),
+        ("tenant create Acme!", "a tenant's name has 1 to 63 of a-z, 0-9 and -"),
+        ("tenant show nobody", "there is no tenant nobody"),
+        ("domain create acme.example --tenant acme", "the domain acme.example belongs to a tenant already"),
+        ("domain create x.example --tenant nobody", "there is no tenant nobody"),
+        ("domain list --tenant nobody", "there is no tenant nobody"),
+        (f"maildrop create {ADA}", f"there is a maildrop {ADA} already"),
+        ("maildrop create eve@elsewhere.example", "there is no domain elsewhere.example"),
+        ("maildrop show eve@acme.example", "there is no maildrop eve@acme.example"),
+        (f"credential remove {ADA} phone", f"{ADA} has no credential labelled phone"),
+        ("alias remove x@acme.example", "there is no alias x@acme.example"),
+        ("tenant remove acme", "tenant acme still has 1 maildrops"),
+    ):
+        outcome = acme(*words.split())
+        assert (outcome.code, outcome.out, outcome.err) == (1, "", f"poplar: {said}\n")
+
+
+def test_a_value_that_is_no_number_is_a_usage_error(acme: Poplar) -> None:
+    for flag in ("--login-delay", "--expire-days", "--quota-octets", "--quota-messages"):
+        outcome = acme("maildrop", "set", ADA, flag, "many")
+        assert outcome.code == 2
+        assert "'many' is not a number" in outcome.err
+
+
+@pytest.mark.parametrize("typed", ["\n", "", "a\0b\n", "x" * 256 + "\n"])
+def test_a_password_no_login_could_send_is_refused(acme: Poplar, typed: str) -> None:
+    outcome = acme("credential", "create", ADA, "--password-stdin", typed=typed)
+    assert outcome.code == 1
+    assert outcome.err.startswith("poplar: a password has")
+
+
+def test_a_password_is_never_taken_from_the_command_line(acme: Poplar) -> None:
+    assert acme("credential", "create", ADA, "--password", "secret").code == 2
+    assert acme("credential", "create", ADA, "secret").code == 2
+
+
+def test_removed_things_are_gone_and_say_what_went_with_them(acme: Poplar) -> None:
+    acme("alias", "create", "a@acme.example", ADA)
+    acme("domain", "catch-all", "acme.example", ADA)
+    assert acme("domain", "show", "acme.example", "--json").json["catch_all"] == ADA
+    assert [row["alias"] for row in acme("alias", "list", "--json").json] == ["a@acme.example"]
+    assert acme("maildrop", "remove", ADA).out == f"Removed {ADA} and 0 messages.\n"
+    assert acme("maildrop", "list", "--json").json == []
+    assert acme("alias", "list", "--json").json == []
+    assert acme("domain", "show", "acme.example", "--json").json["catch_all"] is None
+    assert acme("tenant", "remove", "acme").code == 0
+    assert acme("tenant", "list", "--json").json == []
+
+
+def test_a_cascade_removes_a_tenant_with_its_maildrops(acme: Poplar) -> None:
+    assert acme("tenant", "remove", "acme", "--cascade").code == 0
+    assert acme("domain", "list", "--json").json == []
+
+
+def test_removed_messages_are_listed_and_restored(acme: Poplar, migrated_dsn: str) -> None:
+    execute(
+        migrated_dsn,
+        """INSERT INTO messages (tenant_id, maildrop_id, sequence, octets, header_octets, received, unique_id,
+                                 removed_at, removed_in, dotted, sha256, blob_key)
+           SELECT tenant_id, maildrop_id, 1, 9, 2, now(), gen_random_uuid(), now(), 1, false,
+                  sha256('x'), 'key' FROM maildrops""",
+        "UPDATE maildrops SET next_sequence = 2, removals = 1",
+    )
+    [row] = acme("maildrop", "removed", ADA, "--json").json
+    assert row["octets"] == 9
+    assert acme("maildrop", "restore", ADA, row["unique_id"]).out == "Restored 1 of 1 messages.\n"
+    assert acme("maildrop", "removed", ADA, "--json").json == []
+    assert acme("maildrop", "show", ADA, "--json").json["messages"] == 1
+
+
+def test_the_audit_names_who_typed(acme: Poplar) -> None:
+    rows = acme("tenant", "audit", "acme", "--json").json
+    assert [row["action"] for row in rows] == ["maildrop.create", "domain.create", "tenant.create"]
+    assert all(row["actor"].startswith("cli:") for row in rows)
+    assert "maildrop.create" in acme("tenant", "audit", "acme", "--limit", "1").out
+
+
+def test_what_looks_like_markup_is_printed_as_it_is(acme: Poplar) -> None:
+    assert acme("maildrop", "create", "[red]x@acme.example").code == 0
+    assert "[red]x@acme.example" in acme("maildrop", "list").out
+
+
+def test_an_unreachable_database_is_said_in_plain_words(
+    poplar: Poplar, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+) -> None:
+    monkeypatch.setenv("POPLAR_DATABASE__URL", f"postgresql://x:secret@127.0.0.1:{unused_tcp_port}/x")
+    monkeypatch.setattr("service.app.provisioning.PATIENCE", 0.0)
+    monkeypatch.setenv("POPLAR_DATABASE__DEADLINE", "0.5")
+    outcome = poplar("tenant", "list")
+    assert outcome.code == 1
+    assert "Traceback" not in outcome.err
+    assert "secret" not in outcome.err
+
+
+def test_the_installed_command_knows_every_verb() -> None:
+    verbs = {
+        "tenant": "create list show set suspend resume remove audit",
+        "domain": "create list show catch-all suspend resume remove",
+        "maildrop": "create list show set suspend resume remove removed restore",
+        "alias": "create list remove",
+        "credential": "create change list show suspend resume remove",
+    }
+    for group, names in verbs.items():
+        help_ = subprocess.run(
+            [sys.executable, "-m", "service", group, "--help"], capture_output=True, text=True, check=True, timeout=60
+        )
+        assert all(f" {name} " in help_.stdout for name in names.split())

@@ -8,6 +8,7 @@ Refuses to decide whether a session may remove messages: the fence in the index 
 import asyncio
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from service.mail.ports import Holder, Lease
 from service.model.account import MaildropKey
@@ -149,10 +150,12 @@ async def _each(calls: Iterable[Coroutine[object, object, object]]) -> list[obje
     return list(answers)
 
 
-def _facts(server: dict[str, object], memory: dict[str, object]) -> Facts:
-    warnings = []
-    policy = memory.get("maxmemory_policy", "noeviction")
-    if policy != "noeviction":
-        warnings.append(f"maxmemory-policy is {policy}: a full Redis would drop maildrop leases. Set it to noeviction.")
+def _facts(servers: Sequence[dict[str, Any]], memories: Sequence[dict[str, Any]]) -> Facts:
+    policies = sorted({str(memory.get("maxmemory_policy", "noeviction")) for memory in memories} - {"noeviction"})
+    warnings = [
+        f"maxmemory-policy is {policy}: a full Redis would drop maildrop leases. Set it to noeviction."
+        for policy in policies
+    ]
+    server = servers[0]
     version = server.get("valkey_version") or server.get("redis_version") or "unknown"
     return Facts(str(version), str(server.get("redis_mode", "standalone")), tuple(warnings))

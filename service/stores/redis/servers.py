@@ -32,8 +32,8 @@ class Servers(Protocol):
     def scan(self, pattern: str) -> AsyncIterator[bytes]:
         """The keys on all servers that match, some perhaps twice."""
 
-    async def info(self, section: str) -> dict[str, Any]:
-        """What one server says of itself."""
+    async def info(self, section: str) -> list[dict[str, Any]]:
+        """What each server says of itself."""
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -62,9 +62,9 @@ class OneServer:
         """The keys that match, some perhaps twice."""
         return self._client.scan_iter(match=pattern, count=1000)
 
-    async def info(self, section: str) -> dict[str, Any]:
+    async def info(self, section: str) -> list[dict[str, Any]]:
         """What the server says of itself."""
-        return dict(await self._client.info(section))
+        return [dict(await self._client.info(section))]
 
     async def aclose(self) -> None:
         """Close every connection."""
@@ -99,9 +99,9 @@ class Cluster:
         """The keys on all primaries that match, some perhaps twice."""
         return self._client.scan_iter(match=pattern, count=1000, target_nodes=RedisCluster.PRIMARIES)
 
-    async def info(self, section: str) -> dict[str, Any]:
-        """What one node says of itself."""
-        return dict(await self._client.info(section, target_nodes=RedisCluster.RANDOM))
+    async def info(self, section: str) -> list[dict[str, Any]]:
+        """What each primary says of itself."""
+        return list((await self._client.info(section, target_nodes=RedisCluster.PRIMARIES)).values())
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -4,6 +4,7 @@ Owns the event loop (uvloop), the logs' beginning and the way signals reach the 
 """
 
 import asyncio
+import resource
 from collections.abc import Collection, Coroutine
 from typing import TypeVar
 
@@ -42,8 +43,15 @@ def run_worker(settings: Settings, descriptor: int) -> None:
 
 def _run(settings: Settings, work: Coroutine[object, object, T]) -> T:
     configure(settings.logging.format, settings.logging.level)
+    allow_open_files()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)
+
+
+def allow_open_files() -> None:
+    """Use as many open files as the machine permits: the usual soft limit is 1024, far under `limits.connections`."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 async def _until_signal(

@@ -15,6 +15,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
 from service.app.channel import SupervisorEnd
 from service.app.ports import reserved
 from service.app.signals import Stop
@@ -33,8 +37,8 @@ KILL_MARGIN = 15.0
 """Seconds beyond the drain's own until a worker is killed."""
 
 
-@dataclass
-class Crew:
+@dataclass(eq=False)
+class Crew(Collector):
     """The workers: what they are started with and how many are ready."""
 
     settings: Settings
@@ -43,6 +47,7 @@ class Crew:
     stop: Stop
     ready: set[int] = field(default_factory=set)
     was_ready: bool = False
+    restarts: int = 0
     processes: dict[int, asyncio.subprocess.Process] = field(default_factory=dict)
 
     def state(self) -> State:
@@ -50,6 +55,17 @@ class Crew:
         if self.stop.asked:
             return "draining"
         return "ready" if self.ready else "starting"
+
+    def collect(self) -> Iterator[Metric]:
+        """What Prometheus is told of the crew itself; implements its `Collector`."""
+        yield GaugeMetricFamily("poplar_workers", "Workers that are ready", len(self.ready))
+        yield CounterMetricFamily("poplar_worker_restarts", "Workers started in place of one that ended", self.restarts)
+
+    def metrics(self) -> CollectorRegistry:
+        """The metrics of all workers, and of the crew."""
+        registry = workers_registry(self.folder)
+        registry.register(self)
+        return registry
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to every worker that still runs."""
@@ -68,7 +84,7 @@ async def supervise(settings: Settings, count: int) -> int:
         environment = worker_environment(folder)
         environment["POPLAR_LISTENERS"] = json.dumps([listener.model_dump(mode="json") for listener in listeners])
         crew = Crew(settings, folder, environment, stop)
-        app = ops_app(crew.state, lambda: workers_registry(folder))
+        app = ops_app(crew.state, crew.metrics)
         async with serving(app, settings.http.host, settings.http.port) as url:
             get_log("supervisor").info("supervising", workers=count, http=url, listeners=_ports(listeners))
             codes = await _run_all(crew, count)
@@ -114,6 +130,7 @@ async def _keep(crew: Crew, number: int) -> int:
         if await crew.stop.wait(pause):
             return 0
         pause = min(pause * 2, LONGEST_PAUSE)
+        crew.restarts += 1
 
 
 async def _run_one(crew: Crew) -> int:

@@ -60,13 +60,12 @@ class ObservedDatabase(Database):
     @contextmanager
     def _observed(self) -> Iterator[None]:
         started = time.monotonic()
-        outcome = "ok"
         try:
             yield
         except Refusal as refusal:
             outcome = "failed" if refusal.reason in _FAILED else "refused"
+            self._observer.store_called(VENDOR, outcome, time.monotonic() - started)
             if outcome == "failed":
                 self._observer.store_failed(VENDOR, kind_of(refusal.__cause__))
             raise
-        finally:
-            self._observer.store_called(VENDOR, outcome, time.monotonic() - started)
+        self._observer.store_called(VENDOR, "ok", time.monotonic() - started)

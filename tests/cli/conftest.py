@@ -1,0 +1,117 @@
+"""The real command in a process of its own, with settings of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+
+PATIENCE = 60.0
+NOWHERE = {
+    # A port nobody may listen on: whatever needs these systems finds them away at once.
+    "database": {"url": "postgresql://nobody@127.0.0.1:1/none"},
+    "redis": {"url": "redis://127.0.0.1:1/0"},
+}
+
+
+def await_true(found: Callable[[], object], what: str) -> None:
+    """Return once `found()` is true; fail after a patience that a slow machine needs too."""
+    end = time.monotonic() + PATIENCE
+    while not found():
+        assert time.monotonic() < end, f"waited in vain: {what}"
+        time.sleep(0.05)
+
+
+class Command:
+    """A running `poplar` and what it said."""
+
+    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
+        self.log = folder / "log"
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "service", *arguments],
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    @property
+    def said(self) -> str:
+        """Everything it wrote."""
+        return self.log.read_text("utf-8")
+
+    def await_said(self, word: str, times: int = 1) -> None:
+        """Return once it wrote `word` so often."""
+        await_true(lambda: self.said.count(word) >= times or self.process.poll() is not None, f"{word}\n{self.said}")
+        assert self.said.count(word) >= times, self.said
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Signal it, and return its exit code."""
+        self.process.send_signal(how)
+        return self.process.wait(PATIENCE)
+
+
+def settings_file(folder: Path, **more: object) -> Path:
+    """A file with settings for a machine on which every other system is away."""
+    path = folder / "poplar.yaml"
+    listeners = [{"name": "pop3", "protocol": "pop3", "host": "127.0.0.1", "port": 0}]
+    values = NOWHERE | {
+        "object_store": {"url": (folder / "blobs").as_uri()},
+        "http": {"host": "127.0.0.1", "port": 0},
+        "listeners": listeners,
+        "drain": {"grace": 5.0},
+    }
+    path.write_text(yaml.safe_dump(values | more), "utf-8")
+    return path
+
+
+@pytest.fixture
+def clean_environment() -> dict[str, str]:
+    """The environment without any setting of Poplar's."""
+    return {name: value for name, value in os.environ.items() if not name.upper().startswith("POPLAR_")}
+
+
+Start = Callable[..., Command]
+
+
+@pytest.fixture
+def start(tmp_path: Path, clean_environment: dict[str, str]) -> Iterator[Start]:
+    """Starts `poplar` with arguments, and settings beside those of `settings_file`; ends it after the test."""
+    started: list[Command] = []
+
+    def begin(*arguments: str, **more: object) -> Command:
+        path = settings_file(tmp_path, **more)
+        started.append(Command(["--config", str(path), *arguments], clean_environment, tmp_path))
+        return started[-1]
+
+    yield begin
+    for command in started:
+        if command.process.poll() is None:
+            command.end(signal.SIGKILL)
+
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run(clean_environment: dict[str, str]) -> Run:
+    """Runs `poplar` to its end; keyword arguments are environment variables."""
+
+    def to_its_end(*arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "service", *arguments],
+            env=clean_environment | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+
+    return to_its_end

@@ -158,4 +158,5 @@ def _facts(servers: Sequence[dict[str, Any]], memories: Sequence[dict[str, Any]]
     ]
     server = servers[0]
     version = server.get("valkey_version") or server.get("redis_version") or "unknown"
-    return Facts(str(version), str(server.get("redis_mode", "standalone")), tuple(warnings))
+    mode = server.get("server_mode") or server.get("redis_mode") or "unknown"
+    return Facts(str(version), str(mode), tuple(warnings))

@@ -101,7 +101,8 @@ class Cluster:
 
     async def info(self, section: str) -> list[dict[str, Any]]:
         """What each primary says of itself."""
-        return list((await self._client.info(section, target_nodes=RedisCluster.PRIMARIES)).values())
+        primaries = (await self._client.initialize()).get_primaries()
+        return [dict(await self._client.info(section, target_nodes=node)) for node in primaries]
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -7,6 +7,7 @@ Refuses to start or stop anything.
 import shlex
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from types import TracebackType
 
 from rich.console import Console
@@ -99,7 +100,13 @@ def command_lines(demo: Demo) -> Iterator[tuple[str, str]]:
     yield "Deliver a message", _delivery(host, port, first.address)
     yield "Look at the metrics", f"curl --silent --show-error {demo.running.http_url}/metrics"
     config = shlex.quote(str(demo.config))
-    yield "See the maildrops", f"{shlex.quote(sys.executable)} -m service --config {config} maildrop list"
+    yield "See the maildrops", f"{_poplar()} --config {config} maildrop list"
+
+
+def _poplar() -> str:
+    """This very command, as a shell calls it."""
+    program = Path(sys.executable).with_name("poplar")
+    return shlex.quote(str(program)) if program.exists() else f"{shlex.quote(sys.executable)} -m service"
 
 
 def _delivery(host: str, port: int, address: str) -> str:

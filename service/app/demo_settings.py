@@ -24,7 +24,7 @@ class DemoPorts:
 
     pop3: int = 2110
     pop3s: int = 2995
-    lmtp: int = 2024
+    lmtp: int = 2424
     http: int = 2080
 
 

@@ -43,7 +43,7 @@ class Ports:
 
     pop3: Port = 2110
     pop3s: Port = 2995
-    lmtp: Port = 2024
+    lmtp: Port = 2424
     http: Port = 2080
 
 
@@ -63,6 +63,8 @@ def demo(places: Places, ports: Ports) -> None:
     except EmbeddedError as error:
         _fail(str(error))
     except ModuleNotFoundError as error:
+        if (error.name or "").startswith("service"):
+            raise
         _fail(f"The demo needs {error.name}. Install the package's extra: pip install 'poplar[demo]'.")
     except PermissionError as error:
         _fail(f"{error.filename} belongs to another user. Choose another folder with --state.")

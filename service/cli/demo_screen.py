@@ -45,8 +45,8 @@ class StartScreen:
             self._progress.update(self._current[1], completed=done)
 
     def _finish(self) -> None:
-        if self._current:
-            self._progress.update(self._current[1], total=1, completed=1)
+        for task in self._progress.tasks:
+            self._progress.update(task.id, completed=task.total)
 
     def show(self, demo: Demo) -> None:
         """End the progress and say what runs where and how to use it."""

@@ -28,7 +28,7 @@ def state_folder(path: Path, *, fresh: bool = False) -> Iterator[Path]:
     """
     path = path.resolve()
     _refuse_a_strangers_folder(path)
-    path.mkdir(parents=True, exist_ok=True)
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (path / _LOCK).open("a+") as lock:
         _hold(lock.fileno(), path)
         lock.truncate(0)

@@ -34,7 +34,8 @@ class LmtpSession:
         self._told = False
         self._verb = ""
         self._overlong = False
-        self._draining = False
+        self.draining = False
+        """Whether goodbye is said as soon as no transaction is open."""
 
     @property
     def buffered(self) -> int:
@@ -52,12 +53,12 @@ class LmtpSession:
         return self._state.mail is None and self._state.incoming is None and self._effect is None
 
     def receive(self, data: bytes) -> None:
-        """Take octets from the client.
+        """Take octets from the client; those after Close are dropped.
 
-        RFC 3207 §4.2: "The server MUST discard any knowledge obtained from the client" before TLS; so octets that
-        come while TLS starts are dropped, as are those after Close.
+        Those that come while `StartTls` is performed came through TLS, as nothing is read in between; they may
+        arrive before the handshake's end is known here.
         """
-        if not isinstance(self._effect, StartTls | Close):
+        if not isinstance(self._effect, Close):
             self._buffer += data
 
     def advance(self) -> Step:
@@ -72,7 +73,7 @@ class LmtpSession:
 
     def drain(self) -> None:
         """Say goodbye as soon as no transaction is open."""
-        self._draining = True
+        self.draining = True
 
     def resolved(self, outcome: Recipient | Refusal) -> None:
         """The recipient of `Resolve`, or why there is none."""
@@ -146,7 +147,7 @@ class LmtpSession:
         """Take one step; False if more octets are needed first."""
         if self._state.incoming is not None:
             return self._read_text(self._state.incoming)
-        if self._draining and self._state.mail is None:
+        if self.draining and self._state.mail is None:
             self._verb = ""
             self._turn(Turn((replies.SHUTTING_DOWN,), Close()))
             return False
@@ -155,6 +156,8 @@ class LmtpSession:
     def _turn(self, turn: Turn) -> None:
         self._say(*turn.replies)
         self._effect = turn.effect
+        # RFC 3207 §4.2: "The server MUST discard any knowledge obtained from the client, such as the argument to the
+        # EHLO command, which was not obtained from the TLS negotiation itself."
         if isinstance(turn.effect, StartTls | Close):
             self._buffer.clear()
 

@@ -278,10 +278,11 @@ def test_nothing_received_before_starttls_survives_it() -> None:
     session = LmtpSession(Terms("mx.example", starttls=True))
     session.receive(b"LHLO x\r\nSTARTTLS\r\nMAIL FROM:<evil@x.example>\r\nRC")
     assert isinstance(session.advance().effect, StartTls)
-    session.receive(b"PT TO:<u@d.example>\r\n")
-    session.tls_started()
+    assert session.buffered == 0
+    session.receive(b"MAIL FROM:<>\r\n")
     assert session.advance().output == b""
-    session.receive(b"MAIL FROM:<>\r\nLHLO x\r\n")
+    session.tls_started()
+    session.receive(b"LHLO x\r\n")
     assert codes(session.advance().output) == [503, 250]
 
 

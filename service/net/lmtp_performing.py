@@ -1,0 +1,85 @@
+"""How the effects of an LMTP session are performed: each by one method, through the use case.
+
+Owns what happens between an effect and its outcome, and the transaction that is open. Refuses to know sockets,
+and the order of commands, which is the session's.
+RFC 2033 §4.2.
+"""
+
+from service.mail.delivery import Delivery, Transaction
+from service.model.refusal import Refusal
+from service.net.lmtp_record import Record
+from service.protocol.lmtp import effects
+from service.protocol.lmtp.session import LmtpSession
+
+
+class Performer:
+    """Performs the effects of one session; what was begun stays here until it is delivered or abandoned."""
+
+    def __init__(self, delivery: Delivery, session: LmtpSession, record: Record) -> None:
+        self._delivery = delivery
+        self._session = session
+        self._record = record
+        self._begun: tuple[effects.Begin, Transaction] | None = None
+
+    async def resolve(self, effect: effects.Resolve) -> bool:
+        """Find the recipient; whether there is one."""
+        try:
+            recipient = await self._delivery.resolve(effect.address)
+        except Refusal as refusal:
+            self._record.refused(effect.address.base, refusal)
+            self._session.resolved(refusal)
+            return False
+        self._session.resolved(recipient)
+        return True
+
+    async def begin(self, effect: effects.Begin, client: str) -> None:
+        """Open the transaction's way into the store."""
+        try:
+            self._begun = effect, await self._delivery.begin(effect.envelope, client)
+        except Refusal as refusal:
+            self._record.log.warning("text refused", reason=refusal.reason.value, cause=refusal.cause)
+            self._session.begun(refusal)
+        else:
+            self._session.begun()
+
+    def store(self, effect: effects.Store) -> bool:
+        """Pass text on; False if `room` must be awaited, which then gives the outcome."""
+        if not self._transaction().offer(effect.text):
+            return False
+        self._session.stored()
+        return True
+
+    async def room(self) -> None:
+        """Wait until the store keeps up."""
+        await self._transaction().room()
+        self._session.stored()
+
+    async def deliver(self) -> None:
+        """Come to an outcome for each recipient. Runs to its end even if the client is gone."""
+        begin, transaction = self._taken()
+        outcomes = await transaction.deliver()
+        self._record.delivered(begin.envelope.recipients, outcomes, transaction.octets)
+        self._session.delivered(outcomes)
+
+    async def abandon(self) -> None:
+        """Leave nothing of the text behind."""
+        _, transaction = self._taken()
+        await transaction.abandon()
+        self._session.abandoned()
+
+    async def close(self) -> None:
+        """The connection is gone: abandon what is open."""
+        if self._begun is not None:
+            _, transaction = self._taken()
+            await transaction.abandon()
+
+    def _transaction(self) -> Transaction:
+        if self._begun is None:
+            raise RuntimeError("text without a transaction")
+        return self._begun[1]
+
+    def _taken(self) -> tuple[effects.Begin, Transaction]:
+        begun, self._begun = self._begun, None
+        if begun is None:
+            raise RuntimeError("an end without a transaction")
+        return begun

@@ -1,0 +1,101 @@
+"""What one LMTP connection did, for the metrics and for the line at its end.
+
+Owns the counting. Refuses to decide anything. No name, address or text becomes a label (G17).
+"""
+
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from service.model.account import Recipient
+from service.model.refusal import Refusal
+from service.net.peer import Peer
+from service.protocol.lmtp.effects import Answered
+from service.telemetry import metrics
+from service.telemetry.logs import SessionLine, SessionLog
+
+
+class Ending(Enum):
+    """How a session ended, for logs and metrics: a closed set, each of `labels.ENDS`."""
+
+    QUIT = "quit"
+    VANISHED = "vanished"
+    """The client closed without QUIT."""
+    AUTOLOGOUT = "autologout"
+    """Idle for too long."""
+    STALLED = "stalled"
+    """The client stopped reading."""
+    TLS = "tls"
+    VIOLATION = "violation"
+    """The client broke the protocol beyond repair."""
+    SHED = "shed"
+    DRAINED = "drained"
+    FAULT = "fault"
+    """A defect of ours."""
+
+
+@dataclass(slots=True)
+class Record:
+    """Counts of one connection."""
+
+    listener: str
+    session_id: str = field(default_factory=lambda: secrets.token_hex(8))
+    octets_in: int = 0
+    log: SessionLog = field(init=False)
+    last_verb: str = ""
+    _commands: int = 0
+    _delivered: int = 0
+    _began: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.log = SessionLog(self.session_id, self.listener)
+
+    def opened(self) -> None:
+        """The connection is made."""
+        metrics.session_opened(self.listener, "open")
+
+    def answered(self, replies: Sequence[Answered], seconds: float) -> None:
+        """These replies were given; the last one took `seconds`."""
+        for reply in replies:
+            if reply.verb:
+                metrics.lmtp_command(reply.verb, reply.code, seconds)
+                self.last_verb = reply.verb
+        self._commands += len(replies)
+
+    def refused(self, address: str, refusal: Refusal) -> None:
+        """A recipient was refused before any text."""
+        self.log.info("recipient refused", recipient=address, reason=refusal.reason.value, cause=refusal.cause)
+
+    def delivered(self, recipients: Sequence[Recipient], outcomes: Sequence[Refusal | None], octets: int) -> None:
+        """A text of so many octets came to its end: one outcome for each recipient."""
+        for recipient, refusal in zip(recipients, outcomes, strict=True):
+            metrics.delivered(refusal.reason.value if refusal else "stored", octets)
+            if refusal is None:
+                self._delivered += 1
+                self.log.info("delivered", tenant=recipient.tenant, address=recipient.address, octets=octets)
+            else:
+                why = {"reason": refusal.reason.value, "cause": refusal.cause}
+                self.log.warning("not delivered", tenant=recipient.tenant, address=recipient.address, **why)
+
+    def ended(self, peer: Peer, ending: Ending, octets_out: int) -> None:
+        """The connection is gone: the one line of the session, and its metrics."""
+        seconds = time.monotonic() - self._began
+        metrics.session_ended(self.listener, "open", ending.value, seconds)
+        metrics.octets_received(self.listener, self.octets_in)
+        metrics.octets_sent(self.listener, octets_out)
+        self.log.ended(
+            SessionLine(
+                protocol="lmtp",
+                listener=self.listener,
+                client=peer.address,
+                end=ending.value,
+                seconds=seconds,
+                tls=peer.tls.version if peer.tls else None,
+                commands=self._commands,
+                delivered=self._delivered,
+                octets_in=self.octets_in,
+                octets_out=octets_out,
+            )
+        )

@@ -1,0 +1,328 @@
+"""LMTP over real sockets: loop, backpressure, deadlines, TLS and the end. RFC 2033, RFC 5321 §4.5.3.2, RFC 3207 §4."""
+
+import asyncio
+import hashlib
+import smtplib
+import ssl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+import trustme
+
+from service.mail.budget import Budget
+from service.mail.delivery import HELD_OCTETS, Delivery, DeliveryStores
+from service.model.account import Recipient
+from service.model.address import Address
+from service.net.admission import Admission
+from service.net.arrival import ListenerSpec
+from service.net.certificates import Certificates
+from service.net.listener import Listener, Reception
+from service.net.lmtp import LmtpConnection
+from service.net.lmtp_service import LmtpOptions, LmtpService
+from service.net.peer import Peer, TlsMode
+from service.protocol.lmtp.state import Terms
+from service.stores.memory.blobs import MemoryBlobStore
+from service.stores.memory.directory import MemoryDirectory
+from service.stores.memory.state import MemoryState
+from tests.mail.provider import Provider
+from tests.net.conftest import write_pair
+from tests.net.wire import TlsWire, Wire
+
+BOTH_LOOPS = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
+ENVELOPE = b"LHLO client.example\r\nMAIL FROM:<s@b.example>\r\nRCPT TO:<u@a.example>\r\n"
+TEXT = b"Subject: x\r\n\r\n..dotted\r\n.\r\n"
+
+
+class GatedBlobs(MemoryBlobStore):
+    """Reads nothing until the gate opens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+
+    async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
+        await self.gate.wait()
+        await super().put(key, chunks)
+
+
+class BrokenDirectory(MemoryDirectory):
+    """Has a defect."""
+
+    async def resolve(self, address: Address) -> Recipient:
+        raise ZeroDivisionError
+
+
+@dataclass
+class Stage:
+    """One LMTP listener over memory stores."""
+
+    certificates: Certificates
+    provider: Provider = field(default_factory=Provider)
+    options: LmtpOptions = field(default_factory=LmtpOptions)
+    connections: list[LmtpConnection] = field(default_factory=list)
+    directory: MemoryDirectory | None = None
+    tls: TlsMode = TlsMode.NONE
+
+    def start(self) -> int:
+        provider = self.provider
+        stores = DeliveryStores(self.directory or provider.directory, provider.blobs, provider.index, provider.clock)
+        delivery = Delivery(stores, "mx.example", Budget(8 * HELD_OCTETS))
+        self.service = LmtpService(delivery, Terms("mx.example"), self.certificates.context(), self.options)
+        self.key = provider.add("u@a.example")
+        reception = Reception(self._make, Admission(100), self.certificates.context())
+        self.listener = Listener(ListenerSpec("lmtp", "127.0.0.1", 0, tls=self.tls), reception)
+        return self.listener.start()
+
+    def _make(self, peer: Peer) -> LmtpConnection:
+        self.connections.append(LmtpConnection(self.service, peer))
+        return self.connections[-1]
+
+    async def dial(self) -> Wire:
+        wire = await Wire.to(self.start())
+        assert await wire.line() == b"220 mx.example LMTP Poplar"
+        return wire
+
+    async def gone(self) -> None:
+        for connection in self.connections:
+            await connection.wait_closed()
+
+
+@pytest_asyncio.fixture
+async def lmtp(tmp_path: Path, ca: trustme.CA) -> AsyncIterator[Stage]:
+    write_pair(tmp_path, "default", ca, "mx.example", "localhost")
+    stage = Stage(Certificates(tmp_path, alpn=()))
+    yield stage
+    stage.listener.end()
+    await stage.listener.wait_closed()
+
+
+async def codes(wire: Wire, count: int) -> list[int]:
+    """The codes of the next `count` replies."""
+    found: list[int] = []
+    while len(found) < count:
+        line = await wire.line()
+        if line[3:4] == b" ":
+            found.append(int(line[:3]))
+    return found
+
+
+@BOTH_LOOPS
+async def test_a_message_for_two_recipients_and_a_stranger(lmtp: Stage) -> None:
+    wire = await lmtp.dial()
+    other = lmtp.provider.add("v@c.example")
+    await wire.send(ENVELOPE + b"RCPT TO:<no@a.example>\r\nRCPT TO:<v@c.example>\r\nDATA\r\n")
+    assert await codes(wire, 6) == [250, 250, 250, 550, 250, 354]
+    await wire.send(TEXT)
+    assert await codes(wire, 2) == [250, 250]
+    for key in (lmtp.key, other):
+        (text,) = await lmtp.provider.texts(key)
+        assert text.endswith(b"Subject: x\r\n\r\n.dotted\r\n")
+        assert b"from client.example ([127.0.0.1])" in text
+        assert b"with LMTP id" in text
+    await wire.send(b"QUIT\r\n")
+    assert await codes(wire, 1) == [221]
+    assert await wire.receive() == b""
+    await lmtp.gone()
+
+
+@BOTH_LOOPS
+async def test_a_script_sent_at_once_and_half_closed_is_done_to_its_end(lmtp: Stage) -> None:
+    wire = await lmtp.dial()
+    await wire.send(
+        ENVELOPE + b"DATA\r\n" + TEXT + b"MAIL FROM:<>\r\nRCPT TO:<u@a.example>\r\nBDAT 2 LAST\r\nhiNOOP\r\n"
+    )
+    wire.sock.shutdown(1)
+    assert await codes(wire, 9) == [250, 250, 250, 354, 250, 250, 250, 250, 250]
+    assert await wire.receive() == b""
+    await lmtp.gone()
+    assert len(await lmtp.provider.texts(lmtp.key)) == 2
+
+
+@BOTH_LOOPS
+async def test_a_cut_before_the_end_leaves_nothing_g09(lmtp: Stage) -> None:
+    wire = await lmtp.dial()
+    await wire.send(ENVELOPE + b"DATA\r\n")
+    await codes(wire, 4)
+    await wire.send(TEXT[:-3])
+    wire.reset()
+    await lmtp.gone()
+    assert lmtp.provider.rows(lmtp.key) == []
+    assert await lmtp.provider.keys() == []
+
+
+@BOTH_LOOPS
+async def test_an_end_of_the_stream_is_no_end_of_the_text_g09(lmtp: Stage) -> None:
+    wire = await lmtp.dial()
+    await wire.send(ENVELOPE + b"DATA\r\n" + TEXT[:-3])
+    wire.sock.shutdown(1)
+    assert await codes(wire, 4) == [250, 250, 250, 354]
+    assert await wire.receive() == b""
+    await lmtp.gone()
+    assert await lmtp.provider.keys() == []
+
+
+@BOTH_LOOPS
+async def test_a_client_that_leaves_after_the_end_of_its_text_is_delivered_to(lmtp: Stage) -> None:
+    blobs = lmtp.provider.blobs = GatedBlobs()
+    wire = await lmtp.dial()
+    await wire.send(ENVELOPE + b"DATA\r\n" + TEXT)
+    assert await codes(wire, 4) == [250, 250, 250, 354]
+    wire.close()
+    blobs.gate.set()
+    await lmtp.gone()
+    assert len(lmtp.provider.rows(lmtp.key)) == 1
+
+
+@BOTH_LOOPS
+async def test_a_slow_store_stops_the_reading(lmtp: Stage) -> None:
+    blobs = lmtp.provider.blobs = GatedBlobs()
+    wire = await lmtp.dial()
+    (connection,) = lmtp.connections
+    text = b"x" * 998 + b"\r\n"
+    await wire.send(ENVELOPE + b"DATA\r\n")
+    await codes(wire, 4)
+    sending = asyncio.ensure_future(wire.send(text * 40_000 + b".\r\n"))
+    await asyncio.wait({sending}, timeout=0.3)
+    assert connection._session.buffered <= 1024 * 1024
+    assert not sending.done()
+    blobs.gate.set()
+    await sending
+    assert await codes(wire, 1) == [250]
+    (row,) = lmtp.provider.rows(lmtp.key)
+    stored = await blobs.read(row.message.blob.key, 0, row.message.blob.octets)
+    assert stored.endswith(text * 40_000)
+    assert hashlib.sha256(stored).digest() == row.message.blob.sha256
+
+
+@BOTH_LOOPS
+async def test_a_client_that_reads_no_replies_is_cut(lmtp: Stage) -> None:
+    lmtp.options = replace(lmtp.options, stall=0.05)
+    wire = await lmtp.dial()
+    flood = wire.send(b"VRFY x\r\n" * 10_000_000)
+    with pytest.raises(ConnectionError):
+        await flood
+    await lmtp.gone()
+
+
+@BOTH_LOOPS
+async def test_an_idle_client_is_told_and_closed(lmtp: Stage) -> None:
+    lmtp.options = replace(lmtp.options, idle=0.05)
+    wire = await lmtp.dial()
+    assert await wire.rest() == b"421 4.4.2 Idle for too long\r\n"
+    await lmtp.gone()
+
+
+@BOTH_LOOPS
+async def test_a_drain_between_transactions_says_so(lmtp: Stage) -> None:
+    wire = await lmtp.dial()
+    await wire.send(b"LHLO x\r\n")
+    await codes(wire, 1)
+    lmtp.listener.drain()
+    assert await wire.rest() == b"421 4.3.2 Service shutting down, try again\r\n"
+    await lmtp.listener.wait_closed()
+
+
+@BOTH_LOOPS
+async def test_a_drain_finishes_the_transaction_in_the_middle(lmtp: Stage) -> None:
+    wire = await lmtp.dial()
+    await wire.send(ENVELOPE + b"DATA\r\nSubject")
+    await codes(wire, 4)
+    lmtp.listener.drain()
+    await wire.send(TEXT)
+    assert await codes(wire, 2) == [250, 421]
+    assert await wire.receive() == b""
+    await lmtp.listener.wait_closed()
+    assert len(await lmtp.provider.texts(lmtp.key)) == 1
+
+
+@BOTH_LOOPS
+async def test_an_end_in_the_middle_of_a_text_leaves_nothing(lmtp: Stage) -> None:
+    wire = await lmtp.dial()
+    await wire.send(ENVELOPE + b"DATA\r\nSubject")
+    await codes(wire, 4)
+    lmtp.listener.end()
+    assert await wire.receive() == b""
+    await lmtp.listener.wait_closed()
+    assert await lmtp.provider.keys() == []
+
+
+@BOTH_LOOPS
+async def test_who_must_make_room_is_told_to_come_again(lmtp: Stage) -> None:
+    wire = await lmtp.dial()
+    lmtp.connections[0].shed()
+    assert await wire.rest() == b"421 4.3.2 Too many connections, try again later\r\n"
+    await lmtp.gone()
+
+
+async def test_a_refusal_takes_the_place_of_the_greeting(lmtp: Stage) -> None:
+    port = lmtp.start()
+    lmtp.listener.drain()
+    lmtp.listener.end()
+    connection = LmtpConnection(lmtp.service, Peer("127.0.0.1", 1, "lmtp"))
+    connection.drain()
+    server = await asyncio.get_running_loop().create_server(lambda: connection, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    wire = await Wire.to(port)
+    assert await wire.rest() == b"421 4.3.2 Service shutting down, try again\r\n"
+    server.close()
+
+
+@BOTH_LOOPS
+async def test_a_defect_costs_one_connection(lmtp: Stage) -> None:
+    lmtp.directory = BrokenDirectory(MemoryState())
+    wire = await lmtp.dial()
+    await wire.send(ENVELOPE)
+    assert await codes(wire, 2) == [250, 250]
+    assert await wire.receive() == b""
+    await lmtp.gone()
+
+
+@BOTH_LOOPS
+async def test_starttls_makes_it_lmtps_and_drops_what_came_before(lmtp: Stage, trusting: ssl.SSLContext) -> None:
+    lmtp.tls = TlsMode.STARTTLS
+    wire = await lmtp.dial()
+    await wire.send(b"LHLO x\r\n")
+    assert b"250 STARTTLS" in [await wire.line() for _ in range(8)]
+    await wire.send(b"STARTTLS\r\nMAIL FROM:<evil@x.example>\r\n")
+    assert await codes(wire, 1) == [220]
+    tls = TlsWire(wire, trusting, "mx.example")
+    await tls.handshake()
+    await tls.send(b"RCPT TO:<u@a.example>\r\n")
+    assert (await tls.line())[:3] == b"503"
+    await tls.send(ENVELOPE + b"DATA\r\n" + TEXT)
+    lines = [await tls.line() for _ in range(11)]
+    assert not any(b"STARTTLS" in line for line in lines)
+    assert lines[-1] == b"250 2.0.0 Delivered"
+    (text,) = await lmtp.provider.texts(lmtp.key)
+    assert b"with LMTPS id" in text
+    tls.wire.close()
+
+
+@BOTH_LOOPS
+async def test_implicit_tls_makes_it_lmtps(lmtp: Stage, trusting: ssl.SSLContext) -> None:
+    lmtp.tls = TlsMode.IMPLICIT
+    wire = await Wire.to(lmtp.start())
+    tls = TlsWire(wire, trusting, "mx.example")
+    await tls.handshake()
+    assert (await tls.line())[:3] == b"220"
+    await tls.send(ENVELOPE + b"DATA\r\n" + TEXT + b"QUIT\r\n")
+    while (await tls.line())[:3] != b"221":
+        pass
+    assert await tls.ended_with_close_notify()
+    wire.close()
+    assert b"with LMTPS id" in (await lmtp.provider.texts(lmtp.key))[0]
+
+
+async def test_pythons_own_client_delivers(lmtp: Stage) -> None:
+    port = lmtp.start()
+
+    def send() -> dict[str, tuple[int, bytes]]:
+        with smtplib.LMTP("127.0.0.1", port) as client:
+            return client.sendmail("s@b.example", ["u@a.example"], "Subject: ü\r\n\r\n.\r\n".encode(), ["SMTPUTF8"])
+
+    assert await asyncio.to_thread(send) == {}
+    assert (await lmtp.provider.texts(lmtp.key))[0].endswith("Subject: ü\r\n\r\n.\r\n".encode())
+    await lmtp.gone()

@@ -19,6 +19,10 @@ from service.stores.postgres.errors import VENDOR_ERRORS, may_have_happened, may
 Row = asyncpg.Record
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
+ROWS_A_SECOND = 10_000
+"""A removal of 100,000 messages takes two seconds on two idle cores; a busy server may take five times as long."""
+LONGEST_STATEMENT = 10
+"""Deadlines after which the server ends a statement that nobody waits for any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +94,15 @@ class Database:
         try:
             return await self._repeat(statement, values)
         except Refusal as refusal:
-            raise temporary(refusal) from refusal
+            raise temporary(refusal) from refusal.__cause__
 
-    async def write(self, statement: str, *values: object) -> list[Row]:
+    async def write(self, statement: str, *values: object, rows: int = 0) -> list[Row]:
         """Like `read` for an idempotent write, which is carried to its end even when the caller is cancelled.
 
-        Raises Refusal(UNKNOWN_OUTCOME) when a try was sent and none was answered before the deadline.
+        `rows` is how many it touches: a large write has more time. Raises Refusal(UNKNOWN_OUTCOME) when a try was
+        sent and none was answered before the deadline.
         """
-        task = asyncio.create_task(self._repeat(statement, values))
+        task = asyncio.create_task(self._repeat(statement, values, rows / ROWS_A_SECOND))
         self._writes.add(task)
         task.add_done_callback(self._write_done)
         return await asyncio.shield(task)
@@ -133,13 +138,13 @@ class Database:
             return PoolStats(0, 0, 0)
         return PoolStats(self._pool.get_size(), self._pool.get_idle_size(), self._waiting)
 
-    async def _repeat(self, statement: str, values: Sequence[object]) -> list[Row]:
+    async def _repeat(self, statement: str, values: Sequence[object], more: float = 0.0) -> list[Row]:
         clock = asyncio.get_running_loop().time
-        end = clock() + self._options.deadline
+        end = clock() + self._options.deadline + more
         pause = FIRST_PAUSE
         tries = _Tries()
         while True:
-            seconds = min(self._options.attempt, max(end - clock(), 0.001))
+            seconds = min(self._options.attempt + more, max(end - clock(), 0.001))
             try:
                 return await self._once(statement, values, seconds, tries)
             except VENDOR_ERRORS as error:
@@ -204,11 +209,11 @@ class _Tries:
 def _server_settings(options: DatabaseOptions) -> dict[str, str]:
     settings = {"application_name": options.application_name}
     if options.server_limits:
-        milliseconds = str(int(options.deadline * 1000))
-        settings |= dict.fromkeys(
-            ("statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"), milliseconds
-        )
-        settings["jit"] = "off"
+        milliseconds = int(options.deadline * 1000)
+        settings |= dict.fromkeys(("lock_timeout", "idle_in_transaction_session_timeout"), str(milliseconds))
+        settings |= {"statement_timeout": str(LONGEST_STATEMENT * milliseconds)}
+        # Every statement here has one good plan whatever its values: planning each time cost a third of a login's.
+        settings |= {"jit": "off", "plan_cache_mode": "force_generic_plan"}
     return settings
 
 

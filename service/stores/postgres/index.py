@@ -84,7 +84,9 @@ class PostgresMessageIndex:
         """
         if not sequences:
             return
-        rows = await self._database.write(REMOVE, key.tenant_id, key.maildrop_id, UUID(bytes=fence), list(sequences))
+        chosen = list(sequences)
+        values = (key.tenant_id, key.maildrop_id, UUID(bytes=fence), chosen)
+        rows = await self._database.write(REMOVE, *values, rows=len(chosen))
         if not rows[0][0]:
             raise Refusal(Reason.LOST, f"a newer session holds maildrop {key.maildrop_id}")
 
@@ -96,9 +98,9 @@ class PostgresMessageIndex:
         if not arrivals:
             return []
         try:
-            rows = await self._database.write(APPEND, *_columns(arrivals))
+            rows = await self._database.write(APPEND, *_columns(arrivals), rows=len(arrivals))
         except Refusal as refusal:
-            raise temporary(refusal) from refusal
+            raise temporary(refusal) from refusal.__cause__
         return [_outcome(text, recipient) for text, (recipient, _) in zip(rows[0][0], arrivals, strict=True)]
 
 

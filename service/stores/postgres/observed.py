@@ -45,10 +45,10 @@ class ObservedDatabase(Database):
         with self._observed():
             return await super().read(statement, *values)
 
-    async def write(self, statement: str, *values: object) -> list[Row]:
+    async def write(self, statement: str, *values: object, rows: int = 0) -> list[Row]:
         """As `Database.write`."""
         with self._observed():
-            return await super().write(statement, *values)
+            return await super().write(statement, *values, rows=rows)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[Row]"]:

@@ -72,7 +72,7 @@ class PostgresSweepable:
         for row in await self._database.read(DUE, limit):
             if removed >= limit:
                 break
-            done = await self._database.write(EXPIRE, row[0], row[1], row[2], limit - removed)
+            done = await self._database.write(EXPIRE, row[0], row[1], row[2], limit - removed, rows=limit - removed)
             removed += done[0][0]
         return removed
 
@@ -88,7 +88,7 @@ class PostgresSweepable:
 
     async def forget(self, expired: Sequence[Expired]) -> None:
         """Delete these rows for good, as far as they are removed, and the removed maildrops they emptied."""
-        await self._database.write(FORGET, *_columns(expired))
+        await self._database.write(FORGET, *_columns(expired), rows=len(expired))
 
     async def named(self, blob_keys: Sequence[str]) -> set[str]:
         """Those of `blob_keys` that some row names."""

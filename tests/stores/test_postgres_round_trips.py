@@ -1,0 +1,129 @@
+"""How often Postgres is asked, counted on the wire: one round trip a login step, whatever the name, whatever the drop.
+
+RFC 1939 §5: STAT needs only counters; the listing comes packed, however many messages there are.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+
+import pytest
+
+from service.model.account import MaildropKey
+from service.model.address import parse_address
+from service.stores.postgres.database import Database, DatabaseOptions
+from service.stores.postgres.directory import PostgresDirectory
+from service.stores.postgres.index import LISTING, PostgresMessageIndex
+from tests.stores.wiretap import Wiretap, tapped
+from tests.stores.worlds import PostgresWorld, deliver, message, one_maildrop, recipient
+
+FENCE = b"\x01" * 16
+MANY = 100_000
+
+FILL = """
+INSERT INTO messages (tenant_id, maildrop_id, sequence, octets, header_octets, received, unique_id, dotted, sha256,
+                      blob_key, imported_unique_id)
+SELECT $1, $2, n, n, 0, now(), gen_random_uuid(), false, sha256('x'), 'k' || n,
+       CASE WHEN n % 10000 = 0 THEN 'kept-' || n END
+FROM generate_series(1, $3::bigint) AS n
+"""
+COUNT = """
+UPDATE maildrops SET messages = $3::bigint, octets = $3::bigint * ($3::bigint + 1) / 2, next_sequence = $3::bigint + 1
+WHERE tenant_id = $1 AND maildrop_id = $2
+"""
+
+
+@dataclass
+class Tapped:
+    tap: Wiretap
+    directory: PostgresDirectory
+    index: PostgresMessageIndex
+
+    async def trips(self, ask: Callable[[], Awaitable[object]]) -> int:
+        """Round trips of `ask` once its statement is prepared on the one connection."""
+        await ask()
+        before = self.tap.round_trips
+        await ask()
+        return self.tap.round_trips - before
+
+
+@pytest.fixture
+async def wire(migrated_dsn: str) -> AsyncIterator[Tapped]:
+    async with tapped(migrated_dsn) as (tap, dsn):
+        database = Database(dsn, DatabaseOptions(connections=1, attempt=8.0))
+        await database.open()
+        yield Tapped(tap, PostgresDirectory(database), PostgresMessageIndex(database))
+        await database.close()
+
+
+async def fill(world: PostgresWorld, key: MaildropKey, messages: int) -> None:
+    for statement in (FILL, COUNT):
+        await world.owner.execute(statement, key.tenant_id, key.maildrop_id, messages)
+
+
+@pytest.mark.parametrize("name", ["alice@acme.example", "bob@acme.example", "nobody@nowhere.example", "", "\x00"])
+async def test_every_name_costs_one_round_trip_known_or_not(
+    postgres_world: PostgresWorld, wire: Tapped, name: str
+) -> None:
+    await one_maildrop(postgres_world)
+    assert await wire.trips(lambda: wire.directory.find(name)) == 1
+
+
+async def test_resolving_opening_listing_locating_and_removing_cost_one_round_trip_each(
+    postgres_world: PostgresWorld, wire: Tapped
+) -> None:
+    key = await one_maildrop(postgres_world)
+    await deliver(postgres_world, key, message(), message())
+    drop = await wire.index.open(key, FENCE)
+    for ask in (
+        lambda: wire.directory.resolve(parse_address("alice@acme.example")),
+        wire.directory.announced,
+        lambda: wire.index.open(key, FENCE),
+        lambda: wire.index.listing(key, drop),
+        lambda: wire.index.locate(key, [1, 2]),
+        lambda: wire.index.remove(key, FENCE, [1]),
+    ):
+        assert await wire.trips(ask) == 1
+
+
+async def test_an_append_to_many_recipients_costs_one_round_trip(postgres_world: PostgresWorld, wire: Tapped) -> None:
+    key = await one_maildrop(postgres_world)
+    keys = [key] + [await postgres_world.maildrop(key.tenant_id, f"u{n}@acme.example") for n in range(20)]
+    assert await wire.trips(lambda: wire.index.append([(recipient(each), message()) for each in keys])) == 1
+
+
+async def test_a_hundred_thousand_messages_are_listed_in_one_round_trip(
+    postgres_world: PostgresWorld, wire: Tapped
+) -> None:
+    key = await one_maildrop(postgres_world)
+    await fill(postgres_world, key, MANY)
+    drop = await wire.index.open(key, FENCE)
+    listing = await wire.index.listing(key, drop)
+    assert await wire.trips(lambda: wire.index.listing(key, drop)) == 1
+    assert (len(listing), listing.octets[0], listing.octets[MANY - 1]) == (MANY, 1, MANY)
+    assert len({listing.unique_id(n) for n in range(1, MANY + 1)}) == MANY
+    assert listing.imported == {n: f"kept-{n}" for n in range(10_000, MANY + 1, 10_000)}
+
+
+async def test_a_listing_is_read_from_the_index_alone(postgres_world: PostgresWorld) -> None:
+    key = await one_maildrop(postgres_world)
+    await fill(postgres_world, key, 5_000)
+    await postgres_world.owner.execute("VACUUM (ANALYZE) messages")
+    await postgres_world.owner.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
+    rows = await postgres_world.owner.fetch(f"EXPLAIN {LISTING}", key.tenant_id, key.maildrop_id, 5_000, 0)
+    plan = "\n".join(row[0] for row in rows)
+    assert "Index Only Scan using messages_pkey" in plan
+    assert "Sort" not in plan
+
+
+async def test_counters_change_without_touching_an_index(postgres_world: PostgresWorld) -> None:
+    key = await one_maildrop(postgres_world)
+    for _ in range(5):
+        await deliver(postgres_world, key, message())
+        await postgres_world.index.open(key, FENCE)
+    await postgres_world.database.close()
+    await postgres_world.owner.execute("SELECT pg_stat_clear_snapshot()")
+    for table in ("maildrops", "fences"):
+        rows = await postgres_world.owner.fetch(
+            "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = $1", table
+        )
+        assert rows[0]["n_tup_upd"] == rows[0]["n_tup_hot_upd"] > 0

@@ -52,8 +52,11 @@ class Batcher:
         self._busy: set[asyncio.Task[None]] = set()
         self._scheduled = False
 
-    async def call(self, command: Command) -> object:
-        """The server's answer, in the pipeline of this turn. Raises CallFailed."""
+    def submit(self, command: Command) -> "asyncio.Future[object]":
+        """The server's answer to come, in the pipeline of this turn; it may end with CallFailed.
+
+        Raises CallFailed when the command isn't even taken.
+        """
         self._breaker.check()
         if len(self._queue) >= self._limits.queue:
             raise CallFailed("overload")
@@ -63,7 +66,7 @@ class Batcher:
         if not self._scheduled and len(self._busy) < self._limits.connections:
             self._scheduled = True
             loop.call_soon(self._start)
-        return await waiting.answer
+        return waiting.answer
 
     async def aclose(self) -> None:
         """Refuse what waits and stop."""

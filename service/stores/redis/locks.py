@@ -6,7 +6,7 @@ Refuses to decide whether a session may remove messages: the fence in the index 
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,12 @@ from service.stores.observing import Calls, Observer, Unobserved
 from service.stores.redis.batch import Limits
 from service.stores.redis.errors import kind_of
 from service.stores.redis.keys import SESSIONS, delay_key, entry, lock_key, parse_entry, session_key
+from service.stores.redis.renewals import Answer, Renewals
 from service.stores.redis.scripts import ACQUIRE, EVICT, RELEASE, RENEW, Command
 from service.stores.redis.servers import PING, connect
 from service.stores.redis.urls import parse_target
 
 EVICTED = "evicted"
-LOST, EXTENDED, FORGOTTEN = 0, 1, 2
 STAFF_SECONDS = 30.0
 
 
@@ -35,7 +35,10 @@ class Facts:
 
 
 class RedisMaildropLocks:
-    """Implements `mail.ports.MaildropLocks`; every call ends within `limits.deadline`, except staff's."""
+    """Implements `mail.ports.MaildropLocks`. A command is answered or refused within `limits.deadline` seconds.
+
+    A release may wait for a renewal of its lease besides, and `holders` walks all keys.
+    """
 
     def __init__(
         self, url: str, *, lease_seconds: float = 30.0, limits: Limits | None = None, observer: Observer | None = None
@@ -44,50 +47,47 @@ class RedisMaildropLocks:
         self._servers = connect(parse_target(url), self._limits)
         self._milliseconds = round(lease_seconds * 1000)
         self._calls = Calls("redis", observer or Unobserved(), kind_of)
+        self._renewals = Renewals(self._extend, self._take, self._limits.batch * self._limits.connections)
         self._abandoned: set[asyncio.Task[object]] = set()
 
     async def acquire(self, lease: Lease) -> bool:
         """Whether the maildrop was free, or held under this token already, and is now held under it."""
         with self._calls.observed():
+            granted = self._take(lease)
             try:
-                return await self._take(lease) == 1
+                return await asyncio.shield(granted) == 1
             except asyncio.CancelledError:
                 # Nobody is left to release what the server may grant yet.
-                self._abandon(lease)
+                self._abandon(lease, granted)
                 raise
 
     async def release(self, lease: Lease) -> None:
         """Free the maildrop if `lease.token` still holds it; otherwise nothing."""
         with self._calls.observed():
-            await self._call(lease.key, RELEASE.on(_keys(lease.key), lease.token))
+            await self._renewals.leave(lease)
+            await self._submit(lease.key, RELEASE.on(_keys(lease.key), lease.token))
 
     async def renew(self, leases: Sequence[Lease]) -> Sequence[Lease]:
-        """Extend all in one turn and return those that another token holds now.
+        """Extend all, thousands in one turn, and return those that another token holds now.
 
         Raises Refusal(UNAVAILABLE) if no lease at all could be asked for; one that couldn't is not lost.
         """
         with self._calls.observed():
-            found = await _each(
-                self._call(lease.key, RENEW.on(_keys(lease.key), lease.token, self._milliseconds)) for lease in leases
-            )
-            forgotten = [lease for lease, state in zip(leases, found, strict=True) if state == FORGOTTEN]
-            await _each(self._take(lease) for lease in forgotten)
-            return [lease for lease, state in zip(leases, found, strict=True) if state == LOST]
+            return await self._renewals.renew(leases)
 
     async def may_log_in(self, key: MaildropKey, delay: int) -> bool:
         """Whether `delay` seconds have passed since this last returned True; starts the next delay."""
         if delay <= 0:
             return True
         with self._calls.observed():
-            return bool(await self._call(key, Command(("SET", delay_key(key), "1", "NX", "EX", delay))))
+            return bool(await self._submit(key, Command(("SET", delay_key(key), "1", "NX", "EX", delay))))
 
     async def holders(self) -> Sequence[Holder]:
         """The live sessions, oldest first. Walks all keys: for staff, not for sessions."""
         with self._calls.observed():
             async with asyncio.timeout(STAFF_SECONDS):
                 keys = sorted({key.decode() async for key in self._servers.scan(SESSIONS)})
-                # A cluster keeps them on different nodes, so each is asked for by itself, in shared pipelines.
-                entries = await asyncio.gather(*(self._get(key) for key in keys))
+                entries = [each for page in _pages(keys, self._limits.batch) for each in await self._entries(page)]
         holders = [holder for holder in map(parse_entry, entries) if holder is not None]
         return sorted(holders, key=lambda holder: holder.since)
 
@@ -97,12 +97,12 @@ class RedisMaildropLocks:
         Nobody else gets the maildrop for half a lease meanwhile, which is longer than between two renewals.
         """
         with self._calls.observed():
-            return await self._call(key, EVICT.on(_keys(key), EVICTED, self._milliseconds // 2)) == 1
+            return await self._submit(key, EVICT.on(_keys(key), EVICTED, self._milliseconds // 2)) == 1
 
     async def ping(self) -> None:
         """Returns once the server has answered. Raises Refusal(UNAVAILABLE)."""
         with self._calls.observed():
-            await self._servers.keeping("ping").call(PING)
+            await self._servers.keeping("ping").submit(PING)
 
     async def facts(self) -> Facts:
         """What the server says of itself, for `poplar doctor`."""
@@ -115,21 +115,29 @@ class RedisMaildropLocks:
         await asyncio.gather(*self._abandoned, return_exceptions=True)
         await self._servers.aclose()
 
-    async def _take(self, lease: Lease) -> object:
+    async def _entries(self, keys: Sequence[str]) -> list[object]:
+        # A cluster keeps them on different nodes, so each is asked for by itself, in shared pipelines.
+        return await asyncio.gather(*(self._servers.keeping(key).submit(Command(("GET", key))) for key in keys))
+
+    def _take(self, lease: Lease) -> Answer:
         script = ACQUIRE.on(_keys(lease.key), lease.token, self._milliseconds, entry(lease.holder))
-        return await self._call(lease.key, script)
+        return self._submit(lease.key, script)
 
-    async def _call(self, key: MaildropKey, command: Command) -> object:
-        return await self._servers.keeping(lock_key(key)).call(command)
+    def _extend(self, lease: Lease) -> Answer:
+        return self._submit(lease.key, RENEW.on(_keys(lease.key), lease.token, self._milliseconds))
 
-    async def _get(self, key: str) -> object:
-        return await self._servers.keeping(key).call(Command(("GET", key)))
+    def _submit(self, key: MaildropKey, command: Command) -> Answer:
+        return self._servers.keeping(lock_key(key)).submit(command)
 
-    def _abandon(self, lease: Lease) -> None:
-        release = self._call(lease.key, RELEASE.on(_keys(lease.key), lease.token))
-        task = asyncio.get_running_loop().create_task(release)
+    def _abandon(self, lease: Lease, granted: Answer) -> None:
+        task = asyncio.get_running_loop().create_task(self._give_back(lease, granted))
         self._abandoned.add(task)
         task.add_done_callback(self._forget)
+
+    async def _give_back(self, lease: Lease, granted: Answer) -> object:
+        # On another connection a release could overtake what it is to undo.
+        await asyncio.wait({granted})
+        return await self._submit(lease.key, RELEASE.on(_keys(lease.key), lease.token))
 
     def _forget(self, task: "asyncio.Task[object]") -> None:
         self._abandoned.discard(task)
@@ -141,13 +149,8 @@ def _keys(key: MaildropKey) -> tuple[str, str]:
     return lock_key(key), session_key(key)
 
 
-async def _each(calls: Iterable[Coroutine[object, object, object]]) -> list[object]:
-    """The answers, in order, an exception standing for itself. Raises it when there is nothing else."""
-    answers = await asyncio.gather(*calls, return_exceptions=True)
-    failed = [answer for answer in answers if isinstance(answer, BaseException)]
-    if failed and len(failed) == len(answers):
-        raise failed[0]
-    return list(answers)
+def _pages(keys: Sequence[str], at_once: int) -> list[Sequence[str]]:
+    return [keys[begin : begin + at_once] for begin in range(0, len(keys), at_once)]
 
 
 def _facts(servers: Sequence[dict[str, Any]], memories: Sequence[dict[str, Any]]) -> Facts:

@@ -1,0 +1,218 @@
+"""The sweep: what expires, what is deleted for good, and what never is. RFC 2449 §6.7."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from service.mail.budget import Budget
+from service.mail.delivery import Delivery, DeliveryStores
+from service.mail.ports import Expired, StoredBlob
+from service.mail.sweep import Sweep, SweepReport, SweepRules
+from service.model.account import MaildropKey
+from service.model.address import parse_address
+from service.model.envelope import Envelope
+from service.model.refusal import Reason, Refusal
+from service.stores.memory.blobs import MemoryBlobStore
+from service.stores.memory.sweep import MemorySweepable
+from tests.mail.provider import Provider
+
+DAY = timedelta(days=1)
+
+
+class AgedBlobs(MemoryBlobStore):
+    """Each blob is as old as its key says."""
+
+    scanned: int = 0
+
+    async def scan(self, prefix: str, after: str = "") -> AsyncIterator[StoredBlob]:
+        async for blob in super().scan(prefix, after):
+            self.scanned += 1
+            written = datetime.strptime(blob.key[33:43], "%Y/%m/%d").replace(tzinfo=UTC)
+            yield StoredBlob(blob.key, blob.octets, written + timedelta(hours=12))
+
+
+class BlobsThatCannotDelete(MemoryBlobStore):
+    """Refuses to delete."""
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        raise Refusal(Reason.UNAVAILABLE, "down")
+
+
+class RowsThatCannotForget(MemorySweepable):
+    """Fails between the blobs and the rows."""
+
+    async def forget(self, expired: Sequence[Expired]) -> None:
+        raise Refusal(Reason.UNAVAILABLE, "down")
+
+
+@pytest.fixture
+def provider() -> Provider:
+    provider = Provider(blobs=AgedBlobs())
+    provider.clock.moment = datetime.now(UTC)
+    return provider
+
+
+async def deliver(provider: Provider, *addresses: str) -> None:
+    stores = DeliveryStores(provider.directory, provider.blobs, provider.index, provider.clock)
+    delivery = Delivery(stores, "mx.example", Budget(1 << 24))
+    recipients = tuple([await delivery.resolve(parse_address(address)) for address in addresses])
+    transaction = await delivery.begin(Envelope("", recipients, "x", "LMTP"), "192.0.2.7")
+    assert not any(await transaction.deliver())
+
+
+def sweep(provider: Provider, batch: int = 500) -> Sweep:
+    return Sweep(provider.sweepable, provider.blobs, provider.clock, SweepRules(batch=batch))
+
+
+async def put(provider: Provider, key: str) -> None:
+    async def text() -> AsyncIterator[bytes]:
+        yield b"orphan\r\n"
+
+    await provider.blobs.put(key, text())
+
+
+def removed(provider: Provider, key: MaildropKey, ago: timedelta) -> None:
+    provider.remove(key, provider.clock.moment - ago)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 500])
+async def test_a_message_removed_longer_ago_than_the_retention_is_deleted(provider: Provider, batch: int) -> None:
+    key = provider.add("u@a.example")
+    for _ in range(5):
+        await deliver(provider, "u@a.example")
+    removed(provider, key, 8 * DAY)
+    assert await sweep(provider, batch)() == SweepReport(expired=0, messages=5, blobs=5, orphans=0, backlog=0)
+    assert provider.rows(key) == []
+    assert await provider.keys() == []
+
+
+async def test_a_message_removed_within_the_retention_stays(provider: Provider) -> None:
+    key = provider.add("u@a.example")
+    await deliver(provider, "u@a.example")
+    removed(provider, key, 6 * DAY)
+    assert await sweep(provider)() == SweepReport(0, 0, 0, 0, 0)
+    assert len(provider.rows(key)) == len(await provider.keys()) == 1
+
+
+async def test_a_listed_message_stays_whatever_its_age_g1(provider: Provider) -> None:
+    key = provider.add("u@a.example")
+    provider.clock.move(days=-400)
+    await deliver(provider, "u@a.example")
+    provider.clock.move(days=400)
+    assert await sweep(provider)() == SweepReport(0, 0, 0, 0, 0)
+    assert len(await provider.texts(key)) == 1
+
+
+@pytest.mark.parametrize("batch", [1, 500])
+async def test_a_blob_that_another_recipient_still_lists_stays(provider: Provider, batch: int) -> None:
+    gone, kept = provider.add("u@a.example"), provider.add("v@a.example")
+    await deliver(provider, "u@a.example", "v@a.example")
+    removed(provider, gone, 8 * DAY)
+    assert await sweep(provider, batch)() == SweepReport(0, messages=1, blobs=0, orphans=0, backlog=0)
+    assert len(await provider.texts(kept)) == 1
+    removed(provider, kept, 8 * DAY)
+    assert await sweep(provider, batch)() == SweepReport(0, messages=1, blobs=1, orphans=0, backlog=0)
+    assert await provider.keys() == []
+
+
+@pytest.mark.parametrize("batch", [1, 500])
+async def test_a_message_past_its_maildrops_expiry_is_removed_and_kept_for_the_retention(
+    provider: Provider, batch: int
+) -> None:
+    key = provider.add("u@a.example", expire_days=30)
+    provider.clock.move(days=-31)
+    for _ in range(3):
+        await deliver(provider, "u@a.example")
+    provider.clock.move(days=31)
+    await deliver(provider, "u@a.example")
+    assert await sweep(provider, batch)() == SweepReport(expired=3, messages=0, blobs=0, orphans=0, backlog=0)
+    assert len(await provider.texts(key)) == 1
+    assert len(await provider.keys()) == 4
+
+
+async def test_a_store_that_cannot_delete_keeps_the_rows(provider: Provider) -> None:
+    provider.blobs = BlobsThatCannotDelete()
+    key = provider.add("u@a.example")
+    await deliver(provider, "u@a.example")
+    removed(provider, key, 8 * DAY)
+    with pytest.raises(Refusal):
+        await sweep(provider)()
+    assert len(provider.rows(key)) == 1
+
+
+async def test_a_crash_between_blob_and_row_is_made_good_by_the_next_sweep(provider: Provider) -> None:
+    key = provider.add("u@a.example")
+    await deliver(provider, "u@a.example")
+    removed(provider, key, 8 * DAY)
+    with pytest.raises(Refusal):
+        await Sweep(RowsThatCannotForget(provider.state), provider.blobs, provider.clock)()
+    assert await provider.keys() == []
+    assert (await sweep(provider)()).messages == 1
+    assert provider.rows(key) == []
+
+
+async def test_two_sweeps_at_once_do_no_harm(provider: Provider) -> None:
+    gone, kept = provider.add("u@a.example"), provider.add("v@a.example")
+    await deliver(provider, "u@a.example")
+    await deliver(provider, "v@a.example")
+    removed(provider, gone, 8 * DAY)
+    first, second = sweep(provider), sweep(provider)
+    await first()
+    assert await second() == SweepReport(0, 0, 0, 0, 0)
+    assert len(await provider.texts(kept)) == 1
+
+
+@pytest.mark.parametrize("batch", [1, 2, 500])
+async def test_blobs_that_no_row_names_are_deleted_once_they_are_a_day_old(provider: Provider, batch: int) -> None:
+    keys = [provider.add("u@a.example"), provider.add("u@b.example")]
+    today = provider.clock.moment
+    provider.clock.move(days=-3)
+    await deliver(provider, "u@a.example", "u@b.example")
+    provider.clock.move(days=3)
+    named = await provider.keys()
+    tenants = [key.tenant_id.hex for key in keys] + ["f" * 32]
+    young = [f"{tenant}/{today:%Y/%m/%d}/{'1' * 32}" for tenant in tenants]
+    old = [f"{tenant}/{today - ago * DAY:%Y/%m/%d}/{'2' * 32}" for tenant in tenants for ago in (2, 3, 8)]
+    for key in young + old:
+        await put(provider, key)
+    assert (await sweep(provider, batch)()).orphans == len(old)
+    assert await provider.keys() == sorted(named + young)
+
+
+async def test_a_second_sweep_searches_only_the_days_that_were_not_finished(provider: Provider) -> None:
+    blobs = provider.blobs
+    assert isinstance(blobs, AgedBlobs)
+    provider.add("u@a.example")
+    provider.clock.move(days=-6)
+    await deliver(provider, "u@a.example")
+    provider.clock.move(days=6)
+    sweeper = sweep(provider)
+    await sweeper()
+    first, blobs.scanned = blobs.scanned, 0
+    await sweeper()
+    assert blobs.scanned < first
+
+
+async def test_an_orphan_of_today_is_found_by_the_same_process_when_it_is_old_enough(provider: Provider) -> None:
+    key = provider.add("u@a.example")
+    sweeper = sweep(provider)
+    await put(provider, f"{key.tenant_id.hex}/{provider.clock.moment:%Y/%m/%d}/{'1' * 32}")
+    for _ in range(2):
+        assert (await sweeper()).orphans == 0
+    for _ in range(4):
+        provider.clock.move(hours=13)
+        await sweeper()
+    assert await provider.keys() == []
+
+
+async def test_the_backlog_counts_what_is_left(provider: Provider) -> None:
+    key = provider.add("u@a.example")
+    await deliver(provider, "u@a.example")
+    removed(provider, key, 8 * DAY)
+
+    class Rows(MemorySweepable):
+        async def removed_before(self, moment: datetime, limit: int) -> Sequence[Expired]:
+            return []
+
+    assert (await Sweep(Rows(provider.state), provider.blobs, provider.clock)()).backlog == 1

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
 from service.model.account import Account, MaildropKey, Recipient
 from service.model.address import Address
@@ -123,6 +124,9 @@ class MessageIndex(Protocol):
         Returns one outcome a recipient, in order: None, or a Refusal (OVER_QUOTA, NEVER_FITS, NO_RECIPIENT, SUSPENDED).
         Raises Refusal(UNAVAILABLE) if none is known to be stored.
         """
+
+    async def known(self, key: MaildropKey, unique_ids: Sequence[UUID]) -> set[UUID]:
+        """Those of `unique_ids` that a message of this maildrop has, removed ones included."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ await anything, so that each method is one transaction. RFC 1939 §4 (numbers an
 from array import array
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from uuid import UUID
 
 from service.model.account import MaildropKey, Recipient
 from service.model.listing import DropListing, Listing
@@ -62,6 +63,10 @@ class MemoryMessageIndex:
     async def append(self, arrivals: Sequence[tuple[Recipient, NewMessage]]) -> Sequence[Refusal | None]:
         """Append each message to its maildrop; an outcome a recipient, in order."""
         return [self._append(recipient.key, message) for recipient, message in arrivals]
+
+    async def known(self, key: MaildropKey, unique_ids: Sequence[UUID]) -> set[UUID]:
+        """Those of `unique_ids` that a message of this maildrop has, removed ones included."""
+        return {row.message.unique_id for row in self._rows(key).values()} & set(unique_ids)
 
     def _append(self, key: MaildropKey, message: NewMessage) -> Refusal | None:
         row = self._state.maildrops.get(key)

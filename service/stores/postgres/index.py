@@ -43,6 +43,10 @@ REMOVE = "SELECT remove_messages($1, $2, $3, $4)"
 
 APPEND = "SELECT append_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 
+KNOWN = """
+SELECT unique_id FROM messages WHERE tenant_id = $1 AND maildrop_id = $2 AND unique_id = ANY ($3::uuid[])
+"""
+
 
 class PostgresMessageIndex:
     """`ports.MessageIndex` on Postgres."""
@@ -102,6 +106,11 @@ class PostgresMessageIndex:
         except Refusal as refusal:
             raise temporary(refusal) from refusal.__cause__
         return [_outcome(text, recipient) for text, (recipient, _) in zip(rows[0][0], arrivals, strict=True)]
+
+    async def known(self, key: MaildropKey, unique_ids: Sequence[UUID]) -> set[UUID]:
+        """Those of `unique_ids` that a message of this maildrop has, removed ones included."""
+        rows = await self._database.read(KNOWN, key.tenant_id, key.maildrop_id, list(unique_ids))
+        return {row[0] for row in rows}
 
 
 def _unpack(row: Row) -> Listing:

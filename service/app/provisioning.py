@@ -12,9 +12,12 @@ from service.app.stores import open_database
 from service.mail.passwords import Passwords
 from service.mail.provisioning import Office, Provisioning
 from service.mail.provisioning import provisioning as over
+from service.model.refusal import Refusal
 from service.protocol.sasl.prepare import prepare
 from service.settings import Settings
+from service.settings.systems import DatabaseSettings
 from service.stores.passwords import Argon2Hashes
+from service.stores.postgres.database import Database
 from service.stores.postgres.tenancy import postgres_tenancy
 
 PATIENCE = 120.0
@@ -25,14 +28,25 @@ PATIENCE = 120.0
 async def provisioning(settings: Settings, actor: str) -> AsyncIterator[Provisioning]:
     """The use cases, with the login of provisioning; every write is audited as `actor`'s.
 
-    Raises Refusal(UNAVAILABLE) for a database URL that can't be read.
+    Raises Refusal(UNAVAILABLE) when the database doesn't answer.
     """
-    patient = settings.database.model_copy(update={"deadline": max(PATIENCE, settings.database.deadline)})
     retention = timedelta(days=settings.sweep.removed_retention_days)
     hashes = Argon2Hashes(threads=1)
     try:
-        async with open_database(patient, "api") as database:
-            office = Office(postgres_tenancy(database), actor, retention)
-            yield over(office, Passwords(hashes, prepare))
+        async with _patient(settings.database) as database:
+            yield over(Office(postgres_tenancy(database), actor, retention), Passwords(hashes, prepare))
     finally:
         hashes.close()
+
+
+@asynccontextmanager
+async def _patient(settings: DatabaseSettings) -> AsyncIterator[Database]:
+    """A database that answered within its own deadline, and may take longer from then on."""
+    async with open_database(settings, "api") as database:
+        try:
+            await database.ping()
+        except Refusal as refusal:
+            raise Refusal(refusal.reason, f"the database can't be reached: {refusal.cause}") from refusal
+    longer = settings.model_copy(update={"deadline": max(PATIENCE, settings.deadline)})
+    async with open_database(longer, "api") as database:
+        yield database

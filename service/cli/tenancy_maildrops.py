@@ -13,6 +13,7 @@ from service.cli.tenancy_options import AddressName, AsJson, OfTenant, PolicyFla
 from service.cli.tenancy_output import print_one, print_rows, say
 from service.cli.tenancy_running import listed, perform, throughout
 from service.model.account import Status
+from service.model.tenancy import counted
 
 COLUMNS = ("address", "tenant", "status", "messages", "octets", "settings")
 REMOVED_COLUMNS = ("unique_id", "octets", "received", "removed_at")
@@ -47,7 +48,7 @@ def show(address: AddressName, as_json: AsJson = False) -> None:
 @gathering
 def set_(address: AddressName, flags: PolicyFlags) -> None:
     """Change a maildrop's own policy; what isn't named stays, 'inherit' gives a value back to the tenant."""
-    change = flags.change()
+    change = flags.asked()
     perform(lambda desk: desk.maildrops.set_policy(address, change))
     say(f"Changed the policy of {address}.")
 
@@ -71,7 +72,7 @@ def remove(address: AddressName, yes: Yes = False) -> None:
     """Remove a maildrop, its credentials, aliases and messages; the sweep deletes what was stored."""
     confirmed(f"Remove {address} and all its messages?", yes)
     messages = perform(lambda desk: desk.maildrops.remove(address))
-    say(f"Removed {address} and {messages} messages.")
+    say(f"Removed {address} and {counted(messages, 'message')}.")
 
 
 @app.command()
@@ -86,7 +87,7 @@ def removed(
 def restore(address: AddressName, unique_ids: Annotated[list[UUID], typer.Argument(metavar="UNIQUE_ID...")]) -> None:
     """List removed messages again; sessions that log in from now on see them."""
     messages = perform(lambda desk: desk.maildrops.restore(address, unique_ids))
-    say(f"Restored {messages} of {len(unique_ids)} messages.")
+    say(f"Restored {messages} of {counted(len(unique_ids), 'message')}.")
 
 
 @alias.command("create")

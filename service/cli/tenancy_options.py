@@ -40,6 +40,12 @@ class PolicyFlags:
         str | None, typer.Option(metavar="MESSAGES", help="A maildrop may hold; or 'none', 'inherit'.")
     ] = None
 
+    def asked(self) -> PolicyChange:
+        """What the flags ask for, which must be something."""
+        if not (change := self.change()).values and not change.inherited:
+            raise typer.BadParameter("name at least one value to change")
+        return change
+
     def change(self) -> PolicyChange:
         """What the flags ask for; those left out stay as they are."""
         typed = {name: text for name in POLICY_NAMES if (text := getattr(self, name)) is not None}

@@ -38,7 +38,7 @@ def print_one(view: object, as_json: bool, beside: Mapping[str, object] | None =
     if as_json:
         say(json.dumps(plain(facts), indent=2, ensure_ascii=False))
         return
-    _print((), [[name.replace("_", " "), words(value)] for name, value in facts.items()])
+    _print((), [[name.replace("_", " "), words(value, "\n")] for name, value in facts.items()])
 
 
 def _print(columns: Columns, rows: Sequence[Sequence[str]]) -> None:
@@ -69,20 +69,24 @@ def plain(value: object) -> object:
     return [plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-def words(value: object) -> str:
-    """`value` as a person reads it."""
+def words(value: object, between: str = ", ") -> str:
+    """`value` as a person reads it; `between` stands between the parts of what has several."""
     if value is None:
         return "-"
     if isinstance(value, Setting):
         return f"{_limit(value.value)} ({value.origin.value})"
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%SZ")
+    if dataclasses.is_dataclass(value):
+        return words(_facts(value), between)
     if isinstance(value, Mapping):
-        return ", ".join(f"{name}={_cell(each)}" for name, each in value.items()) or "-"
+        return between.join(f"{name}={_part(each)}" for name, each in value.items()) or "-"
     return str(plain(value))
 
 
-def _cell(value: object) -> str:
+def _part(value: object) -> str:
+    if isinstance(value, Mapping):
+        return f"({words(value)})"
     return words(value) if isinstance(value, Setting) else _limit(value)
 
 

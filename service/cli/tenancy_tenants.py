@@ -44,7 +44,7 @@ def show(name: TenantName, as_json: AsJson = False) -> None:
 @gathering
 def set_(name: TenantName, flags: PolicyFlags) -> None:
     """Change a tenant's policy; what isn't named stays."""
-    change = flags.change()
+    change = flags.asked()
     perform(lambda desk: desk.tenants.set_policy(name, change))
     say(f"Changed the policy of tenant {name}.")
 

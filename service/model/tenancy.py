@@ -214,3 +214,9 @@ def _check_bounds(name: str, value: int | None) -> None:
         raise ValueError("login_delay is a number of seconds; 0 for none")
     if value is not None and not low <= value <= high:
         raise ValueError(f"{name} is {low} to {high}")
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things in words: 1 maildrop, 2 maildrops, 2 aliases."""
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"

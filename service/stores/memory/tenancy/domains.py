@@ -9,7 +9,7 @@ from service.mail.tenancy import Act, Page
 from service.model.account import Status
 from service.model.address import Address
 from service.model.refusal import Reason, Refusal
-from service.model.tenancy import DomainView
+from service.model.tenancy import DomainView, counted
 from service.stores.memory.state import REMOVED, DomainRow, MemoryState
 from service.stores.memory.tenancy.rows import domain_row, maildrop_row, owned, record, remove_maildrop, tenant_row
 
@@ -63,7 +63,8 @@ class MemoryDomains:
         aliases = [alias for alias in self._state.aliases if alias[:2] == (row.tenant_id, name)]
         named = sum(1 for alias in aliases if alias[2])
         if (maildrops or named) and not cascade:
-            raise Refusal(Reason.EXISTS, f"domain {name} still has {len(maildrops)} maildrops and {named} aliases")
+            uses = f"{counted(len(maildrops), 'maildrop')} and {counted(named, 'alias')}"
+            raise Refusal(Reason.EXISTS, f"domain {name} still has {uses}")
         messages = sum(remove_maildrop(self._state, maildrop) for maildrop in maildrops)
         for alias in aliases:
             self._state.aliases.pop(alias, None)

@@ -9,7 +9,7 @@ from uuid import uuid4
 from service.mail.tenancy import Act, Page
 from service.model.account import Status
 from service.model.refusal import Reason, Refusal
-from service.model.tenancy import Overrides, PolicyChange, TenantView, Usage
+from service.model.tenancy import Overrides, PolicyChange, TenantView, Usage, counted
 from service.stores.memory.state import REMOVED, MemoryState, TenantRow
 from service.stores.memory.tenancy.rows import owned, record, remove_maildrop, tenant_row
 
@@ -61,7 +61,7 @@ class MemoryTenants:
         row = tenant_row(self._state, act.tenant)
         maildrops = owned(self._state, row)
         if maildrops and not cascade:
-            raise Refusal(Reason.EXISTS, f"tenant {act.tenant} still has {len(maildrops)} maildrops")
+            raise Refusal(Reason.EXISTS, f"tenant {act.tenant} still has {counted(len(maildrops), 'maildrop')}")
         messages = sum(remove_maildrop(self._state, maildrop) for maildrop in maildrops)
         for domain in self._state.domains:
             if domain.tenant_id == row.tenant_id:

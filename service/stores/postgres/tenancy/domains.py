@@ -11,7 +11,7 @@ from service.mail.tenancy import Act, Page
 from service.model.account import Status
 from service.model.address import Address
 from service.model.refusal import Reason, Refusal
-from service.model.tenancy import DomainView
+from service.model.tenancy import DomainView, counted
 from service.stores.postgres.database import Database, Row
 from service.stores.postgres.tenancy.removal import lock_maildrops, remove_maildrops
 from service.stores.postgres.tenancy.rows import Connection, lock_domain, lock_maildrop, lock_tenant, record, taken
@@ -107,7 +107,8 @@ class PostgresDomains:
 async def _refuse_if_used(connection: Connection, tenant_id: UUID, name: str, maildrops: int) -> None:
     aliases = await connection.fetchval(ALIASES, tenant_id, name)
     if maildrops or aliases:
-        raise Refusal(Reason.EXISTS, f"domain {name} still has {maildrops} maildrops and {aliases} aliases")
+        uses = f"{counted(maildrops, 'maildrop')} and {counted(aliases, 'alias')}"
+        raise Refusal(Reason.EXISTS, f"domain {name} still has {uses}")
 
 
 def _view(row: Row) -> DomainView:

@@ -10,7 +10,7 @@ from uuid import uuid4
 from service.mail.tenancy import Act, Page
 from service.model.account import Status
 from service.model.refusal import Reason, Refusal
-from service.model.tenancy import Overrides, PolicyChange, TenantView, Usage
+from service.model.tenancy import Overrides, PolicyChange, TenantView, Usage, counted
 from service.stores.postgres.database import Database, Row
 from service.stores.postgres.tenancy.removal import lock_maildrops, remove_maildrops
 from service.stores.postgres.tenancy.rows import lock_tenant, overrides, record
@@ -95,7 +95,7 @@ class PostgresTenants:
             await connection.execute(LOCK_DOMAINS, tenant_id)
             maildrops = await lock_maildrops(connection, tenant_id, None)
             if maildrops and not cascade:
-                raise Refusal(Reason.EXISTS, f"tenant {act.tenant} still has {len(maildrops)} maildrops")
+                raise Refusal(Reason.EXISTS, f"tenant {act.tenant} still has {counted(len(maildrops), 'maildrop')}")
             messages = await remove_maildrops(connection, tenant_id, maildrops)
             await connection.execute(REMOVE_DOMAINS, tenant_id)
             await connection.execute(REMOVE, tenant_id)

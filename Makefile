@@ -29,7 +29,7 @@ test: $(VENV)/.test ## Everything CI runs: style, types, imports, tests (PYTHON=
 
 .PHONY: fuzz
 fuzz: $(VENV)/.test ## Feed the readers and sessions far more invented input (TIMES=50)
-	POPLAR_TEST_FUZZ=$(TIMES) $(BIN)/pytest -n $(JOBS) -m hypothesis --timeout=0 $(ARGS)
+	FUZZ_TIMES=$(TIMES) $(BIN)/pytest -n $(JOBS) -m hypothesis --timeout=0 $(ARGS)
 
 .PHONY: coverage
 coverage: $(VENV)/.test ## What the tests reach, by branch: the protocol here, all of it in htmlcov

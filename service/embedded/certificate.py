@@ -13,6 +13,8 @@ from cryptography import x509
 
 NAMES = ("localhost", "127.0.0.1", "::1")
 _LEAST_VALID = timedelta(days=30)
+# Apple's programs trust no server certificate that is valid for more than 825 days.
+_VALID = timedelta(days=800)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ def _usable(files: CertificateFiles) -> bool:
 
 def _make(files: CertificateFiles) -> None:
     authority = trustme.CA(organization_name="Poplar demo", organization_unit_name="For this machine only")
-    pair = authority.issue_cert(*NAMES)
+    # The authority's key is never stored: whoever trusts it trusts nothing but this one certificate.
+    pair = _issued(authority, datetime.now(UTC))
     files.folder.mkdir(parents=True, exist_ok=True)
     files.ca_file.unlink(missing_ok=True)
     key = files.folder / "default.key"
@@ -52,3 +55,15 @@ def _make(files: CertificateFiles) -> None:
     chain = b"".join(blob.bytes() for blob in pair.cert_chain_pems)
     (files.folder / "default.crt").write_bytes(chain)
     authority.cert_pem.write_to_path(files.ca_file)
+
+
+def _issued(authority: trustme.CA, now: datetime) -> trustme.LeafCert:
+    return authority.issue_cert(
+        *NAMES,
+        # fetchmail wants one, though the names that count are the others.
+        common_name=NAMES[0],
+        organization_name="Poplar demo",
+        organization_unit_name="Server",
+        not_before=now - timedelta(days=1),
+        not_after=now + _VALID,
+    )

@@ -1,6 +1,6 @@
 """Decides once whether the real backends run in Docker containers or from the embedded wheels.
 
-Owns that choice and its reason. The variable POPLAR_TEST_BACKENDS=docker or =embedded forces it;
+Owns that choice and its reason. The variable TEST_BACKENDS=docker or =embedded forces it;
 otherwise a daemon that answers is used as long as it can provide the images.
 """
 
@@ -18,7 +18,7 @@ Server = TypeVar("Server")
 @cache
 def daemon_answers() -> bool:
     """Whether a Docker daemon answers within two seconds."""
-    wanted = os.environ.get("POPLAR_TEST_BACKENDS", "auto")
+    wanted = os.environ.get("TEST_BACKENDS", "auto")
     if wanted != "auto" or shutil.which("docker") is None:
         return wanted == "docker"
     import docker
@@ -52,7 +52,7 @@ def _entered(
         return stack.enter_context(container())
     except DockerException as error:
         # A daemon without a way to fetch images is as good as none, unless it was asked for by name.
-        if os.environ.get("POPLAR_TEST_BACKENDS") == "docker":
+        if os.environ.get("TEST_BACKENDS") == "docker":
             raise
         warnings.warn(f"Docker answers but gives no container ({error}); using the embedded wheel", stacklevel=2)
         return stack.enter_context(wheel())

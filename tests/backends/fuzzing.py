@@ -1,6 +1,6 @@
 """How much property tests try: little in `make test`, far more in `make fuzz`.
 
-Owns the factor, from the variable POPLAR_TEST_FUZZ. It multiplies what a test itself chose.
+Owns the factor, from the variable FUZZ_TIMES. It multiplies what a test itself chose.
 """
 
 import os
@@ -14,7 +14,7 @@ CHOICE = "_hypothesis_internal_use_settings"
 
 def factor() -> int:
     """By how much to multiply the examples."""
-    return int(os.environ.get("POPLAR_TEST_FUZZ", "1"))
+    return int(os.environ.get("FUZZ_TIMES", "1"))
 
 
 def try_more(items: Iterable[pytest.Item], times: int) -> None:

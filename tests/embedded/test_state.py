@@ -1,8 +1,11 @@
 """One demo a folder, nobody else's folder, and files that are never half written."""
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import trustme
+from cryptography import x509
 
 from service.embedded.certificate import certificate_files
 from service.embedded.process import EmbeddedError
@@ -65,3 +68,19 @@ def test_half_made_certificates_are_made_anew(tmp_path: Path) -> None:
 
 def test_the_key_is_its_owners_alone(tmp_path: Path) -> None:
     assert (certificate_files(tmp_path).folder / "default.key").stat().st_mode & 0o077 == 0
+
+
+def test_the_certificate_names_this_machine_for_at_most_825_days(tmp_path: Path) -> None:
+    read = x509.load_pem_x509_certificate((certificate_files(tmp_path).folder / "default.crt").read_bytes())
+    names = read.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["localhost"]
+    assert sorted(map(str, names.get_values_for_type(x509.IPAddress))) == ["127.0.0.1", "::1"]
+    assert read.not_valid_after_utc - read.not_valid_before_utc <= timedelta(days=825)
+
+
+def test_a_certificate_about_to_expire_is_made_anew(tmp_path: Path) -> None:
+    files = certificate_files(tmp_path)
+    soon = datetime.now(UTC) + timedelta(days=20)
+    trustme.CA().issue_cert("localhost", not_after=soon).cert_chain_pems[0].write_to_path(files.folder / "default.crt")
+    before = files.ca_file.read_bytes()
+    assert certificate_files(tmp_path).ca_file.read_bytes() != before

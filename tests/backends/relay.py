@@ -4,6 +4,7 @@ Owns both directions and counts what went through. Refuses to know the protocol.
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -55,10 +56,10 @@ class Relay:
 
 
 @asynccontextmanager
-async def relay_to(port: int) -> AsyncIterator[Relay]:
-    """A relay to a port of this machine."""
+async def relay_to(port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[Relay]:
+    """A relay to a port of this machine; with `tls`, clients speak TLS to it."""
     relay = Relay(port)
-    server = await asyncio.start_server(relay.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(relay.serve, "127.0.0.1", 0, ssl=tls)
     relay.port = server.sockets[0].getsockname()[1]
     try:
         yield relay

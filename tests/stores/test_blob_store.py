@@ -14,6 +14,7 @@ from service.mail.ports import BlobStore
 from service.model.refusal import Reason, Refusal
 from service.stores.memory.blobs import MemoryBlobStore
 from service.stores.objects import ObjectOptions, open_blobs
+from service.stores.observing import Unobserved
 from tests.backends.s3 import BUCKET, S3Server, s3_server, s3_server_of_ones_own, s3_url_and_options
 
 __all__ = ["s3_server", "s3_server_of_ones_own", "s3_url_and_options"]
@@ -471,3 +472,60 @@ async def test_f7_a_server_that_hangs_is_unavailable_at_the_deadline_and_heals(s
         assert refused.value.reason is Reason.UNAVAILABLE
     s3_server_of_ones_own.resume()
     assert await store.read("t/1", 0, 4) == b"mail"
+
+
+class Counted(Unobserved):
+    """Remembers what a store told."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[str] = []
+        self.kinds: list[str] = []
+        self.read = 0
+        self.first = 0
+
+    def store_called(self, vendor: str, outcome: str, seconds: float) -> None:
+        assert vendor == "objects"
+        self.outcomes.append(outcome)
+
+    def store_failed(self, vendor: str, kind: str) -> None:
+        self.kinds.append(kind)
+
+    def blob_first_octets(self, seconds: float) -> None:
+        self.first += 1
+
+    def blob_read(self, seconds: float) -> None:
+        self.read += 1
+
+
+@pytest.mark.parametrize("where", ["directory", "s3"])
+async def test_reads_tell_their_first_octets_and_their_end(
+    where: str, tmp_path: Path, s3_url_and_options: tuple[str, ObjectOptions]
+) -> None:
+    counted = Counted()
+    url, options = s3_url_and_options if where == "s3" else (f"file://{tmp_path}", ObjectOptions())
+    store = open_blobs(url, options, counted)
+    await store.put("t/1", pieces(bytes(2 * MIB)))
+    await store.read("t/1", 0, 10)
+    assert (counted.first, counted.read) == (1, 1)
+    await whole(store, "t/1", 2 * MIB)
+    assert (counted.first, counted.read) == (3, 2)
+    assert set(counted.outcomes) == {"ok"}
+    with pytest.raises(Refusal):
+        await store.read("t/none", 0, 1)
+    assert counted.outcomes[-1] == "refused"
+    assert counted.kinds == []
+
+
+async def test_failures_tell_their_kind(s3_server_of_ones_own: S3Server) -> None:
+    options = replace(s3_server_of_ones_own.options, deadline=1.0)
+    told = []
+    for spoiled in (replace(options, secret_key="wrong"), replace(options, endpoint="http://127.0.0.1:9"), options):
+        if spoiled is options:
+            s3_server_of_ones_own.pause()
+        counted = Counted()
+        with pytest.raises(Refusal):
+            await open_blobs(f"s3://{BUCKET}", spoiled, counted).read("t/1", 0, 1)
+        told.extend(counted.kinds)
+    # moto takes any secret, so there the blob is merely missing.
+    assert told[-2:] == ["connection", "timeout"]
+    assert told[:-2] == (["denied"] if s3_server_of_ones_own.name == "versitygw" else [])

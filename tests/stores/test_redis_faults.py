@@ -1,6 +1,7 @@
 """What a login sees when Redis is slow, gone, full, read-only, somewhere else or someone else's (F3, F9, F12)."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 from uuid import UUID, uuid4
 
 import pytest
+import trustme
 from redis.asyncio import Redis
 
 from service.mail.ports import Holder, Lease
@@ -249,6 +251,23 @@ async def test_an_entry_of_another_release_is_not_listed_and_harms_nothing(redis
             await client.set(f"session:{{{number}}}", text.encode("utf-8", "surrogateescape"))
     assert list(await locks.holders()) == [mine.holder]
     await locks.aclose()
+
+
+async def test_rediss_speaks_tls_and_believes_only_the_given_authority(
+    redis_url: str, ca: trustme.CA, tmp_path: Path
+) -> None:
+    parts = urlsplit(redis_url)
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("127.0.0.1").configure_cert(tls)
+    async with relay_to(parts.port or 0, tls) as relay:
+        url = f"rediss://:{parts.password}@127.0.0.1:{relay.port}/0"
+        locks = RedisMaildropLocks(f"{url}?ssl_ca_certs={tmp_path}/ca.pem", limits=PATIENT)
+        assert await locks.acquire(lease())
+        await locks.aclose()
+        doubting = RedisMaildropLocks(url, limits=PATIENT)
+        await refused(doubting.acquire(lease()))
+        await doubting.aclose()
 
 
 def keys_of(group: Group) -> list[MaildropKey]:

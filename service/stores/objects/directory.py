@@ -7,6 +7,7 @@ neither the event loop nor name look-ups. Refuses to follow a key out of its dir
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -49,7 +50,10 @@ class DirectoryBlobStore(ObjectBlobStore):
             return await self._run(lambda: list(islice(walk, PAGE)))
 
     async def _range(self, key: str, start: int, end: int) -> bytes:
-        return await self._run(lambda: _read(self._present() / key, start, end))
+        asked = time.monotonic()
+        octets = await self._run(lambda: _read(self._present() / key, start, end))
+        self._observer.blob_first_octets(time.monotonic() - asked)
+        return octets
 
     async def _delete(self, keys: Sequence[str]) -> None:
         await self._run(lambda: _unlink(self._root, keys))

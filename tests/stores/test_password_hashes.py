@@ -44,6 +44,7 @@ async def test_g13_nobodys_password_never_matches(hashes: PasswordHashes) -> Non
 
 
 async def test_d13_a_password_over_255_octets_never_matches(hashes: PasswordHashes) -> None:
+    """RFC 4616 §2."""
     assert not await hashes.verify(await hashes.hash("p" * 255), "p" * 256)
 
 

@@ -1,6 +1,7 @@
 """The message index, in memory and on Postgres: frozen listings, fences, removal, quotas. R10, R20, R25; G1-G5, G7, G9.
 
 RFC 1939 §4: numbers are frozen for the session. RFC 1939 §6: what is marked is removed, and nothing else is.
+RFC 1939 §7: a unique-id never changes and never repeats.
 """
 
 from datetime import UTC, datetime, timedelta

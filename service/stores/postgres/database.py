@@ -80,9 +80,9 @@ class Database:
 
     async def close(self) -> None:
         """Wait for the writes under way, at most one deadline, then end every connection."""
-        pool, self._pool = self._pool, None
         if self._writes:
             await asyncio.wait(self._writes, timeout=self._options.deadline)
+        pool, self._pool = self._pool, None
         if pool is not None:
             pool.terminate()
 
@@ -148,9 +148,9 @@ class Database:
             try:
                 return await self._once(statement, values, seconds, tries)
             except VENDOR_ERRORS as error:
-                if not may_pass(error) or clock() + pause >= end:
+                if self._pool is None or not may_pass(error) or clock() + pause >= end:
                     raise tries.refusal(error) from error
-                self._forget_standby(error)
+                await _forget_standby(self._pool, error)
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -173,7 +173,7 @@ class Database:
 
     async def _acquire(self, seconds: float) -> "asyncpg.pool.PoolConnectionProxy[Row]":
         if self._pool is None:
-            raise Refusal(Reason.UNAVAILABLE, "postgres: the pool is closed")
+            raise asyncpg.InterfaceError("the pool is closed")
         self._waiting += 1
         try:
             return await self._pool.acquire(timeout=seconds)
@@ -183,11 +183,6 @@ class Database:
     async def _release(self, connection: "asyncpg.pool.PoolConnectionProxy[Row]") -> None:
         if self._pool is not None:
             await self._pool.release(connection)
-
-    def _forget_standby(self, error: Exception) -> None:
-        """After a failover every connection may lead to the old primary: make all anew when next used."""
-        if isinstance(error, asyncpg.ReadOnlySQLTransactionError) and self._pool is not None:
-            asyncio.get_running_loop().create_task(self._pool.expire_connections())
 
     def _write_done(self, task: asyncio.Task[list[Row]]) -> None:
         self._writes.discard(task)
@@ -215,6 +210,12 @@ def _server_settings(options: DatabaseOptions) -> dict[str, str]:
         # Every statement here has one good plan whatever its values: planning each time cost a third of a login's.
         settings |= {"jit": "off", "plan_cache_mode": "force_generic_plan"}
     return settings
+
+
+async def _forget_standby(pool: "asyncpg.Pool[Row]", error: Exception) -> None:
+    """After a failover every connection may lead to the old primary: make all anew when next used."""
+    if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+        await pool.expire_connections()
 
 
 async def _leave_as_it_is(connection: Any) -> None:

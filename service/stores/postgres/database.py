@@ -6,6 +6,7 @@ answers. RFC 1939 §6 (an UPDATE whose outcome is unknown is resolved, or told a
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -120,7 +121,7 @@ class Database:
                     async with connection.transaction():
                         yield connection
                 except asyncio.CancelledError:
-                    connection.terminate()
+                    _cut(connection)
                     raise
                 finally:
                     await self._release(connection)
@@ -158,11 +159,11 @@ class Database:
         connection = await self._acquire(seconds)
         # A statement that outlives its try is abandoned with its connection, not cancelled: the repetition
         # waits for its locks and finds what it did.
-        alarm = asyncio.get_running_loop().call_later(seconds, connection.terminate)
+        alarm = asyncio.get_running_loop().call_later(seconds, _cut, connection)
         try:
             return await connection.fetch(statement, *values)
         except asyncio.CancelledError:
-            connection.terminate()
+            _cut(connection)
             raise
         except VENDOR_ERRORS as error:
             tries.unanswered = tries.unanswered or may_have_happened(error)
@@ -216,6 +217,12 @@ async def _forget_standby(pool: "asyncpg.Pool[Row]", error: Exception) -> None:
     """After a failover every connection may lead to the old primary: make all anew when next used."""
     if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
         await pool.expire_connections()
+
+
+def _cut(connection: "asyncpg.pool.PoolConnectionProxy[Row]") -> None:
+    """End the connection now. The pool may have done so already; that must not hide a cancellation."""
+    with contextlib.suppress(asyncpg.InterfaceError):
+        connection.terminate()
 
 
 async def _leave_as_it_is(connection: Any) -> None:

@@ -33,10 +33,11 @@ class Background:
         self.start(name, again)
 
     async def stop(self) -> None:
-        """Cancel all and wait for their end."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Cancel all and wait for their end; again, should a library have swallowed the cancellation."""
+        while running := {task for task in self._tasks if not task.done()}:
+            for task in running:
+                task.cancel()
+            await asyncio.wait(running, timeout=PAUSE)
 
 
 async def _forever(name: str, work: Callable[[], Awaitable[None]]) -> None:

@@ -68,6 +68,8 @@ async def running(settings: Settings, roles: Collection[Role], place: Place = AL
         tasks.start("loop lag", lambda: watch_loop_lag(metrics.loop_lag))
         shared = Shared(settings, make_blobs(settings.object_store), tasks)
         services: dict[str, Service] = {role: await _service(stack, shared, role) for role in sorted(roles)}
+        # The stores outlive the tasks that use them.
+        stack.push_async_callback(tasks.stop)
         listeners = make_listeners(settings, services, place.reuse_port)
         ports = await stack.enter_async_context(started(listeners, drain, settings))
         yield Running({each.spec.name: (_reachable(each.spec.host), ports[each.spec.name]) for each in listeners}, url)

@@ -33,7 +33,7 @@ async def check_postgres(settings: Settings) -> AsyncIterator[Finding]:
             continue
         yield _rights(role, found)
         if role == "front":
-            yield _clocks(found)
+            yield clocks(found, time.time())
     yield await _migrated(settings)
 
 
@@ -55,8 +55,9 @@ def _rights(role: str, found: Checkup) -> Finding:
     return good(subject, f"{who}, with the rights it needs")
 
 
-def _clocks(found: Checkup) -> Finding:
-    apart = abs(time.time() - found.clock)
+def clocks(found: Checkup, now: float) -> Finding:
+    """How far Postgres' clock is from `now`, in Unix seconds."""
+    apart = abs(now - found.clock)
     if apart > CLOCKS_APART:
         advice = "Set both clocks by NTP. Nothing is lost meanwhile, but times in logs and retention are off."
         return doubtful("clock", f"this machine and Postgres differ by {apart:.0f} s", advice)

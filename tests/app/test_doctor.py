@@ -1,0 +1,146 @@
+"""The doctor names what is wrong with each dependency, and what to do; where all is well it finds nothing wrong."""
+
+import datetime
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+import trustme
+
+from service.app.doctor import Finding, examine
+from service.app.doctor.certificates import expiry
+from service.app.doctor.systems import clocks
+from service.settings import Settings
+from service.stores.postgres.checkup import Checkup
+from service.stores.postgres.logins import create_login
+from tests.app.conftest import Make, Values, listener, write_pair
+
+SECRET = "hunter2"
+
+
+async def found(settings: Settings, subject: str) -> Finding:
+    findings = [finding for finding in await examine(settings) if finding.subject == subject]
+    assert len(findings) == 1, findings
+    return findings[0]
+
+
+def with_login(dsn: str, login: str) -> str:
+    """The same database as another login."""
+    scheme, _, rest = dsn.partition("://")
+    return f"{scheme}://{login}:{SECRET}@{rest.rpartition('@')[2]}"
+
+
+async def test_where_all_is_well_nothing_is_wrong(make: Make) -> None:
+    findings = await examine(make())
+    assert [finding for finding in findings if finding.state == "wrong"] == []
+    assert {"clock", "migrations", "redis", "object store", "certificate main"} <= {f.subject for f in findings}
+
+
+async def test_a_login_with_just_its_rights_is_good(make: Make, migrated_dsn: str) -> None:
+    await create_login(migrated_dsn, "doctor_front", SECRET, "poplar_front")
+    urls = {"url": migrated_dsn, "front_url": with_login(migrated_dsn, "doctor_front")}
+    assert (await found(make(database=urls), "postgres as front")).state == "good"
+
+
+async def test_a_login_with_the_rights_of_another_part_is_wrong_and_told_what_it_lacks(
+    make: Make, migrated_dsn: str
+) -> None:
+    await create_login(migrated_dsn, "doctor_lmtp", SECRET, "poplar_lmtp")
+    urls = {"url": migrated_dsn, "api_url": with_login(migrated_dsn, "doctor_lmtp")}
+    finding = await found(make(database=urls), "postgres as api")
+    assert finding.state == "wrong"
+    assert "credentials INSERT" in finding.text
+    assert finding.advice == "GRANT poplar_api TO doctor_lmtp;"
+
+
+async def test_a_login_that_may_do_too_much_is_doubtful(make: Make) -> None:
+    finding = await found(make(), "postgres as front")
+    assert finding.state == "doubtful"
+    assert "database.front_url" in finding.advice
+
+
+async def test_a_database_without_tables_is_sent_to_migrate(make: Make, postgres_dsn: str) -> None:
+    settings = make(database={"url": postgres_dsn})
+    assert "poplar migrate" in (await found(settings, "postgres as front")).advice
+    assert (await found(settings, "migrations")).state == "wrong"
+
+
+async def test_a_postgres_that_is_away_is_wrong_and_its_password_stays_out(make: Make) -> None:
+    settings = make(database={"url": f"postgresql://u:{SECRET}@127.0.0.1:1/none", "deadline": 1.0})
+    finding = await found(settings, "postgres as lmtp")
+    assert finding.state == "wrong"
+    assert SECRET not in finding.text + finding.advice
+
+
+async def test_a_redis_that_is_away_is_wrong(make: Make) -> None:
+    assert (await found(make(redis={"url": "redis://127.0.0.1:1/0"}), "redis")).state == "wrong"
+
+
+@pytest.fixture
+def forgetful_redis(redis_url: str) -> Iterator[None]:
+    with redis.Redis.from_url(redis_url) as client:
+        before = client.config_get("maxmemory-policy")["maxmemory-policy"]
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        yield
+        client.config_set("maxmemory-policy", before)
+
+
+@pytest.mark.usefixtures("forgetful_redis")
+async def test_a_redis_that_would_drop_leases_is_doubtful(make: Make) -> None:
+    findings = [finding for finding in await examine(make()) if finding.subject == "redis"]
+    assert [finding.state for finding in findings] == ["good", "doubtful"]
+    assert "allkeys-lru" in findings[1].text
+
+
+async def test_a_store_that_cannot_be_written_is_wrong(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    settings = make(object_store={"url": (tmp_path / "file" / "blobs").as_uri()})
+    assert (await found(settings, "object store")).state == "wrong"
+
+
+async def test_a_store_in_memory_is_doubtful(make: Make) -> None:
+    assert (await found(make(object_store={"url": "memory://"}), "object store")).state == "doubtful"
+
+
+async def test_no_certificate_is_wrong_only_where_one_is_needed(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    tls = {"directory": str(tmp_path / "empty")}
+    assert (await found(make(tls=tls), "certificates")).state == "wrong"
+    without = await examine(make(tls=tls, listeners=[listener("pop3")]))
+    assert not [finding for finding in without if finding.subject == "certificates"]
+
+
+async def test_an_expired_certificate_is_wrong(make: Make, ca: trustme.CA, tmp_path: Path) -> None:
+    past = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+    write_pair(tmp_path / "tls", "old", ca.issue_cert("localhost", not_after=past))
+    assert (await found(make(), "certificate old")).state == "wrong"
+    assert (await found(make(), "certificate main")).state == "good"
+
+
+def test_a_certificate_that_expires_soon_is_doubtful() -> None:
+    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    assert expiry("a", now + datetime.timedelta(days=13), now).text == "expires in 13 days"
+    assert expiry("a", now + datetime.timedelta(days=15), now).state == "good"
+
+
+async def test_a_taken_port_is_told(make: Make) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        finding = await found(make(listeners=[listener("pop3", port=port)]), f"port {port}")
+    assert finding.state == "doubtful"
+    assert "pop3" in finding.text
+
+
+async def test_lmtp_for_everybody_is_doubtful(make: Make, values: Values) -> None:
+    settings = make(listeners=[listener("lmtp", host="*")])
+    assert (await found(settings, "listener lmtp")).state == "doubtful"
+    assert values["listeners"]
+
+
+def test_clocks_that_differ_by_ten_minutes_are_told() -> None:
+    """Fault F10."""
+    at_noon = Checkup("18", "poplar", clock=43_200.0, has_schema=True)
+    assert clocks(at_noon, 43_800.0).state == "doubtful"
+    assert clocks(at_noon, 43_201.0).state == "good"

@@ -1,1 +1,5 @@
-"""What Poplar shows of itself: metrics, logs, health. Never a password, token or message text (G17)."""
+"""What Poplar shows of itself: metrics, logs, health.
+
+Owns their names, labels and forms. Refuses passwords, tokens and message text (G17), and labels whose values
+grow with users or tenants.
+"""

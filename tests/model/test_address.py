@@ -1,0 +1,81 @@
+"""Mail addresses in the one form in which they are compared.
+
+RFC 5321 §4.1.2 (syntax), §4.5.3.1 (limits); RFC 6531 §3.3 (beyond ASCII); RFC 5233 §1 (the tag).
+"""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.model.address import Address, parse_address, parse_domain
+
+
+@pytest.mark.parametrize(
+    ("text", "base", "tag"),
+    [
+        ("ada@acme.example", "ada@acme.example", ""),
+        ("ADA@Acme.EXAMPLE", "ada@acme.example", ""),
+        ("ada+News@acme.example", "ada@acme.example", "news"),
+        ("ada+a+b@acme.example", "ada@acme.example", "a+b"),
+        ("ada+@acme.example", "ada@acme.example", ""),
+        ('"a@b"@acme.example', '"a@b"@acme.example', ""),
+        ("grüße@acme.example", "grüße@acme.example", ""),
+        ("gru\u0308ße@acme.example", "grüße@acme.example", ""),
+        ("ada@bücher.example", "ada@xn--bcher-kva.example", ""),
+        ("ada@BÜCHER.example", "ada@xn--bcher-kva.example", ""),
+        ("o'neil!#$%&*/=?^_`{|}~-@acme.example", "o'neil!#$%&*/=?^_`{|}~-@acme.example", ""),
+    ],
+)
+def test_an_address_has_one_form(text: str, base: str, tag: str) -> None:
+    address = parse_address(text)
+    assert (address.base, address.tag) == (base, tag)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "ada",
+        "@acme.example",
+        "ada@",
+        "+tag@acme.example",
+        "a b@acme.example",
+        "a\0@acme.example",
+        "a\r\n@acme.example",
+        "a\x1b[2J@acme.example",
+        "a\x7f@acme.example",
+        "a\x85@acme.example",
+        "ada@acme..example",
+        "ada@.example",
+        "ada@acme.example.",
+        "ada@-acme.example",
+        "ada@acme-.example",
+        "ada@ac_me!.example",
+        "ada@[192.0.2.1]",
+        "a" * 65 + "@acme.example",
+        "ä" * 33 + "@acme.example",
+        "ada@" + "a" * 64 + ".example",
+        "ada@" + ".".join(["a" * 63] * 4) + ".x",
+    ],
+)
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"address|domain|local"):
+        parse_address(text)
+
+
+def test_a_local_part_has_up_to_64_octets() -> None:
+    """RFC 5321 §4.5.3.1.1."""
+    assert parse_address("a" * 64 + "@acme.example").local == "a" * 64
+    assert parse_address("ä" * 32 + "@acme.example").local == "ä" * 32
+
+
+@given(st.text(max_size=40), st.sampled_from(["acme.example", "BÜCHER.example", "x.y"]))
+def test_the_form_of_an_address_is_final(local: str, domain: str) -> None:
+    """What was normalised once is found again under what was stored."""
+    try:
+        address = parse_address(f"{local}@{domain}")
+    except ValueError:
+        return
+    assert parse_address(str(address)) == address
+    assert parse_address(address.base) == Address(address.local, address.domain)
+    assert parse_domain(address.domain) == address.domain

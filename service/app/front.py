@@ -51,7 +51,7 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
         process = f"{settings.hostname}:{os.getpid()}"
         login = Login(directory, hashes, locks, index, leases, SystemClock(), process)
         announcements = Announcements(directory)
-        ahead, memory = _budgets(shared)
+        ahead, memory, listings = _budgets(shared)
         service = Pop3Service(
             login=login,
             update=Update(index, leases),
@@ -59,6 +59,7 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
             retrieval=Retrieval(shared.blobs, Resumption(resumed=metrics.retrieval_resumed)),
             ahead=ahead,
             memory=memory,
+            listings=listings,
             announced=lambda: announcements.latest,
             tls=context,
             options=pop3_options(settings),
@@ -104,16 +105,18 @@ def pop3_options(settings: Settings) -> Pop3Options:
     )
 
 
-def _budgets(shared: Shared) -> tuple[Limits, Budget]:
+def _budgets(shared: Shared) -> tuple[Limits, Budget, Budget]:
     limits = shared.settings.limits
     prefetch, memory = Budget(limits.prefetch_process_octets), Budget(limits.retrieval_octets)
+    listings = Budget(limits.listing_octets)
 
     async def measure() -> None:
         metrics.budget_used("prefetch", prefetch.used)
         metrics.budget_used("retrieval", memory.used)
+        metrics.budget_used("listings", listings.used)
 
     shared.tasks.every("budgets", MEASURE_EVERY, measure)
-    return Limits(limits.prefetch_session_octets, prefetch, used=metrics.prefetched), memory
+    return Limits(limits.prefetch_session_octets, prefetch, used=metrics.prefetched), memory, listings
 
 
 def _keep(leases: Leases, every: float) -> Callable[[], Awaitable[None]]:

@@ -27,7 +27,12 @@ class Outlet:
     def open(self, transport: asyncio.Transport, bound: int) -> None:
         """Write to `transport` from now on, which holds at most `bound` octets before it pauses."""
         self._transport = transport
-        transport.set_write_buffer_limits(high=bound)
+        self.bound(bound)
+
+    def bound(self, octets: int) -> None:
+        """Let the transport hold at most `octets` from now on."""
+        if self._transport is not None:
+            self._transport.set_write_buffer_limits(high=octets)
 
     def write(self, data: bytes) -> None:
         """Write without waiting; for what is short."""

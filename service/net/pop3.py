@@ -53,7 +53,7 @@ class Pop3Connection(Connection):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet, or say why not."""
         self._transport = cast("asyncio.Transport", transport)
-        self._outlet.open(self._transport, self._service.options.buffered)
+        self._outlet.open(self._transport, self._bound)
         self._deadline = Deadline(self._expired)
         facts = tls_facts(transport)
         if facts is not None:
@@ -152,6 +152,7 @@ class Pop3Connection(Connection):
             case effects.LogIn():
                 await self._performer.log_in(effect, self._peer.address, self._lost)
                 self.authenticated = self._session.state is State.TRANSACTION
+                self._outlet.bound(self._bound)
             case effects.LoadListing():
                 await self._performer.load_listing()
             case effects.Retrieve():
@@ -205,11 +206,16 @@ class Pop3Connection(Connection):
             raise ConnectionResetError("the handshake failed") from error
         self._transport = secured
         self._handshaking, self._reading = False, True
-        self._outlet.open(secured, self._service.options.buffered)
+        self._outlet.open(secured, self._bound)
         facts = tls_facts(secured)
         if facts is not None:
             self._peer = self._peer.secured(facts)
         self._session.tls_started(self._service.surroundings(self._peer))
+
+    @property
+    def _bound(self) -> int:
+        options = self._service.options
+        return options.buffered if self.authenticated else options.buffered_stranger
 
     async def _finish(self) -> None:
         await self._performer.close()
@@ -239,7 +245,7 @@ class Pop3Connection(Connection):
         """Read no further while what was read waits to run."""
         if self._transport is None or self._handshaking:
             return
-        full = self._session.buffered > self._service.options.buffered or self._outlet.paused
+        full = self._session.buffered > self._bound or self._outlet.paused
         if full and self._reading:
             self._reading = False
             self._transport.pause_reading()

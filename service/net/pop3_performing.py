@@ -27,6 +27,10 @@ from service.telemetry import metrics
 Pieces = Callable[[StoredMessage], AsyncGenerator[bytes, None]]
 
 
+LISTING_OCTETS = 32
+"""What one message costs in a listing: 16 octets of unique_id, 8 of octets and 8 of sequence number."""
+
+
 class CutError(ConnectionError):
     """A response broke off after its first octet: the connection must be cut, never ended with a dot (G8)."""
 
@@ -41,6 +45,7 @@ class Performer:
         self._record = record
         self._maildrop: OpenMaildrop | None = None
         self._prefetch: Prefetch | None = None
+        self._listing_octets = 0
 
     async def log_in(self, effect: effects.LogIn, client: str, on_lost: Callable[[], None]) -> None:
         """Verify the proof and open the maildrop."""
@@ -51,7 +56,8 @@ class Performer:
             held = await self._service.login(attempt, on_lost)
         except Refusal as refusal:
             result = refusal.reason.value
-            self._record.log.info("login refused", client=client, mechanism=effect.mechanism, reason=result)
+            name = effect.proof.name if effect.proof else None
+            self._record.log.info("login refused", client=client, name=name, mechanism=effect.mechanism, reason=result)
             if refusal.reason is Reason.CREDENTIALS:
                 await asyncio.sleep(self._service.options.failure_delay)
             self._session.refused(refusal.reason)
@@ -62,9 +68,13 @@ class Performer:
     async def load_listing(self) -> None:
         """Load the listing frozen at login; a fault refuses, and never shortens it (G14)."""
         held = self._held()
+        octets = held.drop.messages * LISTING_OCTETS
         try:
+            await self._service.listings.take(octets)
+            self._listing_octets += octets
             listing = await self._service.index.listing(held.key, held.drop)
         except Refusal as refusal:
+            self._forget_listing()
             self._refuse(refusal)
         else:
             self._session.listing_loaded(listing)
@@ -118,6 +128,7 @@ class Performer:
         """Give everything back without UPDATE (G2, G6)."""
         held, self._maildrop = self._maildrop, None
         self._clear_ahead()
+        self._forget_listing()
         if held is not None:
             await self._service.update.close(held)
 
@@ -189,6 +200,10 @@ class Performer:
             places = Places(self._service.index, self._held().key)
             self._prefetch = Prefetch(places, self._service.retrieval, self._service.ahead)
         return self._prefetch
+
+    def _forget_listing(self) -> None:
+        octets, self._listing_octets = self._listing_octets, 0
+        self._service.listings.give_back(octets)
 
     def _clear_ahead(self) -> None:
         if self._prefetch is not None:

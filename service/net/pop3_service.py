@@ -29,7 +29,9 @@ class Pop3Options:
     failure_delay: float = 1.0
     """How long a refused login waits for its answer; the same for every credential refusal (G13)."""
     buffered: int = 256 * 1024
-    """Octets held for one client in each direction before its socket is no longer read or its store asked."""
+    """Octets held for a logged-in client in each direction before its socket is no longer read or its store asked."""
+    buffered_stranger: int = 16 * 1024
+    """The same for a client that isn't logged in: ten thousand strangers must fit in memory (G15)."""
     login_failures: int = 3
     utf8_listed: bool = False
     implementation: str = "Poplar"
@@ -46,6 +48,8 @@ class Pop3Service:
     ahead: Limits
     memory: Budget
     """Octets of messages on their way to clients, all sessions together."""
+    listings: Budget
+    """Octets of listings held, all sessions together."""
     announced: Callable[[], Announced]
     """What CAPA announces before login, as last read."""
     tls: ssl.SSLContext | None

@@ -28,6 +28,8 @@ class LimitsSettings(Section):
     """Octets that may be fetched ahead for all sessions of a process."""
     retrieval_octets: Count = 256 * 1024 * 1024
     """Octets of messages on their way to clients that one process holds in memory; further ones wait."""
+    listing_octets: Count = 512 * 1024 * 1024
+    """Octets of listings that one process holds in memory, 32 a message; further sessions wait for theirs."""
     login_failures: Count = 3
     """Wrong passwords after which a session is closed; the same wrong one counts once."""
     message_octets: Count = 100 * 1024 * 1024
@@ -90,7 +92,7 @@ class SweepSettings(Section):
     """Seconds between two sweeps of `poplar sweep --loop`."""
     batch: Count = 500
     """Messages deleted in one step."""
-    orphan_hours: Annotated[float, Field(ge=1)] = 24.0
+    orphan_hours: Annotated[float, Field(ge=1, le=8760)] = 24.0
     """Hours after which a stored blob that no message names is deleted."""
 
 

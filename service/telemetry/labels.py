@@ -51,7 +51,7 @@ STORE_KINDS = frozenset(
 TLS_VERSIONS = frozenset({"TLSv1.2", "TLSv1.3"})
 REJECTIONS = frozenset({"untrusted", "proxy_header", "handshake", "full", "exhausted"})
 
-BUDGETS = frozenset({"prefetch", "retrieval", "delivery"})
+BUDGETS = frozenset({"prefetch", "retrieval", "listings", "delivery"})
 
 
 def closed(value: str, allowed: frozenset[str]) -> str:

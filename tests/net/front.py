@@ -29,6 +29,7 @@ class Front:
     options: Pop3Options = field(default_factory=lambda: Pop3Options(failure_delay=0))
     context: ssl.SSLContext | None = None
     memory: Budget = field(default_factory=lambda: Budget(1 << 24))
+    listings: Budget = field(default_factory=lambda: Budget(1 << 24))
     admission: Admission = field(default_factory=lambda: Admission(1000))
     connections: list[Pop3Connection] = field(default_factory=list)
     port: int = 0
@@ -47,6 +48,7 @@ class Front:
             house.retrieval,
             house.ahead,
             self.memory,
+            self.listings,
             Announced,
             self.context,
             self.options,

@@ -90,7 +90,7 @@ async def test_stls_turns_a_connection_private(certificates: Certificates, trust
         await tls.handshake()
         await tls.send(b"CAPA\r\n" + LOGIN)
         assert (await tls.line()).startswith(b"+OK")
-        capabilities = []
+        capabilities: list[bytes] = []
         while capabilities[-1:] != [b"."]:
             capabilities.append(await tls.line())
         assert b"STLS" not in capabilities
@@ -192,7 +192,7 @@ async def test_a22_octets_that_end_no_line_don_t_keep_a_session_alive() -> None:
 
 async def test_a17_a_client_that_never_reads_is_held_to_bounded_memory_then_closed() -> None:
     house = await House().furnish(LARGE)
-    front = Front(house, Pop3Options(stall=0.3, buffered=64 * 1024))
+    front = Front(house, Pop3Options(stall=0.3, buffered=64 * 1024, buffered_stranger=64 * 1024))
     async with front.listening():
         wire = await front.logged_in()
         for _ in range(10):

@@ -1,12 +1,13 @@
 """Where a session stands on its way through AUTHORIZATION.
 
-Owns the name that USER gave, the SASL exchange in progress and the count of failures. Refuses to
-know how a proof is verified.
+Owns the name that USER gave, the SASL exchange in progress and what failed. Refuses to know how a
+proof is verified.
 RFC 1939 §7 (USER, PASS), RFC 5034 §4 (AUTH).
 """
 
 from typing import TYPE_CHECKING
 
+from service.model.proof import Proof
 from service.protocol.pop3 import responses
 from service.protocol.pop3.effects import LogIn
 from service.protocol.sasl.exchange import Challenge, Exchange, Mechanism, decode, encode
@@ -15,11 +16,34 @@ if TYPE_CHECKING:
     from service.protocol.pop3.session import Session
 
 
+ATTEMPTS_PER_FAILURE = 4
+"""How often the same wrong password may be tried, on the average, before it is too much all the same."""
+
+
+class Failures:
+    """The failed logins of one connection.
+
+    The same wrong password counts once: Thunderbird tries a saved one by PLAIN, LOGIN and USER in turn.
+    """
+
+    def __init__(self) -> None:
+        self._attempts = 0
+        self._different: set[int] = set()
+
+    def add(self, proof: Proof | None) -> None:
+        """Count a refused proof; only its hash, salted by this process, is kept."""
+        self._attempts += 1
+        self._different.add(hash(proof) if proof else -self._attempts)
+
+    def reached(self, limit: int) -> bool:
+        """Whether `limit` different ones failed, or far too many in all."""
+        return len(self._different) >= limit or self._attempts >= ATTEMPTS_PER_FAILURE * limit
+
+
 class Authentication:
     """One attempt after another, until a login succeeds."""
 
-    def __init__(self, failures: int = 0) -> None:
-        self.failures = failures
+    def __init__(self) -> None:
         self.name: str | None = None
         self.exchange: Exchange | None = None
         self._mechanism = ""

@@ -23,7 +23,7 @@ class Surroundings:
     utf8_listed: bool = False
     implementation: str = "Poplar"
     login_failures: int = 10
-    """Failed logins after which the connection is closed."""
+    """Failed logins after which the connection is closed; the same wrong password counts once."""
 
 
 def before_login(around: Surroundings, *, stls: bool) -> list[str]:

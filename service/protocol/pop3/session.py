@@ -13,7 +13,7 @@ from service.model.policy import Policy
 from service.model.refusal import Reason
 from service.protocol.lines import Lines, Overlong
 from service.protocol.pop3 import effects, responses
-from service.protocol.pop3.authentication import Authentication
+from service.protocol.pop3.authentication import Authentication, Failures
 from service.protocol.pop3.capabilities import Surroundings
 from service.protocol.pop3.commands import (
     MAX_AUTH_LINE_OCTETS,
@@ -41,6 +41,7 @@ class Session:
         self.around = around
         self.state = State.AUTHORIZATION
         self.authentication = Authentication()
+        self.failures = Failures()
         self.utf8 = False
         self.policy = Policy()
         self.marks = Marks(DropListing(0, 0, 0, 0))
@@ -174,7 +175,7 @@ class Session:
         elif reason is Reason.LOST:
             self.close(Ending.LOST)
         elif isinstance(effect, effects.LogIn):
-            self._count_failure(reason)
+            self._failed_login(effect, reason)
 
     def dismiss(self, reason: Reason, ending: Ending) -> None:
         """The service ends the session: say why if it is the client's turn to hear, then close, without UPDATE."""
@@ -184,11 +185,12 @@ class Session:
     def _settle(self) -> None:
         self._effect = None
 
-    def _count_failure(self, reason: Reason) -> None:
+    def _failed_login(self, effect: effects.LogIn, reason: Reason) -> None:
         # RFC 5034 §4: after a failed AUTH the session is as if it had not been sent.
-        failed = self.authentication.failures + (reason is Reason.CREDENTIALS)
-        self.authentication = Authentication(failed)
-        if failed >= self.around.login_failures:
+        self.authentication = Authentication()
+        if reason is Reason.CREDENTIALS:
+            self.failures.add(effect.proof)
+        if self.failures.reached(self.around.login_failures):
             self.close(Ending.LOGIN_FAILURES)
 
     def _run(self, line: bytes | Overlong) -> None:
@@ -242,7 +244,7 @@ class Session:
 
     def _refuse_overlong(self) -> None:
         in_exchange = self.authentication.exchange is not None
-        self.authentication = Authentication(self.authentication.failures)
+        self.authentication = Authentication()
         self.respond(responses.LINE_TOO_LONG)
         if in_exchange:
             self.close(Ending.LINE_TOO_LONG)

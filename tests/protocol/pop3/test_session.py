@@ -3,6 +3,9 @@
 RFC 1939 §3 to §8, RFC 2449 §6.6 and §8.1, RFC 2595 §4, RFC 3206 §5, RFC 5034 §4, RFC 6856 §2.
 """
 
+from base64 import b64encode
+from dataclasses import replace
+
 import pytest
 
 from service.model.refusal import Reason
@@ -141,8 +144,25 @@ def test_a_transient_refusal_of_a_login_is_not_counted_as_a_failure() -> None:
 
 def test_too_many_failed_logins_close_the_connection_after_the_answer() -> None:
     world = World(TLS)
-    answer = world.send(b"USER a\r\nPASS b\r\n" * 11)
+    answer = world.send(b"".join(b"USER a\r\nPASS %d\r\n" % number for number in range(11)))
     assert answer.count(b"-ERR [AUTH]") == TLS.login_failures
+    assert world.closed is Ending.LOGIN_FAILURES
+
+
+def test_thunderbird_s_three_tries_of_one_wrong_password_count_once() -> None:
+    world = World(replace(TLS, login_failures=2))
+    wrong = b64encode(f"\0{NAME}\0wrong".encode())
+    world.send(b"AUTH PLAIN " + wrong + b"\r\n")
+    world.send(b"AUTH LOGIN\r\n" + b64encode(NAME.encode()) + b"\r\n" + b64encode(b"wrong") + b"\r\n")
+    world.send(f"USER {NAME}\r\nPASS wrong\r\n".encode())
+    assert world.closed is None
+    world.send(f"USER {NAME}\r\nPASS other\r\n".encode())
+    assert world.closed is Ending.LOGIN_FAILURES
+
+
+def test_the_same_wrong_password_over_and_over_closes_the_connection_in_the_end() -> None:
+    world = World(replace(TLS, login_failures=2))
+    assert world.send(b"USER a\r\nPASS b\r\n" * 50).count(b"-ERR [AUTH]") == 8
     assert world.closed is Ending.LOGIN_FAILURES
 
 

@@ -42,7 +42,8 @@ def parse_address(text: str) -> Address:
         raise ValueError("an address has the form local@domain")
     if any(ord(c) <= 0x20 or 0x7F <= ord(c) < 0xA0 for c in text):
         raise ValueError("an address has no control characters or spaces")
-    normal = unicodedata.normalize("NFC", whole).lower()
+    # Lower case first: some small letters have a composed form where their capitals have none.
+    normal = unicodedata.normalize("NFC", whole.lower())
     local, _, tag = normal.partition("+")
     if not local:
         raise ValueError("an address has a local part before its tag")

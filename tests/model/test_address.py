@@ -21,6 +21,8 @@ from service.model.address import Address, parse_address, parse_domain
         ('"a@b"@acme.example', '"a@b"@acme.example', ""),
         ("grüße@acme.example", "grüße@acme.example", ""),
         ("gru\u0308ße@acme.example", "grüße@acme.example", ""),
+        ("T\u0308@acme.example", "\u1e97@acme.example", ""),
+        ("\u0386\u0345@acme.example", "\u1fb4@acme.example", ""),
         ("ada@bücher.example", "ada@xn--bcher-kva.example", ""),
         ("ada@BÜCHER.example", "ada@xn--bcher-kva.example", ""),
         ("o'neil!#$%&*/=?^_`{|}~-@acme.example", "o'neil!#$%&*/=?^_`{|}~-@acme.example", ""),
@@ -69,7 +71,12 @@ def test_a_local_part_has_up_to_64_octets() -> None:
     assert parse_address("ä" * 32 + "@acme.example").local == "ä" * 32
 
 
-@given(st.text(max_size=40), st.sampled_from(["acme.example", "BÜCHER.example", "x.y"]))
+LOCAL = st.text(
+    st.one_of(st.characters(), st.characters(categories=["Mn"]), st.characters(categories=["Lu"])), max_size=40
+)
+
+
+@given(LOCAL, st.sampled_from(["acme.example", "BÜCHER.example", "x.y"]))
 def test_the_form_of_an_address_is_final(local: str, domain: str) -> None:
     """What was normalised once is found again under what was stored."""
     try:

@@ -18,7 +18,9 @@ R = TypeVar("R")
 def gathering(command: Callable[P, R]) -> Callable[..., R]:
     """`command`, offered to typer with the fields of its dataclass parameters as parameters of their own."""
     given = inspect.signature(command).parameters.values()
-    groups = {parameter.name: parameter.annotation for parameter in given if is_dataclass(parameter.annotation)}
+    groups: dict[str, type[Any]] = {
+        parameter.name: parameter.annotation for parameter in given if is_dataclass(parameter.annotation)
+    }
 
     @functools.wraps(command)
     def offered(**values: Any) -> R:

@@ -3,7 +3,7 @@
 Owns the same answers as `stores.postgres.tenancy.credentials`. Refuses to read a verifier back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import uuid4
 
 from service.mail.tenancy import Act
@@ -65,7 +65,7 @@ class MemoryCredentials:
                 return row
         raise Refusal(Reason.NOT_FOUND, f"{address} has no credential labelled {label}")
 
-    def _record(self, act: Act, verb: str, name: tuple[Address, str], detail: dict[str, object]) -> None:
+    def _record(self, act: Act, verb: str, name: tuple[Address, str], detail: Mapping[str, object]) -> None:
         address, label = name
         tenant = self._state.tenants[maildrop_row(self._state, act.tenant, address).key.tenant_id]
         record(self._state, tenant, act, (f"credential.{verb}", str(address)), {"label": label, **detail})

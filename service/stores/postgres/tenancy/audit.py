@@ -30,4 +30,4 @@ class PostgresAudit:
         if not found:
             raise Refusal(Reason.NOT_FOUND, f"there is no tenant {tenant}")
         rows = await self._database.read(NEWEST, found[0][0], limit)
-        return [AuditEntry(*row[:4], json.loads(row[4])) for row in rows]
+        return [AuditEntry(row[0], row[1], row[2], row[3], json.loads(row[4])) for row in rows]

@@ -3,7 +3,8 @@
 Owns the statements on the table `credentials`. Refuses to read a verifier back, and to write one into the audit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from uuid import uuid4
 
 from service.mail.tenancy import Act
@@ -63,25 +64,33 @@ class PostgresCredentials:
         """Put another verifier under the same label. Raises Refusal(NOT_FOUND)."""
         c = credential
         detail = {"kind": c.kind, "expires": c.expires and c.expires.isoformat()}
-        await self._change(act, address, ("replace", c.label), (REPLACE, c.kind, c.verifier, c.expires), detail)
+        change = _Change("replace", REPLACE, (c.kind, c.verifier, c.expires), detail)
+        await self._change(act, address, c.label, change)
 
     async def set_status(self, act: Act, address: Address, label: str, status: Status) -> None:
         """Suspend or resume. Raises Refusal(NOT_FOUND)."""
-        detail = {"status": status.value}
-        await self._change(act, address, ("status", label), (SET_STATUS, status.value), detail)
+        change = _Change("status", SET_STATUS, (status.value,), {"status": status.value})
+        await self._change(act, address, label, change)
 
     async def remove(self, act: Act, address: Address, label: str) -> None:
         """Raises Refusal(NOT_FOUND)."""
-        await self._change(act, address, ("remove", label), (REMOVE,), {})
+        await self._change(act, address, label, _Change("remove", REMOVE, (), {}))
 
-    async def _change(
-        self, act: Act, address: Address, what: tuple[str, str], change: tuple[object, ...], detail: dict[str, object]
-    ) -> None:
-        verb, label = what
-        statement, *values = change
+    async def _change(self, act: Act, address: Address, label: str, change: "_Change") -> None:
         async with self._database.transaction() as connection:
             key = await lock_maildrop(connection, act, address)
-            if await connection.fetchval(str(statement), key.tenant_id, key.maildrop_id, label, *values) is None:
+            names = (key.tenant_id, key.maildrop_id, label)
+            if await connection.fetchval(change.statement, *names, *change.values) is None:
                 raise Refusal(Reason.NOT_FOUND, f"{address} has no credential labelled {label}")
-            detail = {"label": label, **detail}
-            await record(connection, key.tenant_id, act, (f"credential.{verb}", str(address)), detail)
+            what = (f"credential.{change.verb}", str(address))
+            await record(connection, key.tenant_id, act, what, {"label": label, **change.detail})
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What is done to one credential, and how the audit tells of it."""
+
+    verb: str
+    statement: str
+    values: tuple[object, ...]
+    detail: Mapping[str, object]

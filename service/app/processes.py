@@ -13,6 +13,7 @@ import uvloop
 from service.app.channel import WorkerEnd
 from service.app.running import ALONE, WORKER, Place, Role, running
 from service.app.signals import Stop
+from service.app.sweeping import sweep_once, sweep_until_signal
 from service.app.workers import supervise
 from service.settings import Settings
 from service.telemetry.build import VERSION
@@ -39,6 +40,11 @@ def run_workers(settings: Settings, count: int) -> int:
 def run_worker(settings: Settings, descriptor: int) -> None:
     """Be one of those processes; `descriptor` leads to the supervisor."""
     _run(settings, _until_signal(settings, {"pop3"}, WORKER, descriptor))
+
+
+def run_sweep(settings: Settings, loop: bool) -> str | None:
+    """Sweep once and return what was done, or again and again until a signal. Raises Refusal(UNAVAILABLE)."""
+    return _run(settings, sweep_until_signal(settings) if loop else sweep_once(settings))
 
 
 def _run(settings: Settings, work: Coroutine[object, object, T]) -> T:

@@ -10,6 +10,8 @@ from service.settings import SettingsError
 
 def explained(error: Exception) -> tuple[int, list[str]]:
     """The exit code and what to say. Raises `error` itself when it is a defect."""
+    if isinstance(error, ExceptionGroup):
+        return explained(error.exceptions[0])
     if isinstance(error, SettingsError):
         return 2, [str(problem) for problem in error.problems]
     if isinstance(error, Refusal):

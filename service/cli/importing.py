@@ -1,0 +1,60 @@
+"""`poplar import`: an mbox file or a Maildir into a maildrop, with a progress bar.
+
+Owns what is shown. Refuses to read archives itself.
+"""
+
+import asyncio
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from service.mail.archives import Archive
+    from service.mail.importing import Imported
+
+Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The maildrop's address.")]
+Source = Annotated[Path, typer.Argument(metavar="PATH", help="An mbox file, or a Maildir.")]
+
+
+def mount(root: typer.Typer) -> None:
+    """Add the command to `root`."""
+    root.command("import")(import_)
+
+
+def import_(address: Address, path: Source) -> None:
+    """Add the messages of an mbox file or a Maildir to a maildrop; running it again adds only what is missing."""
+    from service.mail.importing import open_archive
+
+    tally = _imported(address, open_archive(path))
+    typer.echo(f"{tally['stored']} imported, {tally['known']} known already, {tally['refused']} refused")
+    sys.exit(1 if tally["refused"] else 0)
+
+
+def _imported(address: str, archive: "Archive") -> Counter[str]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from service.app.importing import import_archive
+    from service.settings import load_settings
+
+    tally: Counter[str] = Counter()
+    console = Console(stderr=True)
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("Importing", total=archive.octets)
+
+        def tell(imported: "Imported") -> None:
+            tally[_outcome(imported)] += 1
+            progress.advance(bar, imported.octets)
+
+        asyncio.run(import_archive(load_settings(), address, archive, tell))
+    return tally
+
+
+def _outcome(imported: "Imported") -> str:
+    if imported.refusal is not None:
+        typer.echo(f"poplar: {imported.name}: {imported.refusal.cause or imported.refusal.reason.value}", err=True)
+        return "refused"
+    return "known" if imported.known else "stored"

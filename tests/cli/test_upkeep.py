@@ -1,0 +1,132 @@
+"""`poplar migrate`, `doctor`, `sweep`, `import` and `session` over real systems."""
+
+import json
+import mailbox
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from service.app.provisioning import provisioning
+from service.settings import Settings
+from tests.cli.conftest import Run, Start
+from tests.cli.test_serve import fetched, http_of
+
+ADDRESS = "anna@orchard.example"
+
+
+@pytest.fixture
+def config(tmp_path: Path, redis_url: str) -> Callable[[str], str]:
+    """Writes settings for a database and returns the file."""
+
+    def written(dsn: str) -> str:
+        path = tmp_path / "real.yaml"
+        path.write_text(
+            yaml.safe_dump(
+                {
+                    "database": {"url": dsn},
+                    "redis": {"url": redis_url},
+                    "object_store": {"url": (tmp_path / "blobs").as_uri()},
+                    "listeners": [{"name": "pop3", "protocol": "pop3", "host": "127.0.0.1", "port": 0}],
+                    "http": {"host": "127.0.0.1", "port": 0},
+                }
+            ),
+            "utf-8",
+        )
+        return str(path)
+
+    return written
+
+
+async def provide(dsn: str) -> None:
+    settings = Settings.model_validate({"database": {"url": dsn}})
+    async with provisioning(settings, "test") as desk:
+        await desk.tenants.create("orchard")
+        await desk.domains.create("orchard", "orchard.example")
+        await desk.maildrops.create(ADDRESS)
+
+
+def test_migrate_tells_what_it_applied_and_finds_nothing_the_second_time(
+    run: Run, config: Callable[[str], str], postgres_dsn: str
+) -> None:
+    file = config(postgres_dsn)
+    first, second = run("--config", file, "migrate"), run("--config", file, "migrate")
+    assert first.returncode == second.returncode == 0
+    assert first.stdout.startswith("applied 0001_")
+    assert second.stdout == "nothing to do\n"
+
+
+def test_doctor_ends_with_1_until_the_database_is_migrated(
+    run: Run, config: Callable[[str], str], postgres_dsn: str
+) -> None:
+    file = config(postgres_dsn)
+    ill = run("--config", file, "doctor")
+    assert ill.returncode == 1
+    assert "FAIL  migrations: not applied" in ill.stdout
+    assert "Run `poplar migrate`." in ill.stdout
+    run("--config", file, "migrate")
+    well = run("--config", file, "doctor")
+    assert well.returncode == 0, well.stdout
+    assert well.stdout.rstrip().endswith("checks passed")
+
+
+def test_a_sweep_tells_what_it_did(run: Run, config: Callable[[str], str], migrated_dsn: str) -> None:
+    swept = run("--config", config(migrated_dsn), "sweep")
+    assert swept.returncode == 0, swept.stderr
+    assert "deleted 0 removed messages and 0 of their blobs for good" in swept.stdout
+
+
+def test_a_sweep_in_a_loop_serves_metrics_and_ends_well(start: Start, migrated_dsn: str, redis_url: str) -> None:
+    command = start("sweep", "--loop", database={"url": migrated_dsn}, redis={"url": redis_url})
+    command.await_said('"event": "swept"')
+    assert fetched(f"{http_of(command)}/readyz")[0] == 200
+    assert "poplar_sweep_last_success" in fetched(f"{http_of(command)}/metrics")[1]
+    assert command.end(signal.SIGTERM) == 0
+
+
+def test_a_sweep_in_a_loop_outlives_a_database_that_is_away(start: Start) -> None:
+    command = start("sweep", "--loop", sweep={"interval": 0.2})
+    command.await_said('"component": "sweep", "cause"')
+    assert fetched(f"{http_of(command)}/livez")[0] == 200
+    assert command.end() == 0
+
+
+async def test_an_import_adds_each_message_once(
+    run: Run, config: Callable[[str], str], migrated_dsn: str, tmp_path: Path
+) -> None:
+    await provide(migrated_dsn)
+    archive = mailbox.mbox(tmp_path / "old.mbox")
+    for number in range(3):
+        archive.add(f"Subject: {number}\n\nText {number}.\n".encode())
+    archive.flush()
+    arguments = ("--config", config(migrated_dsn), "import", ADDRESS, str(tmp_path / "old.mbox"))
+    first, second = run(*arguments), run(*arguments)
+    assert (first.returncode, first.stdout) == (0, "3 imported, 0 known already, 0 refused\n"), first.stderr
+    assert second.stdout == "0 imported, 3 known already, 0 refused\n"
+
+
+async def test_an_import_for_nobody_is_refused_in_one_line(
+    run: Run, config: Callable[[str], str], migrated_dsn: str, tmp_path: Path
+) -> None:
+    (tmp_path / "old.mbox").write_text("From a Mon Jan  1 00:00:00 2024\nSubject: x\n\n")
+    ended = run("--config", config(migrated_dsn), "import", "nobody@orchard.example", str(tmp_path / "old.mbox"))
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("poplar: ")
+    assert ended.stderr.count("\n") == 1
+
+
+def test_the_session_list_is_empty_where_nobody_is(run: Run, config: Callable[[str], str], migrated_dsn: str) -> None:
+    listed = run("--config", config(migrated_dsn), "session", "list", "--json")
+    assert (listed.returncode, json.loads(listed.stdout)) == (0, [])
+
+
+async def test_kicking_a_maildrop_that_is_not_there_is_refused(
+    run: Run, config: Callable[[str], str], migrated_dsn: str
+) -> None:
+    await provide(migrated_dsn)
+    file = config(migrated_dsn)
+    assert run("--config", file, "session", "kick", ADDRESS).stdout == f"nobody holds {ADDRESS}\n"
+    nobody = run("--config", file, "session", "kick", "nobody@orchard.example")
+    assert (nobody.returncode, nobody.stderr) == (1, "poplar: there is no maildrop nobody@orchard.example\n")

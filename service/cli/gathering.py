@@ -18,9 +18,7 @@ R = TypeVar("R")
 def gathering(command: Callable[P, R]) -> Callable[..., R]:
     """`command`, offered to typer with the fields of its dataclass parameters as parameters of their own."""
     given = inspect.signature(command).parameters.values()
-    groups: dict[str, type[Any]] = {
-        parameter.name: parameter.annotation for parameter in given if is_dataclass(parameter.annotation)
-    }
+    groups = {parameter.name: parameter.annotation for parameter in given if _is_group(parameter.annotation)}
 
     @functools.wraps(command)
     def offered(**values: Any) -> R:
@@ -35,7 +33,7 @@ def gathering(command: Callable[P, R]) -> Callable[..., R]:
 
 
 def _offered(parameter: Parameter) -> Iterator[Parameter]:
-    if not is_dataclass(parameter.annotation):
+    if not _is_group(parameter.annotation):
         yield parameter.replace(kind=Parameter.KEYWORD_ONLY)
         return
     for field in fields(parameter.annotation):
@@ -44,3 +42,7 @@ def _offered(parameter: Parameter) -> Iterator[Parameter]:
 
 def _default(field: "Field[Any]") -> object:
     return Parameter.empty if field.default is MISSING else field.default
+
+
+def _is_group(annotation: object) -> bool:
+    return isinstance(annotation, type) and is_dataclass(annotation)

@@ -198,10 +198,12 @@ async def test_a_cancelled_caller_does_not_cancel_its_removal(postgres_world: Po
     await postgres_world.index.open(key, FENCE)
     async with fence_locked(postgres_world, migrated_dsn):
         removal = asyncio.create_task(postgres_world.index.remove(key, FENCE, [1]))
-        await until_blocked(postgres_world)
+        blocked = await until_blocked(postgres_world)
         removal.cancel()
         with pytest.raises(asyncio.CancelledError):
             await removal
+        for pid in blocked:
+            assert await postgres_world.owner.fetchval("SELECT pg_terminate_backend($1, 5000)", pid)
     await postgres_world.database.close()
     assert await postgres_world.owner.fetchval("SELECT messages FROM maildrops") == 1
 

@@ -7,8 +7,9 @@ RFC 2033 §4.2, RFC 5321 §4.4 and §6.1.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from secrets import token_bytes, token_hex
 from uuid import UUID
 
@@ -25,6 +26,8 @@ from service.model.unique_id import RANDOM_OCTETS, time_ordered
 
 HELD_OCTETS = 1024 * 1024
 """Octets of one text that wait for the store, at most; the tenants' copies share them."""
+COPY_OCTETS = 16 * 1024 * 1024
+"""Octets a store may hold of one blob on its way, in parts to be sent and in sending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +58,37 @@ class Delivery:
 
         Raises Refusal(OVERLOADED) when too many texts are on their way.
         """
-        await self._memory.take(HELD_OCTETS)
-        moment = self._stores.clock.now()
         tenants = {recipient.key.tenant_id for recipient in envelope.recipients}
+        octets = _octets_in_memory(envelope, len(tenants))
+        await self._memory.take(octets)
+        moment = self._stores.clock.now()
         keys = {tenant: blob_key(tenant, moment) for tenant in tenants}
         shipment = Shipment(self._stores.blobs, keys, HELD_OCTETS, self._stall)
         shipment.head(head(envelope, client, self._host, moment, token_hex(8)))
-        return Transaction(self._stores, envelope.recipients, shipment, self._memory)
+        return Transaction(self._stores, envelope.recipients, shipment, partial(self._memory.give_back, octets))
+
+
+def _octets_in_memory(envelope: Envelope, copies: int) -> int:
+    """What a transaction may come to hold, by the octets that were declared, or the most there can be."""
+    worst = HELD_OCTETS + copies * COPY_OCTETS
+    declared = envelope.declared_octets
+    return worst if declared is None else min(worst, (1 + copies) * (declared + HELD_OCTETS // 16))
 
 
 class Transaction:
     """One text for its recipients. It must come to `deliver` or `abandon`, exactly once."""
 
     def __init__(
-        self, stores: DeliveryStores, recipients: Sequence[Recipient], shipment: Shipment, memory: Budget
+        self,
+        stores: DeliveryStores,
+        recipients: Sequence[Recipient],
+        shipment: Shipment,
+        ended: Callable[[], None],
     ) -> None:
         self._stores = stores
         self._recipients = recipients
         self._shipment = shipment
-        self._memory = memory
+        self._ended = ended
         self.octets = 0
         """Octets of the text so far, as they were sent."""
 
@@ -96,7 +111,7 @@ class Transaction:
             listings = (self._list(tenant, blob) for tenant, blob in arrived.items())
             outcomes = {key: one for each in await asyncio.gather(*listings) for key, one in each.items()}
         finally:
-            self._memory.give_back(HELD_OCTETS)
+            self._ended()
         return [outcomes[recipient.key] for recipient in self._recipients]
 
     async def abandon(self) -> None:
@@ -104,7 +119,7 @@ class Transaction:
         try:
             await self._shipment.abandon()
         finally:
-            self._memory.give_back(HELD_OCTETS)
+            self._ended()
 
     async def _list(self, tenant: UUID, blob: Blob | Refusal) -> Mapping[MaildropKey, Refusal | None]:
         """Give each recipient of one tenant its row, in one transaction; the outcome by maildrop."""

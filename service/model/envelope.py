@@ -21,3 +21,5 @@ class Envelope:
     """The name the client gave in LHLO."""
     keyword: str
     """`LMTP`, `LMTPS`, `UTF8LMTP` or `UTF8LMTPS`."""
+    declared_octets: int | None = None
+    """Octets of the text as SIZE declared them (RFC 1870 §6); an estimate. None if it didn't."""

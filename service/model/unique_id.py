@@ -1,9 +1,10 @@
-"""Unique-ids that never repeat: 128 bits, by time of arrival and then random.
+"""Unique-ids that never repeat: 128 bits, by time of arrival and then random, or of what was imported.
 
-Owns the layout (UUID version 7). Refuses to know clocks and sources of randomness: both are given.
-RFC 1939 §7 (unique-ids persist and are never reused), RFC 9562 §5.7 (UUIDv7).
+Owns the layouts (UUID versions 7 and 8). Refuses to know clocks and sources of randomness: both are given.
+RFC 1939 §7 (unique-ids persist and are never reused), RFC 9562 §5.7 (UUIDv7), §5.8 (UUIDv8).
 """
 
+import hashlib
 from datetime import datetime
 from uuid import UUID
 
@@ -15,7 +16,21 @@ def time_ordered(moment: datetime, random: bytes) -> UUID:
     if len(random) != RANDOM_OCTETS:
         raise ValueError(f"a unique-id takes {RANDOM_OCTETS} random octets")
     milliseconds = int(moment.timestamp() * 1000)
-    octets = bytearray(milliseconds.to_bytes(6, "big") + random)
-    octets[6] = 0x70 | octets[6] & 0x0F
-    octets[8] = 0x80 | octets[8] & 0x3F
-    return UUID(bytes=bytes(octets))
+    return _marked(milliseconds.to_bytes(6, "big") + random, 7)
+
+
+def of_content(maildrop_id: UUID, sha256: bytes, occurrence: int) -> UUID:
+    """The UUIDv8 of the n-th message with this text in what is imported into a maildrop.
+
+    It is the same at every import, so that one that broke off can be run again and stores nothing twice. It can't
+    come to mean another message: whatever has it has the same text in the same maildrop.
+    """
+    named = b"poplar import" + maildrop_id.bytes + sha256 + occurrence.to_bytes(8, "big")
+    return _marked(hashlib.sha256(named).digest()[:16], 8)
+
+
+def _marked(octets: bytes, version: int) -> UUID:
+    marked = bytearray(octets)
+    marked[6] = version << 4 | marked[6] & 0x0F
+    marked[8] = 0x80 | marked[8] & 0x3F
+    return UUID(bytes=bytes(marked))

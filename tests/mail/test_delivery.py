@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from service.mail.budget import Budget
-from service.mail.delivery import HELD_OCTETS, Delivery, DeliveryStores
+from service.mail.delivery import COPY_OCTETS, HELD_OCTETS, Delivery, DeliveryStores
 from service.mail.pipe import BrokenOffError
 from service.mail.ports import BlobStore, MessageIndex
 from service.model.account import Recipient
@@ -21,6 +21,7 @@ from service.stores.memory.blobs import MemoryBlobStore
 from service.stores.memory.index import MemoryMessageIndex
 from tests.mail.provider import Provider
 
+BOUND = 4 * (HELD_OCTETS + COPY_OCTETS)
 TEXT = b"Subject: x\r\n\r\n.hello\r\n"
 
 
@@ -82,7 +83,7 @@ def delivery(
     provider: Provider, blobs: BlobStore | None = None, index: MessageIndex | None = None, stall: float = 60.0
 ) -> Delivery:
     stores = DeliveryStores(provider.directory, blobs or provider.blobs, index or provider.index, provider.clock)
-    return Delivery(stores, "mx.example", Budget(8 * HELD_OCTETS, patience=0.01), stall)
+    return Delivery(stores, "mx.example", Budget(BOUND, patience=0.01), stall)
 
 
 async def deliver(one: Delivery, addresses: Sequence[str], *pieces: bytes) -> Sequence[Refusal | None]:
@@ -244,13 +245,24 @@ async def test_texts_over_the_budget_are_refused_and_its_octets_come_back(provid
     provider.add("u@a.example")
     one = delivery(provider)
     envelope = Envelope("", (await one.resolve(parse_address("u@a.example")),), "x", "LMTP")
-    transactions = [await one.begin(envelope, "192.0.2.7") for _ in range(8)]
+    transactions = [await one.begin(envelope, "192.0.2.7") for _ in range(4)]
     with pytest.raises(Refusal) as refused:
         await one.begin(envelope, "192.0.2.7")
     assert refused.value.reason is Reason.OVERLOADED
     for at, transaction in enumerate(transactions):
         await (transaction.deliver() if at % 2 else transaction.abandon())
     assert await deliver(one, ["u@a.example"], TEXT) == [None]
+
+
+async def test_texts_that_were_declared_small_take_little_of_the_budget(provider: Provider) -> None:
+    provider.add("u@a.example")
+    one = delivery(provider)
+    recipients = (await one.resolve(parse_address("u@a.example")),)
+    envelope = Envelope("", recipients, "x", "LMTP", declared_octets=1000)
+    transactions = [await one.begin(envelope, "192.0.2.7") for _ in range(100)]
+    for transaction in transactions:
+        await transaction.abandon()
+    assert one._memory.used == 0
 
 
 async def test_a_large_text_never_sits_in_memory(provider: Provider) -> None:

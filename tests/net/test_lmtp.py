@@ -13,7 +13,7 @@ import pytest_asyncio
 import trustme
 
 from service.mail.budget import Budget
-from service.mail.delivery import HELD_OCTETS, Delivery, DeliveryStores
+from service.mail.delivery import Delivery, DeliveryStores
 from service.model.account import Recipient
 from service.model.address import Address
 from service.net.admission import Admission
@@ -69,7 +69,7 @@ class Stage:
     def start(self) -> int:
         provider = self.provider
         stores = DeliveryStores(self.directory or provider.directory, provider.blobs, provider.index, provider.clock)
-        delivery = Delivery(stores, "mx.example", Budget(8 * HELD_OCTETS))
+        delivery = Delivery(stores, "mx.example", Budget(1 << 28))
         self.service = LmtpService(delivery, Terms("mx.example"), self.certificates.context(), self.options)
         self.key = provider.add("u@a.example")
         reception = Reception(self._make, Admission(100), self.certificates.context())

@@ -62,7 +62,8 @@ def _mail(state: State, argument: str) -> Turn:
     refusal = _sender_refusal(state, parsed)
     if refusal is not None:
         return _say(refusal)
-    state.mail = Mail(parsed.path, "SMTPUTF8" in parsed.parameters)
+    declared = int(parsed.parameters["SIZE"]) if "SIZE" in parsed.parameters else None
+    state.mail = Mail(parsed.path, "SMTPUTF8" in parsed.parameters, declared)
     return _say(replies.SENDER_OK)
 
 

@@ -31,6 +31,7 @@ class Mail:
 
     reverse_path: str
     utf8: bool
+    declared_octets: int | None = None
     recipients: list[Recipient] = field(default_factory=list)
     begun: bool = False
     """Whether text was announced to the world by `Begin`; then it must hear `Deliver` or `Abandon`."""
@@ -73,4 +74,5 @@ class State:
         """The facts of `mail` for the world."""
         # RFC 3848 §1: "LMTPS" stands for LMTP over TLS; RFC 6531 §4.3 puts "UTF8" before both where SMTPUTF8 was given.
         keyword = ("UTF8" if mail.utf8 else "") + "LMTP" + ("S" if self.secure else "")
-        return Envelope(mail.reverse_path, tuple(mail.recipients), self.client_name or "unknown", keyword)
+        client_name, recipients = self.client_name or "unknown", tuple(mail.recipients)
+        return Envelope(mail.reverse_path, recipients, client_name, keyword, mail.declared_octets)

@@ -1,0 +1,47 @@
+"""What an import reads: messages in files, one after the other, each readable twice.
+
+Owns the seam between the formats (mbox, Maildir) and the import. Refuses to know where messages go.
+RFC 1939 §7 (what a unique-id may be), RFC 4155 (mbox).
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+PIECE = 256 * 1024
+"""Octets read at once."""
+
+_UNIQUE_ID = re.compile(r"[\x21-\x7e]{1,70}")
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedMessage:
+    """One message. `pieces` reads its text anew at every call and may raise OSError."""
+
+    name: str
+    """Where it is, for people."""
+    octets: int
+    """Octets it takes in the archive, for a progress bar."""
+    unique_id: str | None
+    """The UIDL that clients of the earlier server know it by."""
+    pieces: Callable[[], Iterator[bytes]]
+
+
+class Archive(Protocol):
+    """Files that hold messages."""
+
+    @property
+    def octets(self) -> int:
+        """Octets of all messages together, about."""
+
+    def messages(self) -> Iterator[ArchivedMessage]:
+        """The messages in the order in which they arrived. Raises OSError."""
+
+
+def valid_unique_id(text: str) -> str | None:
+    """`text` if a server may serve it as a unique-id.
+
+    RFC 1939 §7: "an arbitrary server-determined string, consisting of one to 70 characters in the range 0x21 to 0x7E".
+    """
+    return text if _UNIQUE_ID.fullmatch(text) else None

@@ -1,0 +1,176 @@
+"""Import: the messages of an mbox file or a Maildir into one maildrop, in their order.
+
+Owns the order (blobs durable, then rows) and that a second run adds only what is missing: each message's unique-id
+comes of its text, its maildrop and how often the text occurred before, so it is known again. The UIDL that clients
+know a message by is kept where the archive tells it. A message counts as received when it is imported, so that no
+retention removes old mail at once. Refuses to know progress bars. Files are read on the event loop: an import
+has its process to itself.
+RFC 1939 §7 (unique-ids).
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from uuid import UUID
+
+from service.mail.archives import Archive, ArchivedMessage
+from service.mail.maildir import Maildir
+from service.mail.mbox import Mbox
+from service.mail.ports import BlobStore, Clock, Directory, MessageIndex
+from service.mail.shipment import blob_key
+from service.model.account import Recipient
+from service.model.address import parse_address
+from service.model.message import Blob, NewMessage
+from service.model.refusal import Reason, Refusal
+from service.model.text import LineEnds, Measure
+from service.model.unique_id import of_content
+
+AT_ONCE = 16
+"""Messages stored at the same time; each is streamed, so this bounds memory too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of one message: stored, `known` from an earlier run, or refused."""
+
+    name: str
+    octets: int
+    """Octets it takes in the archive."""
+    known: bool = False
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    message: ArchivedMessage
+    unique_id: UUID
+    kept: str | None
+    blob: Blob
+
+
+def open_archive(path: Path) -> Archive:
+    """The archive at `path`: a Maildir if it is a directory with `cur` or `new`, an mbox if it is a file.
+
+    Raises Refusal(INVALID) if it is neither, or can't be read.
+    """
+    try:
+        if (path / "cur").is_dir() or (path / "new").is_dir():
+            return Maildir(path)
+        if path.is_file():
+            return Mbox(path)
+    except OSError as error:
+        raise Refusal(Reason.INVALID, f"{path}: {error.strerror}") from error
+    raise Refusal(Reason.INVALID, f"{path} is neither an mbox file nor a Maildir")
+
+
+async def import_recipient(directory: Directory, address: str) -> Recipient:
+    """The maildrop of exactly this address.
+
+    Raises Refusal: INVALID when it is no address, NO_RECIPIENT when no maildrop but an alias or a catch-all has it,
+    SUSPENDED, OVER_QUOTA.
+    """
+    try:
+        parsed = parse_address(address)
+    except ValueError as error:
+        raise Refusal(Reason.INVALID, str(error)) from error
+    recipient = await directory.resolve(parsed)
+    if recipient.address != parsed.base:
+        raise Refusal(Reason.NO_RECIPIENT, f"{parsed.base} is not itself a maildrop")
+    return recipient
+
+
+class Import:
+    """One run into one maildrop."""
+
+    def __init__(self, index: MessageIndex, blobs: BlobStore, clock: Clock, recipient: Recipient) -> None:
+        self._index = index
+        self._blobs = blobs
+        self._clock = clock
+        self._recipient = recipient
+        self._texts: Counter[bytes] = Counter()
+        self._kept: set[str] = set()
+
+    async def run(self, archive: Archive) -> AsyncIterator[Imported]:
+        """Import everything, telling of each message once it is durable and listed, or refused.
+
+        Raises Refusal(UNAVAILABLE) when a store fails, OSError when the archive can't be read on: what was told of
+        stays, and another run goes on from there.
+        """
+        messages = archive.messages()
+        while batch := list(islice(messages, AT_ONCE)):
+            prepared = [self._prepare(message) for message in batch]
+            readable = [one for one in prepared if isinstance(one, _Prepared)]
+            known = await self._index.known(self._recipient.key, [one.unique_id for one in readable])
+            fresh = [one for one in readable if one.unique_id not in known]
+            outcomes = dict(zip((one.unique_id for one in fresh), await self._store(fresh), strict=True))
+            for one in prepared:
+                yield one if isinstance(one, Imported) else _told(one, outcomes)
+
+    def _prepare(self, message: ArchivedMessage) -> _Prepared | Imported:
+        """What is known of a message once it was read through."""
+        measure = Measure()
+        try:
+            for piece in _canonical(message.pieces()):
+                measure.feed(piece)
+        except OSError as error:
+            return Imported(message.name, message.octets, refusal=Refusal(Reason.NOT_FOUND, str(error)))
+        blob = measure.blob(blob_key(self._recipient.key.tenant_id, self._clock.now()))
+        self._texts[blob.sha256] += 1
+        unique_id = of_content(self._recipient.key.maildrop_id, blob.sha256, self._texts[blob.sha256])
+        return _Prepared(message, unique_id, self._keep(message.unique_id), blob)
+
+    def _keep(self, unique_id: str | None) -> str | None:
+        """RFC 1939 §7: no two messages may have the same unique-id; a repeated one is kept for the first alone."""
+        if unique_id is None or unique_id in self._kept:
+            return None
+        self._kept.add(unique_id)
+        return unique_id
+
+    async def _store(self, fresh: Sequence[_Prepared]) -> Sequence[Refusal | None]:
+        stored = await asyncio.gather(*(self._put(one) for one in fresh))
+        for refusal in stored:
+            if refusal is not None and refusal.reason is Reason.UNAVAILABLE:
+                raise refusal
+        arrivals = [(self._recipient, self._new(one)) for one, put in zip(fresh, stored, strict=True) if put is None]
+        outcomes = iter(await self._index.append(arrivals))
+        settled = [refusal or next(outcomes) for refusal in stored]
+        await self._blobs.delete([one.blob.key for one, refusal in zip(fresh, settled, strict=True) if refusal])
+        return settled
+
+    async def _put(self, one: _Prepared) -> Refusal | None:
+        """Store one text, or say why not: UNAVAILABLE, or the file isn't any more what it was."""
+        try:
+            await self._blobs.put(one.blob.key, _unchanged(one))
+        except Refusal as refusal:
+            return refusal
+        except OSError as error:
+            return Refusal(Reason.NOT_FOUND, str(error))
+        return None
+
+    def _new(self, one: _Prepared) -> NewMessage:
+        return NewMessage(one.unique_id, one.blob, self._clock.now(), imported_unique_id=one.kept)
+
+
+def _told(one: _Prepared, outcomes: "dict[UUID, Refusal | None]") -> Imported:
+    known = one.unique_id not in outcomes
+    return Imported(one.message.name, one.message.octets, known, outcomes.get(one.unique_id))
+
+
+def _canonical(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    ends = LineEnds()
+    for piece in pieces:
+        yield ends.feed(piece)
+    yield ends.finish()
+
+
+async def _unchanged(one: _Prepared) -> AsyncIterator[bytes]:
+    """The text again. Raises OSError if it isn't what was read before, so that nothing is stored."""
+    measure = Measure()
+    for piece in _canonical(one.message.pieces()):
+        measure.feed(piece)
+        yield piece
+    if measure.blob(one.blob.key) != one.blob:
+        raise OSError(f"{one.message.name} changed while it was read")

@@ -1,0 +1,283 @@
+"""Import: mbox and Maildir into a maildrop, once and again. RFC 1939 §7, RFC 4155 §2."""
+
+import mailbox
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from service.mail import mbox as mbox_module
+from service.mail.archives import Archive, ArchivedMessage
+from service.mail.importing import Import, Imported, import_recipient, open_archive
+from service.mail.maildir import Maildir
+from service.mail.mbox import Mbox
+from service.model.account import MaildropKey
+from service.model.refusal import Reason, Refusal
+from service.stores.memory.blobs import MemoryBlobStore
+from tests.mail.provider import Provider
+
+FROM = b"From a@b.example Sun Mar  9 12:00:00 2025\n"
+
+
+class BlobsThatFailLater(MemoryBlobStore):
+    """Takes some blobs, then fails until it is mended."""
+
+    left = 20
+
+    async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
+        if self.left == 0:
+            raise Refusal(Reason.UNAVAILABLE, "down")
+        self.left -= 1
+        await super().put(key, chunks)
+
+
+@pytest.fixture
+def provider() -> Provider:
+    return Provider()
+
+
+@pytest.fixture
+def key(provider: Provider) -> MaildropKey:
+    return provider.add("u@a.example")
+
+
+def mbox_file(folder: Path, octets: bytes) -> Path:
+    path = folder / "mbox"
+    path.write_bytes(octets)
+    return path
+
+
+def texts(archive: Archive) -> list[bytes]:
+    return [b"".join(message.pieces()) for message in archive.messages()]
+
+
+async def run(provider: Provider, archive: Archive) -> list[Imported]:
+    recipient = await import_recipient(provider.directory, "u@a.example")
+    importing = Import(provider.index, provider.blobs, provider.clock, recipient)
+    return [one async for one in importing.run(archive)]
+
+
+def unique_ids(provider: Provider, key: MaildropKey) -> list[str | None]:
+    return [row.message.imported_unique_id for row in provider.rows(key)]
+
+
+def dovecot(folder: Path, *names: str) -> Path:
+    for sub in ("cur", "new", "tmp"):
+        (folder / sub).mkdir(parents=True, exist_ok=True)
+    for number, name in enumerate(names):
+        (folder / name).write_bytes(b"Subject: %d\n\ntext\n" % number)
+    return folder
+
+
+@pytest.mark.parametrize("piece", [1, 2, 7, 13, 256 * 1024])
+@pytest.mark.parametrize(
+    ("octets", "expected"),
+    [
+        (b"", []),
+        (FROM, [b""]),
+        (FROM + b"\n", [b""]),
+        (FROM + b"A: b\n\nx\n", [b"A: b\n\nx\n"]),
+        (FROM + b"A: b\n\nx\n\n", [b"A: b\n\nx\n"]),
+        (FROM + b"A: b\n\nx\n\n" + FROM + b"C: d\n\ny\n\n", [b"A: b\n\nx\n", b"C: d\n\ny\n"]),
+        (FROM + b"A: b\n\nx", [b"A: b\n\nx"]),
+        (FROM + b"A: b\n\n>From me\n>>From you\n> From\n>Fro", [b"A: b\n\nFrom me\n>From you\n> From\n>Fro"]),
+        (FROM + b">From a\n", [b"From a\n"]),
+        (FROM + b"A: b\n\nx\nFrom here 12:00\n\nFrom now on\n", [b"A: b\n\nx\nFrom here 12:00\n\nFrom now on\n"]),
+        (FROM + b"A: b\r\n\r\nx\r\n\r\n" + FROM + b"y\r\n\r\n", [b"A: b\r\n\r\nx\r\n", b"y\r\n"]),
+        (FROM + b"\n\n\n" + FROM + b"\n" + FROM, [b"\n\n", b"", b""]),
+    ],
+)
+def test_an_mbox_is_cut_at_its_from_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, octets: bytes, expected: list[bytes], piece: int
+) -> None:
+    monkeypatch.setattr(mbox_module, "PIECE", piece)
+    assert texts(Mbox(mbox_file(tmp_path, octets))) == expected
+
+
+def test_an_mbox_that_python_wrote_is_read_back(tmp_path: Path) -> None:
+    written = mailbox.mbox(tmp_path / "mbox")
+    letters = [b"Subject: %d\n\nline\n\n  From x 12:00\n%s\n" % (n, b"x" * 70000) for n in range(9)]
+    for letter in letters:
+        written.add(letter)
+    written.close()
+    assert texts(Mbox(tmp_path / "mbox")) == letters
+
+
+def test_an_imap_servers_notes_are_no_message(tmp_path: Path) -> None:
+    notes = b"Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\nX-IMAP: 1 2\n\nThis text\n\n"
+    assert texts(Mbox(mbox_file(tmp_path, FROM + notes + FROM + b"A: b\n\nx\n"))) == [b"A: b\n\nx\n"]
+
+
+def test_x_uidl_is_kept_from_the_header_alone(tmp_path: Path) -> None:
+    octets = FROM + b"x-uidl: abc$1\nA: b\n\n" + FROM + b"A: b\n\nX-UIDL: body\n\n" + FROM + b"X-UIDL: a b\n\n"
+    found = [message.unique_id for message in Mbox(mbox_file(tmp_path, octets)).messages()]
+    assert found == ["abc$1", None, None]
+
+
+async def test_messages_are_listed_in_order_with_their_unique_ids(
+    provider: Provider, key: MaildropKey, tmp_path: Path
+) -> None:
+    octets = b"".join(FROM + b"X-UIDL: id%d\n\n.%d\n\n" % (n, n) for n in range(40))
+    steps = await run(provider, Mbox(mbox_file(tmp_path, octets)))
+    assert await provider.texts(key) == [b"X-UIDL: id%d\r\n\r\n.%d\r\n" % (n, n) for n in range(40)]
+    assert unique_ids(provider, key) == [f"id{n}" for n in range(40)]
+    assert sum(step.octets for step in steps) == len(octets)
+    assert not any(step.known or step.refusal for step in steps)
+    row = provider.rows(key)[0].message
+    assert row.trace == b""
+    assert row.received == provider.clock.moment
+    assert row.blob.dotted
+
+
+async def test_a_second_run_adds_only_what_is_new(provider: Provider, key: MaildropKey, tmp_path: Path) -> None:
+    octets = b"".join(FROM + b"\n%d\n\n" % (n % 3) for n in range(20))
+    await run(provider, Mbox(mbox_file(tmp_path, octets)))
+    rows, blobs = provider.rows(key), await provider.keys()
+    assert len(rows) == 20
+    provider.clock.move(days=2)
+    steps = await run(provider, Mbox(mbox_file(tmp_path, octets)))
+    assert [step.known for step in steps] == [True] * 20
+    assert provider.rows(key) == rows
+    assert await provider.keys() == blobs
+    steps = await run(provider, Mbox(mbox_file(tmp_path, octets + FROM + b"\n2\n\n")))
+    assert [step.known for step in steps] == [True] * 20 + [False]
+
+
+async def test_a_message_its_owner_removed_is_not_listed_again(
+    provider: Provider, key: MaildropKey, tmp_path: Path
+) -> None:
+    archive = Mbox(mbox_file(tmp_path, FROM + b"\nx\n"))
+    await run(provider, archive)
+    provider.remove(key, provider.clock.moment)
+    assert [step.known for step in await run(provider, archive)] == [True]
+    assert await provider.texts(key) == []
+
+
+async def test_the_same_file_in_another_maildrop_has_other_unique_ids(
+    provider: Provider, key: MaildropKey, tmp_path: Path
+) -> None:
+    other = provider.add("v@a.example")
+    archive = Mbox(mbox_file(tmp_path, FROM + b"\nx\n"))
+    await run(provider, archive)
+    recipient = await import_recipient(provider.directory, "v@a.example")
+    importing = Import(provider.index, provider.blobs, provider.clock, recipient)
+    assert [one.known async for one in importing.run(archive)] == [False]
+    assert provider.rows(key)[0].message.unique_id != provider.rows(other)[0].message.unique_id
+
+
+async def test_a_store_failure_ends_the_run_and_the_next_one_goes_on(
+    provider: Provider, key: MaildropKey, tmp_path: Path
+) -> None:
+    blobs = provider.blobs = BlobsThatFailLater()
+    archive = Mbox(mbox_file(tmp_path, b"".join(FROM + b"\n%d\n\n" % n for n in range(40))))
+    with pytest.raises(Refusal) as refused:
+        await run(provider, archive)
+    assert refused.value.reason is Reason.UNAVAILABLE
+    assert len(provider.rows(key)) == 16
+    blobs.left = 99
+    steps = await run(provider, archive)
+    assert [step.known for step in steps] == [True] * 16 + [False] * 24
+    assert await provider.texts(key) == [b"\r\n%d\r\n" % n for n in range(40)]
+
+
+async def test_a_full_maildrop_refuses_and_keeps_no_blob(provider: Provider, tmp_path: Path) -> None:
+    key = provider.add("u@a.example", quota_octets=10)
+    archive = Mbox(mbox_file(tmp_path, FROM + b"\nxx\n\n" + FROM + b"\n" + b"x" * 20 + b"\n\n" + FROM + b"\nyyy\n\n"))
+    steps = await run(provider, archive)
+    reasons = [step.refusal.reason if step.refusal else None for step in steps]
+    assert reasons == [None, Reason.NEVER_FITS, Reason.OVER_QUOTA]
+    assert len(provider.rows(key)) == len(await provider.keys()) == 1
+
+
+async def test_a_duplicate_x_uidl_is_kept_once(provider: Provider, key: MaildropKey, tmp_path: Path) -> None:
+    await run(provider, Mbox(mbox_file(tmp_path, (FROM + b"X-UIDL: same\n\nx\n\n") * 2)))
+    assert unique_ids(provider, key) == ["same", None]
+
+
+async def test_a_maildir_is_imported_by_time_of_arrival(provider: Provider, key: MaildropKey, tmp_path: Path) -> None:
+    dovecot(
+        tmp_path, "cur/300.c.host:2,S", "new/100.a.host", "cur/1000.d.host:2,ST", "cur/200.b.host:2,RS", "new/.hidden"
+    )
+    assert isinstance(open_archive(tmp_path), Maildir)
+    steps = await run(provider, open_archive(tmp_path))
+    assert [step.name for step in steps] == ["new/100.a.host", "cur/200.b.host:2,RS", "cur/300.c.host:2,S"]
+    assert await provider.texts(key) == [b"Subject: %d\r\n\r\ntext\r\n" % n for n in (1, 3, 0)]
+
+
+async def test_dovecots_unique_ids_are_kept(provider: Provider, key: MaildropKey, tmp_path: Path) -> None:
+    dovecot(tmp_path, "cur/1.a,S=9,W=11:2,S", "new/2.b", "new/3.c", "new/4.d")
+    (tmp_path / "dovecot-uidlist").write_text(
+        "3 V1275660208 N25022 G3085f01b7f11094c501100008c4a11c1\n"
+        "25006 W11 :1.a,S=9,W=11:2,S\n25007 Pold-uidl.7 W11 :2.b\n25008 :3.c\nnonsense\n"
+    )
+    await run(provider, open_archive(tmp_path))
+    assert unique_ids(provider, key) == ["000061ae4c0907b0", "old-uidl.7", "000061b04c0907b0", None]
+
+
+@pytest.mark.parametrize("content", ["", "1 1275660208 25022\n1 x\n", "garbage"])
+async def test_another_list_of_unique_ids_is_ignored(
+    provider: Provider, key: MaildropKey, tmp_path: Path, content: str
+) -> None:
+    dovecot(tmp_path, "cur/1.a")
+    (tmp_path / "dovecot-uidlist").write_text(content)
+    await run(provider, open_archive(tmp_path))
+    assert unique_ids(provider, key) == [None]
+
+
+async def test_a_file_that_vanishes_or_changes_is_refused_alone(
+    provider: Provider, key: MaildropKey, tmp_path: Path
+) -> None:
+    dovecot(tmp_path, "cur/1.a", "cur/2.b", "cur/3.c")
+    changing = tmp_path / "cur/2.b"
+
+    class Changing(MemoryBlobStore):
+        async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
+            changing.write_bytes(b"Subject: other\n\ntext\n")
+            await super().put(key, chunks)
+
+    provider.blobs = Changing()
+    archive = open_archive(tmp_path)
+    messages = list(archive.messages())
+    (tmp_path / "cur/1.a").unlink()
+
+    class Listed:
+        octets = archive.octets
+
+        def messages(self) -> Iterator[ArchivedMessage]:
+            return iter(messages)
+
+    steps = await run(provider, Listed())
+    assert [step.refusal.reason if step.refusal else None for step in steps] == [
+        Reason.NOT_FOUND,
+        Reason.NOT_FOUND,
+        None,
+    ]
+    assert len(provider.rows(key)) == len(await provider.keys()) == 1
+
+
+@pytest.mark.parametrize("address", ["other@a.example", "whoever@a.example", "nonsense"])
+async def test_only_a_maildrops_own_address_is_imported_into(
+    provider: Provider, key: MaildropKey, address: str
+) -> None:
+    provider.alias("other@a.example", key)
+    provider.alias("@a.example", key)
+    with pytest.raises(Refusal) as refused:
+        await import_recipient(provider.directory, address)
+    assert refused.value.reason in {Reason.NO_RECIPIENT, Reason.INVALID}
+
+
+def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(b"hello\n")
+    for path in (tmp_path, tmp_path / "text", tmp_path / "missing"):
+        with pytest.raises(Refusal) as refused:
+            open_archive(path)
+        assert refused.value.reason is Reason.INVALID
+
+
+def test_a_file_that_became_shorter_is_not_taken_for_whole(tmp_path: Path) -> None:
+    path = mbox_file(tmp_path, FROM + b"A: b\n\n" + b"x" * 1000 + b"\n")
+    (message,) = Mbox(path).messages()
+    os.truncate(path, 100)
+    with pytest.raises(OSError, match="shorter"):
+        list(message.pieces())

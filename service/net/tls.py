@@ -7,6 +7,8 @@ RFC 2595 §4, RFC 8314 §3.4, RFC 8997 §3, RFC 7301 §3.2.
 
 import asyncio
 import ssl
+from collections.abc import Callable
+from functools import partial
 from weakref import WeakKeyDictionary
 
 from service.net.peer import TlsFacts
@@ -68,19 +70,77 @@ async def start_tls(
     reading, and then wrote its +OK or 220. So octets sent in clear after the command stay in the kernel, go into
     the handshake and break it: none is ever run as a command (G12). All three matter.
 
-    Raises OSError when the handshake fails or takes too long. The connection is dead then, and the event loop
-    may have called `connection_lost` or not: the caller treats it as lost, and a second call is harmless.
+    `protocol` hears nothing until the caller has the new transport, so that no response to a hasty client's first
+    encrypted command goes out on the old one, in clear.
+
+    Raises OSError when the handshake fails or takes too long. However it ends, cancelled too, `connection_lost` is
+    called once in the end, as for any connection; the event loops by themselves would call it in some cases only.
     """
+    loop = asyncio.get_running_loop()
+    gate = _Gate(protocol)
+    try:
+        secured = await _shake_hands(transport, gate, context, handshake_seconds)
+    except BaseException as error:
+        transport.abort()
+        loop.call_soon(protocol.connection_lost, error if isinstance(error, OSError) else None)
+        raise
+    # Called after the caller's next step, which takes the new transport.
+    loop.call_soon(gate.open, secured)
+    return secured
+
+
+async def _shake_hands(
+    transport: asyncio.Transport, gate: asyncio.Protocol, context: ssl.SSLContext, seconds: float
+) -> asyncio.Transport:
     # RFC 2595 §4: "The STLS command is only permitted in AUTHORIZATION state and the server remains in
     # AUTHORIZATION state, even if client credentials are supplied during the TLS negotiation."
     secured = await asyncio.get_running_loop().start_tls(
         transport,
-        protocol,
+        gate,
         context,
         server_side=True,
-        ssl_handshake_timeout=handshake_seconds,
+        ssl_handshake_timeout=seconds,
         ssl_shutdown_timeout=SHUTDOWN_SECONDS,
     )
-    if secured is None:
-        raise ConnectionAbortedError("the client left during the handshake")
+    # After an abort in the middle asyncio returns None, and uvloop a transport that is dead.
+    if secured is None or tls_facts(secured) is None:
+        raise ConnectionAbortedError("the connection ended during the handshake")
     return secured
+
+
+class _Gate(asyncio.Protocol):
+    """Keeps what arrives for `protocol`, in order, until it is opened."""
+
+    def __init__(self, protocol: asyncio.Protocol) -> None:
+        self._protocol = protocol
+        self._kept: list[Callable[[], object]] = []
+        self._opened = False
+
+    def data_received(self, data: bytes) -> None:
+        self._pass(partial(self._protocol.data_received, data))
+
+    def eof_received(self) -> None:
+        self._pass(self._protocol.eof_received)
+
+    def pause_writing(self) -> None:
+        self._pass(self._protocol.pause_writing)
+
+    def resume_writing(self) -> None:
+        self._pass(self._protocol.resume_writing)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        # asyncio may have scheduled this call, to the gate, before the gate was opened.
+        self._pass(partial(self._protocol.connection_lost, exc))
+
+    def open(self, secured: asyncio.Transport) -> None:
+        """Let the protocol have the transport to itself, after what was kept."""
+        self._opened = True
+        secured.set_protocol(self._protocol)
+        for call in self._kept:
+            call()
+
+    def _pass(self, call: Callable[[], object]) -> None:
+        if self._opened:
+            call()
+        else:
+            self._kept.append(call)

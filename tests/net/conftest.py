@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,10 +20,17 @@ from tests.net.parrot import Parrot
 Rejections = list[tuple[Rejection, str, str]]
 
 
-def write_pair(folder: Path, name: str, ca: trustme.CA, *names: str) -> None:
+def write_pair(
+    folder: Path,
+    name: str,
+    ca: trustme.CA,
+    *names: str,
+    days: int = 30,
+    key_type: trustme.KeyType = trustme.KeyType.ECDSA,
+) -> None:
     """A chain and its key as NAME.crt and NAME.key."""
     folder.mkdir(parents=True, exist_ok=True)
-    issued = ca.issue_cert(*names)
+    issued = ca.issue_cert(*names, not_after=datetime.now(UTC) + timedelta(days=days), key_type=key_type)
     (folder / f"{name}.key").write_bytes(issued.private_key_pem.bytes())
     (folder / f"{name}.crt").write_bytes(b"".join(part.bytes() for part in issued.cert_chain_pems))
 
@@ -57,6 +65,7 @@ class Stage:
         self.rejected = asyncio.Event()
         self.admission = Admission(1000)
         self.seconds = SetupSeconds()
+        self.handshake_seconds = 30.0
         self.listener: Listener
 
     def make(self, spec: ListenerSpec) -> Listener:
@@ -83,7 +92,7 @@ class Stage:
         self.rejected.set()
 
     def _hatch(self, peer: Peer) -> Parrot:
-        self.parrots.append(Parrot(peer, self.certificates.context()))
+        self.parrots.append(Parrot(peer, self.certificates.context(), self.handshake_seconds))
         return self.parrots[-1]
 
 

@@ -5,6 +5,7 @@ STLS steps up, AUTH proves, BUSY and DONE frame something that a drain has to wa
 
 import asyncio
 import ssl
+from contextlib import suppress
 from typing import cast
 
 from service.net.connection import Connection
@@ -13,12 +14,14 @@ from service.net.tls import start_tls, tls_facts
 
 
 class Parrot(Connection):
-    def __init__(self, peer: Peer, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, peer: Peer, context: ssl.SSLContext | None = None, handshake_seconds: float = 30) -> None:
         super().__init__()
         self.peer = peer
         self.lines: list[bytes] = []
+        self.heard = asyncio.Event()
         self.lost = 0
         self._context = context
+        self._handshake_seconds = handshake_seconds
         self._transport: asyncio.Transport | None = None
         self._last_word = b""
         self._ended = False
@@ -41,6 +44,7 @@ class Parrot(Connection):
         while b"\r\n" in self._buffer:
             line, _, self._buffer = self._buffer.partition(b"\r\n")
             self.lines.append(line)
+            self.heard.set()
             self._obey(line)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -84,11 +88,8 @@ class Parrot(Connection):
 
     async def _handshake(self, transport: asyncio.Transport) -> None:
         assert self._context
-        try:
-            self._transport = await start_tls(transport, self, self._context)
-        except OSError as error:
-            self.connection_lost(error)
-        else:
+        with suppress(OSError):
+            self._transport = await start_tls(transport, self, self._context, self._handshake_seconds)
             self._learn()
 
     def _learn(self) -> None:

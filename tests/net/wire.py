@@ -70,10 +70,12 @@ class Wire:
 class TlsWire:
     """TLS over a Wire; nothing is sent before `handshake`."""
 
-    def __init__(self, wire: Wire, context: ssl.SSLContext, name: str | None) -> None:
+    def __init__(
+        self, wire: Wire, context: ssl.SSLContext, name: str | None, session: ssl.SSLSession | None = None
+    ) -> None:
         self.wire = wire
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name)
+        self.tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name, session=session)
         self._buffer = b""
 
     def hello(self) -> bytes:
@@ -84,7 +86,8 @@ class TlsWire:
             return self._outgoing.read()
         raise AssertionError("a handshake needs the server")
 
-    async def handshake(self) -> None:
+    async def handshake(self, first: bytes = b"") -> None:
+        """Shake hands; `first` goes encrypted in the segment that ends the handshake."""
         while True:
             try:
                 self.tls.do_handshake()
@@ -92,6 +95,8 @@ class TlsWire:
                 await self._flush()
                 await self._feed()
             else:
+                if first:
+                    self.tls.write(first)
                 await self._flush()
                 return
 

@@ -1,0 +1,251 @@
+"""Certificates by name, and their replacement: RFC 8314 §4.4, RFC 6066 §3, RFC 6125 §6.4.3."""
+
+import asyncio
+import shutil
+import ssl
+from pathlib import Path
+
+import pytest
+import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
+from service.net.arrival import ListenerSpec
+from service.net.certificates import Certificates
+from service.net.peer import TlsMode
+from tests.net.conftest import Stage, write_pair
+from tests.net.wire import TlsWire, Wire
+
+pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
+
+IMPLICIT = ListenerSpec("pop3s", "127.0.0.1", 0, TlsMode.IMPLICIT)
+
+
+def handshake(certificates: Certificates, ca: trustme.CA, name: str | None) -> tuple[bytes, ssl.SSLObject]:
+    """The certificate that a client that asks for `name` is shown, without a socket."""
+    context = ssl.create_default_context()
+    ca.configure_trust(context)
+    context.check_hostname = False
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(to_client, to_server, server_hostname=name)
+    server = certificates.context().wrap_bio(to_server, to_client, server_side=True)
+    for side in (client, server, client, server):
+        try:
+            side.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+    shown = client.getpeercert(binary_form=True)
+    assert shown is not None
+    return shown, client
+
+
+def names_shown(certificates: Certificates, ca: trustme.CA, name: str | None) -> list[str]:
+    leaf = x509.load_der_x509_certificate(handshake(certificates, ca, name)[0])
+    return leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName)
+
+
+@pytest.fixture
+def problems() -> list[tuple[str, Exception]]:
+    return []
+
+
+@pytest.fixture
+def folder(tmp_path: Path, ca: trustme.CA) -> Path:
+    """Three pairs: the default, one of another tenant, one with a wildcard in a folder of its own."""
+    write_pair(tmp_path / "tls", "default", ca, "pop.example")
+    write_pair(tmp_path / "tls", "mail.tenant.example", ca, "mail.tenant.example", "pop.tenant.example")
+    write_pair(tmp_path / "tls" / "wild", "tls", ca, "*.wild.example")
+    return tmp_path / "tls"
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"),
+    [
+        ("pop.example", "pop.example"),
+        ("mail.tenant.example", "mail.tenant.example"),
+        ("pop.tenant.example", "mail.tenant.example"),
+        ("POP.Tenant.Example", "mail.tenant.example"),
+        ("any.wild.example", "*.wild.example"),
+        ("two.labels.wild.example", "pop.example"),
+        ("wild.example", "pop.example"),
+        ("stranger.example", "pop.example"),
+        (None, "pop.example"),
+    ],
+)
+async def test_the_name_a_client_asks_for_chooses_the_pair(
+    folder: Path, ca: trustme.CA, asked: str | None, shown: str
+) -> None:
+    """RFC 6066 §3, RFC 6125 §6.4.3."""
+    assert names_shown(Certificates(folder), ca, asked)[0] == shown
+
+
+async def test_without_a_default_the_first_by_name_stands_in(tmp_path: Path, ca: trustme.CA) -> None:
+    for name in ("b", "a", "c"):
+        write_pair(tmp_path, name, ca, f"{name}.example")
+    assert names_shown(Certificates(tmp_path), ca, None) == ["a.example"]
+
+
+async def test_a_pem_file_with_a_key_beside_it_is_a_pair(tmp_path: Path, ca: trustme.CA) -> None:
+    write_pair(tmp_path, "x", ca, "x.example")
+    (tmp_path / "x.crt").rename(tmp_path / "x.pem")
+    assert list(Certificates(tmp_path).expires) == ["x"]
+
+
+async def test_of_two_pairs_with_one_name_the_one_that_expires_later_answers(tmp_path: Path, ca: trustme.CA) -> None:
+    write_pair(tmp_path, "a-long", ca, "pop.example", "long.example", days=90)
+    write_pair(tmp_path, "b-short", ca, "pop.example", "short.example", days=2)
+    assert "long.example" in names_shown(Certificates(tmp_path), ca, "pop.example")
+
+
+async def test_each_pair_tells_when_it_expires(folder: Path) -> None:
+    expires = Certificates(folder).expires
+    assert set(expires) == {"default", "mail.tenant.example", "wild"}
+    assert all(moment.tzinfo is not None for moment in expires.values())
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_replaced_pair_is_served_by_a_listener_that_listens_already(
+    stage: Stage, ca: trustme.CA, pairs: Path, trusting: ssl.SSLContext, version: ssl.TLSVersion
+) -> None:
+    """RFC 8314 §4.4."""
+    trusting.maximum_version = version
+    port = stage.start(IMPLICIT)
+    old = TlsWire(await Wire.to(port), trusting, "pop.example")
+    await old.handshake()
+    before = old.tls.getpeercert(binary_form=True)
+    write_pair(pairs, "default", ca, "pop.example", "new.example")
+    assert await stage.certificates.reload()
+    new = TlsWire(await Wire.to(port), trusting, "pop.example")
+    await new.handshake()
+    assert new.tls.getpeercert(binary_form=True) != before
+    await old.line()
+    await old.send(b"still here\r\n")
+    assert await old.line() == b"still here"
+
+
+async def test_a_reload_without_a_change_changes_nothing(folder: Path) -> None:
+    certificates = Certificates(folder)
+    assert not await certificates.reload()
+
+
+async def test_a_new_and_a_vanished_pair_are_noticed(folder: Path, ca: trustme.CA) -> None:
+    certificates = Certificates(folder)
+    write_pair(folder, "late", ca, "late.example")
+    (folder / "wild" / "tls.key").unlink()
+    assert await certificates.reload()
+    assert set(certificates.expires) == {"default", "mail.tenant.example", "late"}
+    assert names_shown(certificates, ca, "late.example") == ["late.example"]
+    assert names_shown(certificates, ca, "any.wild.example") == ["pop.example"]
+
+
+async def test_kubernetes_swaps_of_a_symlink_are_noticed(tmp_path: Path, ca: trustme.CA) -> None:
+    mounted = tmp_path / "mounted"
+    write_pair(mounted / "..1", "tls", ca, "one.example")
+    write_pair(mounted / "..2", "tls", ca, "two.example")
+    (mounted / "..data").symlink_to("..1")
+    for file in ("tls.crt", "tls.key"):
+        (mounted / file).symlink_to(f"..data/{file}")
+    certificates = Certificates(mounted)
+    assert names_shown(certificates, ca, None) == ["one.example"]
+    (mounted / "..new").symlink_to("..2")
+    (mounted / "..new").rename(mounted / "..data")
+    assert await certificates.reload()
+    assert names_shown(certificates, ca, None) == ["two.example"]
+
+
+async def test_a_broken_pair_keeps_the_old_one_and_is_reported_once(
+    folder: Path, ca: trustme.CA, problems: list[tuple[str, Exception]]
+) -> None:
+    certificates = Certificates(folder, report=lambda *problem: problems.append(problem))
+    (folder / "mail.tenant.example.crt").write_text("no certificate")
+    await certificates.reload()
+    await certificates.reload()
+    assert [name for name, _ in problems] == ["mail.tenant.example"]
+    assert names_shown(certificates, ca, "pop.tenant.example")[0] == "mail.tenant.example"
+
+
+async def test_a_certificate_without_its_key_yet_waits_for_it(
+    folder: Path, ca: trustme.CA, problems: list[tuple[str, Exception]]
+) -> None:
+    certificates = Certificates(folder, report=lambda *problem: problems.append(problem))
+    old_key = (folder / "default.key").read_bytes()
+    write_pair(folder, "default", ca, "renewed.example")
+    new_key = (folder / "default.key").read_bytes()
+    (folder / "default.key").write_bytes(old_key)
+    await certificates.reload()
+    assert isinstance(problems[0][1], ssl.SSLError)
+    assert names_shown(certificates, ca, None) == ["pop.example"]
+    (folder / "default.key").write_bytes(new_key)
+    await certificates.reload()
+    assert names_shown(certificates, ca, None) == ["renewed.example"]
+    assert len(problems) == 1
+
+
+async def test_when_all_pairs_vanish_the_old_ones_stay(
+    pairs: Path, ca: trustme.CA, problems: list[tuple[str, Exception]]
+) -> None:
+    certificates = Certificates(pairs, report=lambda *problem: problems.append(problem))
+    (pairs / "default.key").unlink()
+    await certificates.reload()
+    assert [name for name, _ in problems] == ["pairs"]
+    assert names_shown(certificates, ca, None) == ["pop.example", "localhost"]
+
+
+async def test_an_encrypted_key_is_an_error_and_asks_nobody(pairs: Path, ca: trustme.CA) -> None:
+    key = load_pem_private_key((pairs / "default.key").read_bytes(), None)
+    encrypted = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+    (pairs / "default.key").write_bytes(encrypted)
+    with pytest.raises(FileNotFoundError, match="no usable certificate"):
+        Certificates(pairs)
+
+
+async def test_a_directory_without_a_pair_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "lonely.crt").write_text("")
+    with pytest.raises(FileNotFoundError):
+        Certificates(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        Certificates(tmp_path / "missing")
+
+
+async def test_the_watch_reloads_and_outlives_a_missing_directory(
+    pairs: Path, ca: trustme.CA, problems: list[tuple[str, Exception]]
+) -> None:
+    reported = asyncio.Event()
+
+    def report(name: str, error: Exception) -> None:
+        problems.append((name, error))
+        reported.set()
+
+    certificates = Certificates(pairs, report=report)
+    watching = asyncio.get_running_loop().create_task(certificates.watch(0.01))
+    shutil.move(pairs, pairs.with_name("away"))
+    await reported.wait()
+    write_pair(pairs, "back", ca, "back.example")
+    write_pair(pairs, "broken", ca, "broken.example")
+    (pairs / "broken.key").write_text("")
+    while "broken" not in [name for name, _ in problems]:
+        reported.clear()
+        await reported.wait()
+    await asyncio.sleep(0)
+    watching.cancel()
+    assert names_shown(certificates, ca, None) == ["back.example"]
+
+
+async def test_a_ticket_resumes_a_session_and_outlives_a_reload(
+    stage: Stage, ca: trustme.CA, pairs: Path, trusting: ssl.SSLContext
+) -> None:
+    port = stage.start(IMPLICIT)
+    first = TlsWire(await Wire.to(port), trusting, "pop.example")
+    await first.handshake()
+    await first.line()
+    write_pair(pairs, "default", ca, "pop.example")
+    await stage.certificates.reload()
+    again = TlsWire(await Wire.to(port), trusting, "pop.example", session=first.tls.session)
+    await again.handshake()
+    await again.line()
+    assert again.tls.session_reused

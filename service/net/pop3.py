@@ -23,6 +23,7 @@ from service.protocol.pop3 import effects, responses
 from service.protocol.pop3.commands import State
 from service.protocol.pop3.effects import Effect, Ending
 from service.protocol.pop3.session import Session
+from service.telemetry import metrics
 
 LOST_SECONDS = 5.0
 """How long what is in the middle may take once the maildrop is lost; G5 allows 10 to the close."""
@@ -44,7 +45,7 @@ class Pop3Connection(Connection):
         self._deadline: Deadline | None = None
         self._ending: Ending | None = None
         self._dismissal: tuple[Ending, bytes] | None = None
-        self._read_at = 0.0
+        self._since = 0.0
         self._reading = True
         self._handshaking = False
         self._eof = False
@@ -55,10 +56,8 @@ class Pop3Connection(Connection):
         self._transport = cast("asyncio.Transport", transport)
         self._outlet.open(self._transport, self._bound)
         self._deadline = Deadline(self._expired)
-        facts = tls_facts(transport)
-        if facts is not None:
-            self._peer = self._peer.secured(facts)
-            self._session.around = self._service.surroundings(self._peer)
+        self._secured()
+        self._session.around = self._service.surroundings(self._peer)
         self._record.opened()
         if self._dismissal is not None:
             self._dismiss()
@@ -69,9 +68,9 @@ class Pop3Connection(Connection):
     def data_received(self, data: bytes) -> None:
         """Take octets; run the commands in them unless one is being performed."""
         self._record.octets_in += len(data)
-        self._read_at = time.monotonic()
         self._session.receive(data)
         if self._task is None:
+            self._since = time.monotonic()
             self._run()
         self._throttle()
 
@@ -121,7 +120,7 @@ class Pop3Connection(Connection):
         """Run commands until one waits, the client doesn't read, or none is left."""
         while self._transport is not None and self._ending is None and not self._outlet.paused:
             step = self._session.advance()
-            self._record.answered(self._session, time.monotonic() - self._read_at)
+            self._record.answered(self._session, time.monotonic() - self._since)
             if isinstance(step.effect, effects.StartTls):
                 # Nothing may be read in clear between the response and the handshake (RFC 2595 §4).
                 self._handshaking = True
@@ -143,6 +142,7 @@ class Pop3Connection(Connection):
         if isinstance(effect, effects.Close):
             self._close(effect.ending)
             return
+        self._since = time.monotonic()
         context = self._record.log.context()
         self._task = asyncio.get_running_loop().create_task(self._perform(effect), context=context)
         self._task.add_done_callback(self._performed)
@@ -169,6 +169,9 @@ class Pop3Connection(Connection):
     def _performed(self, task: "asyncio.Task[None]") -> None:
         """An effect came to its end: go on, or give everything back."""
         self._task = None
+        now = time.monotonic()
+        self._record.answered(self._session, now - self._since)
+        self._since = now
         error = None if task.cancelled() else task.exception()
         if error is not None:
             self._give_up(error)
@@ -207,10 +210,14 @@ class Pop3Connection(Connection):
         self._transport = secured
         self._handshaking, self._reading = False, True
         self._outlet.open(secured, self._bound)
-        facts = tls_facts(secured)
+        self._secured()
+        self._session.tls_started(self._service.surroundings(self._peer))
+
+    def _secured(self) -> None:
+        facts = tls_facts(self._transport) if self._transport else None
         if facts is not None:
             self._peer = self._peer.secured(facts)
-        self._session.tls_started(self._service.surroundings(self._peer))
+            metrics.tls_established(self._peer.listener, facts.version)
 
     @property
     def _bound(self) -> int:
@@ -236,7 +243,7 @@ class Pop3Connection(Connection):
         """RFC 1939 §3: "the session does NOT enter the UPDATE state [...] close the TCP connection without removing
         any messages or sending any response to the client".
         """
-        if self._outlet.paused:
+        if self._outlet.paused or self._ending is not None:
             self._abort(Ending.STALLED)
         else:
             self._close(Ending.AUTOLOGOUT)
@@ -279,7 +286,8 @@ class Pop3Connection(Connection):
     def _close(self, ending: Ending) -> None:
         """Close once everything written is sent, close_notify included (RFC 8314 §3.4)."""
         self._end_with(ending)
-        if self._transport is not None:
+        if self._transport is not None and self._deadline is not None:
+            self._deadline.set(self._service.options.stall)
             self._transport.close()
 
     def _abort(self, ending: Ending) -> None:

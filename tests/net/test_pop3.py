@@ -220,6 +220,16 @@ async def test_a17_pipelined_commands_wait_while_nobody_reads_and_all_are_answer
     assert answers.endswith(b"+OK Bye\r\n")
 
 
+async def test_a_client_that_quits_and_never_reads_the_rest_is_cut_in_the_end() -> None:
+    house = await House().furnish(LARGE)
+    front = Front(house, Pop3Options(stall=0.2, buffered=8 << 20))
+    async with front.listening():
+        wire = await front.logged_in()
+        await wire.send(b"RETR 1\r\n" * 3 + b"QUIT\r\n")
+        await until(lambda: front.connections and front.connections[0]._gone)
+    assert len(house.leases) == 0
+
+
 async def test_g8_a_store_that_fails_in_the_middle_cuts_the_connection_and_never_ends_with_a_dot() -> None:
     house = await House().furnish(LARGE)
     house.blobs.corrupt = True

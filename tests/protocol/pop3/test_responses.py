@@ -8,7 +8,7 @@ import pytest
 from service.model.refusal import Reason
 from service.protocol.pop3 import responses
 
-TRANSIENT = {Reason.UNAVAILABLE, Reason.OVERLOADED, Reason.DRAINING, Reason.LOST, Reason.UNKNOWN_OUTCOME}
+TRANSIENT = (Reason.UNAVAILABLE, Reason.OVERLOADED, Reason.DRAINING, Reason.LOST, Reason.UNKNOWN_OUTCOME)
 
 
 @pytest.mark.parametrize("reason", Reason)

@@ -1,0 +1,148 @@
+"""The re-armable timer, on a loop whose clock the test steers and on both real ones (RFC 1939 §3)."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from service.net.deadline import Deadline
+
+
+class SteeredLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock moves when it is told to, and that counts the timers it makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1000.0
+        self.timers = 0
+
+    def time(self) -> float:
+        return self.now
+
+    def call_at(self, *args: object, **kwargs: object) -> asyncio.TimerHandle:
+        self.timers += 1
+        return super().call_at(*args, **kwargs)  # type: ignore[arg-type]
+
+    def advance(self, seconds: float) -> None:
+        """Move the clock in steps of a tenth, running what is due at each."""
+        for _ in range(round(seconds * 10)):
+            self.now += 0.1
+            self.run_until_complete(asyncio.sleep(0))
+
+
+class Watched:
+    """A deadline and the moments at which it expired."""
+
+    def __init__(self, loop: SteeredLoop) -> None:
+        self.expired: list[float] = []
+        self.loop = loop
+        self.deadline = loop.run_until_complete(self._make())
+
+    async def _make(self) -> Deadline:
+        return Deadline(lambda: self.expired.append(round(self.loop.now, 1)))
+
+
+@contextmanager
+def _steered() -> Iterator[Watched]:
+    loop = SteeredLoop()
+    try:
+        yield Watched(loop)
+    finally:
+        loop.close()
+
+
+@pytest.fixture
+def watched() -> Iterator[Watched]:
+    with _steered() as watched:
+        yield watched
+
+
+def test_it_expires_once_when_its_moment_comes(watched: Watched) -> None:
+    watched.deadline.set(5)
+    watched.loop.advance(20)
+    assert watched.expired == [pytest.approx(1005, abs=0.15)]
+
+
+def test_it_never_expires_before_its_moment(watched: Watched) -> None:
+    watched.deadline.set(5)
+    watched.loop.advance(4.8)
+    assert watched.expired == []
+
+
+def test_setting_it_again_moves_it_later(watched: Watched) -> None:
+    for _ in range(10):
+        watched.deadline.set(5)
+        watched.loop.advance(4)
+    assert watched.expired == []
+    watched.loop.advance(2)
+    assert len(watched.expired) == 1
+
+
+def test_setting_it_again_moves_it_earlier(watched: Watched) -> None:
+    watched.deadline.set(600)
+    watched.deadline.set(5)
+    watched.loop.advance(6)
+    assert watched.expired == [pytest.approx(1005, abs=0.15)]
+
+
+def test_a_busy_connection_makes_no_timers(watched: Watched) -> None:
+    for _ in range(10_000):
+        watched.deadline.set(600)
+    assert watched.loop.timers == 1
+
+
+def test_a_cleared_one_does_not_expire_and_may_be_set_again(watched: Watched) -> None:
+    watched.deadline.set(5)
+    watched.deadline.clear()
+    watched.loop.advance(10)
+    assert watched.expired == []
+    watched.deadline.set(1)
+    watched.loop.advance(2)
+    assert len(watched.expired) == 1
+
+
+def test_a_cleared_one_set_for_later_keeps_to_the_later_moment(watched: Watched) -> None:
+    watched.deadline.set(5)
+    watched.deadline.clear()
+    watched.deadline.set(8)
+    watched.loop.advance(7)
+    assert watched.expired == []
+    watched.loop.advance(2)
+    assert len(watched.expired) == 1
+
+
+def test_it_may_be_set_again_as_it_expires(watched: Watched) -> None:
+    async def renewing() -> Deadline:
+        def expired() -> None:
+            watched.expired.append(watched.loop.now)
+            if len(watched.expired) < 3:
+                deadline.set(1)
+
+        deadline = Deadline(expired)
+        deadline.set(1)
+        return deadline
+
+    watched.loop.run_until_complete(renewing())
+    watched.loop.advance(10)
+    assert len(watched.expired) == 3
+
+
+def test_a_closed_one_leaves_no_timer_behind(watched: Watched) -> None:
+    watched.deadline.set(5)
+    watched.deadline.close()
+    watched.deadline.close()
+    watched.loop.advance(10)
+    assert (watched.expired, watched.deadline._timer) == ([], None)
+
+
+@pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
+async def test_it_expires_on_a_real_loop() -> None:
+    loop = asyncio.get_running_loop()
+    expired: asyncio.Future[float] = loop.create_future()
+    deadline = Deadline(lambda: expired.set_result(loop.time()))
+    began = loop.time()
+    deadline.set(10)
+    deadline.set(0.01)
+    deadline.set(0.05)
+    assert await expired - began >= 0.049

@@ -1,0 +1,168 @@
+"""A maildrop of a test's own in the running demo, and the octets in it as a bare socket reads them.
+
+Owns delivery by LMTP and the reading that real clients are measured by: no library stands between, so nothing is
+added or made prettier. RFC 1939 §3, RFC 2033 §4.2, RFC 3030 §2.
+"""
+
+import asyncio
+import re
+import socket
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from uuid import uuid4
+
+from service.app.provisioning import provisioning
+from service.settings import Settings, load_settings
+from tests.backends.demo import Account, Place, RunningDemo
+from tests.system.clients.letters import Handed
+
+SECONDS = 60.0
+
+
+class Wire:
+    """A connection that is spoken to in lines."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self._file = sock.makefile("rb")
+
+    def say(self, line: bytes) -> bytes:
+        """Send a command; the first line of its answer."""
+        self.sock.sendall(line + b"\r\n")
+        return self.line()
+
+    def line(self) -> bytes:
+        """The next line, with its end."""
+        return self._file.readline()
+
+    def multi_line(self) -> bytes:
+        """What a multi-line response carries, unstuffed, octet for octet."""
+        # RFC 1939 §3: "If so and if any octets follow (other than the CRLF termination octet), the first octet of
+        # the line (the termination octet) is stripped away."
+        lines = []
+        while (line := self._file.readline()) != b".\r\n":
+            assert line.endswith(b"\n"), "the response was cut"
+            lines.append(line.removeprefix(b"."))
+        return b"".join(lines)
+
+    def close(self) -> None:
+        self._file.close()
+        self.sock.close()
+
+
+def trusting(demo: RunningDemo) -> ssl.SSLContext:
+    """A client's context that trusts the demo's authority alone."""
+    return ssl.create_default_context(cafile=demo.ca_file)
+
+
+def dialled(place: Place, context: ssl.SSLContext | None = None) -> Wire:
+    """A connection, inside TLS where a context is given, whose greeting was read."""
+    sock = socket.create_connection((place.host, place.port), timeout=SECONDS)
+    wire = Wire(context.wrap_socket(sock, server_hostname=place.host) if context else sock)
+    assert wire.line()[:3] in (b"+OK", b"220")
+    return wire
+
+
+@dataclass(frozen=True)
+class Maildrop:
+    """A maildrop that no other test touches."""
+
+    demo: RunningDemo
+    account: Account
+
+    @contextmanager
+    def session(self) -> Iterator[Wire]:
+        """A session in TRANSACTION, ended with QUIT unless the block raises."""
+        wire = dialled(self.demo.place("pop3s"), trusting(self.demo))
+        try:
+            assert wire.say(b"USER " + self.account.address.encode()).startswith(b"+OK")
+            answer = wire.say(b"PASS " + self.account.password.encode())
+            assert answer.startswith(b"+OK"), answer
+            yield wire
+            assert wire.say(b"QUIT").startswith(b"+OK")
+        finally:
+            wire.close()
+
+    @property
+    def stat(self) -> tuple[int, int]:
+        """How many messages, and their octets."""
+        with self.session() as wire:
+            return _numbers(wire.say(b"STAT").removeprefix(b"+OK"))
+
+    @property
+    def messages(self) -> list[bytes]:
+        """Every message as RETR sends it, each of exactly the octets that LIST says."""
+        found = []
+        with self.session() as wire:
+            assert wire.say(b"LIST").startswith(b"+OK")
+            for number, octets in map(_numbers, wire.multi_line().splitlines()):
+                assert wire.say(b"RETR %d" % number).startswith(b"+OK")
+                found.append(wire.multi_line())
+                assert len(found[-1]) == octets
+        return found
+
+    @property
+    def unique_ids(self) -> list[str]:
+        """The unique-ids, in the order of their numbers."""
+        with self.session() as wire:
+            assert wire.say(b"UIDL").startswith(b"+OK")
+            return [line.split()[1].decode() for line in wire.multi_line().splitlines()]
+
+    def fill(self, letters: Sequence[Handed]) -> list[bytes]:
+        """Deliver `letters` by LMTP; the maildrop's messages, each proved to be trace lines and what was handed in."""
+        before = len(self.messages)
+        wire = dialled(self.demo.place("lmtp"))
+        _answered(wire, b"LHLO clients.example", b"250")
+        for letter in letters:
+            _hand_in(wire, self.account.address, letter)
+        _answered(wire, b"QUIT", b"221")
+        wire.close()
+        messages = self.messages
+        for message, letter in zip(messages[before:], letters, strict=True):
+            assert message.endswith(letter.stored), letter.name
+            assert re.fullmatch(TRACE, message[: -len(letter.stored)]), letter.name
+        return messages
+
+
+TRACE = rb"(?:(?:Return-Path: <[^\r\n]*>|Delivered-To: [^\r\n]+)\r\n){2}Received: [^\r\n]+\r\n(?:\t[^\r\n]+\r\n)+"
+
+
+def _numbers(line: bytes) -> tuple[int, int]:
+    first, second = line.split()
+    return int(first), int(second)
+
+
+def _hand_in(wire: Wire, recipient: str, letter: Handed) -> None:
+    _answered(wire, b"MAIL FROM:<ada@example.org> BODY=8BITMIME SMTPUTF8", b"250")
+    _answered(wire, b"RCPT TO:<" + recipient.encode() + b">", b"250")
+    if letter.chunked:
+        _answered(wire, b"BDAT %d LAST\r\n" % len(letter.text) + letter.text, b"250", end=b"")
+        return
+    _answered(wire, b"DATA", b"354")
+    # RFC 5321 §4.5.2: "If the first character of the line is a period, one additional period is inserted at the
+    # beginning of the line."
+    stuffed = re.sub(rb"(\A|(?<=\r\n))\.", b"..", letter.text)
+    _answered(wire, stuffed + b".\r\n", b"250", end=b"")
+
+
+def _answered(wire: Wire, sent: bytes, code: bytes, end: bytes = b"\r\n") -> None:
+    wire.sock.sendall(sent + end)
+    while (line := wire.line())[3:4] == b"-":
+        continue
+    assert line.startswith(code), line
+
+
+def new_maildrop(demo: RunningDemo, password: str, local: str = "user") -> Maildrop:
+    """An empty maildrop of the first tenant."""
+    tenant, domain = demo.accounts[0].tenant, demo.accounts[0].address.partition("@")[2]
+    account = Account(tenant, f"{local}-{uuid4().hex[:12]}@{domain}", password)
+    asyncio.run(_provided(load_settings(demo.state / "state" / "poplar.yaml"), account))
+    return Maildrop(demo, account)
+
+
+async def _provided(settings: Settings, account: Account) -> None:
+    async with provisioning(settings, "tests") as desk:
+        await desk.maildrops.create(account.address)
+        await desk.credentials.create(account.address, await desk.passwords.credential(account.password))

@@ -18,6 +18,9 @@ from service.stores.postgres.index import PostgresMessageIndex
 from tests.stores.wiretap import Wiretap, tapped
 from tests.stores.worlds import PostgresWorld, deliver, message, one_maildrop, recipient
 
+# The service runs on uvloop; how a connection ends is the loop's business.
+pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
+
 FENCE, NEWER = b"\x01" * 16, b"\x02" * 16
 IMPATIENT = DatabaseOptions(connections=4, deadline=1.0, attempt=0.5)
 PATIENT = DatabaseOptions(connections=4, deadline=20.0, attempt=8.0)

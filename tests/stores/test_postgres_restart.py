@@ -19,6 +19,9 @@ from service.stores.postgres.database import Database, DatabaseOptions
 from service.stores.postgres.migrate import migrate
 from tests.stores.worlds import PostgresWorld, deliver, message, one_maildrop
 
+# The service runs on uvloop; how a connection ends is the loop's business.
+pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
+
 FENCE, NEWER = b"\x01" * 16, b"\x02" * 16
 
 

@@ -22,9 +22,9 @@ class Stuffer:
     def feed(self, piece: bytes) -> bytes:
         """The stuffed octets of `piece`.
 
-        RFC 1939 §3: "If any line begins with the termination octet, the line is 'byte-stuffed' by
-        pre-pending the termination octet to that line of the response." A dot that is the message's
-        very first octet begins a line too.
+        RFC 1939 §3: "If any line of the multi-line response begins with the termination octet, the line is
+        "byte-stuffed" by pre-pending the termination octet to that line of the response." A dot that is the
+        message's very first octet begins a line too.
         """
         if not piece:
             return piece
@@ -50,7 +50,7 @@ class Stuffer:
 class TopCut:
     """Passes a message's header, the empty line, and a number of body lines.
 
-    RFC 1939 §7: "the server sends the headers of the message, the blank line separating the headers
+    RFC 1939 §7: "the POP3 server sends the headers of the message, the blank line separating the headers
     from the body, and then the number of lines of the indicated message's body".
     """
 

@@ -56,7 +56,7 @@ class Authentication:
         """Start an exchange, with the client's initial response if it sent one."""
         self.exchange, self._mechanism = mechanism.begin(), mechanism.name
         if initial is None:
-            # RFC 5034 §4: without an initial response a client-first mechanism gets an empty challenge, exactly "+ ".
+            # RFC 5034 §4: without an initial response a client-first mechanism gets an empty challenge, exactly `+ `.
             session.ask(responses.challenge(encode(mechanism.first_challenge)))
         elif not mechanism.client_first:
             # RFC 5034 §4: an initial response to a mechanism in which the server speaks first MUST be rejected.
@@ -69,7 +69,8 @@ class Authentication:
         """Take the client's line in an exchange."""
         exchange = self.exchange
         if line == b"*" or exchange is None:
-            # RFC 5034 §4: "If the client wishes to cancel [...] it issues a line with a single '*'."
+            # RFC 5034 §4: "If the client wishes to cancel the authentication exchange, it issues a line with a single
+            # "*"."
             self._end(session, responses.CANCELLED)
             return
         try:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def capa(session: "Session") -> None:
-    """RFC 2449 §5: "the CAPA command [...] returns a list of capabilities supported by the POP3 server"."""
+    """RFC 2449 §5: "The POP3 CAPA command returns a list of capabilities supported by the POP3 server"."""
     if session.state is State.TRANSACTION:
         lines = after_login(session.around, session.policy)
     else:
@@ -39,15 +39,17 @@ def stls(session: "Session") -> None:
 def utf8(session: "Session") -> None:
     """RFC 6856 §2: "+OK" at any time before login, listed in CAPA or not; messages go out as they are stored.
 
-    Deviates: RFC 6856 §2.1 asks for a surrogate where a client has not issued UTF8. We send the octets as
-    stored, as every peer does: refusing would make the mail unreachable for older clients.
+    RFC 6856 §2.1: "If a client requests a UTF-8 message when UTF-8 mode is not enabled, the server MUST either send
+    the client a surrogate message [...] or fail the request with an -ERR response."
+    Deviates: we send the octets as stored, as every peer does: refusing would make the mail unreachable for
+    older clients.
     """
     session.utf8 = True
     session.respond(responses.OK)
 
 
 def user(session: "Session", name: str) -> None:
-    """RFC 1939 §7: "the server may return a positive response even though no such mailbox exists".
+    """RFC 1939 §7: "The server may return a positive response even though no such mailbox exists."
 
     Deviates: a second USER replaces the first; an `-ERR` to USER stops Thunderbird.
     """
@@ -76,7 +78,8 @@ def auth(session: "Session", mechanism: str, initial: bytes | None) -> None:
     if not mechanism:
         session.respond(responses.multi_line(list(MECHANISMS) if private else []))
     elif not private:
-        # RFC 2595 §6: "the PLAIN SASL mechanism MUST NOT be advertised or used unless" TLS is active.
+        # RFC 2595 §6: "The PLAIN SASL mechanism MUST NOT be advertised or used unless a strong encryption layer (such
+        # as the provided by TLS) is active or backwards compatibility dictates otherwise."
         session.respond(responses.TLS_REQUIRED)
     elif mechanism not in MECHANISMS:
         session.respond(responses.UNSUPPORTED_MECHANISM)

@@ -1,7 +1,7 @@
 """What CAPA says, in each state.
 
 Owns which capability is listed when. Refuses to know how the values came to be.
-RFC 2449 §5, §6; RFC 2595 §4; RFC 3206 §4; RFC 5034 §3; RFC 6856 §2.
+RFC 2449 §5, §6; RFC 2595 §4; RFC 3206 §6; RFC 5034 §3; RFC 6856 §2.
 """
 
 from dataclasses import dataclass
@@ -29,8 +29,10 @@ class Surroundings:
 def before_login(around: Surroundings, *, stls: bool) -> list[str]:
     """The capabilities in AUTHORIZATION.
 
-    RFC 2595 §4: STLS is listed only where it is permitted. RFC 2449 §6.3 and RFC 2595 §6: USER and PLAIN are
-    "neither listed nor accepted" without TLS. RFC 8314 §4: STLS is not listed if it would fail.
+    RFC 2595 §4: STLS is listed only where it is permitted. RFC 2595 §2.3: servers "MUST be configurable to refuse all
+    clear-text login commands or mechanisms [...] unless an encryption layer of adequate strength is active": then
+    USER and SASL are not listed either. RFC 8314 §4: "servers SHOULD NOT advertise STARTTLS if the use of the
+    STARTTLS command by a client is likely to fail".
     """
     lines = [*ALWAYS, *_announced(around.announced), *_login(around)]
     if stls:
@@ -41,19 +43,21 @@ def before_login(around: Surroundings, *, stls: bool) -> list[str]:
 def after_login(around: Surroundings, policy: Policy) -> list[str]:
     """The capabilities in TRANSACTION.
 
-    RFC 2449 §5: those of AUTHORIZATION are listed too, STLS excepted. RFC 5034 §3: SASL likewise.
+    RFC 2449 §5: "Capabilities available in the AUTHORIZATION state MUST be announced in both states", SASL too
+    (RFC 5034 §3); but not STLS, which is "AUTHORIZATION state only" (RFC 2595 §8).
     RFC 2449 §6.5 and §6.7: the maildrop's true values, without `USER`.
     """
     lines = [*ALWAYS, _expire(policy.expire_days)]
     if policy.login_delay:
         lines.append(f"LOGIN-DELAY {policy.login_delay}")
-    # RFC 2449 §6.9: IMPLEMENTATION may be given only after login.
+    # RFC 2449 §6.9: "a server MAY chose to do so only in TRANSACTION state."
     return [*lines, *_login(around), f"IMPLEMENTATION {around.implementation}"]
 
 
 def _login(around: Surroundings) -> list[str]:
     lines = ["USER", "SASL " + " ".join(MECHANISMS)] if around.private else []
-    # RFC 6856 §2.1: "UTF8 USER": names may be in UTF-8. Listed by setting only: Evolution 3.46 hangs when it is.
+    # RFC 6856 §2.2: with `USER`, "the server accepts UTF-8 usernames and passwords." Listed by setting only:
+    # Evolution 3.46 hangs when it is.
     return [*lines, "UTF8 USER"] if around.utf8_listed else lines
 
 
@@ -66,5 +70,5 @@ def _announced(announced: Announced) -> list[str]:
 
 
 def _expire(days: int | None) -> str:
-    """RFC 2449 §6.7: "NEVER" when the service removes nothing by itself."""
+    """RFC 2449 §6.7: "EXPIRE NEVER asserts that the server does not delete messages"."""
     return "EXPIRE NEVER" if days is None else f"EXPIRE {days}"

@@ -82,7 +82,8 @@ def number_and_lines(rest: bytes | None) -> tuple[int, int]:
 def name(rest: bytes | None) -> tuple[str]:
     """A maildrop's name: at most 255 octets of UTF-8 without control characters.
 
-    RFC 6856 §2.2: the server "MUST reject [...] UTF-8 strings that [are] not well-formed".
+    RFC 6856 §2.2: "The server MUST reject UTF-8 usernames or passwords that fail to comply with the formal syntax in
+    UTF-8".
     """
     word = (rest or b"").rstrip(b" ")
     if not word or len(word) > MAX_NAME_OCTETS or _CONTROL.search(word):
@@ -97,7 +98,7 @@ def name(rest: bytes | None) -> tuple[str]:
 
 
 def password(rest: bytes | None) -> tuple[bytes]:
-    """RFC 1939 §7 PASS: "the server may treat spaces in the argument as part of the password"."""
+    """RFC 1939 §7 PASS: "a POP3 server may treat spaces in the argument as part of the password"."""
     if rest is None:
         raise SyntaxRefusedError
     return (rest,)
@@ -108,7 +109,7 @@ def mechanism(rest: bytes | None) -> tuple[str, bytes | None]:
     words = (rest or b"").rstrip(b" ").split(b" ")
     if len(words) > 2 or any(_CONTROL.search(word) for word in words):
         raise SyntaxRefusedError
-    # RFC 5034 §4: mechanism names are matched without regard to case.
+    # RFC 5034 §5: "Except as noted otherwise, all alphabetic characters are case-insensitive."
     wanted = words[0].decode("ascii", "replace").upper()
     return wanted, words[1] if len(words) == 2 else None
 

@@ -68,7 +68,7 @@ class Marks:
         self._marked_octets += self.octets_of(number)
 
     def unmark_all(self) -> None:
-        """RFC 1939 §5 RSET: "If any messages have been marked as deleted [...], they are unmarked."."""
+        """RFC 1939 §5 RSET: "If any messages have been marked as deleted by the POP3 server, they are unmarked"."""
         self._marked.clear()
         self._marked_octets = 0
 
@@ -82,7 +82,7 @@ class Marks:
         return tuple(self.sequence_of(n) for n in after if n not in self._marked)
 
     def scan_lines(self) -> Iterator[str]:
-        """LIST's lines in slices: "message-number, space, exact size" (RFC 1939 §5)."""
+        """LIST's lines in slices: a number, a space and the exact octets (RFC 1939 §5)."""
         for numbers in self._slices():
             octets = self.listing.octets
             yield "".join([f"{n} {octets[n - 1]}\r\n" for n in numbers])

@@ -3,7 +3,7 @@
 Owns the wording. Refuses to know when to say what. A refusal's reason becomes bytes here and
 nowhere else; a vendor's text never does. fetchmail takes a refusal without `lock`, `wait` or
 "service unavailable" for a bad password, so every transient one asks to wait.
-RFC 1939 §3, RFC 2449 §8, RFC 3206 §4, RFC 6856 §5.
+RFC 1939 §3, RFC 2449 §8, RFC 3206 §4 and §5, RFC 6856 §5.
 """
 
 from service.model.refusal import Reason
@@ -29,7 +29,8 @@ BUSY_GREETING = b"-ERR [SYS/TEMP] Too many connections, please wait and try agai
 DRAINING = b"-ERR [SYS/TEMP] Service restarting, please wait and connect again\r\n"
 
 # RFC 2449 §8.1.1 and §8.1.2, RFC 3206 §4: the codes.
-# RFC 3206 §6: every credential failure, and nothing else, carries [AUTH].
+# RFC 3206 §5: "AUTH-RESP-CODE assures the client that only errors with the AUTH code are caused by credential
+# problems."
 REFUSALS: dict[Reason, bytes] = {
     Reason.CREDENTIALS: b"-ERR [AUTH] Authentication failed\r\n",
     Reason.IN_USE: b"-ERR [IN-USE] Maildrop locked by another session, please wait\r\n",
@@ -51,7 +52,7 @@ def refusal(reason: Reason) -> bytes:
 
 
 def drop_listing(messages: int, octets: int) -> bytes:
-    """RFC 1939 §5 STAT: "+OK" followed by a single space, the number of messages, a single space, and the octets."""
+    """RFC 1939 §5 STAT: `+OK`, a single space, the number of messages, a single space, and their octets."""
     return b"+OK %d %d\r\n" % (messages, octets)
 
 
@@ -81,7 +82,7 @@ def removed(marked: int) -> bytes:
 
 
 def challenge(encoded: bytes) -> bytes:
-    """RFC 5034 §4: "+", a single space, and the base64-encoded challenge; exactly `+ ` when it is empty."""
+    """RFC 5034 §4: `+`, a single space, and the base64-encoded challenge; exactly `+ ` when it is empty."""
     return b"+ " + encoded + b"\r\n"
 
 

@@ -60,7 +60,7 @@ class Session:
         return self._lines.held
 
     def greet(self) -> bytes:
-        """RFC 1939 §4: the server issues "a one line greeting. This can be any positive response."."""
+        """RFC 1939 §4: the server issues "a one line greeting. This can be any positive response"."""
         return responses.GREETING
 
     def receive(self, data: bytes) -> None:
@@ -71,7 +71,7 @@ class Session:
     def advance(self) -> Step:
         """Run commands until one waits, the output reaches its bound, or the input is used up.
 
-        RFC 2449 §6.6: responses leave in the order of the commands.
+        RFC 2449 §6.6: "If a server supports PIPELINING, it MUST process each command in turn."
         """
         commands = 0
         while self._effect is None and self._octets < OUTPUT_BOUND:
@@ -118,7 +118,7 @@ class Session:
     def logged_in(self, drop: DropListing, policy: Policy) -> None:
         """The login succeeded and the maildrop is held.
 
-        RFC 1939 §4: "the POP3 session [...] enters the TRANSACTION state", and no message is marked.
+        RFC 1939 §4: "The POP3 session now enters the TRANSACTION state, with no messages marked as deleted."
         """
         self._settle()
         self.state = State.TRANSACTION
@@ -155,7 +155,8 @@ class Session:
     def tls_started(self, around: Surroundings) -> None:
         """TLS is negotiated: forget what came before it.
 
-        RFC 2595 §4: "the server MUST discard any knowledge obtained from the client" before TLS.
+        RFC 2595 §9: "Any protocol interactions prior to the TLS handshake are performed in the clear and can be
+        modified by a man-in-the-middle attacker." It tells clients alone to discard them; so does this server.
         """
         self._settle()
         self._lines.discard()
@@ -186,7 +187,8 @@ class Session:
         self._effect = None
 
     def _failed_login(self, effect: effects.LogIn, reason: Reason) -> None:
-        # RFC 5034 §4: after a failed AUTH the session is as if it had not been sent.
+        # RFC 5034 §4: "If an AUTH command fails, [...] the server MUST behave as if the client had not issued the
+        # AUTH command."
         self.authentication = Authentication()
         if reason is Reason.CREDENTIALS:
             self.failures.add(effect.proof)
@@ -200,7 +202,8 @@ class Session:
         elif self.authentication.exchange is not None:
             self.authentication.answer(self, line)
         elif len(line) + 2 > MAX_LINE_OCTETS and line[:5].upper() != b"AUTH ":
-            # RFC 2449 §4: a command line has at most 255 octets; we take 512, and AUTH more (RFC 5034 §4).
+            # RFC 2449 §4: "Servers which support the CAPA command MUST support commands up to 255 octets." We take
+            # 512, and AUTH more (RFC 5034 §4).
             self._refuse_overlong()
         else:
             self._command(line)
@@ -230,7 +233,7 @@ class Session:
         if command.keyword != "PASS":
             self.authentication.forget_name()
         if self.state not in command.states:
-            # RFC 1939 §3: "a server MUST respond to a command issued when the session is in an incorrect state
+            # RFC 1939 §3: "A server MUST respond to a command issued when the session is in an incorrect state
             # by responding with a negative status indicator."
             self.respond(responses.WRONG_STATE)
             return

@@ -45,5 +45,5 @@ _ROWS = (
     Command("RSET", _AFTER, commands.nothing, transaction.rset),
 )
 
-# RFC 1939 §3: "Keywords [...] are case-insensitive": `commands.split` gives them in upper case.
+# RFC 1939 §3: "Commands in the POP3 consist of a case-insensitive keyword": `commands.split` gives it in upper case.
 TABLE: dict[bytes, Command] = {row.keyword.encode(): row for row in _ROWS}

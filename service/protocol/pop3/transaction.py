@@ -79,7 +79,7 @@ def dele(session: "Session", number: int) -> None:
 
 
 def noop(session: "Session") -> None:
-    """RFC 1939 §5 NOOP: "The POP3 server does nothing, it merely replies with a positive response."."""
+    """RFC 1939 §5 NOOP: "The POP3 server does nothing, it merely replies with a positive response"."""
     session.respond(responses.OK)
 
 

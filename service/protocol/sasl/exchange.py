@@ -52,8 +52,8 @@ class Mechanism:
 def decode(text: bytes) -> bytes:
     """The octets that `text` encodes. Raises ValueError.
 
-    RFC 5034 §4: "If the server receives a base64 string it cannot decode [...] it MUST reject the
-    AUTH command": foreign characters and inner padding are refused.
+    RFC 5034 §4: "If the server cannot Base64 decode a client response, it MUST reject the AUTH command with an -ERR
+    reply." Foreign characters and inner padding are refused.
     """
     try:
         return binascii.a2b_base64(text, strict_mode=True)

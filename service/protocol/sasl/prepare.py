@@ -24,7 +24,7 @@ _PROHIBITED = (
 def prepare(text: str) -> str:
     """`text` prepared as a query string. Raises ValueError when it is prohibited or becomes empty.
 
-    RFC 4616 §2: "If the preparation fails or results in an empty string, verification SHALL fail."
+    RFC 4616 §2: "if preparation fails or results in an empty string, verification SHALL fail."
     """
     if text.isascii() and text.isprintable() and text:
         return text

@@ -1,6 +1,6 @@
 """What CAPA lists in which state.
 
-RFC 2449 §6, RFC 2595 §4 and §6, RFC 3206 §4, RFC 5034 §3, RFC 6856 §2, RFC 8314 §4.
+RFC 2449 §5 and §6, RFC 2595 §2.3, §4, §6 and §8, RFC 3206 §6, RFC 5034 §3, RFC 6856 §2, RFC 8314 §4.
 """
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The grammar of command lines. RFC 1939 §3 and §9, RFC 2449 §4, RFC 6856 §2.2, RFC 8446 §5.1."""
+"""The grammar of command lines. RFC 1939 §3 and §9, RFC 2449 §4, RFC 5034 §5, RFC 6856 §2.2, RFC 8446 §5.1."""
 
 import pytest
 from hypothesis import given

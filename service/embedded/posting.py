@@ -33,12 +33,12 @@ class Poster:
         for recipient in letter.recipients:
             await self.say(f"RCPT TO:<{recipient}>", "250")
         await self.say("DATA", "354")
-        # RFC 5321 §4.5.2: "If the first character of the line is a period, one additional period is inserted at
-        # the beginning of the line."
+        # RFC 5321 §4.5.2: "the SMTP client checks the first character of the line. If it is a period, one additional
+        # period is inserted at the beginning of the line."
         stuffed = re.sub(rb"^\.", b"..", letter.content, flags=re.MULTILINE)
         self._writer.write(stuffed + (b".\r\n" if stuffed.endswith(b"\r\n") else b"\r\n.\r\n"))
         await self._writer.drain()
-        # RFC 2033 §4.2: "the server must return one reply for each previously successful RCPT command in the mail
+        # RFC 2033 §4.2: "the server returns one reply for each previously successful RCPT command in the mail
         # transaction, in the order that the RCPT commands were issued."
         return [await self.reply("250") for _ in letter.recipients]
 

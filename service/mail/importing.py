@@ -123,7 +123,7 @@ class Import:
         return _Prepared(message, unique_id, self._keep(message.unique_id), blob)
 
     def _keep(self, unique_id: str | None) -> str | None:
-        """RFC 1939 §7: no two messages may have the same unique-id; a repeated one is kept for the first alone."""
+        """RFC 1939 §7: a unique-id "uniquely identifies a message"; a repeated one is kept for the first alone."""
         if unique_id is None or unique_id in self._kept:
             return None
         self._kept.add(unique_id)

@@ -48,8 +48,8 @@ class Login:
         """The maildrop, held by this session until `close`; `on_lost` is called if another takes it.
 
         Raises Refusal: CREDENTIALS, LOGIN_DELAY, IN_USE, UNAVAILABLE, OVERLOADED; nothing is held then:
-        RFC 1939 §4: "If the maildrop cannot be opened for some reason [...] the POP3 server [...] must release
-        any lock before rejecting the command."
+        RFC 1939 §4: "If a lock was acquired but the POP3 server intends to respond with a negative status indicator,
+        the POP3 server must release the lock prior to rejecting the command."
         """
         account = await self._verified(attempt.proof)
         await self._not_too_soon(account)
@@ -65,7 +65,7 @@ class Login:
         return OpenMaildrop(account.key, account.tenant, account.address, account.policy, drop, fence, lease, guarded)
 
     async def _verified(self, proof: Proof | None) -> Account:
-        """The account that `proof` opens; unknown, wrong and suspended are refused alike (RFC 3206 §6, G13)."""
+        """The account that `proof` opens; unknown, wrong and suspended are refused alike (RFC 3206 §5, G13)."""
         account = await self.directory.find(proof.name if proof else NO_NAME)
         usable = account if proof and account and account.active else None
         secret = proof.secret if proof else ""
@@ -90,7 +90,10 @@ class Login:
         return [c for c in credentials if c.kind == KIND and (c.expires is None or c.expires > now)]
 
     async def _not_too_soon(self, account: Account) -> None:
-        """RFC 2449 §6.5: LOGIN-DELAY is enforced where it is announced; not while its counter can't be reached."""
+        """RFC 2449 §6.5: "Servers which advertise LOGIN-DELAY SHOULD enforce it."
+
+        It isn't while its counter can't be reached.
+        """
         delay = account.policy.login_delay
         if not delay:
             return
@@ -104,7 +107,7 @@ class Login:
     async def _acquire(self, lease: Lease) -> bool:
         """Whether a lease was had; without the store of leases the fence alone guards (G4).
 
-        RFC 2449 §8.1.2: [IN-USE] is said only after the credentials proved correct.
+        RFC 2449 §8.1.2, of [IN-USE]: "It indicates the authentication was successful".
         """
         try:
             free = await self.locks.acquire(lease)

@@ -36,8 +36,9 @@ class Passwords:
         return NewCredential(name, KIND, await self.hashes.hash(prepared), expires)
 
     def _prepared(self, password: str) -> str:
-        # RFC 4616 §2: "the presented authentication identity string and password string [are] prepared [...]
-        # in accordance with SASLprep".
+        # RFC 4616 §2: "The presented authentication identity and password strings, as well as the database
+        # authentication identity and password strings, are to be prepared before being used in the verification
+        # process."
         _check_octets(password)
         prepared = self.prepare(password)
         _check_octets(prepared)

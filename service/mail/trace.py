@@ -29,7 +29,11 @@ def head(envelope: Envelope, client: str, host: str, moment: datetime, identifie
 
 
 def delivered_to(recipient: Recipient) -> bytes:
-    """The line that tells which address the message was for."""
+    """The line that tells which address the message was for.
+
+    RFC 5321 §4.4: "the final mail data will begin with a return path line, followed by one or more time stamp lines."
+    Deviates: this line stands before them, as it is its recipient's own and the blob that they begin is shared.
+    """
     return f"Delivered-To: {recipient.delivered_to}\r\n".encode()
 
 

@@ -25,8 +25,8 @@ class Policy:
 class Announced:
     """What CAPA says before login, when the maildrop isn't known yet.
 
-    RFC 2449 §6.5: "the LARGEST value", and `varies` tells that the true one is announced after login;
-    §6.7: the smallest retention, likewise.
+    RFC 2449 §6.5: "the largest value which could be set for any user", and `varies` tells that the true one is
+    announced after login; §6.7: the smallest retention, likewise.
     """
 
     login_delay: int = 0

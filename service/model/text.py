@@ -39,8 +39,9 @@ class LineEnds:
 
 def with_crlf(text: bytes) -> bytes:
     """`text`, which doesn't end in CR unless it is whole, with every bare LF made a CRLF; a bare CR is kept."""
-    # RFC 5321 §2.3.8: "SMTP client implementations MUST NOT transmit these characters except when they are intended
-    # as line terminators". Deviates: what some transmit all the same is repaired; refusing it would lose the mail.
+    # RFC 5321 §4.1.1.4, of "lines ending only in <LF>": "SMTP server systems MUST NOT do this, even in the name of
+    # improved robustness." Deviates: none ends a command or the text, but in the text it is stored as CRLF; refusing
+    # it would lose the mail.
     if text.count(b"\n") == text.count(b"\r\n"):
         return text
     return text.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")

@@ -3,7 +3,7 @@
 Owns the order and the time limits of setting up. The header is read from the bare socket, octet-exact, before
 any transport exists: so whatever follows it (a ClientHello in the same segment) is still in the kernel when the
 handshake begins. Refuses to know who is let in; admission and trust are the listener's.
-RFC 8314 §3.2 (TLS first, then the greeting), PROXY protocol §2.
+RFC 8314 §3.1 (TLS first, then the greeting), PROXY protocol §2.
 """
 
 import asyncio
@@ -96,7 +96,7 @@ async def connect(
     Raises OSError when the handshake fails or takes too long; then `connection_made` was never called.
     """
     loop = asyncio.get_running_loop()
-    # RFC 8314 §3.2: "When a TCP connection is established for the "pop3s" service (default port 995), a TLS
+    # RFC 8314 §3.1: "When a TCP connection is established for the "pop3s" service (default port 995), a TLS
     # handshake begins immediately."
     await loop.connect_accepted_socket(
         lambda: connection,

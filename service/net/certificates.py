@@ -95,7 +95,8 @@ class Certificates:
         shelf = self._shelf
         wanted = (name or "").lower().removesuffix(".")
         # RFC 6125 §6.4.3: "the client SHOULD NOT compare against anything but the left-most label of the
-        # reference identifier (e.g., *.example.com would match foo.example.com but not bar.foo.example.com"
+        # reference identifier (e.g., *.example.com would match foo.example.com but not bar.foo.example.com or
+        # example.com)."
         wildcard = "*." + wanted.partition(".")[2]
         return shelf.by_name.get(wanted) or shelf.by_name.get(wildcard) or _default(shelf.pairs)
 

@@ -109,8 +109,9 @@ class LmtpConnection(Connection):
     def drain(self) -> None:
         """Close between transactions; the one in the middle is finished first.
 
-        RFC 5321 §3.8: "An SMTP server MUST NOT intentionally close the connection except: [...] after detecting the
-        need to shut down the SMTP service and returning a 421 response code."
+        RFC 5321 §3.8: "An SMTP server MUST NOT intentionally close the connection under normal operational
+        circumstances [...] except: [...] After detecting the need to shut down the SMTP service and returning a 421
+        response code."
         """
         if self._transport is None:
             self._farewell = self._farewell or (replies.SHUTTING_DOWN, Ending.DRAINED)

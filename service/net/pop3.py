@@ -232,16 +232,16 @@ class Pop3Connection(Connection):
             self.gone()
 
     def _await_command(self) -> None:
-        """RFC 1939 §3: "the receipt of any command from the client during that interval should suffice to reset
-        the autologout timer"; octets that end no line don't.
+        """RFC 1939 §3: "The receipt of any command from the client during that interval should suffice to reset
+        the autologout timer." Octets that end no line don't.
         """
         if self._deadline is not None:
             options = self._service.options
             self._deadline.set(options.stall if self._outlet.paused else options.autologout)
 
     def _expired(self) -> None:
-        """RFC 1939 §3: "the session does NOT enter the UPDATE state [...] close the TCP connection without removing
-        any messages or sending any response to the client".
+        """RFC 1939 §3: "the session does NOT enter the UPDATE state--the server should close the TCP connection
+        without removing any messages or sending any response to the client."
         """
         if self._outlet.paused or self._ending is not None:
             self._abort(Ending.STALLED)

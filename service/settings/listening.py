@@ -1,7 +1,7 @@
 """Where Poplar listens, and what each listener demands.
 
 Owns ports, TLS modes and the networks whose PROXY header is believed. Refuses to open a socket.
-RFC 1939 §3 (port 110), RFC 8314 §3 (995, implicit TLS), RFC 2033 §1 (LMTP never on 25).
+RFC 1939 §3 (port 110), RFC 8314 §3.1 (995, implicit TLS), RFC 2033 §1 (LMTP never on 25).
 """
 
 from ipaddress import IPv4Network, IPv6Network

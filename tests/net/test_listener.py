@@ -1,4 +1,4 @@
-"""Accepting, the PROXY header on the socket, and TLS from the first octet: bad inputs F02 to F15, RFC 8314 §3.2."""
+"""Accepting, the PROXY header on the socket, and TLS from the first octet: bad inputs F02 to F15, RFC 8314 §3.1."""
 
 import asyncio
 import errno
@@ -152,7 +152,7 @@ async def test_a_header_and_a_client_hello_octet_by_octet_are_read(stage: Stage,
 
 
 async def test_on_the_tls_port_the_greeting_comes_after_the_handshake(stage: Stage, trusting: ssl.SSLContext) -> None:
-    """RFC 8314 §3.2."""
+    """RFC 8314 §3.1."""
     wire = await Wire.to(stage.start(IMPLICIT))
     client = TlsWire(wire, trusting, "pop.example")
     await client.handshake()

@@ -1,7 +1,7 @@
 """Migrations and roles on a real Postgres: applied once, from two pods at once, with no right too many. G10.
 
 The rights are read from Postgres' own catalogue and tried with real logins, whose passwords are verifiers as
-RFC 5803 §3 has them and RFC 5802 §3 derives them.
+RFC 5803 §1 has them and RFC 5802 §3 derives them.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """`poplar demo` does what it shows: a newcomer's first minute, from start to Ctrl-C.
 
 Proves the ready file's shape, the command lines on the screen, mail over STLS and implicit TLS (RFC 2595 §4,
-RFC 8314 §3.3), the warm start and the end that leaves nothing behind.
+RFC 8314 §3.1), the warm start and the end that leaves nothing behind.
 """
 
 import json

@@ -46,7 +46,8 @@ def _lhlo(state: State, argument: str) -> Turn:
 
 
 def _helo(_state: State, _argument: str) -> Turn:
-    # RFC 2033 §4.1: a server MUST NOT return a positive reply to HELO and EHLO; "The 500 reply code is recommended."
+    # RFC 2033 §4.1: "A LMTP server MUST NOT return a Postive Completion reply code to these commands. The 500 reply
+    # code is recommended."
     return _say(replies.NOT_SMTP)
 
 
@@ -149,7 +150,8 @@ def _noop(_state: State, _argument: str) -> Turn:
 
 
 def _vrfy(_state: State, argument: str) -> Turn:
-    # RFC 5321 §3.5.3: 252 where the address was not verified; §7.3 permits it, so that nobody can collect addresses.
+    # RFC 5321 §7.3: "If a site disables these commands for security reasons, the SMTP server MUST return a 252
+    # response", so that nobody can collect addresses.
     return _say(replies.CANNOT_VERIFY if argument else replies.BAD_ARGUMENT)
 
 

@@ -63,7 +63,8 @@ def _parameters(text: str) -> Mapping[str, str]:
 def is_reverse_path(path: str) -> bool:
     """Whether `path` may be a sender: empty, or a local part and a domain.
 
-    RFC 5321 §4.5.5: "the reverse-path is null" for notifications of non-delivery and the like.
+    RFC 5321 §4.5.5: "There are several types of notification messages that are required [...] to be sent with a null
+    reverse-path".
     """
     local, at, domain = path.rpartition("@")
     return not path or bool(local and at and domain)
@@ -78,5 +79,5 @@ def forward_address(path: str, host: str) -> Address:
     quoted = _QUOTED.fullmatch(path)
     if quoted is None:
         return parse_address(path)
-    # RFC 5321 §4.1.2: the quoted form and the plain one name the same address.
+    # RFC 5321 §4.1.2: "all quoted forms MUST be treated as equivalent", and so is the plain one.
     return parse_address(_PAIR.sub(r"\1", quoted["local"]) + "@" + quoted["domain"])

@@ -2,7 +2,7 @@
 
 Owns codes, enhanced codes and texts. Refuses to know when a reply is due. A vendor's text never
 stands in one, nor anything the client sent.
-RFC 2033 §4.2 and §5, RFC 5321 §4.2, RFC 2034 §4, RFC 3463, RFC 2920 §3.1, RFC 3030 §2.
+RFC 2033 §4.2 and §5, RFC 5321 §4.2, RFC 2034 §4, RFC 3463, RFC 2920 §2, RFC 3030 §2.
 """
 
 from collections.abc import Mapping
@@ -95,7 +95,8 @@ def greeting(host: str) -> Reply:
 def capabilities(host: str, max_octets: int, starttls: bool) -> Reply:
     """The reply to LHLO.
 
-    RFC 2033 §5: a server MUST implement PIPELINING and ENHANCEDSTATUSCODES, and SHOULD implement 8BITMIME.
+    RFC 2033 §5: "A server implementation MUST implement the PIPELINING and ENHANCEDSTATUSCODES ESMTP extensions. A
+    server implementation SHOULD implement the 8BITMIME extension." RFC 2920 §2: the keyword is `PIPELINING`.
     """
     offered = ("PIPELINING", "ENHANCEDSTATUSCODES", "8BITMIME", "SMTPUTF8", "CHUNKING", f"SIZE {max_octets}")
     return Reply(250, "", host, offered + (("STARTTLS",) if starttls else ()))

@@ -1,7 +1,7 @@
 """Logins of Poplar's own processes: each joins one group role and has its rights and no others.
 
 Owns the making of a login for the demo and for self-hosted use. Refuses to know which process
-uses it. The password leaves this process only as a SCRAM verifier (RFC 5803 §3), so that no
+uses it. The password leaves this process only as a SCRAM verifier (RFC 5803 §1), so that no
 server log can show it.
 """
 

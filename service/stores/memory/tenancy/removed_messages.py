@@ -51,7 +51,7 @@ class MemoryRemovedMessages:
         return [(moment, row) for moment, row in removed if moment > datetime.now(UTC) - within]
 
     def _copy(self, maildrop: MaildropRow, row: MessageRow) -> None:
-        # RFC 1939 §7: "the server should never reuse an unique-id in a given maildrop, for as long as the entity
+        # RFC 1939 §7: "The server should never reuse an unique-id in a given maildrop, for as long as the entity
         # using the unique-id exists."
         message = replace(row.message, unique_id=uuid4(), received=datetime.now(UTC), imported_unique_id=None)
         copy = MessageRow(maildrop.key, maildrop.next_sequence, message)

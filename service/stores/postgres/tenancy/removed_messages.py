@@ -29,7 +29,7 @@ SELECT unique_id, octets, received, removed_at {RESTORABLE}
 ORDER BY removed_at DESC, sequence DESC LIMIT $4
 """
 
-# RFC 1939 §7: "the server should never reuse an unique-id in a given maildrop, for as long as the entity using the
+# RFC 1939 §7: "The server should never reuse an unique-id in a given maildrop, for as long as the entity using the
 # unique-id exists." The copy therefore gets a new one, so that clients that saw the message removed fetch it again;
 # and it counts as received now, or its retention would remove it at once.
 RESTORE = f"""

@@ -1,19 +1,8 @@
-"""A maildrop for each test, with a name and a password that aren't ASCII, and a home folder for its mail program."""
+"""A home folder for the mail program of each test."""
 
 from pathlib import Path
 
 import pytest
-
-from tests.backends.demo import RunningDemo
-from tests.system.clients.maildrop import Maildrop, new_maildrop
-
-PASSWORD = "p4ss  wörd ß with späces"
-
-
-@pytest.fixture
-def maildrop(demo: RunningDemo) -> Maildrop:
-    """An empty maildrop."""
-    return new_maildrop(demo, PASSWORD, "zoë")
 
 
 @pytest.fixture

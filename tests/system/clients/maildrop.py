@@ -47,6 +47,16 @@ class Wire:
             lines.append(line.removeprefix(b"."))
         return b"".join(lines)
 
+    def ends_with_a_dot(self) -> bool:
+        """Whether what is left of a multi-line response comes to its end before the connection does."""
+        try:
+            while line := self._file.readline():
+                if line == b".\r\n":
+                    return True
+        except OSError:
+            pass
+        return False
+
     def close(self) -> None:
         self._file.close()
         self.sock.close()
@@ -72,13 +82,17 @@ class Maildrop:
     demo: RunningDemo
     account: Account
 
+    def log_in(self, place: Place) -> tuple[Wire, bytes]:
+        """A connection to `place`, which speaks TLS at once, and the answer to its login."""
+        wire = dialled(place, trusting(self.demo))
+        assert wire.say(b"USER " + self.account.address.encode()).startswith(b"+OK")
+        return wire, wire.say(b"PASS " + self.account.password.encode())
+
     @contextmanager
-    def session(self) -> Iterator[Wire]:
-        """A session in TRANSACTION, ended with QUIT unless the block raises."""
-        wire = dialled(self.demo.place("pop3s"), trusting(self.demo))
+    def session(self, place: Place | None = None) -> Iterator[Wire]:
+        """A session in TRANSACTION, at the demo or elsewhere, ended with QUIT unless the block raises."""
+        wire, answer = self.log_in(place or self.demo.place("pop3s"))
         try:
-            assert wire.say(b"USER " + self.account.address.encode()).startswith(b"+OK")
-            answer = wire.say(b"PASS " + self.account.password.encode())
             assert answer.startswith(b"+OK"), answer
             yield wire
             assert wire.say(b"QUIT").startswith(b"+OK")
@@ -112,7 +126,7 @@ class Maildrop:
 
     def fill(self, letters: Sequence[Handed]) -> list[bytes]:
         """Deliver `letters` by LMTP; the maildrop's messages, each proved to be trace lines and what was handed in."""
-        before = len(self.messages)
+        before, _ = self.stat
         wire = dialled(self.demo.place("lmtp"))
         _answered(wire, b"LHLO clients.example", b"250")
         for letter in letters:

@@ -1,0 +1,59 @@
+"""A front end of a test's own, `poplar serve`, over the demo's Postgres, Valkey and blobs.
+
+Owns its settings, its start and its end, so that a test may kill, drain or starve it while the demo stands by.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.backends.demo import Place, RunningDemo
+from tests.cli.conftest import Command
+
+IMPLICIT = {"name": "own", "protocol": "pop3", "host": "127.0.0.1", "port": 0, "tls": "implicit"}
+
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """A front end that serves."""
+
+    command: Command
+
+    @property
+    def pid(self) -> int:
+        return self.command.process.pid
+
+    def place(self, listener: str = "own") -> Place:
+        """Where a listener of this front end answers."""
+        lines = [json.loads(line) for line in self.command.said.splitlines() if '"serving"' in line]
+        host, _, port = str(lines[0]["listeners"][listener]).rpartition(":")
+        return Place(host or "127.0.0.1", int(port))
+
+
+@contextmanager
+def front_end(
+    demo: RunningDemo, folder: Path, listeners: tuple[Mapping[str, object], ...] = (IMPLICIT,), **more: object
+) -> Iterator[FrontEnd]:
+    """A front end with these listeners and the demo's settings but for `more`; killed in the end if it still runs."""
+    folder.mkdir(exist_ok=True)
+    settings: dict[str, Any] = yaml.safe_load((demo.state / "state" / "poplar.yaml").read_text("utf-8"))
+    for name, values in more.items():
+        settings[name] = {**settings.get(name, {}), **dict(values)} if isinstance(values, Mapping) else values
+    settings |= {"listeners": list(map(dict, listeners)), "http": {"host": "127.0.0.1", "port": 0}}
+    path = folder / "poplar.yaml"
+    path.write_text(yaml.safe_dump(settings), "utf-8")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("POPLAR_")}
+    command = Command(["--config", str(path), "serve"], environment, folder)
+    try:
+        command.await_said('"event": "serving"')
+        yield FrontEnd(command)
+    finally:
+        if command.process.poll() is None:
+            command.process.kill()
+            command.process.wait()

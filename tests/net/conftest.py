@@ -60,6 +60,7 @@ class Stage:
 
     def __init__(self, certificates: Certificates) -> None:
         self.certificates = certificates
+        self.hatchery: type[Parrot] = Parrot
         self.parrots: list[Parrot] = []
         self.rejections: Rejections = []
         self.rejected = asyncio.Event()
@@ -92,7 +93,7 @@ class Stage:
         self.rejected.set()
 
     def _hatch(self, peer: Peer) -> Parrot:
-        self.parrots.append(Parrot(peer, self.certificates.context(), self.handshake_seconds))
+        self.parrots.append(self.hatchery(peer, self.certificates.context(), self.handshake_seconds))
         return self.parrots[-1]
 
 

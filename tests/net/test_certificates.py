@@ -3,14 +3,18 @@
 import asyncio
 import shutil
 import ssl
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import trustme
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
+    NoEncryption,
     PrivateFormat,
     load_pem_private_key,
 )
@@ -100,6 +104,23 @@ async def test_of_two_pairs_with_one_name_the_one_that_expires_later_answers(tmp
     write_pair(tmp_path, "a-long", ca, "pop.example", "long.example", days=90)
     write_pair(tmp_path, "b-short", ca, "pop.example", "short.example", days=2)
     assert "long.example" in names_shown(Certificates(tmp_path), ca, "pop.example")
+
+
+async def test_a_certificate_without_alternative_names_answers_to_its_common_name(
+    tmp_path: Path, ca: trustme.CA
+) -> None:
+    write_pair(tmp_path, "default", ca, "pop.example")
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Old.Example")])
+    builder = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
+    builder = (
+        builder.serial_number(1).not_valid_before(datetime.now(UTC)).not_valid_after(datetime(2099, 1, 1, tzinfo=UTC))
+    )
+    (tmp_path / "old.crt").write_bytes(builder.sign(key, SHA256()).public_bytes(Encoding.PEM))
+    (tmp_path / "old.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    certificates = Certificates(tmp_path)
+    assert certificates._pair_for("old.example").expires.year == 2099
+    assert certificates._pair_for("pop.example").expires.year < 2099
 
 
 async def test_each_pair_tells_when_it_expires(folder: Path) -> None:

@@ -7,6 +7,7 @@ import ssl
 import warnings
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -16,6 +17,7 @@ from service.net.listener import Rejection
 from service.net.peer import TlsMode
 from service.net.tls import tls_facts
 from tests.net.conftest import Stage, write_pair
+from tests.net.parrot import Parrot
 from tests.net.wire import TlsWire, Wire
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
@@ -190,6 +192,41 @@ async def test_a_handshake_that_stalls_is_given_up(stage: Stage) -> None:
     assert await wire.rest() == b""
     await stage.parrot.wait_closed()
     assert (stage.admission.held, stage.parrot.lost) == (0, 1)
+
+
+class Flood(Parrot):
+    """Says more than a socket takes as soon as it has the encrypted transport."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.calls: list[str] = []
+
+    def pause_writing(self) -> None:
+        self.calls.append("pause")
+
+    def resume_writing(self) -> None:
+        self.calls.append("resume")
+
+    def _learn(self) -> None:
+        super()._learn()
+        if self.peer.tls and self._transport:
+            for _ in range(4):
+                self._transport.write(b"x" * (2 << 20))
+            self._transport.write(b"\r\n")
+
+
+async def test_a_client_that_does_not_read_after_stls_pauses_the_writing(
+    stage: Stage, trusting: ssl.SSLContext
+) -> None:
+    stage.hatchery = Flood
+    wire = await greeted(stage)
+    await wire.send(b"STLS\r\n")
+    client = await stepped_up(wire, trusting)
+    assert len(await client.line()) == 8 << 20
+    await client.send(b"hello\r\n")
+    assert await client.line() == b"hello"
+    assert isinstance(stage.parrot, Flood)
+    assert stage.parrot.calls[:2] == ["pause", "resume"]
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1])

@@ -76,7 +76,7 @@ class TlsWire:
         self.wire = wire
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=name, session=session)
-        self._buffer = b""
+        self._buffer = bytearray()
 
     def hello(self) -> bytes:
         """The ClientHello, to be sent by the caller."""
@@ -105,9 +105,15 @@ class TlsWire:
         await self._flush()
 
     async def line(self) -> bytes:
-        while b"\r\n" not in self._buffer:
-            self._buffer += await self._read()
-        line, _, self._buffer = self._buffer.partition(b"\r\n")
+        searched = 0
+        while (end := self._buffer.find(b"\r\n", searched)) < 0:
+            searched = max(len(self._buffer) - 1, 0)
+            more = await self._read()
+            if not more:
+                raise EOFError(self._buffer)
+            self._buffer += more
+        line = bytes(self._buffer[:end])
+        del self._buffer[: end + 2]
         return line
 
     async def ended_with_close_notify(self) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-CITATION = re.compile(r"RFC\s+(\d+)|(design|issue|Unicode|POSIX)|§\s?(\d+(?:\.\d+)*)")
+CITATION = re.compile(r"RFC\s+(\d+)|(design|issue|Unicode|POSIX|PROXY)|§\s?(\d+(?:\.\d+)*)")
 REACH = 80
 """How many characters after an RFC's number a further section may still be meant to be of it."""
 

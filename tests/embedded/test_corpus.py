@@ -1,4 +1,7 @@
-"""The demo's letters are many, the same every time, and as unusual as they claim."""
+"""The demo's letters are many, the same every time, and as unusual as they claim.
+
+RFC 2045 §2.8 and §6, RFC 2046 §5.1, RFC 5321 §4.5.2, RFC 5322 §3.6, RFC 6531 §3.4.
+"""
 
 from email import message_from_bytes
 from email.policy import default

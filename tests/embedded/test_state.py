@@ -1,4 +1,4 @@
-"""One demo a folder, nobody else's folder, and files that are never half written."""
+"""One demo a folder, nobody else's folder, files that are never half written, a certificate by name (RFC 6125 §6.4)."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

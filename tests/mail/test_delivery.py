@@ -1,4 +1,7 @@
-"""Delivery: blobs, then rows, then one outcome a recipient. RFC 2033 §4.2, RFC 5321 §4.4 and §6.1, RFC 3848."""
+"""Delivery: blobs, then rows, then one outcome a recipient.
+
+RFC 2033 §4.2; RFC 5321 §2.3.1, §4.4 and §6.1; RFC 3848 §1; RFC 5322 §2.1; RFC 9562 §5.7.
+"""
 
 import asyncio
 import hashlib

@@ -1,4 +1,7 @@
-"""LMTP over real sockets: loop, backpressure, deadlines, TLS and the end. RFC 2033, RFC 5321 §4.5.3.2, RFC 3207 §4."""
+"""LMTP over real sockets: loop, backpressure, deadlines, TLS and the end.
+
+RFC 2033, RFC 5321 §3.8, §4.2.2, §4.5.3.2 and §4.5.3.2.7, RFC 3207 §4.
+"""
 
 import asyncio
 import hashlib

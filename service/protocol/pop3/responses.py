@@ -3,7 +3,7 @@
 Owns the wording. Refuses to know when to say what. A refusal's reason becomes bytes here and
 nowhere else; a vendor's text never does. fetchmail takes a refusal without `lock`, `wait` or
 "service unavailable" for a bad password, so every transient one asks to wait.
-RFC 1939 §3, RFC 2449 §8, RFC 3206 §4 and §5, RFC 6856 §5.
+RFC 1939 §3, RFC 2449 §8, RFC 3206 §4 and §5.
 """
 
 from service.model.refusal import Reason

@@ -1,4 +1,8 @@
-"""The LMTP session's commands, their order and their replies. RFC 2033, RFC 5321 §4.1, RFC 1870, RFC 6531."""
+"""The LMTP session's commands, their order and their replies.
+
+RFC 2033 §4, §4.1, §4.2 and §5; RFC 5321 §2.3.8, §3.8, §4.1, §4.1.1.11, §4.1.4, §4.2, §4.2.1, §4.5.1, §4.5.3.1.4,
+§4.5.5 and §7.3; RFC 1870 §6 and §6.1; RFC 2034 §4; RFC 2920 §2; RFC 3207 §4.2; RFC 3848 §1; RFC 6531 §3.4, §3.5, §4.3.
+"""
 
 import pytest
 

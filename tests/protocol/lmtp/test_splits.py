@@ -1,4 +1,7 @@
-"""However the octets are cut, the session does the same. RFC 2920 §3.2, RFC 5321 §4.5.2, RFC 2033 §4.2."""
+"""However the octets are cut, the session does the same.
+
+RFC 2920 §3.2, RFC 5321 §4.5.2, RFC 2033 §4.2, RFC 5322 §2.1.
+"""
 
 import re
 

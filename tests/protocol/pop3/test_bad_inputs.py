@@ -1,6 +1,6 @@
 """The bad inputs A01 to E04 that a session alone decides, by their ids.
 
-Rows that need sockets, time or a store are in tests/net and tests/system under the same ids.
+Rows that need sockets, time or a store are in tests/net and tests/system under the same ids. RFC 6856 §3 (LANG).
 """
 
 from base64 import b64encode

@@ -1,6 +1,6 @@
 """Every refusal's response: its code, its octets and the words that clients look for.
 
-RFC 2449 §3 and §8, RFC 3206 §4 to §6.
+RFC 2449 §3, §8, §8.1.1 and §8.1.2, RFC 3206 §4 to §6.
 """
 
 import pytest

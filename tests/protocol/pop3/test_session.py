@@ -1,6 +1,6 @@
 """The session's rules beyond single lines: states, refusals, marks, long listings, TLS.
 
-RFC 1939 §3 to §8, RFC 2449 §6.6 and §8.1, RFC 2595 §4, RFC 3206 §5, RFC 5034 §4, RFC 6856 §2.
+RFC 1939 §3 to §8, RFC 2449 §6.6 and §8.1, RFC 2595 §4, RFC 3206 §5, RFC 5034 §4, RFC 6856 §2 and §2.1.
 """
 
 from base64 import b64encode

@@ -39,8 +39,8 @@ class Wire:
 
     def multi_line(self) -> bytes:
         """What a multi-line response carries, unstuffed, octet for octet."""
-        # RFC 1939 §3: "If so and if any octets follow (other than the CRLF termination octet), the first octet of
-        # the line (the termination octet) is stripped away."
+        # RFC 1939 §3: "If so and if octets other than CRLF follow, the first octet of the line (the termination octet)
+        # is stripped away."
         lines = []
         while (line := self._file.readline()) != b".\r\n":
             assert line.endswith(b"\n"), "the response was cut"
@@ -155,8 +155,8 @@ def _hand_in(wire: Wire, recipient: str, letter: Handed) -> None:
         _answered(wire, b"BDAT %d LAST\r\n" % len(letter.text) + letter.text, b"250", end=b"")
         return
     _answered(wire, b"DATA", b"354")
-    # RFC 5321 §4.5.2: "If the first character of the line is a period, one additional period is inserted at the
-    # beginning of the line."
+    # RFC 5321 §4.5.2: "the SMTP client checks the first character of the line. If it is a period, one additional
+    # period is inserted at the beginning of the line."
     stuffed = re.sub(rb"(\A|(?<=\r\n))\.", b"..", letter.text)
     _answered(wire, stuffed + b".\r\n", b"250", end=b"")
 

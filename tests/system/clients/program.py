@@ -1,7 +1,7 @@
 """What the tests ask of any mail program, and how one is run.
 
 Owns the ways to connect and the environment of a run. Refuses to know any one program's options.
-RFC 2595 §4 (STLS), RFC 8314 §3.3 (implicit TLS).
+RFC 2595 §4 (STLS), RFC 8314 §3.1 (implicit TLS).
 """
 
 import os

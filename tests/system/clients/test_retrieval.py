@@ -1,6 +1,6 @@
 """Real mail programs get every octet, once, and remove what they got: over STLS and over implicit TLS.
 
-RFC 1939 §3 (stuffing), §5 (RETR, DELE), §6 (UPDATE), §7 (TOP, UIDL), §11 (octets); RFC 2595 §4; RFC 8314 §3.3.
+RFC 1939 §3 (stuffing), §5 (RETR, DELE), §6 (UPDATE), §7 (TOP, UIDL), §11 (octets); RFC 2595 §4; RFC 8314 §3.1.
 """
 
 from pathlib import Path

@@ -62,6 +62,7 @@ class Stage:
         self.certificates = certificates
         self.hatchery: type[Parrot] = Parrot
         self.parrots: list[Parrot] = []
+        self.hatched = asyncio.Event()
         self.rejections: Rejections = []
         self.rejected = asyncio.Event()
         self.admission = Admission(1000)
@@ -93,6 +94,7 @@ class Stage:
         self.rejected.set()
 
     def _hatch(self, peer: Peer) -> Parrot:
+        self.hatched.set()
         self.parrots.append(self.hatchery(peer, self.certificates.context(), self.handshake_seconds))
         return self.parrots[-1]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 
 import pytest
 
@@ -10,7 +11,7 @@ from service.net.drain import Drain, Phase
 from service.net.listener import Listener
 from service.net.peer import TlsMode
 from tests.net.conftest import Stage
-from tests.net.wire import Wire
+from tests.net.wire import TlsWire, Wire
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
 
@@ -77,6 +78,24 @@ async def test_a_set_up_in_the_middle_is_given_up_after_the_grace(stage: Stage) 
     await wire.send(b"\x16")
     assert not await Drain().run([stage.listener], grace=0.05)
     assert await wire.rest() == b""
+
+
+async def test_a_handshake_in_the_middle_may_finish_and_ends_in_the_refusal(
+    stage: Stage, trusting: ssl.SSLContext
+) -> None:
+    wire = await Wire.to(stage.start(IMPLICIT))
+    client = TlsWire(wire, trusting, "pop.example")
+    hello = client.hello()
+    await wire.send(hello[:-1])
+    await stage.hatched.wait()
+    running = draining(Drain(), stage.listener, grace=30)
+    await asyncio.sleep(0)
+    await wire.send(hello[-1:])
+    await client.handshake()
+    while await client.line() != b"-ERR drain":
+        continue
+    wire.close()
+    assert await running
 
 
 async def test_those_the_kernel_had_queued_are_refused_in_words(stage: Stage) -> None:

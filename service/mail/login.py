@@ -1,6 +1,6 @@
 """Login: from a proof to an open maildrop, in the order that keeps the guarantees.
 
-Owns the steps: find, verify, delay, lease, fence; and their undoing in reverse when one refuses.
+Owns the steps: find, verify, lease, fence, delay; and their undoing in reverse when one refuses.
 Refuses to know how a proof arrived. One round trip to the directory is made for unknown names too,
 and one verifier is checked, so that neither response nor timing tells whether a name exists (G13).
 RFC 1939 §4, §7; RFC 2449 §6.5, §8.1; RFC 4616 §2.
@@ -52,13 +52,13 @@ class Login:
         the POP3 server must release the lock prior to rejecting the command."
         """
         account = await self._verified(attempt.proof)
-        await self._not_too_soon(account)
         lease = self._lease(account, attempt)
         guarded = await self._acquire(lease)
         self.leases.hold(lease, on_lost)
         try:
             fence = secrets.token_bytes(FENCE_OCTETS)
             drop = await self.index.open(account.key, fence)
+            await self._not_too_soon(account)
         except BaseException:
             await self.leases.release(lease)
             raise

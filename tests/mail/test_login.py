@@ -114,6 +114,26 @@ async def test_r34_a_login_delay_is_enforced_after_the_credentials() -> None:
     await house.open()
 
 
+async def test_r34_a_login_refused_for_another_reason_starts_no_delay() -> None:
+    house = await House().furnish()
+    house.provider.state.maildrops[house.key].policy["login_delay"] = 60
+    held = await house.open()
+    house.clock.move(seconds=61)
+    house.clock.seconds += 61
+    await house.locks.renew([held.lease])
+    assert await reason_of(house) is Reason.IN_USE
+    await house.update.close(held)
+    await house.open()
+
+
+async def test_r34_a_login_too_soon_leaves_the_maildrop_free() -> None:
+    house = await House().furnish()
+    house.provider.state.maildrops[house.key].policy["login_delay"] = 60
+    await house.update.close(await house.open())
+    assert await reason_of(house) is Reason.LOGIN_DELAY
+    assert await house.locks.holders() == []
+
+
 async def test_r9_a_refused_open_releases_the_lease(monkeypatch: pytest.MonkeyPatch) -> None:
     house = await House().furnish()
 

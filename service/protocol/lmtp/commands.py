@@ -82,7 +82,7 @@ def _sender_refusal(state: State, parsed: Argument) -> Reply | None:
         return replies.REFUSED[Reason.TOO_BIG]
     if not is_reverse_path(parsed.path):
         return replies.BAD_SENDER
-    return None if parsed.path.isascii() or "SMTPUTF8" in given else replies.NEED_SMTPUTF8
+    return None if parsed.path.isascii() or "SMTPUTF8" in given else replies.NEED_SMTPUTF8_SENDER
 
 
 def _rcpt(state: State, argument: str) -> Turn:
@@ -135,9 +135,10 @@ def _bdat(state: State, argument: str) -> Turn:
         return Turn((replies.BAD_ARGUMENT,), Close())
     state.incoming = Incoming("BDAT", CountedFraming(int(found["octets"])), found["last"] is not None)
     mail = state.mail
+    if mail is not None:
+        mail.chunked = True
     if mail is None or not mail.recipients or mail.refused:
         return Turn()
-    mail.chunked = True
     return Turn() if mail.begun else Turn(effect=Begin(state.envelope(mail)))
 
 

@@ -56,6 +56,8 @@ NEED_RECIPIENT = Reply(503, "5.5.1", "No valid recipients")
 NO_TLS = Reply(502, "5.5.1", "TLS is not available")
 TLS_ALREADY = Reply(503, "5.5.1", "TLS is active already")
 UNKNOWN_PARAMETER = Reply(555, "5.5.4", "Unknown parameter")
+# RFC 6531 §3.5: 550 where MAIL names a non-ASCII address without SMTPUTF8, 553 where RCPT does; 5.6.7 with both.
+NEED_SMTPUTF8_SENDER = Reply(550, "5.6.7", "A non-ASCII address needs SMTPUTF8")
 NEED_SMTPUTF8 = Reply(553, "5.6.7", "A non-ASCII address needs SMTPUTF8")
 TOO_MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients")
 SHUTTING_DOWN = Reply(421, "4.3.2", "Service shutting down, try again")

@@ -21,7 +21,11 @@ class Terms:
     max_octets: int = 100 * 1024 * 1024
     max_recipients: int = 100
     max_tenants: int = 8
-    """Distinct tenants in one transaction: the text is stored once for each, at the same time."""
+    """Distinct tenants in one transaction: the text is stored once for each, at the same time.
+
+    Deviates: RFC 5321 §4.5.3.1.8 has 100 recipients accepted. Recipients of one tenant are; of a ninth tenant they get
+    452 and come in another transaction, as memory is bounded (G15).
+    """
     starttls: bool = False
 
 

@@ -48,7 +48,8 @@ def after_login(around: Surroundings, policy: Policy) -> list[str]:
     RFC 2449 §6.5 and §6.7: the maildrop's true values, without `USER`.
     """
     lines = [*ALWAYS, _expire(policy.expire_days)]
-    if policy.login_delay:
+    # RFC 2449 §5: what AUTHORIZATION listed is listed in TRANSACTION too, so a delay of 0 is said where others wait.
+    if policy.login_delay or around.announced.login_delay:
         lines.append(f"LOGIN-DELAY {policy.login_delay}")
     # RFC 2449 §6.9: "a server MAY chose to do so only in TRANSACTION state."
     return [*lines, *_login(around), f"IMPLEMENTATION {around.implementation}"]

@@ -53,7 +53,8 @@ def test_the_largest_login_delay_is_announced_before_login_and_the_true_one_afte
     around = replace(TLS, announced=Announced(login_delay=900, login_delay_varies=True))
     assert "LOGIN-DELAY 900 USER" in before_login(around, stls=False)
     assert "LOGIN-DELAY 60" in after_login(around, Policy(login_delay=60))
-    assert not any(line.startswith("LOGIN-DELAY") for line in after_login(around, Policy()))
+    assert "LOGIN-DELAY 0" in after_login(around, Policy())
+    assert not any(line.startswith("LOGIN-DELAY") for line in after_login(TLS, Policy()))
 
 
 def test_a_value_that_doesn_t_vary_is_announced_without_user() -> None:

@@ -9,15 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.model.refusal import Reason
-from service.model.text import LineEnds, Measure, with_crlf
 from service.protocol.lmtp.effects import Begin, Deliver, Store
 from service.protocol.lmtp.session import LmtpSession
 from service.protocol.lmtp.state import Terms
-from tests.protocol.lmtp.world import ENVELOPE, World, canonical, codes
+from tests.protocol.lmtp.world import ENVELOPE, TEXT, World, codes, pieces
 
-TEXT = st.lists(st.sampled_from([b"\r", b"\n", b".", b"\r\n", b"\r\n.", b"a", b"\x00", b"\xff"]), max_size=25).map(
-    b"".join
-)
 LINES = st.sampled_from(
     [
         b"LHLO x\r\n", b"MAIL FROM:<>\r\n", b"RCPT TO:<u@d.example>\r\n", b"RCPT TO:<no@d.example>\r\n", b"DATA\r\n",
@@ -33,11 +29,6 @@ HALVING = Terms("mx.example", max_octets=40, starttls=True)
 
 def world() -> World:
     return World(LmtpSession(HALVING), unknown={"no@d.example": Reason.NO_RECIPIENT})
-
-
-def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
-    places = sorted({cut % (len(data) + 1) for cut in cuts})
-    return [data[a:b] for a, b in zip([0, *places], [*places, len(data)], strict=True)]
 
 
 def outcome(one: World) -> tuple[bytes, list[tuple[str, bytes]], bool]:
@@ -60,42 +51,6 @@ def test_what_a_correct_sender_stuffs_arrives_unchanged(text: bytes) -> None:
     one = World()
     one.play(ENVELOPE + b"DATA\r\n" + stuffed + b".\r\n")
     assert [stored for _, stored in one.delivered] == [line]
-
-
-@given(TEXT, st.lists(st.integers(0, 60)))
-def test_the_canonical_form_does_not_depend_on_the_pieces(text: bytes, cuts: list[int]) -> None:
-    stored = canonical(pieces(text, cuts))
-    assert stored == canonical([text])
-    assert stored.endswith(b"\r\n")
-    assert b"\n" not in stored.replace(b"\r\n", b"")
-    assert stored.replace(b"\r\n", b"\n").startswith(text.replace(b"\r\n", b"\n"))
-    assert canonical([stored]) == stored
-
-
-@given(TEXT, st.lists(st.integers(0, 60)))
-def test_the_measure_counts_what_is_there(text: bytes, cuts: list[int]) -> None:
-    stored = canonical([text])
-    measure = Measure()
-    for piece in pieces(stored, cuts):
-        measure.feed(piece)
-    blob = measure.blob("key")
-    lines = stored.split(b"\r\n")
-    header = lines[: lines.index(b"") + 1]
-    assert blob.octets == len(stored)
-    assert blob.dotted == any(line.startswith(b".") for line in lines)
-    assert blob.header_octets == min(len(stored), sum(len(line) + 2 for line in header))
-
-
-def test_a_measure_of_a_text_without_a_body_counts_it_all_as_header() -> None:
-    measure = Measure()
-    measure.feed(b"A: b\r\n")
-    assert measure.blob("key").header_octets == 6
-
-
-def test_a_held_cr_at_the_end_is_kept() -> None:
-    ends = LineEnds()
-    assert ends.feed(b"a\r") + ends.finish() == b"a\r\r\n"
-    assert with_crlf(b"a\nb\r\n") == b"a\r\nb\r\n"
 
 
 @settings(max_examples=300)

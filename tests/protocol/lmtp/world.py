@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID, uuid5
 
+from hypothesis import strategies as st
+
 from service.model.account import MaildropKey, Recipient
 from service.model.address import Address
 from service.model.envelope import Envelope
@@ -26,6 +28,10 @@ from service.protocol.lmtp.state import Terms
 
 NAMESPACE = UUID(int=7)
 TERMS = Terms(host="mx.example")
+# Octets of which every trouble with line ends and dots is made.
+TEXT = st.lists(st.sampled_from([b"\r", b"\n", b".", b"\r\n", b"\r\n.", b"a", b"\x00", b"\xff"]), max_size=25).map(
+    b"".join
+)
 ENVELOPE = b"LHLO client.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<u@d.example>\r\n"
 
 
@@ -106,6 +112,18 @@ class World:
         return [Refusal(reason) if reason else None for reason in reasons]
 
 
+def last_line(world: World, data: bytes) -> bytes:
+    """The last line of the replies to `data`."""
+    return world.play(data).split(b"\r\n")[-2]
+
+
+def greeted() -> World:
+    """A world whose client has said LHLO."""
+    world = World()
+    world.play(b"LHLO client.example\r\n")
+    return world
+
+
 def codes(output: bytes) -> list[int]:
     """The codes of the replies in `output`, one for each, whatever number of lines it has."""
     lines = output.decode().split("\r\n")
@@ -125,3 +143,9 @@ def sent(text: bytes) -> bytes:
     world.play(ENVELOPE + b"DATA\r\n" + text)
     ((_, stored),) = world.delivered
     return canonical([stored])
+
+
+def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
+    """`data`, cut at these places."""
+    places = sorted({cut % (len(data) + 1) for cut in cuts})
+    return [data[a:b] for a, b in zip([0, *places], [*places, len(data)], strict=True)]

@@ -1,4 +1,4 @@
-"""A front end of a test's own, `poplar serve`, over the demo's Postgres, Valkey and blobs.
+"""A front end of a test's own, `poplar serve` or `poplar lmtp`, over the demo's Postgres, Valkey and blobs.
 
 Owns its settings, its start and its end, so that a test may kill, drain or starve it while the demo stands by.
 """
@@ -16,7 +16,11 @@ import yaml
 from tests.backends.demo import Place, RunningDemo
 from tests.cli.conftest import Command
 
-IMPLICIT = {"name": "own", "protocol": "pop3", "host": "127.0.0.1", "port": 0, "tls": "implicit"}
+POP3: dict[str, object] = {"protocol": "pop3", "host": "127.0.0.1", "port": 0}
+IMPLICIT = POP3 | {"name": "own", "tls": "implicit"}
+STARTTLS = POP3 | {"name": "clear", "tls": "starttls"}
+TERMINATED = POP3 | {"name": "terminated", "tls": "terminated"}
+LMTP = POP3 | {"name": "lmtp", "protocol": "lmtp"}
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,9 @@ class FrontEnd:
 def front_end(
     demo: RunningDemo, folder: Path, listeners: tuple[Mapping[str, object], ...] = (IMPLICIT,), **more: object
 ) -> Iterator[FrontEnd]:
-    """A front end with these listeners and the demo's settings but for `more`; killed in the end if it still runs."""
+    """A front end with these listeners of one protocol and the demo's settings but for `more`; killed in the end."""
     folder.mkdir(exist_ok=True)
+    verb = str(listeners[0]["protocol"]).replace("pop3", "serve")
     settings: dict[str, Any] = yaml.safe_load((demo.state / "state" / "poplar.yaml").read_text("utf-8"))
     for name, values in more.items():
         settings[name] = {**settings.get(name, {}), **dict(values)} if isinstance(values, Mapping) else values
@@ -49,7 +54,7 @@ def front_end(
     path = folder / "poplar.yaml"
     path.write_text(yaml.safe_dump(settings), "utf-8")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("POPLAR_")}
-    command = Command(["--config", str(path), "serve"], environment, folder)
+    command = Command(["--config", str(path), verb], environment, folder)
     try:
         command.await_said('"event": "serving"')
         yield FrontEnd(command)

@@ -30,14 +30,6 @@ def begun(maildrop: Maildrop, front: FrontEnd) -> Wire:
     return wire
 
 
-def is_free(maildrop: Maildrop) -> bool:
-    """Whether a login at the demo, which goes on running, opens the maildrop; else it must say that it is in use."""
-    wire, answer = maildrop.log_in(maildrop.demo.place("pop3s"))
-    wire.close()
-    assert answer.startswith((b"+OK", b"-ERR [IN-USE] ")), answer
-    return answer.startswith(b"+OK")
-
-
 @pytest.mark.parametrize("moment", ["in the middle of RETR", "before QUIT"])
 def test_a_killed_front_end_removes_nothing_and_frees_the_maildrop(
     maildrop: Maildrop, tmp_path: Path, moment: str
@@ -48,11 +40,11 @@ def test_a_killed_front_end_removes_nothing_and_frees_the_maildrop(
         if moment == "before QUIT":
             wire.multi_line()
             assert wire.say(b"DELE 3").startswith(b"+OK")
-        assert not is_free(maildrop)
+        assert not maildrop.is_free
         front.command.end(signal.SIGKILL)
         assert not wire.ends_with_a_dot()
         # The lease is short for the test's sake; the patience is G6's thirty seconds and more for a slow machine.
-        await_true(lambda: is_free(maildrop), "the maildrop to be free")
+        await_true(lambda: maildrop.is_free, "the maildrop to be free")
         wire.close()
     assert maildrop.messages == messages
 
@@ -80,5 +72,5 @@ def test_a_terminated_front_end_ends_who_stays_without_update_and_frees_the_mail
         assert front.command.end(signal.SIGTERM) == 0
         assert wire.line() in (b"", b"-ERR [SYS/TEMP] Service shutting down, please wait\r\n")
         wire.close()
-        assert is_free(maildrop)
+        assert maildrop.is_free
     assert maildrop.messages == messages

@@ -82,9 +82,9 @@ class Maildrop:
     demo: RunningDemo
     account: Account
 
-    def log_in(self, place: Place) -> tuple[Wire, bytes]:
-        """A connection to `place`, which speaks TLS at once, and the answer to its login."""
-        wire = dialled(place, trusting(self.demo))
+    def log_in(self, place: Place, *, private: bool = True) -> tuple[Wire, bytes]:
+        """A connection to `place`, within TLS if `private`, and the answer to its login."""
+        wire = dialled(place, trusting(self.demo) if private else None)
         assert wire.say(b"USER " + self.account.address.encode()).startswith(b"+OK")
         return wire, wire.say(b"PASS " + self.account.password.encode())
 
@@ -98,6 +98,15 @@ class Maildrop:
             assert wire.say(b"QUIT").startswith(b"+OK")
         finally:
             wire.close()
+
+    @property
+    def is_free(self) -> bool:
+        """Whether a login at the demo opens it; else the answer must be that it is in use."""
+        wire, answer = self.log_in(self.demo.place("pop3s"))
+        wire.say(b"QUIT")
+        wire.close()
+        assert answer.startswith((b"+OK", b"-ERR [IN-USE] ")), answer
+        return answer.startswith(b"+OK")
 
     @property
     def stat(self) -> tuple[int, int]:
@@ -128,10 +137,10 @@ class Maildrop:
         """Deliver `letters` by LMTP; the maildrop's messages, each proved to be trace lines and what was handed in."""
         before, _ = self.stat
         wire = dialled(self.demo.place("lmtp"))
-        _answered(wire, b"LHLO clients.example", b"250")
+        answered(wire, b"LHLO clients.example", b"250")
         for letter in letters:
-            _hand_in(wire, self.account.address, letter)
-        _answered(wire, b"QUIT", b"221")
+            hand_in(wire, self.account.address, letter)
+        answered(wire, b"QUIT", b"221")
         wire.close()
         messages = self.messages
         for message, letter in zip(messages[before:], letters, strict=True):
@@ -148,20 +157,22 @@ def _numbers(line: bytes) -> tuple[int, int]:
     return int(first), int(second)
 
 
-def _hand_in(wire: Wire, recipient: str, letter: Handed) -> None:
-    _answered(wire, b"MAIL FROM:<ada@example.org> BODY=8BITMIME SMTPUTF8", b"250")
-    _answered(wire, b"RCPT TO:<" + recipient.encode() + b">", b"250")
+def hand_in(wire: Wire, recipient: str, letter: Handed) -> None:
+    """Deliver one letter over a connection that said LHLO."""
+    answered(wire, b"MAIL FROM:<ada@example.org> BODY=8BITMIME SMTPUTF8", b"250")
+    answered(wire, b"RCPT TO:<" + recipient.encode() + b">", b"250")
     if letter.chunked:
-        _answered(wire, b"BDAT %d LAST\r\n" % len(letter.text) + letter.text, b"250", end=b"")
+        answered(wire, b"BDAT %d LAST\r\n" % len(letter.text) + letter.text, b"250", end=b"")
         return
-    _answered(wire, b"DATA", b"354")
+    answered(wire, b"DATA", b"354")
     # RFC 5321 §4.5.2: "the SMTP client checks the first character of the line. If it is a period, one additional
     # period is inserted at the beginning of the line."
     stuffed = re.sub(rb"(\A|(?<=\r\n))\.", b"..", letter.text)
-    _answered(wire, stuffed + b".\r\n", b"250", end=b"")
+    answered(wire, stuffed + b".\r\n", b"250", end=b"")
 
 
-def _answered(wire: Wire, sent: bytes, code: bytes, end: bytes = b"\r\n") -> None:
+def answered(wire: Wire, sent: bytes, code: bytes, end: bytes = b"\r\n") -> None:
+    """Send to an LMTP listener what it must answer with `code`."""
     wire.sock.sendall(sent + end)
     while (line := wire.line())[3:4] == b"-":
         continue

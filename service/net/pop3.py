@@ -99,7 +99,10 @@ class Pop3Connection(Connection):
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is closed. What is being performed goes on to its end, then everything is given back."""
         self._end_with(Ending.VANISHED)
-        self._detach()
+        self._transport = None
+        self._outlet.lost()
+        if self._deadline is not None:
+            self._deadline.close()
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._finish())
 
@@ -189,15 +192,6 @@ class Pop3Connection(Connection):
         if not isinstance(error, ConnectionError):
             self._record.log.warning("fault", exc_info=error)
         self._abort(ending_of(error))
-        if self._handshaking:
-            # After a failed handshake the event loop may tell of the loss or not.
-            self._detach()
-
-    def _detach(self) -> None:
-        self._transport = None
-        self._outlet.lost()
-        if self._deadline is not None:
-            self._deadline.close()
 
     async def _start_tls(self) -> None:
         if self._transport is None or self._service.tls is None:

@@ -36,7 +36,7 @@ class LimitsSettings(Section):
     """Octets of the largest message that LMTP accepts."""
     recipients: Count = 100
     """Recipients of one LMTP transaction."""
-    delivery_octets: Octets = 64 * 1024 * 1024
+    delivery_octets: Octets = 256 * 1024 * 1024
     """Octets of messages in transit by LMTP that one process holds in memory."""
 
 

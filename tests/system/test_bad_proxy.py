@@ -7,7 +7,8 @@ import asyncio
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
 
 import pytest
 
@@ -142,3 +143,17 @@ def test_f15_a_hello_that_stalls_is_closed_and_a_slow_one_is_served(front: Front
 
     assert asyncio.run(stalled()) == b""
     assert asyncio.run(slow()).startswith(b"+OK Poplar")
+
+
+def test_x19_clients_behind_one_balancer_are_counted_by_their_own_addresses(demo: RunningDemo, tmp_path: Path) -> None:
+    with (
+        front_end(demo, tmp_path / "front", LISTENERS[:1], limits={"connections_per_address": 1}) as front,
+        ExitStack() as stack,
+    ):
+        said = []
+        for address in (b"203.0.113.7", b"203.0.113.8", b"203.0.113.7"):
+            at = front.place("proxied")
+            sock = stack.enter_context(closing(socket.create_connection((at.host, at.port), timeout=60)))
+            sock.sendall(LINE.replace(b"203.0.113.7", address))
+            said.append(sock.recv(5)[:4])
+    assert said == [b"+OK ", b"+OK ", b"-ERR"]

@@ -6,6 +6,7 @@ RFC 8314 §3.1), the warm start and the end that leaves nothing behind.
 
 import json
 import poplib
+import re
 import shutil
 import signal
 import socket
@@ -129,6 +130,13 @@ def test_the_screen_names_every_place_and_account(demo: RunningDemo) -> None:
     screen = demo.screen()
     assert all(str(demo.place(name)) in screen for name in ("pop3", "pop3s", "lmtp"))
     assert all(account.address in screen and account.password in screen for account in demo.accounts)
+
+
+def test_r107_no_url_on_the_screen_holds_a_password(demo: RunningDemo) -> None:
+    """RFC 2384 §3."""
+    urls = re.findall(r"\b\w+://\S+", demo.screen())
+    assert any(url.startswith("pop3s://") for url in urls)
+    assert not any("@" in url or account.password in url for url in urls for account in demo.accounts)
 
 
 @pytest.mark.parametrize("title", ["List the messages, over STLS", "Read the first one, over TLS"])

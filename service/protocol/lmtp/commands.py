@@ -19,7 +19,7 @@ from service.protocol.lmtp.state import Incoming, Mail, State
 
 _CLIENT_NAME = re.compile(r"[A-Za-z0-9._:-]{1,255}|\[[A-Za-z0-9._:-]{1,253}\]")
 _NUMBER = re.compile(r"[0-9]{1,20}")
-_CHUNK = re.compile(r"(?P<octets>[0-9]{1,20})(?P<last> +LAST)?", re.IGNORECASE)
+_CHUNK = re.compile(r"(?P<octets>[0-9]{1,20})(?P<last> +LAST)?", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from service.model.account import Recipient
 from service.model.refusal import Reason, Refusal
+from service.protocol.foreign import TLS_RECORD, is_foreign
 from service.protocol.lmtp import commands, replies
 from service.protocol.lmtp.commands import Turn
 from service.protocol.lmtp.data import DotFraming
@@ -166,7 +167,7 @@ class LmtpSession:
         # character sequence as a line terminator" than CRLF.
         end = self._buffer.find(b"\r\n")
         if end < 0:
-            self._drop_overlong()
+            self._refuse_unfinished()
             return False
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 2]
@@ -177,20 +178,30 @@ class LmtpSession:
             self._run(line)
         return True
 
-    def _drop_overlong(self) -> None:
-        """Hold no more of an unfinished line than the bound, but the CR that may begin its end."""
-        if len(self._buffer) > MAX_LINE_OCTETS:
+    def _refuse_unfinished(self) -> None:
+        """Hold no more of an unfinished line than the bound, but the CR that may begin its end.
+
+        A TLS ClientHello has no line end to wait for: close without a word.
+        """
+        if self._buffer.startswith(TLS_RECORD):
+            self._turn(Turn((), Close()))
+        elif len(self._buffer) > MAX_LINE_OCTETS:
             self._overlong = True
             del self._buffer[:-1]
 
     def _run(self, line: bytes) -> None:
+        if is_foreign(line):
+            self._verb = ""
+            self._turn(Turn((), Close()))
+            return
         try:
             text = line.decode().rstrip(" ")
         except UnicodeDecodeError:
             text = ""
         verb, _, argument = text.partition(" ")
-        self._verb = verb.upper()
-        if not text or any(ord(octet) < 0x20 or ord(octet) == 0x7F for octet in text):
+        # Only ASCII has commands: in Unicode other letters have these as their capitals too.
+        self._verb = verb.upper() if verb.isascii() else ""
+        if not text or any(ord(c) < 0x20 or 0x7F <= ord(c) < 0xA0 for c in text):
             self._say(replies.UNREADABLE)
         else:
             self._turn(commands.run(self._state, self._verb, argument.lstrip(" ")))

@@ -16,12 +16,6 @@ MAX_NAME_OCTETS = 255
 
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _NUMBER = re.compile(rb"0|[1-9][0-9]*")
-# A browser or a scanner that speaks HTTP to a mail port (cross-protocol request).
-_FOREIGN = re.compile(
-    rb"(?:GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH|PRI) \S+ (?:HTTP|RTSP)/", re.IGNORECASE
-)
-TLS_RECORD = b"\x16\x03"
-"""How a TLS ClientHello begins (RFC 8446 §5.1): no POP3 command does."""
 
 
 class State(Flag):
@@ -46,11 +40,6 @@ def split(line: bytes) -> tuple[bytes, bytes | None]:
     if not keyword or _CONTROL.search(keyword) or b"\0" in rest:
         raise SyntaxRefusedError
     return keyword.upper(), rest if space else None
-
-
-def is_foreign(line: bytes) -> bool:
-    """Whether `line` begins a request of another protocol: HTTP, RTSP, or a TLS ClientHello in clear."""
-    return line.startswith(TLS_RECORD) or _FOREIGN.match(line) is not None
 
 
 def nothing(rest: bytes | None) -> tuple[()]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from service.model.listing import DropListing, Listing
 from service.model.policy import Policy
 from service.model.refusal import Reason
+from service.protocol.foreign import TLS_RECORD, is_foreign
 from service.protocol.lines import Lines, Overlong
 from service.protocol.pop3 import effects, responses
 from service.protocol.pop3.authentication import Authentication, Failures
@@ -18,10 +19,8 @@ from service.protocol.pop3.capabilities import Surroundings
 from service.protocol.pop3.commands import (
     MAX_AUTH_LINE_OCTETS,
     MAX_LINE_OCTETS,
-    TLS_RECORD,
     State,
     SyntaxRefusedError,
-    is_foreign,
     split,
 )
 from service.protocol.pop3.effects import Close, Effect, Ending, Step

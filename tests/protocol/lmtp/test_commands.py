@@ -22,6 +22,16 @@ def test_lhlo_needs_a_name(line: bytes) -> None:
     assert last_line(World(), line) == b"501 5.5.4 Syntax error in the argument"
 
 
+@pytest.mark.parametrize(
+    "line", ["R\u017fET", "BDAT 3 LA\u017fT\r\nabc", "NOOP \u009b31m", "MAIL FROM:<a\u009bb@c.example> SMTPUTF8"]
+)
+def test_letters_like_those_of_a_command_and_controls_are_none(line: str) -> None:
+    world = World()
+    world.play(ENVELOPE)
+    assert codes(world.play(f"{line}\r\n".encode()))[0] in {500, 501}
+    assert world.session.between_transactions is False
+
+
 def test_data_without_a_good_recipient_is_out_of_order_r111() -> None:
     world = World(unknown={"u@d.example": Reason.NO_RECIPIENT})
     assert codes(world.play(ENVELOPE + b"DATA\r\n")) == [220, 250, 250, 550, 503]

@@ -117,6 +117,28 @@ def test_nothing_after_quit_is_read() -> None:
     assert isinstance(world.effects[-1], Close)
 
 
+@pytest.mark.parametrize(
+    "request_", [b"POST / HTTP/1.1\r\nHost: mx.example\r\n\r\n", b"GET / HTTP/1.0\r\n", b"CONNECT a:24 HTTP/1.1\r\n"]
+)
+def test_a_request_of_http_gives_no_orders(request_: bytes) -> None:
+    world = greeted()
+    assert world.play(request_ + ENVELOPE + b"DATA\r\nforged\r\n.\r\n", ENVELOPE) == b""
+    assert world.closed
+    assert world.delivered == []
+
+
+def test_a_hello_of_tls_in_clear_ends_the_connection() -> None:
+    world = greeted()
+    assert world.play(b"\x16\x03", b"\x01\x02\x00\x01\x00") == b""
+    assert world.closed
+
+
+def test_text_may_look_like_another_protocol() -> None:
+    world = World()
+    assert codes(world.play(ENVELOPE + b"DATA\r\nGET / HTTP/1.1\r\n\x16\x03\r\n.\r\n"))[-1] == 250
+    assert world.delivered
+
+
 def test_a_drain_says_goodbye_between_transactions() -> None:
     world = greeted()
     world.session.drain()

@@ -151,6 +151,57 @@ def test_a_required_proxy_header_needs_trusted_networks_and_they_need_it() -> No
         listener(trusted=["10.0.0.0/8"])
 
 
+def told_of(text: str, tmp_path: Path) -> list[str]:
+    path = tmp_path / "poplar.yaml"
+    path.write_text(text, "utf-8")
+    return [line.removesuffix(f" (in {path})") for line in problems(path)]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("deadlines: {autologout: 30}", "deadlines.autologout must be at least 600 seconds (RFC 1939 §3)"),
+        (
+            "redis: {renew_every: 20}",
+            "redis.renew_every must be at most half of lease_seconds, so that one missed renewal loses nothing",
+        ),
+        ("hostname: ''", "hostname must be a name of letters, digits, '-' and '.', or an address"),
+        (
+            'hostname: "pop.example\\r\\n250 x"',
+            "hostname must be a name of letters, digits, '-' and '.', or an address",
+        ),
+        ("object_store: {url: 'file:relative'}", "object_store.url must be file:/// and the whole path of a directory"),
+        ("object_store: {url: 'file://host/d'}", "object_store.url must be file:/// and the whole path of a directory"),
+        ("object_store: {url: 's3:bucket'}", "object_store.url must name a bucket: s3://bucket"),
+        (
+            "object_store: {url: 's3://b', endpoint: 'http://store'}",
+            "object_store.endpoint has no TLS: set allow_http to true if that is meant",
+        ),
+    ],
+)
+def test_each_value_that_makes_no_sense_is_told_in_one_plain_line(text: str, told: str, tmp_path: Path) -> None:
+    assert told_of(text, tmp_path) == [told]
+
+
+@pytest.mark.parametrize("network", ["10.0.0.1/8", "300.1.1.1/8", "balancer"])
+def test_what_is_no_network_is_told_once(network: str, tmp_path: Path) -> None:
+    text = f"listeners: [{{name: a, protocol: pop3, port: 1, proxy_protocol: required, trusted: [{network}]}}]"
+    told = "listeners[0].trusted[0] must be a network such as 10.0.0.0/8 or fd00::/8, no bits set behind its prefix"
+    assert told_of(text, tmp_path) == [told]
+
+
+def test_a_wrong_listener_of_the_environment_is_not_blamed_on_the_file(
+    written: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POPLAR_LISTENERS", '[{"name": "x", "protocol": "pop3"}]')
+    assert problems(written) == ["listeners[0].port is required (set by POPLAR_LISTENERS)"]
+
+
+def test_a_misspelt_variable_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POPLAR_HTTP__PORTT", "9")
+    assert problems() == ["http.portt is no setting of Poplar's; did you mean port? (set by POPLAR_HTTP__PORTT)"]
+
+
 def test_yaml_reads_off_as_a_word(tmp_path: Path) -> None:
     path = tmp_path / "poplar.yaml"
     path.write_text("listeners: [{name: a, protocol: pop3, port: 110, proxy_protocol: off}]\n", "utf-8")

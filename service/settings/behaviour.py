@@ -81,6 +81,10 @@ class HashingSettings(Section):
     """Threads that verify passwords; 0 for one a core."""
     queue: Count = 256
     """Logins that may wait for a thread; further ones are asked to come back."""
+    remember_seconds: Annotated[float, Field(ge=0, le=3600)] = 300.0
+    """Seconds for which a right password is not computed again; 0 computes it at each login."""
+    remember_entries: Count = 65_536
+    """Right passwords that one process remembers, as keyed hashes of some 200 octets each."""
 
 
 class SweepSettings(Section):

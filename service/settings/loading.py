@@ -56,7 +56,9 @@ def load(config: Path | None = None) -> Sources:
     try:
         settings = Settings.model_validate(_merged(file, environment))
     except ValidationError as error:
-        raise SettingsError(problems + complaints(error, environment, path)) from None
+        found = complaints(error, environment, path)
+        told = "\n".join(map(str, found))
+        raise SettingsError([each for each in problems if f"(set by {each.key})" not in told] + found) from None
     if problems:
         raise SettingsError(problems)
     return Sources(settings, path, file, environment)

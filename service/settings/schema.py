@@ -4,6 +4,7 @@ Owns the names of the parts. Made directly, it reads neither environment nor fil
 demo can make one. Refuses to know where values come from.
 """
 
+import re
 import socket
 
 from pydantic import Field, field_validator, model_validator
@@ -25,7 +26,7 @@ from service.settings.systems import DatabaseSettings, ObjectStoreSettings, Redi
 class Settings(Section):
     """Everything that can be configured. Frozen, checked, and complete: every part has its default."""
 
-    hostname: str = Field(default_factory=socket.gethostname, min_length=1, max_length=255)
+    hostname: str = Field(default_factory=socket.gethostname)
     """The name that the greeting and Received lines give this server."""
     database: DatabaseSettings = DatabaseSettings()
     redis: RedisSettings = RedisSettings()
@@ -41,6 +42,14 @@ class Settings(Section):
     sweep: SweepSettings = SweepSettings()
     logging: LoggingSettings = LoggingSettings()
     pop3: Pop3Settings = Pop3Settings()
+
+    @field_validator("hostname")
+    @classmethod
+    def _is_a_name(cls, value: str) -> str:
+        # It stands in greetings and in Received lines: no space or line end may get there.
+        if not re.fullmatch(r"[A-Za-z0-9._:\[\]-]{1,255}", value):
+            raise ValueError("must be a name of letters, digits, '-' and '.', or an address")
+        return value
 
     @field_validator("listeners")
     @classmethod

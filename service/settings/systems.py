@@ -123,10 +123,21 @@ class ObjectStoreSettings(Section):
     @classmethod
     def _is_store(cls, value: str) -> str:
         _with_scheme(value, ("s3", "gs", "az", "file", "memory"))
+        parts = urlsplit(value)
+        if parts.scheme == "file" and (parts.netloc or not parts.path.startswith("/")):
+            raise ValueError("must be file:/// and the whole path of a directory")
+        if parts.scheme in {"s3", "gs", "az"} and not parts.netloc:
+            raise ValueError(f"must name a bucket: {parts.scheme}://bucket")
         return value
 
     @model_validator(mode="after")
     def _keys_come_together(self) -> "ObjectStoreSettings":
         if (self.access_key is None) != (self.secret_key is None):
             raise ValueError("access_key and secret_key must be set together")
+        return self
+
+    @model_validator(mode="after")
+    def _clear_text_is_meant(self) -> "ObjectStoreSettings":
+        if (self.endpoint or "").startswith("http://") and not self.allow_http:
+            raise ValueError("endpoint has no TLS: set allow_http to true if that is meant")
         return self

@@ -44,6 +44,7 @@ class LmtpConnection(Connection):
         self._farewell: tuple[Reply, Ending] | None = None
         self._read_at = 0.0
         self._reading = True
+        self._handshaking = False
         self._heard_all = False
         self._finished = False
 
@@ -137,6 +138,7 @@ class LmtpConnection(Connection):
             self._record.answered(step.answered, time.monotonic() - self._read_at)
             if isinstance(step.effect, effects.StartTls):
                 # RFC 3207 §4: the handshake follows the 220 directly, so nothing may be read in clear in between.
+                self._handshaking = True
                 self._transport.pause_reading()
             if step.output:
                 # Before the write, which may find that the client doesn't read and set its own deadline.
@@ -206,7 +208,7 @@ class LmtpConnection(Connection):
             self._end_with(Ending.TLS)
             raise ConnectionResetError("the handshake failed") from error
         self._transport = secured
-        self._reading = True
+        self._handshaking, self._reading = False, True
         self._outlet.open(secured, self._service.options.buffered)
         facts = tls_facts(secured)
         if facts is not None:
@@ -234,7 +236,7 @@ class LmtpConnection(Connection):
 
     def _throttle(self) -> None:
         """Read no further while what was read waits to run."""
-        if self._transport is None or self._transport.is_closing():
+        if self._transport is None or self._handshaking or self._transport.is_closing():
             return
         full = self._session.buffered > self._service.options.buffered or self._outlet.paused
         if full and self._reading:

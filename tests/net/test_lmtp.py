@@ -58,6 +58,18 @@ class BrokenDirectory(MemoryDirectory):
         raise ZeroDivisionError
 
 
+class GatedDirectory(MemoryDirectory):
+    """Finds nobody until the gate opens."""
+
+    def __init__(self, state: MemoryState) -> None:
+        super().__init__(state)
+        self.gate = asyncio.Event()
+
+    async def resolve(self, address: Address) -> Recipient:
+        await self.gate.wait()
+        return await super().resolve(address)
+
+
 @dataclass
 class Stage:
     """One LMTP listener over memory stores."""
@@ -302,6 +314,24 @@ async def test_starttls_makes_it_lmtps_and_drops_what_came_before(lmtp: Stage, t
     (text,) = await lmtp.provider.texts(lmtp.key)
     assert b"with LMTPS id" in text
     tls.wire.close()
+
+
+@BOTH_LOOPS
+async def test_what_waits_unread_at_starttls_breaks_the_handshake(lmtp: Stage, trusting: ssl.SSLContext) -> None:
+    forged = b"LHLO x\r\nMAIL FROM:<evil@x.example>\r\n" * 50
+    directory = lmtp.directory = GatedDirectory(lmtp.provider.state)
+    lmtp.tls, lmtp.options = TlsMode.STARTTLS, LmtpOptions(buffered=1024)
+    wire = await lmtp.dial()
+    await wire.send(ENVELOPE + b"RSET\r\nSTARTTLS\r\n" + forged)
+    assert await codes(wire, 2) == [250, 250]
+    # By now so much waits for the gate that no more is read.
+    await wire.send(forged)
+    directory.gate.set()
+    assert await codes(wire, 3) == [250, 250, 220]
+    with pytest.raises((EOFError, OSError)):
+        await TlsWire(wire, trusting, "mx.example").handshake()
+    await lmtp.gone()
+    wire.close()
 
 
 @BOTH_LOOPS

@@ -31,7 +31,7 @@ class Curl:
     letters = ALL
 
     def fetch(self, home: Path, maildrop: Maildrop, way: Way, *, keep: bool) -> Run:
-        listing = self._asked(home, maildrop, way, "", "UIDL")
+        listing = self.asked(home, maildrop, way, "", "UIDL")
         if listing.code:
             return listing
         seen, brought = home / "seen", []
@@ -39,7 +39,7 @@ class Curl:
         entries = [line.decode().split() for line in listing.brought[0].split(b"\r\n") if line]
         new = [number for number, unique_id in entries if unique_id not in known]
         for number in new:
-            brought += self._asked(home, maildrop, way, number).brought
+            brought += self.asked(home, maildrop, way, number).brought
         if not keep:
             self._remove(home, maildrop, way, new)
         seen.write_text(" ".join([*known, *(unique_id for _, unique_id in entries)]))
@@ -48,10 +48,11 @@ class Curl:
     def _remove(self, home: Path, maildrop: Maildrop, way: Way, numbers: list[str]) -> None:
         # Each run is a session, after which the numbers are new: so the last one goes first.
         for number in reversed(numbers):
-            done = self._asked(home, maildrop, way, number, "DELE", "head")
+            done = self.asked(home, maildrop, way, number, "DELE", "head")
             assert done.code == 0, done.said
 
-    def _asked(self, home: Path, maildrop: Maildrop, way: Way, number: str, *command: str) -> Run:
+    def asked(self, home: Path, maildrop: Maildrop, way: Way, number: str, *command: str) -> Run:
+        """One run: RETR of `number`, LIST without one, or another command with options of curl's."""
         account = maildrop.account
         scheme = "pop3s" if way is Way.TLS else "pop3"
         words = [

@@ -43,8 +43,9 @@ def doctor() -> None:
     findings = asyncio.run(examine(load_settings()))
     for finding in findings:
         typer.echo("\n".join(_told(finding)))
-    wrong = sum(finding.state == "wrong" for finding in findings)
-    typer.echo(f"{wrong} of {len(findings)} checks failed" if wrong else f"all {len(findings)} checks passed")
+    wrong, doubtful = (sum(finding.state == state for finding in findings) for state in ("wrong", "doubtful"))
+    sentence = f"{wrong} of {len(findings)} checks failed" if wrong else f"all {len(findings)} checks passed"
+    typer.echo(sentence + (f", {doubtful} with a warning" if doubtful else ""))
     sys.exit(1 if wrong else 0)
 
 

@@ -11,7 +11,9 @@ import trustme
 
 from service.app.doctor import Finding, examine
 from service.app.doctor.certificates import expiry
+from service.app.doctor.findings import why
 from service.app.doctor.systems import clocks
+from service.model.refusal import Reason, Refusal
 from service.settings import Settings
 from service.stores.postgres.checkup import Checkup
 from service.stores.postgres.logins import create_login
@@ -74,8 +76,12 @@ async def test_a_postgres_that_is_away_is_wrong_and_its_password_stays_out(make:
     assert SECRET not in finding.text + finding.advice
 
 
-async def test_a_redis_that_is_away_is_wrong(make: Make) -> None:
-    assert (await found(make(redis={"url": "redis://127.0.0.1:1/0"}), "redis")).state == "wrong"
+async def test_a_redis_that_is_away_is_named_with_what_it_was_asked_and_without_its_password(make: Make) -> None:
+    finding = await found(make(redis={"url": f"redis://:{SECRET}@127.0.0.1:1/0"}), "redis")
+    assert finding.state == "wrong"
+    assert "127.0.0.1:1" in finding.text
+    assert "Connect call failed" in finding.text
+    assert SECRET not in finding.text + finding.advice
 
 
 @pytest.fixture
@@ -98,6 +104,36 @@ async def test_a_store_that_cannot_be_written_is_wrong(make: Make, tmp_path: Pat
     (tmp_path / "file").write_text("in the way")
     settings = make(object_store={"url": (tmp_path / "file" / "blobs").as_uri()})
     assert (await found(settings, "object store")).state == "wrong"
+
+
+async def test_a_directory_that_is_not_there_yet_is_told_and_not_made(make: Make, tmp_path: Path) -> None:
+    away = tmp_path / "not" / "mounted"
+    finding = await found(make(object_store={"url": away.as_uri()}), "object store")
+    assert finding.state == "doubtful"
+    assert "mounted" in finding.advice
+    assert not away.parent.exists()
+
+
+async def test_a_bucket_that_is_not_there_is_told_in_the_stores_own_words_without_the_keys(make: Make) -> None:
+    keys = {"access_key": "known-to-all", "secret_key": SECRET, "region": "x"}
+    store = {"url": "s3://none", "endpoint": "http://127.0.0.1:1", "allow_http": True, "retries": 0, **keys}
+    finding = await found(make(object_store=store), "object store")
+    assert finding.state == "wrong"
+    assert "error sending request" in finding.text
+    assert "\n" not in finding.text
+    assert SECRET not in finding.text + finding.advice
+
+
+def test_what_a_system_says_is_cut_to_a_line_without_the_secrets_it_was_given() -> None:
+    refusal = Refusal(Reason.UNAVAILABLE, "objects: denied")
+    refusal.__cause__ = ValueError(f"no {SECRET}, not even in redis://:other@host\nDebug source: ...")
+    assert why(refusal, SECRET) == "objects: denied: no ********, not even in redis://:********@host"
+
+
+async def test_a_port_at_which_nobody_can_log_in_is_doubtful(make: Make) -> None:
+    settings = make(listeners=[listener("clear", tls="none"), listener("safe", tls="starttls")])
+    assert "TLS" in (await found(settings, "listener clear")).text
+    assert "listener safe" not in [finding.subject for finding in await examine(settings)]
 
 
 async def test_a_store_in_memory_is_doubtful(make: Make) -> None:

@@ -69,7 +69,7 @@ def test_doctor_ends_with_1_until_the_database_is_migrated(
     run("--config", file, "migrate")
     well = run("--config", file, "doctor")
     assert well.returncode == 0, well.stdout
-    assert well.stdout.rstrip().endswith("checks passed")
+    assert "checks passed" in well.stdout.splitlines()[-1]
 
 
 def test_a_sweep_tells_what_it_did(run: Run, config: Callable[[str], str], migrated_dsn: str) -> None:

@@ -26,6 +26,10 @@ async def check_ports(settings: Settings) -> AsyncIterator[Finding]:
             yield doubtful(
                 f"listener {listener.name}", f"takes mail from everybody who reaches {listener.host}", advice
             )
+    for listener in settings.listeners:
+        if listener.protocol == "pop3" and listener.tls == "none" and listener.proxy_protocol == "off":
+            advice = "Set tls to starttls or implicit; to terminated if a balancer in front has decrypted already."
+            yield doubtful(f"listener {listener.name}", "nobody can log in there, since it has no TLS", advice)
 
 
 def _exposed(listener: ListenerSettings) -> bool:

@@ -3,14 +3,19 @@
 Owns the advice. Refuses to know SQL and commands: the stores ask their systems themselves.
 """
 
+import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import get_args
+from urllib.parse import unquote, urlsplit
 
-from service.app.doctor.findings import Finding, doubtful, good, wrong
+from service.app.doctor.findings import Finding, doubtful, good, why, wrong
 from service.app.stores import make_blobs, open_database, open_locks
 from service.model.refusal import Refusal
 from service.settings import Settings, SettingsError
+from service.settings.explaining import masked_url
 from service.settings.systems import Role
 from service.stores.postgres.checkup import Checkup, check_up
 from service.stores.postgres.migrate import pending
@@ -23,18 +28,20 @@ CLOCKS_APART = 10.0
 async def check_postgres(settings: Settings) -> AsyncIterator[Finding]:
     """Reachable as a primary, migrated, with the rights that each role needs."""
     roles = [role for role in get_args(Role) if role != "owner"]
-    for role in roles:
-        try:
-            async with open_database(settings.database, role) as database:
-                found = await check_up(database, role)
-        except Refusal as refusal:
-            advice = f"Check that Postgres runs, and the address and login in database.{_key(settings, role)}."
-            yield wrong(f"postgres as {role}", f"no primary answers ({scrubbed(refusal.cause)})", advice)
-            continue
-        yield _rights(role, found)
-        if role == "front":
-            yield clocks(found, time.time())
+    for findings in await asyncio.gather(*(_as_role(settings, role) for role in roles)):
+        for finding in findings:
+            yield finding
     yield await _migrated(settings)
+
+
+async def _as_role(settings: Settings, role: Role) -> list[Finding]:
+    try:
+        async with open_database(settings.database, role) as database:
+            found = await check_up(database, role)
+    except Refusal as refusal:
+        advice = f"Check that Postgres runs, and the address and login in database.{_key(settings, role)}."
+        return [wrong(f"postgres as {role}", f"can't be used ({scrubbed(refusal.cause)})", advice)]
+    return [_rights(role, found), *([clocks(found, time.time())] if role == "front" else [])]
 
 
 def _key(settings: Settings, role: Role) -> str:
@@ -68,9 +75,8 @@ async def _migrated(settings: Settings) -> Finding:
     try:
         waiting = await pending(settings.database.url_for("owner"))
     except Refusal as refusal:
-        cause = scrubbed(refusal.cause)
-        advice = "Set database.owner_url to the login that owns the schema."
-        return doubtful("migrations", f"can't be looked at with this login ({cause})", advice)
+        advice = "Check database.owner_url: it needs the login that owns the schema."
+        return doubtful("migrations", f"can't be looked at ({scrubbed(refusal.cause)})", advice)
     if waiting:
         return wrong("migrations", f"not applied: {', '.join(waiting)}", "Run `poplar migrate`.")
     return good("migrations", "all applied")
@@ -83,9 +89,9 @@ async def check_redis(settings: Settings) -> AsyncIterator[Finding]:
             await locks.ping()
             facts = await locks.facts()
     except (Refusal, SettingsError, TimeoutError) as error:
-        cause = error.cause if isinstance(error, Refusal) else str(error)
-        advice = "Check that it runs, and redis.url. Logins go on meanwhile, but two sessions may share a maildrop."
-        yield wrong("redis", f"doesn't answer ({scrubbed(cause)})", advice)
+        where = masked_url(settings.redis.url.get_secret_value())
+        advice = "Check that it runs, and redis.url. Logins go on; of two sessions only the newer may remove mail."
+        yield wrong("redis", f"{where} can't be used ({why(error)})", advice)
         return
     yield good("redis", f"{facts.mode} {facts.version} answers")
     for warning in facts.warnings:
@@ -95,14 +101,31 @@ async def check_redis(settings: Settings) -> AsyncIterator[Finding]:
 async def check_objects(settings: Settings) -> AsyncIterator[Finding]:
     """Writes, reads and removes a probe."""
     url = settings.object_store.url
+    if _not_there_yet(url):
+        advice = "The first process that needs it makes it. If mail was stored there before, it isn't mounted: do that."
+        yield doubtful("object store", f"{url} isn't there yet", advice)
+        return
     try:
         await make_blobs(settings.object_store).ping()
     except (Refusal, SettingsError, OSError) as error:
-        cause = error.cause if isinstance(error, Refusal) else str(error)
+        keys = (settings.object_store.access_key, settings.object_store.secret_key)
+        told = why(error, *(key.get_secret_value() for key in keys if key))
         advice = "Check object_store.url, endpoint, region, access_key and secret_key, and that the bucket exists."
-        yield wrong("object store", f"{url} can't be written, read and cleared ({scrubbed(cause)})", advice)
+        if url.startswith("file:"):
+            advice = "It must be a directory in which Poplar's user may write, on a disk that isn't full."
+        yield wrong("object store", f"{url} can't be written, read and cleared ({told})", advice)
         return
     if url.startswith("memory:"):
         yield doubtful("object store", "memory:// forgets all mail at the end of the process", "Use it in tests only.")
         return
     yield good("object store", f"{url} can be written, read and cleared")
+
+
+def _not_there_yet(url: str) -> bool:
+    """Whether it is a directory that opening the store would make."""
+    parts = urlsplit(url)
+    root = Path(unquote(parts.path))
+    if parts.scheme != "file" or root.exists():
+        return False
+    above = next(each for each in root.parents if each.exists())
+    return above.is_dir() and os.access(above, os.W_OK | os.X_OK)

@@ -70,7 +70,7 @@ class Login:
         usable = account if proof and account and account.active else None
         secret = proof.secret if proof else ""
         if not await self._matches(usable, secret) or usable is None or proof is None:
-            raise Refusal(Reason.CREDENTIALS, "no such account, wrong password or suspended")
+            raise Refusal(Reason.CREDENTIALS, _cause(account, proof))
         # RFC 4616 §2: an authorization identity that the name may not act for is refused like a wrong password.
         if proof.authzid and proof.authzid.lower() not in {proof.name.lower(), usable.address}:
             raise Refusal(Reason.CREDENTIALS, "may not act for another")
@@ -128,3 +128,12 @@ class Login:
             self.clock.now(),
         )
         return Lease(account.key, secrets.token_hex(16), holder)
+
+
+def _cause(account: Account | None, proof: Proof | None) -> str:
+    """For the log alone: the client hears the same in every case (G13)."""
+    if proof is None:
+        return "the proof proves nothing"
+    if account is None:
+        return "no such account"
+    return "no credential matches" if account.active else "suspended"

@@ -57,9 +57,10 @@ class Performer:
         except Refusal as refusal:
             result = refusal.reason.value
             name = effect.proof.name if effect.proof else None
-            self._record.log.info("login refused", client=client, name=name, mechanism=effect.mechanism, reason=result)
+            facts = {"client": client, "name": name, "mechanism": effect.mechanism}
+            self._record.log.info("login refused", **facts, reason=result, cause=refusal.cause)
             if refusal.reason is Reason.CREDENTIALS:
-                await asyncio.sleep(self._service.options.failure_delay)
+                await asyncio.sleep(rest_of_delay(time.monotonic() - began, self._service.options.failure_delay))
             self._session.refused(refusal.reason)
         else:
             self._opened(held, effect.mechanism)
@@ -209,6 +210,14 @@ class Performer:
         if self._prefetch is not None:
             self._prefetch.clear()
             self._prefetch = None
+
+
+def rest_of_delay(spent: float, delay: float) -> float:
+    """Seconds from now to the answer, so that a refusal takes `delay` or a multiple of it, whatever was `spent`.
+
+    Else the time would tell a name that exists: each of its passwords is tried in turn (G13).
+    """
+    return delay - spent % delay if delay else 0.0
 
 
 def ending_of(error: BaseException) -> effects.Ending:

@@ -21,6 +21,12 @@ async def reason_of(house: House, name: str = ADDRESS, secret: str = SECRET, aut
     return refused.value.reason
 
 
+async def cause_of(house: House, proof: Password | None) -> str:
+    with pytest.raises(Refusal) as refused:
+        await house.login(Attempt(proof, "PLAIN", "s", "192.0.2.1"), lambda: None)
+    return refused.value.cause
+
+
 async def test_the_right_password_opens_the_maildrop_and_holds_its_lease() -> None:
     house = await House().furnish(b"A: b\r\n\r\n")
     held = await house.open()
@@ -59,6 +65,15 @@ async def test_g13_unknown_wrong_and_suspended_are_refused_alike_after_one_verif
     reasons.append(await reason_of(house))
     assert set(reasons) == {Reason.CREDENTIALS}
     assert len(asked) == 6
+
+
+async def test_the_log_is_told_why_a_proof_was_refused() -> None:
+    house = await House().furnish()
+    account = house.provider.state.maildrops[house.key]
+    causes = [await cause_of(house, proof) for proof in (None, Password("no@example.org", "x"), Password(ADDRESS, "x"))]
+    account.status = SUSPENDED
+    causes.append(await cause_of(house, Password(ADDRESS, SECRET)))
+    assert causes == ["the proof proves nothing", "no such account", "no credential matches", "suspended"]
 
 
 async def test_g11_a_suspension_binds_the_next_login() -> None:

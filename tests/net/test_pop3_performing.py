@@ -1,0 +1,32 @@
+"""How long a refusal takes, and what the log hears of it. RFC 3206 §6, G13."""
+
+import pytest
+from structlog.testing import capture_logs
+
+from service.net.pop3_performing import rest_of_delay
+from tests.mail.house import ADDRESS, House
+from tests.net.front import Front
+
+
+@pytest.mark.parametrize("spent", [0.0, 0.03, 0.4, 0.999, 1.0, 1.7, 12.34])
+def test_g13_a_refusal_takes_whole_delays_however_many_passwords_were_tried(spent: float) -> None:
+    rest = rest_of_delay(spent, 1.0)
+    assert 0 < rest <= 1
+    assert (spent + rest) % 1 == pytest.approx(0, abs=1e-9) or (spent + rest) % 1 == pytest.approx(1)
+
+
+def test_without_a_delay_nobody_waits() -> None:
+    assert rest_of_delay(0.3, 0) == 0
+
+
+@pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
+async def test_the_log_says_who_was_refused_and_why_and_not_the_password() -> None:
+    front = Front(await House().furnish())
+    with capture_logs() as lines:
+        async with front.listening():
+            wire = await front.client()
+            await wire.send(f"USER {ADDRESS}\r\nPASS hunter2\r\nQUIT\r\n".encode())
+            await wire.rest()
+    (refused,) = (line for line in lines if line["event"] == "login refused")
+    assert (refused["name"], refused["cause"]) == (ADDRESS, "no credential matches")
+    assert "hunter2" not in str(lines)

@@ -18,7 +18,7 @@ from service.net.lmtp_record import Ending, Record
 from service.net.lmtp_service import LmtpService
 from service.net.outlet import Outlet
 from service.net.peer import Peer
-from service.net.tls import start_tls, tls_facts
+from service.net.tls import may_be_half_closed, start_tls, tls_facts
 from service.protocol.lmtp import effects, replies
 from service.protocol.lmtp.effects import Effect
 from service.protocol.lmtp.replies import Reply
@@ -78,7 +78,7 @@ class LmtpConnection(Connection):
         if self._task is None and not self._outlet.paused:
             self._end_with(Ending.VANISHED)
             return False
-        return self._peer.tls is None
+        return may_be_half_closed(self._transport)
 
     def pause_writing(self) -> None:
         """The client doesn't read: stop running its commands, and give it the stall deadline."""

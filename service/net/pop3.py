@@ -18,7 +18,7 @@ from service.net.peer import Peer
 from service.net.pop3_performing import Performer, ending_of
 from service.net.pop3_record import Record
 from service.net.pop3_service import Pop3Service
-from service.net.tls import start_tls, tls_facts
+from service.net.tls import may_be_half_closed, start_tls, tls_facts
 from service.protocol.pop3 import effects, responses
 from service.protocol.pop3.commands import State
 from service.protocol.pop3.effects import Effect, Ending
@@ -80,7 +80,7 @@ class Pop3Connection(Connection):
         if self._task is None and not self._outlet.paused:
             self._end_with(Ending.VANISHED)
             return False
-        return True
+        return may_be_half_closed(self._transport)
 
     def pause_writing(self) -> None:
         """The client doesn't read: stop running its commands, and give it the stall deadline."""

@@ -58,6 +58,11 @@ def tls_facts(transport: asyncio.BaseTransport) -> TlsFacts | None:
     return TlsFacts(handshake.version() or "", cipher[0] if cipher else "", _server_names.get(handshake))
 
 
+def may_be_half_closed(transport: asyncio.BaseTransport | None) -> bool:
+    """Whether what was asked can still be answered after the client's last octet: not in TLS, by the event loops."""
+    return transport is not None and transport.get_extra_info("ssl_object") is None
+
+
 async def start_tls(
     transport: asyncio.Transport,
     protocol: asyncio.Protocol,

@@ -79,6 +79,20 @@ async def test_half_closed_input_is_answered_to_its_end() -> None:
     assert front.connections[0]._ending is Ending.VANISHED
 
 
+async def test_a_tls_client_that_says_close_notify_too_early_is_no_fault(
+    certificates: Certificates, trusting: ssl.SSLContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    front = Front(await House().furnish(SMALL), context=certificates.context())
+    async with front.listening(TlsMode.IMPLICIT):
+        tls = TlsWire(await Wire.to(front.port), trusting, "pop.example")
+        await tls.handshake()
+        assert (await tls.line()).startswith(b"+OK Poplar")
+        await tls.send_and_leave(LOGIN + b"DELE 1\r\n")
+        await until(lambda: not front.connections[0]._transport)
+    assert front.connections[0]._ending is Ending.VANISHED
+    assert caplog.records == []
+
+
 async def test_stls_turns_a_connection_private(certificates: Certificates, trusting: ssl.SSLContext) -> None:
     front = Front(await House().furnish(SMALL), context=certificates.context())
     async with front.listening(TlsMode.STARTTLS):

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Iterator
+from contextlib import suppress
 
 
 class Wire:
@@ -115,6 +116,13 @@ class TlsWire:
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 2]
         return line
+
+    async def send_and_leave(self, octets: bytes) -> None:
+        """Send `octets` and close_notify in one segment."""
+        self.tls.write(octets)
+        with suppress(ssl.SSLWantReadError):
+            self.tls.unwrap()
+        await self._flush()
 
     async def ended_with_close_notify(self) -> bool:
         """Whether the server said close_notify before it closed; what came before is thrown away."""

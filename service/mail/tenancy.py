@@ -7,7 +7,7 @@ Nothing here reaches beyond the tenant it names (G10), save `Domains.find`, whic
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -149,6 +149,12 @@ class Aliases(Protocol):
     async def page(self, tenant: str, page: Page) -> Sequence[AliasView]:
         """The tenant's aliases by domain, then local part; `page.after` is an alias."""
 
+    async def find(self, tenant: str, alias: Address) -> AliasView | None:
+        """The alias, or None."""
+
+    async def point(self, act: Act, alias: Address, target: Address) -> None:
+        """Have an alias name another maildrop. Raises Refusal(NOT_FOUND) for either name."""
+
     async def remove(self, act: Act, alias: Address) -> None:
         """Raises Refusal(NOT_FOUND)."""
 
@@ -172,8 +178,31 @@ class Credentials(Protocol):
         """Raises Refusal(NOT_FOUND)."""
 
 
+@dataclass(frozen=True, slots=True)
+class AuditQuery:
+    """At most `limit` entries before the one with the id `before`, of those that match whatever else is given."""
+
+    before: int | None = None
+    limit: int = 100
+    actor: str | None = None
+    action: str | None = None
+    subject: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    """Not itself included."""
+
+
 class Audit(Protocol):
     """What was done to a tenant; it outlives what it tells of."""
+
+    async def note(self, act: Act, what: tuple[str, str]) -> None:
+        """Keep an act that changes no row: `what` is the action and its subject. Raises Refusal(NOT_FOUND)."""
+
+    async def page(self, tenant: str | None, query: AuditQuery) -> Sequence[AuditEntry]:
+        """The matching entries, newest first; without a tenant, those of the service itself.
+
+        Raises Refusal(NOT_FOUND).
+        """
 
     async def newest(self, tenant: str, limit: int) -> Sequence[AuditEntry]:
         """The tenant's entries, newest first. Raises Refusal(NOT_FOUND)."""

@@ -150,6 +150,8 @@ class NewCredential:
     kind: str
     verifier: str = field(repr=False)
     expires: datetime | None = None
+    scram: str | None = field(default=None, repr=False)
+    """The same secret's keys for SCRAM-SHA-256, in their stored form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,8 @@ class AuditEntry:
     action: str
     subject: str
     details: Mapping[str, object] = field(default_factory=dict)
+    entry_id: int = 0
+    """Ascends within the tenant."""
 
 
 def effective(tenant: Overrides, maildrop: Overrides) -> Mapping[str, Setting]:

@@ -45,6 +45,23 @@ class MemoryAliases:
         ]
         return views[: page.limit]
 
+    async def find(self, tenant: str, alias: Address) -> AliasView | None:
+        """The alias, or None."""
+        row = tenant_or_none(self._state, tenant)
+        target = row and alias.local and self._state.aliases.get((row.tenant_id, alias.domain, alias.local))
+        if not row or not target:
+            return None
+        return AliasView(str(alias), self._state.maildrops[MaildropKey(row.tenant_id, target)].address, tenant)
+
+    async def point(self, act: Act, alias: Address, target: Address) -> None:
+        """Have it name another maildrop. Raises Refusal(NOT_FOUND)."""
+        domain = domain_row(self._state, act.tenant, alias.domain)
+        maildrop = maildrop_row(self._state, act.tenant, target)
+        if await self.find(act.tenant, alias) is None:
+            raise Refusal(Reason.NOT_FOUND, f"there is no alias {alias}")
+        self._state.aliases[domain.tenant_id, alias.domain, alias.local] = maildrop.key.maildrop_id
+        self._record(act, "alias.point", alias, {"address": str(target)})
+
     async def remove(self, act: Act, alias: Address) -> None:
         """Raises Refusal(NOT_FOUND)."""
         domain = domain_row(self._state, act.tenant, alias.domain)

@@ -22,6 +22,17 @@ WHERE t.name = $1 AND t.status <> 'removed' AND a.local <> '' AND (a.domain, a.l
 ORDER BY a.domain, a.local LIMIT $4
 """
 
+FIND = """
+SELECT a.local || '@' || a.domain, m.local || '@' || m.domain, t.name
+FROM aliases a JOIN tenants t USING (tenant_id) JOIN maildrops m USING (tenant_id, maildrop_id)
+WHERE t.name = $1 AND t.status <> 'removed' AND a.domain = $2 AND a.local = $3 AND a.local <> ''
+"""
+
+POINT = """
+UPDATE aliases SET maildrop_id = $4 WHERE tenant_id = $1 AND domain = $2 AND local = $3 AND local <> ''
+RETURNING domain
+"""
+
 REMOVE = "DELETE FROM aliases WHERE tenant_id = $1 AND domain = $2 AND local = $3 AND local <> '' RETURNING domain"
 
 
@@ -47,6 +58,20 @@ class PostgresAliases:
         """The tenant's aliases by domain, then local part."""
         rows = await self._database.read(PAGE, tenant, *cursor(page.after), page.limit)
         return [AliasView(*row) for row in rows]
+
+    async def find(self, tenant: str, alias: Address) -> AliasView | None:
+        """The alias, or None."""
+        rows = await self._database.read(FIND, tenant, alias.domain, alias.local)
+        return AliasView(*rows[0]) if rows else None
+
+    async def point(self, act: Act, alias: Address, target: Address) -> None:
+        """Have it name another maildrop. Raises Refusal(NOT_FOUND)."""
+        async with self._database.transaction() as connection:
+            tenant_id = await lock_domain(connection, act, alias.domain)
+            key = await lock_maildrop(connection, act, target)
+            if await connection.fetchval(POINT, tenant_id, alias.domain, alias.local, key.maildrop_id) is None:
+                raise Refusal(Reason.NOT_FOUND, f"there is no alias {alias}")
+            await record(connection, tenant_id, act, ("alias.point", str(alias)), {"address": str(target)})
 
     async def remove(self, act: Act, alias: Address) -> None:
         """Raises Refusal(NOT_FOUND)."""

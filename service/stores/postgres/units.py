@@ -1,0 +1,96 @@
+"""Units: several acts of staff in one transaction, for the whole service or within one tenant.
+
+Owns the transaction's role: a unit within a tenant runs as poplar_delegate, whom row-level security shows that tenant's
+rows alone, whatever a statement forgets. Refuses to let a vendor's words out: a refusal's cause goes to API clients.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from types import MappingProxyType
+from uuid import UUID
+
+from service.mail.tenancy import Act
+from service.mail.units import Unit
+from service.model.address import Address
+from service.model.refusal import Reason, Refusal
+from service.stores.postgres.database import Database, Row
+from service.stores.postgres.errors import VENDOR_ERRORS, refusal_of
+from service.stores.postgres.tenancy import postgres_tenancy
+from service.stores.postgres.tenancy.rows import Connection, lock_domain, lock_maildrop, lock_tenant
+
+CONFINE = "SELECT set_config('role', 'poplar_delegate', true), set_config('poplar.tenant', $1, true)"
+_PLAIN: Mapping[Reason, str] = MappingProxyType(
+    {
+        Reason.EXISTS: "the name is taken",
+        Reason.NOT_FOUND: "what this belongs to isn't there",
+        Reason.INVALID: "a value can't be stored",
+    }
+)
+
+
+class PostgresUnits:
+    """`mail.units.Units` on Postgres."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @asynccontextmanager
+    async def open(self, tenant_id: UUID | None) -> AsyncIterator[Unit]:
+        """One transaction. Raises Refusal(UNAVAILABLE), also when the role can't be taken."""
+        async with self._database.transaction() as connection:
+            if tenant_id is not None:
+                await connection.execute(CONFINE, str(tenant_id))
+            yield Unit(postgres_tenancy(_InTransaction(connection)), PostgresHolds(connection))
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresHolds:
+    """`mail.units.Holds` on Postgres: row locks, in the order in which the acts take theirs."""
+
+    connection: Connection
+
+    async def tenant(self, name: str) -> None:
+        """Raises Refusal(NOT_FOUND)."""
+        await lock_tenant(self.connection, name, "UPDATE")
+
+    async def domain(self, tenant: str, name: str) -> None:
+        """Raises Refusal(NOT_FOUND)."""
+        await lock_domain(self.connection, Act("", tenant), name)
+
+    async def maildrop(self, tenant: str, address: Address) -> None:
+        """Raises Refusal(NOT_FOUND)."""
+        await lock_maildrop(self.connection, Act("", tenant), address)
+
+
+class _InTransaction(Database):
+    """The connection of a transaction under way, as the acts know a database; an act of several statements nests."""
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__("")
+        self._connection = connection
+
+    async def read(self, statement: str, *values: object) -> list[Row]:
+        """The rows. Raises Refusal."""
+        try:
+            return await self._connection.fetch(statement, *values)
+        except VENDOR_ERRORS as error:
+            raise _plainly(error) from error
+
+    async def write(self, statement: str, *values: object, rows: int = 0) -> list[Row]:
+        """As `read`: a transaction is never repeated in part."""
+        return await self.read(statement, *values)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A part of the transaction that can fail by itself. Raises Refusal."""
+        try:
+            async with self._connection.transaction():
+                yield self._connection
+        except VENDOR_ERRORS as error:
+            raise _plainly(error) from error
+
+
+def _plainly(error: Exception) -> Refusal:
+    refusal = refusal_of(error)
+    return Refusal(refusal.reason, _PLAIN.get(refusal.reason, refusal.cause))

@@ -15,7 +15,7 @@ from service.app.clock import SystemClock
 from service.app.listening import Service
 from service.app.observed import ObservedLocks, Outages
 from service.app.shared import MEASURE_EVERY, Shared
-from service.app.stores import open_hashes, open_locks
+from service.app.stores import open_locks, open_verification
 from service.mail.budget import Budget
 from service.mail.leases import Leases
 from service.mail.login import Login
@@ -43,13 +43,13 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
     async with (
         shared.database("front") as database,
         open_locks(settings) as redis,
-        open_hashes(settings.hashing) as hashes,
+        open_verification(settings.hashing, database) as verification,
     ):
         locks = ObservedLocks(redis)
         leases = Leases(locks)
         directory, index = PostgresDirectory(database), PostgresMessageIndex(database)
         process = f"{settings.hostname}:{os.getpid()}"
-        login = Login(directory, hashes, locks, index, leases, SystemClock(), process)
+        login = Login(directory, verification, locks, index, leases, SystemClock(), process)
         announcements = Announcements(directory)
         ahead, memory, listings = _budgets(shared)
         service = Pop3Service(

@@ -7,6 +7,10 @@ used for. Nothing here connects: every system may be down when a process starts,
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from service.app.clock import SystemClock
+from service.mail.renewals import Renewals
+from service.mail.verdicts import Verdicts
+from service.mail.verification import Verification
 from service.settings import Settings, SettingsError
 from service.settings.behaviour import HashingSettings
 from service.settings.errors import Problem
@@ -15,6 +19,7 @@ from service.stores.objects import ObjectBlobStore, ObjectOptions, open_blobs
 from service.stores.passwords import Argon2Hashes
 from service.stores.postgres.database import Database, DatabaseOptions
 from service.stores.postgres.observed import ObservedDatabase
+from service.stores.postgres.verifiers import PostgresVerifiers
 from service.stores.redis import Limits, RedisMaildropLocks
 from service.telemetry import metrics
 
@@ -92,3 +97,16 @@ async def open_hashes(settings: HashingSettings) -> AsyncIterator[Argon2Hashes]:
         yield hashes
     finally:
         hashes.close()
+
+
+@asynccontextmanager
+async def open_verification(settings: HashingSettings, database: Database) -> AsyncIterator[Verification]:
+    """The verification of passwords, with what it remembers; verifiers are renewed in `database`."""
+    clock = SystemClock()
+    async with open_hashes(settings) as hashes:
+        verdicts = Verdicts(clock, settings.remember_seconds, settings.remember_entries, metrics.verdict_asked)
+        renewals = Renewals(hashes, PostgresVerifiers(database), metrics.verifier_renewed)
+        try:
+            yield Verification(hashes, clock, verdicts, renewals)
+        finally:
+            await renewals.close()

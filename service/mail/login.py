@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 from service.mail.leases import Leases, OnLost
 from service.mail.maildrop import OpenMaildrop
-from service.mail.ports import Clock, Directory, Holder, Lease, MaildropLocks, MessageIndex, PasswordHashes
-from service.model.account import Account, Credential
+from service.mail.ports import Clock, Directory, Holder, Lease, MaildropLocks, MessageIndex
+from service.mail.verification import Verification
+from service.model.account import Account
 from service.model.proof import Proof
 from service.model.refusal import Reason, Refusal
 
 FENCE_OCTETS = 16
-KIND = "password"
 NO_NAME = ""
 """Looked up when a proof names nobody, so that the round trip is made all the same."""
 
@@ -37,7 +37,7 @@ class Login:
     """The use case; `process` names this pod and process among the holders of maildrops."""
 
     directory: Directory
-    hashes: PasswordHashes
+    verification: Verification
     locks: MaildropLocks
     index: MessageIndex
     leases: Leases
@@ -68,26 +68,13 @@ class Login:
         """The account that `proof` opens; unknown, wrong and suspended are refused alike (RFC 3206 §5, G13)."""
         account = await self.directory.find(proof.name if proof else NO_NAME)
         usable = account if proof and account and account.active else None
-        secret = proof.secret if proof else ""
-        if not await self._matches(usable, secret) or usable is None or proof is None:
+        opened = await self.verification(usable, proof.secret if proof else "")
+        if opened is None or usable is None or proof is None:
             raise Refusal(Reason.CREDENTIALS, _cause(account, proof))
         # RFC 4616 §2: an authorization identity that the name may not act for is refused like a wrong password.
         if proof.authzid and proof.authzid.lower() not in {proof.name.lower(), usable.address}:
             raise Refusal(Reason.CREDENTIALS, "may not act for another")
         return usable
-
-    async def _matches(self, account: Account | None, secret: str) -> bool:
-        usable = self._usable(account.credentials) if account else []
-        if not usable:
-            return await self.hashes.verify(None, secret)
-        for credential in usable:
-            if await self.hashes.verify(credential.verifier, secret):
-                return True
-        return False
-
-    def _usable(self, credentials: tuple[Credential, ...]) -> list[Credential]:
-        now = self.clock.now()
-        return [c for c in credentials if c.kind == KIND and (c.expires is None or c.expires > now)]
 
     async def _not_too_soon(self, account: Account) -> None:
         """RFC 2449 §6.5: "Servers which advertise LOGIN-DELAY SHOULD enforce it."

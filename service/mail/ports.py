@@ -46,6 +46,22 @@ class PasswordHashes(Protocol):
     async def hash(self, password: str) -> str:
         """A new verifier for `password`."""
 
+    def current(self, verifier: str) -> bool:
+        """Whether `hash` would make `verifier` the same way today: by its scheme, at its cost."""
+
+    def adopt(self, verifier: str) -> str:
+        """Another system's verifier, as it is to be kept.
+
+        Raises Refusal(INVALID), with a cause for staff to read, for one that `verify` could never match.
+        """
+
+
+class Verifiers(Protocol):
+    """What proves the secrets of credentials, as it is stored."""
+
+    async def replace(self, key: MaildropKey, credential_id: UUID, old: str, new: str) -> bool:
+        """Put `new` in the place of exactly `old`; False if another stands there by now, and stays. Idempotent."""
+
 
 @dataclass(frozen=True, slots=True)
 class Holder:

@@ -38,6 +38,9 @@ MECHANISMS = frozenset(
 )  # fmt: skip
 LOGIN_RESULTS = frozenset({"ok", "cancelled", "syntax", "no_tls", *(reason.value for reason in Reason)})
 
+VERDICTS = frozenset({"hit", "miss"})
+RENEWALS = frozenset({"replaced", "outrun", "refused"})
+
 LOCK_OUTCOMES = frozenset({"acquired", "in_use", "unavailable"})
 DELIVERIES = frozenset({"stored", *(reason.value for reason in Reason)})
 

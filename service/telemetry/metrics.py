@@ -45,6 +45,8 @@ _logins = Histogram(
     "poplar_login_seconds", "Logins by mechanism and result or reason of refusal", ["mechanism", "result"],
     buckets=QUICK,
 )  # fmt: skip
+_verdicts = Counter("poplar_remembered_logins", "Right passwords looked for among those remembered", ["outcome"])
+_renewals = Counter("poplar_verifiers_renewed", "Verifiers of another scheme or cost, by what came of it", ["outcome"])
 _sent = Counter("poplar_octets_sent", "Octets written to clients", ["listener"])
 _received = Counter("poplar_octets_received", "Octets read from clients", ["listener"])
 _retrieved = Counter("poplar_messages_retrieved", "Messages sent whole by RETR")
@@ -133,6 +135,16 @@ def login(mechanism: str, result: str, seconds: float) -> None:
     """A login by `labels.MECHANISMS` came to one of `labels.LOGIN_RESULTS`: `ok` or a `Reason`'s value."""
     known = closed(mechanism, labels.MECHANISMS)
     _logins.labels(known, closed(result, labels.LOGIN_RESULTS)).observe(seconds)
+
+
+def verdict_asked(known: bool) -> None:
+    """A password was looked for among those remembered, before any is computed."""
+    _verdicts.labels(closed("hit" if known else "miss", labels.VERDICTS)).inc()
+
+
+def verifier_renewed(outcome: str) -> None:
+    """The renewal of a verifier came to one of `labels.RENEWALS`."""
+    _renewals.labels(closed(outcome, labels.RENEWALS)).inc()
 
 
 def octets_sent(listener: str, octets: int) -> None:

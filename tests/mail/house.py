@@ -9,10 +9,13 @@ from service.mail.budget import Budget
 from service.mail.leases import Leases, OnLost
 from service.mail.login import Attempt, Login
 from service.mail.maildrop import OpenMaildrop
-from service.mail.ports import BlobStore, StoredBlob
+from service.mail.ports import BlobStore, PasswordHashes, StoredBlob
 from service.mail.prefetch import Limits
+from service.mail.renewals import Renewals
 from service.mail.retrieval import Resumption, Retrieval
 from service.mail.update import Update
+from service.mail.verdicts import Verdicts
+from service.mail.verification import Verification
 from service.model.address import parse_address
 from service.model.message import Blob, NewMessage
 from service.model.proof import Password
@@ -20,6 +23,7 @@ from service.model.refusal import Reason, Refusal
 from service.stores.memory.locks import MemoryMaildropLocks
 from service.stores.memory.passwords import MemoryPasswordHashes
 from service.stores.memory.state import CredentialRow
+from service.stores.memory.verifiers import MemoryVerifiers
 from tests.mail.provider import Provider, SetClock
 
 ADDRESS, SECRET = "user@example.org", "good pass"
@@ -78,10 +82,10 @@ class House:
 
     provider: Provider = field(default_factory=Provider)
     clock: SetClock = field(default_factory=SetClock)
+    hashes: PasswordHashes = field(default_factory=MemoryPasswordHashes)
 
     def __post_init__(self) -> None:
         self.key = self.provider.add(ADDRESS)
-        self.hashes = MemoryPasswordHashes()
         self.locks = MemoryMaildropLocks(self.clock)
         self.leases = Leases(self.locks)
         self.index = self.provider.index
@@ -89,8 +93,11 @@ class House:
         self.retrieval = Retrieval(self.blobs, Resumption(pause=0))
         self.update = Update(self.index, self.leases)
         self.ahead = Limits(1 << 20, Budget(1 << 22))
+        self.verdicts = Verdicts(self.clock)
+        self.renewals = Renewals(self.hashes, MemoryVerifiers(self.provider.state))
+        verification = Verification(self.hashes, self.clock, self.verdicts, self.renewals)
         self.login = Login(
-            self.provider.directory, self.hashes, self.locks, self.index, self.leases, self.clock, "test:1"
+            self.provider.directory, verification, self.locks, self.index, self.leases, self.clock, "test:1"
         )
 
     async def furnish(self, *texts: bytes) -> "House":

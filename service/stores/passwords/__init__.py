@@ -1,9 +1,10 @@
 """Password verifiers, computed off the event loop.
 
-Owns the algorithm, its cost and the bounded queue before it; implements `mail.ports.PasswordHashes`.
+Owns the schemes, their costs and the bounded queue before them; implements `mail.ports.PasswordHashes`.
 Refuses to know whose password it is.
 """
 
-from service.stores.passwords.argon2 import Argon2Hashes, Cost
+from service.stores.passwords.argon2 import Cost
+from service.stores.passwords.hashing import Argon2Hashes
 
 __all__ = ["Argon2Hashes", "Cost"]

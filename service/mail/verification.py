@@ -1,0 +1,51 @@
+"""Which credential a password opens: remembered from a moment ago, or computed.
+
+Owns the order: what is remembered is asked before the queue of computations, so that a flood of wrong passwords,
+which fills that queue, never slows a login that went well lately. Every refusal costs one computation (G13).
+Refuses to know where the account came from; it is read anew for each login, so that whatever changed binds (G11).
+RFC 4616 §2.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.mail.ports import Clock, PasswordHashes
+from service.mail.renewals import Renewals
+from service.mail.verdicts import Verdicts
+from service.model.account import Account, Credential, MaildropKey
+
+KIND = "password"
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Verifies passwords against the credentials of an account."""
+
+    hashes: PasswordHashes
+    clock: Clock
+    verdicts: Verdicts
+    renewals: Renewals
+
+    async def __call__(self, account: Account | None, secret: str) -> Credential | None:
+        """The credential that `secret` opens, or None; None for an account costs as much as a wrong password.
+
+        Raises Refusal(OVERLOADED) when there is no room to compute.
+        """
+        usable = self._usable(account.credentials) if account else []
+        if account is None or not usable:
+            await self.hashes.verify(None, secret)
+            return None
+        known = self.verdicts.recall(account.key, usable, secret)
+        return known or await self._computed(account.key, usable, secret)
+
+    async def _computed(self, key: MaildropKey, credentials: Sequence[Credential], secret: str) -> Credential | None:
+        for credential in credentials:
+            if await self.hashes.verify(credential.verifier, secret):
+                self.verdicts.remember(key, credential, secret)
+                self.renewals.begin(key, credential, secret)
+                return credential
+        return None
+
+    def _usable(self, credentials: tuple[Credential, ...]) -> list[Credential]:
+        now = self.clock.now()
+        return [c for c in credentials if c.kind == KIND and (c.expires is None or c.expires > now)]

@@ -1,0 +1,30 @@
+"""The in-memory twin of the verifiers.
+
+Owns the same answers as `stores.postgres.verifiers`, over `MemoryState`. Refuses to touch any other column.
+"""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from service.model.account import MaildropKey
+from service.stores.memory.state import ACTIVE, CredentialRow, MemoryState
+
+
+class MemoryVerifiers:
+    """Implements `mail.ports.Verifiers`."""
+
+    def __init__(self, state: MemoryState) -> None:
+        self._state = state
+
+    async def replace(self, key: MaildropKey, credential_id: UUID, old: str, new: str) -> bool:
+        """Put `new` in the place of exactly `old`; False if another stands there."""
+        for row in self._state.credentials:
+            if (row.key, row.credential_id) == (key, credential_id) and row.verifier in (old, new) and _usable(row):
+                row.verifier = new
+                return True
+        return False
+
+
+def _usable(row: CredentialRow) -> bool:
+    dated = row.expires is None or row.expires > datetime.now(UTC)
+    return row.kind == "password" and row.status == ACTIVE and dated

@@ -64,8 +64,10 @@ class Delivery:
         moment = self._stores.clock.now()
         keys = {tenant: blob_key(tenant, moment) for tenant in tenants}
         shipment = Shipment(self._stores.blobs, keys, HELD_OCTETS, self._stall)
-        shipment.head(head(envelope, client, self._host, moment, token_hex(8)))
-        return Transaction(self._stores, envelope.recipients, shipment, partial(self._memory.give_back, octets))
+        identifier = token_hex(8)
+        shipment.head(head(envelope, client, self._host, moment, identifier))
+        ended = partial(self._memory.give_back, octets)
+        return Transaction(self._stores, envelope.recipients, shipment, ended, identifier)
 
 
 def _octets_in_memory(envelope: Envelope, copies: int) -> int:
@@ -84,11 +86,14 @@ class Transaction:
         recipients: Sequence[Recipient],
         shipment: Shipment,
         ended: Callable[[], None],
+        identifier: str,
     ) -> None:
         self._stores = stores
         self._recipients = recipients
         self._shipment = shipment
         self._ended = ended
+        self.identifier = identifier
+        """What its Received line calls it, so that a log can name it too."""
         self.octets = 0
         """Octets of the text so far, as they were sent."""
 

@@ -182,7 +182,7 @@ class LmtpConnection(Connection):
             case effects.Deliver():
                 await self._performer.deliver()
             case effects.Abandon():
-                await self._performer.abandon()
+                await self._performer.abandon(effect)
             case effects.StartTls():
                 await self._start_tls()
 

@@ -58,13 +58,16 @@ class Performer:
         """Come to an outcome for each recipient. Runs to its end even if the client is gone."""
         begin, transaction = self._taken()
         outcomes = await transaction.deliver()
-        self._record.delivered(begin.envelope.recipients, outcomes, transaction.octets)
+        self._record.delivered(begin.envelope, transaction, outcomes)
         self._session.delivered(outcomes)
 
-    async def abandon(self) -> None:
+    async def abandon(self, effect: effects.Abandon) -> None:
         """Leave nothing of the text behind."""
-        _, transaction = self._taken()
+        begin, transaction = self._taken()
         await transaction.abandon()
+        if effect.reason is not None:
+            refusal = Refusal(effect.reason)
+            self._record.delivered(begin.envelope, transaction, [refusal] * len(begin.envelope.recipients))
         self._session.abandoned()
 
     async def close(self) -> None:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from service.model.account import Recipient
+from service.mail.delivery import Transaction
+from service.model.envelope import Envelope
 from service.model.refusal import Refusal
 from service.net.peer import Peer
 from service.protocol.lmtp.effects import Answered
@@ -68,16 +69,19 @@ class Record:
         """A recipient was refused before any text."""
         self.log.info("recipient refused", recipient=address, reason=refusal.reason.value, cause=refusal.cause)
 
-    def delivered(self, recipients: Sequence[Recipient], outcomes: Sequence[Refusal | None], octets: int) -> None:
-        """A text of so many octets came to its end: one outcome for each recipient."""
-        for recipient, refusal in zip(recipients, outcomes, strict=True):
+    def delivered(self, envelope: Envelope, transaction: Transaction, outcomes: Sequence[Refusal | None]) -> None:
+        """A text came to its end: one outcome for each recipient. The id is the one in its Received line."""
+        octets = transaction.octets
+        text = {"id": transaction.identifier, "sender": envelope.reverse_path, "octets": octets}
+        for recipient, refusal in zip(envelope.recipients, outcomes, strict=True):
             metrics.delivered(refusal.reason.value if refusal else "stored", octets)
+            whose = {"tenant": recipient.tenant, "address": recipient.address}
             if refusal is None:
                 self._delivered += 1
-                self.log.info("delivered", tenant=recipient.tenant, address=recipient.address, octets=octets)
+                self.log.info("delivered", **whose, **text)
             else:
                 why = {"reason": refusal.reason.value, "cause": refusal.cause}
-                self.log.warning("not delivered", tenant=recipient.tenant, address=recipient.address, **why)
+                self.log.warning("not delivered", **whose, **text, **why)
 
     def ended(self, peer: Peer, ending: Ending, octets_out: int) -> None:
         """The connection is gone: the one line of the session, and its metrics."""

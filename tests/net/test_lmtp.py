@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import trustme
+from structlog.testing import capture_logs
 
 from service.mail.budget import Budget
 from service.mail.delivery import Delivery, DeliveryStores
@@ -80,12 +81,13 @@ class Stage:
     connections: list[LmtpConnection] = field(default_factory=list)
     directory: MemoryDirectory | None = None
     tls: TlsMode = TlsMode.NONE
+    terms: Terms = field(default_factory=lambda: Terms("mx.example"))
 
     def start(self) -> int:
         provider = self.provider
         stores = DeliveryStores(self.directory or provider.directory, provider.blobs, provider.index, provider.clock)
         delivery = Delivery(stores, "mx.example", Budget(1 << 28))
-        self.service = LmtpService(delivery, Terms("mx.example"), self.certificates.context(), self.options)
+        self.service = LmtpService(delivery, self.terms, self.certificates.context(), self.options)
         self.key = provider.add("u@a.example")
         reception = Reception(self._make, Admission(100), self.certificates.context())
         self.listener = Listener(ListenerSpec("lmtp", "127.0.0.1", 0, tls=self.tls), reception)
@@ -189,6 +191,29 @@ async def test_a_client_that_leaves_after_the_end_of_its_text_is_delivered_to(lm
     blobs.gate.set()
     await lmtp.gone()
     assert len(lmtp.provider.rows(lmtp.key)) == 1
+
+
+async def test_the_log_names_each_text_by_its_trace(lmtp: Stage) -> None:
+    wire = await lmtp.dial()
+    with capture_logs() as lines:
+        await wire.send(ENVELOPE + b"DATA\r\n" + TEXT)
+        assert await codes(wire, 5) == [250, 250, 250, 354, 250]
+    (said,) = (line for line in lines if line["event"] == "delivered")
+    assert (said["address"], said["sender"], said["octets"]) == ("u@a.example", "s@b.example", 23)
+    (text,) = await lmtp.provider.texts(lmtp.key)
+    assert f"LMTP id {said['id']};".encode() in text
+    wire.close()
+
+
+async def test_the_log_tells_of_a_text_that_grew_too_big(lmtp: Stage) -> None:
+    lmtp.terms = Terms("mx.example", max_octets=10)
+    wire = await lmtp.dial()
+    with capture_logs() as lines:
+        await wire.send(ENVELOPE + b"DATA\r\n" + TEXT)
+        assert await codes(wire, 5) == [250, 250, 250, 354, 552]
+    (said,) = (line for line in lines if line["event"] == "not delivered")
+    assert (said["address"], said["reason"]) == ("u@a.example", "too_big")
+    wire.close()
 
 
 @BOTH_LOOPS

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from service.model.address import Address
 from service.model.envelope import Envelope
+from service.model.refusal import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,12 @@ class Deliver:
 
 @dataclass(frozen=True, slots=True)
 class Abandon:
-    """Forget the message begun, leaving nothing behind; outcome `abandoned`."""
+    """Forget the message begun, leaving nothing behind; outcome `abandoned`.
+
+    `reason` tells why its text was refused in the middle; None where the client gave it up.
+    """
+
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)

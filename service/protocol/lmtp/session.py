@@ -226,7 +226,7 @@ class LmtpSession:
             self._effect = Store(text)
         else:
             mail.refused, mail.begun = Reason.TOO_BIG, False
-            self._effect = Abandon()
+            self._effect = Abandon(Reason.TOO_BIG)
 
     def _end_text(self, incoming: Incoming) -> None:
         self._state.incoming = None

@@ -56,6 +56,22 @@ def test_poplar_config_names_the_file(written: Path, monkeypatch: pytest.MonkeyP
     assert load_settings().http.port == 9001
 
 
+@pytest.mark.parametrize("secret", [None, "", "x" * 31])
+def test_scram_without_its_secret_is_an_error(secret: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POPLAR_HASHING__SCRAM", "true")
+    if secret is not None:
+        monkeypatch.setenv("POPLAR_HASHING__SCRAM_SECRET", secret)
+    (problem,) = problems()
+    assert "scram needs a scram_secret of at least 32 characters" in problem
+
+
+def test_scram_is_switched_on_with_a_secret_that_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POPLAR_HASHING__SCRAM", "true")
+    monkeypatch.setenv("POPLAR_HASHING__SCRAM_SECRET", SECRET * 2)
+    assert load_settings().hashing.scram
+    assert SECRET not in "".join(row.value + row.default for row in explain(load()))
+
+
 def test_listeners_come_as_json_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = [{"name": "x", "protocol": "lmtp", "port": 2024, "proxy_protocol": "required", "trusted": ["10.0.0.0/8"]}]
     monkeypatch.setenv("POPLAR_LISTENERS", json.dumps(chosen))

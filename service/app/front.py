@@ -15,7 +15,7 @@ from service.app.clock import SystemClock
 from service.app.listening import Service
 from service.app.observed import ObservedLocks, Outages
 from service.app.shared import MEASURE_EVERY, Shared
-from service.app.stores import open_locks, open_verification
+from service.app.stores import open_locks, open_verification, scram_challenges
 from service.mail.budget import Budget
 from service.mail.leases import Leases
 from service.mail.login import Login
@@ -63,6 +63,7 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
             announced=lambda: announcements.latest,
             tls=context,
             options=pop3_options(settings),
+            scram=scram_challenges(settings.hashing, directory),
         )
         await announcements.first()
         shared.tasks.every("announcements", ANNOUNCEMENTS_EVERY, announcements.refresh)

@@ -32,9 +32,10 @@ async def provisioning(settings: Settings, actor: str) -> AsyncIterator[Provisio
     """
     retention = timedelta(days=settings.sweep.removed_retention_days)
     hashes = Argon2Hashes(threads=1)
+    passwords = Passwords(hashes, prepare, scram=settings.hashing.scram)
     try:
         async with _patient(settings.database) as database:
-            yield over(Office(postgres_tenancy(database), actor, retention), Passwords(hashes, prepare))
+            yield over(Office(postgres_tenancy(database), actor, retention), passwords)
     finally:
         hashes.close()
 

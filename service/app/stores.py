@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from service.app.clock import SystemClock
+from service.mail.ports import Directory
 from service.mail.renewals import Renewals
+from service.mail.scram import ScramChallenges
 from service.mail.verdicts import Verdicts
 from service.mail.verification import Verification
 from service.settings import Settings, SettingsError
@@ -97,6 +99,12 @@ async def open_hashes(settings: HashingSettings) -> AsyncIterator[Argon2Hashes]:
         yield hashes
     finally:
         hashes.close()
+
+
+def scram_challenges(settings: HashingSettings, directory: Directory) -> ScramChallenges | None:
+    """What SCRAM needs, where it is switched on."""
+    secret = settings.scram_secret
+    return ScramChallenges(directory, secret.get_secret_value().encode()) if settings.scram and secret else None
 
 
 @asynccontextmanager

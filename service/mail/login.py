@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from service.mail.leases import Leases, OnLost
 from service.mail.maildrop import OpenMaildrop
 from service.mail.ports import Clock, Directory, Holder, Lease, MaildropLocks, MessageIndex
+from service.mail.scram import proved
 from service.mail.verification import Verification
-from service.model.account import Account
-from service.model.proof import Proof
+from service.model.account import Account, Credential
+from service.model.proof import Proof, ScramProof
 from service.model.refusal import Reason, Refusal
 
 FENCE_OCTETS = 16
@@ -68,13 +69,18 @@ class Login:
         """The account that `proof` opens; unknown, wrong and suspended are refused alike (RFC 3206 §5, G13)."""
         account = await self.directory.find(proof.name if proof else NO_NAME)
         usable = account if proof and account and account.active else None
-        opened = await self.verification(usable, proof.secret if proof else "")
+        opened = await self._opened(usable, proof)
         if opened is None or usable is None or proof is None:
             raise Refusal(Reason.CREDENTIALS, _cause(account, proof))
         # RFC 4616 §2: an authorization identity that the name may not act for is refused like a wrong password.
         if proof.authzid and proof.authzid.lower() not in {proof.name.lower(), usable.address}:
             raise Refusal(Reason.CREDENTIALS, "may not act for another")
         return usable
+
+    async def _opened(self, account: Account | None, proof: Proof | None) -> Credential | None:
+        if isinstance(proof, ScramProof):
+            return proved(account, proof)
+        return await self.verification(account, proof.secret if proof else "")
 
     async def _not_too_soon(self, account: Account) -> None:
         """RFC 2449 §6.5: "Servers which advertise LOGIN-DELAY SHOULD enforce it."

@@ -4,6 +4,7 @@ Owns the bounds of a password and how one is made up. Refuses to know the hash a
 RFC 4616 §2 (bounds and preparation of a password).
 """
 
+import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from datetime import datetime
 
 from service.mail.naming import plainly
 from service.mail.ports import PasswordHashes
+from service.model.scram import SALT_OCTETS, derive_scram
 from service.model.tenancy import NewCredential, parse_label
 
 MAX_PASSWORD_OCTETS = 255
@@ -26,6 +28,8 @@ class Passwords:
     hashes: PasswordHashes
     prepare: Callable[[str], str]
     """SASLprep, the same as the login's; raises ValueError for a prohibited character."""
+    scram: bool = False
+    """Whether a credential gets keys for SCRAM-SHA-256, too."""
 
     async def credential(
         self, password: str, label: str = DEFAULT_LABEL, expires: datetime | None = None
@@ -33,7 +37,19 @@ class Passwords:
         """A credential that this password opens until `expires`. Raises Refusal: INVALID, OVERLOADED."""
         with plainly():
             name, prepared = parse_label(label), self._prepared(password)
-        return NewCredential(name, KIND, await self.hashes.hash(prepared), expires)
+        verifier = await self.hashes.hash(prepared)
+        return NewCredential(name, KIND, verifier, expires, await self._scram(prepared) if self.scram else None)
+
+    def adopted(self, verifier: str, label: str = DEFAULT_LABEL, expires: datetime | None = None) -> NewCredential:
+        """A credential by another system's verifier, renewed at its first login. Raises Refusal(INVALID)."""
+        with plainly():
+            name = parse_label(label)
+        return NewCredential(name, KIND, self.hashes.adopt(verifier), expires)
+
+    async def _scram(self, prepared: str) -> str:
+        """The keys in their stored form; derived on a thread, because that takes milliseconds."""
+        salt = secrets.token_bytes(SALT_OCTETS)
+        return (await asyncio.to_thread(derive_scram, prepared, salt)).verifier
 
     def _prepared(self, password: str) -> str:
         # RFC 4616 §2: "The presented authentication identity and password strings, as well as the database

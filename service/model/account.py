@@ -35,6 +35,8 @@ class Credential:
     verifier: str
     label: str = ""
     expires: datetime | None = None
+    scram: str | None = None
+    """The same secret's keys for SCRAM-SHA-256 in their stored form, where they were made (RFC 5803 §1)."""
 
 
 @dataclass(frozen=True, slots=True)

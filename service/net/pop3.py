@@ -156,6 +156,8 @@ class Pop3Connection(Connection):
                 await self._performer.log_in(effect, self._peer.address, self._lost)
                 self.authenticated = self._session.state is State.TRANSACTION
                 self._outlet.bound(self._bound)
+            case effects.FetchKeys():
+                await self._performer.fetch_keys(effect)
             case effects.LoadListing():
                 await self._performer.load_listing()
             case effects.Retrieve():

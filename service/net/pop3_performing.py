@@ -66,6 +66,17 @@ class Performer:
             self._opened(held, effect.mechanism)
         metrics.login(effect.mechanism, result, time.monotonic() - began)
 
+    async def fetch_keys(self, effect: effects.FetchKeys) -> None:
+        """Get the keys for a name, and a nonce."""
+        if self._service.scram is None:
+            raise AssertionError("an exchange with keys where none is offered")
+        try:
+            keys, nonce = await self._service.scram(effect.name)
+        except Refusal as refusal:
+            self._refuse(refusal)
+        else:
+            self._session.keys_fetched(keys, nonce)
+
     async def load_listing(self) -> None:
         """Load the listing frozen at login; a fault refuses, and never shortens it (G14)."""
         held = self._held()

@@ -13,10 +13,13 @@ from service.mail.login import Login
 from service.mail.ports import MessageIndex
 from service.mail.prefetch import Limits
 from service.mail.retrieval import Retrieval
+from service.mail.scram import ScramChallenges
 from service.mail.update import Update
 from service.model.policy import Announced
 from service.net.peer import Peer
 from service.protocol.pop3.capabilities import Surroundings
+from service.protocol.sasl.mechanisms import EVERYWHERE
+from service.protocol.sasl.mechanisms.scram_sha_256 import SCRAM_SHA_256
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class Pop3Service:
     """What CAPA announces before login, as last read."""
     tls: ssl.SSLContext | None
     options: Pop3Options
+    scram: ScramChallenges | None = None
+    """What SCRAM-SHA-256 needs; None where it isn't offered."""
 
     def surroundings(self, peer: Peer) -> Surroundings:
         """What a session of `peer` may know and offer now."""
@@ -64,4 +69,5 @@ class Pop3Service:
             utf8_listed=self.options.utf8_listed,
             implementation=self.options.implementation,
             login_failures=self.options.login_failures,
+            mechanisms=EVERYWHERE | {SCRAM_SHA_256} if self.scram else EVERYWHERE,
         )

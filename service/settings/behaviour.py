@@ -6,11 +6,12 @@ RFC 1939 §3 (autologout), RFC 2449 §6.9 (IMPLEMENTATION), RFC 6856 §2 (UTF8).
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from service.settings.section import Count, CountOrNone, Octets, Seconds, Section
 
 AUTOLOGOUT_LEAST = 600.0
+SECRET_LEAST = 32
 
 
 class LimitsSettings(Section):
@@ -85,6 +86,17 @@ class HashingSettings(Section):
     """Seconds for which a right password is not computed again; 0 computes it at each login."""
     remember_entries: Count = 65_536
     """Right passwords that one process remembers, as keyed hashes of some 200 octets each."""
+    scram: bool = False
+    """Whether SCRAM-SHA-256 is offered; passwords set from then on get keys for it, older ones can't log in by it."""
+    scram_secret: SecretStr | None = None
+    """Random text of 32 characters or more, the same everywhere and for good: hides by SCRAM which names exist."""
+
+    @model_validator(mode="after")
+    def _scram_has_its_secret(self) -> "HashingSettings":
+        secret = self.scram_secret.get_secret_value() if self.scram_secret else ""
+        if self.scram and len(secret) < SECRET_LEAST:
+            raise ValueError(f"scram needs a scram_secret of at least {SECRET_LEAST} characters")
+        return self
 
 
 class SweepSettings(Section):

@@ -224,6 +224,16 @@ async def test_a_changed_password_binds_the_next_login(world: World, tenancy: Te
     assert [c.verifier for c in (await world.account()).credentials] == ["new"]
 
 
+async def test_the_keys_for_scram_come_and_go_with_the_password_they_are_of(world: World, tenancy: Tenancy) -> None:
+    """G11; RFC 5803 §1."""
+    await tenancy.credentials.create(ACME, ADA, NewCredential("main", "password", "v", None, "keys"))
+    assert [c.scram for c in (await world.account()).credentials] == ["keys"]
+    await tenancy.credentials.replace(ACME, ADA, NewCredential("main", "password", "w", None, "other keys"))
+    assert [(c.verifier, c.scram) for c in (await world.account()).credentials] == [("w", "other keys")]
+    await tenancy.credentials.replace(ACME, ADA, password(verifier="x"))
+    assert [(c.verifier, c.scram) for c in (await world.account()).credentials] == [("x", None)]
+
+
 async def test_an_expired_credential_opens_nothing(world: World, tenancy: Tenancy) -> None:
     past = datetime.now(UTC) - timedelta(minutes=1)
     await tenancy.credentials.create(ACME, ADA, NewCredential("old phone", "password", "v", past))
@@ -521,7 +531,8 @@ async def test_every_act_is_in_the_audit_with_who_did_it(world: World, tenancy: 
     await tenancy.domains.set_catch_all(clerk, "acme.example", ADA)
     await tenancy.aliases.create(clerk, BOB, ADA)
     await tenancy.credentials.create(clerk, ADA, password(verifier="a secret's verifier"))
-    await tenancy.credentials.replace(clerk, ADA, password(verifier="a secret's verifier"))
+    scram = NewCredential("main", "password", "a secret's verifier", None, "a secret's keys")
+    await tenancy.credentials.replace(clerk, ADA, scram)
     await tenancy.maildrops.set_status(clerk, ADA, Status.SUSPENDED)
     await tenancy.removed_messages.restore(clerk, ADA, [uuid4()], WEEK)
     await tenancy.maildrops.remove(clerk, ADA)

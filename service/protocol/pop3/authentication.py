@@ -8,9 +8,10 @@ RFC 1939 §7 (USER, PASS), RFC 5034 §4 (AUTH).
 from typing import TYPE_CHECKING
 
 from service.model.proof import Proof
+from service.model.scram import ScramKeys
 from service.protocol.pop3 import responses
-from service.protocol.pop3.effects import LogIn
-from service.protocol.sasl.exchange import Challenge, Exchange, Mechanism, decode, encode
+from service.protocol.pop3.effects import FetchKeys, LogIn
+from service.protocol.sasl.exchange import Challenge, Exchange, Fetch, Mechanism, Move, decode, encode
 
 if TYPE_CHECKING:
     from service.protocol.pop3.session import Session
@@ -47,6 +48,7 @@ class Authentication:
         self.name: str | None = None
         self.exchange: Exchange | None = None
         self._mechanism = ""
+        self._fetch: Fetch | None = None
 
     def forget_name(self) -> None:
         """RFC 1939 §7: PASS may only follow a successful USER immediately."""
@@ -78,13 +80,29 @@ class Authentication:
         except ValueError:
             self._end(session, responses.SYNTAX_ERROR)
             return
-        move = exchange.respond(response)
-        if isinstance(move, Challenge):
-            session.ask(responses.challenge(encode(move.data)))
-        else:
-            self.exchange = None
-            session.perform(LogIn(self._mechanism, move.proof))
+        self._go_on(session, exchange.respond(response))
+
+    def keys_fetched(self, session: "Session", keys: ScramKeys, nonce: str) -> None:
+        """Go on with the keys that the exchange asked for."""
+        if self._fetch is None:
+            raise AssertionError("keys that no exchange asked for")
+        self._go_on(session, self._fetch.resume(keys, nonce))
+
+    def _go_on(self, session: "Session", move: Move) -> None:
+        match move:
+            case Challenge(data=data):
+                session.ask(responses.challenge(encode(data)))
+            case Fetch(name=name):
+                self._fetch = move
+                session.perform(FetchKeys(name))
+            case _:
+                self.exchange = None
+                session.perform(LogIn(self._mechanism, move.proof))
 
     def _end(self, session: "Session", response: bytes) -> None:
-        self.exchange = None
+        """The exchange is over without a login; one that cost a look-up counts as a failed login."""
+        looked_up = self._fetch is not None
+        self.exchange = self._fetch = None
         session.respond(response)
+        if looked_up:
+            session.login_failed(None)

@@ -74,14 +74,13 @@ def pass_(session: "Session", password: bytes) -> None:
 
 def auth(session: "Session", mechanism: str, initial: bytes | None) -> None:
     """RFC 5034 §4: "AUTH mechanism [initial-response]"; alone it lists the mechanisms, as Outlook probes."""
-    private = session.around.private
     if not mechanism:
-        session.respond(responses.multi_line(list(MECHANISMS) if private else []))
-    elif not private:
+        session.respond(responses.multi_line(session.around.offered))
+    elif not session.around.private:
         # RFC 2595 §6: "The PLAIN SASL mechanism MUST NOT be advertised or used unless a strong encryption layer (such
         # as the provided by TLS) is active or backwards compatibility dictates otherwise."
         session.respond(responses.TLS_REQUIRED)
-    elif mechanism not in MECHANISMS:
+    elif mechanism not in session.around.offered:
         session.respond(responses.UNSUPPORTED_MECHANISM)
     else:
         session.authentication.begin(session, MECHANISMS[mechanism], initial)

@@ -7,7 +7,7 @@ RFC 2449 §5, §6; RFC 2595 §4; RFC 3206 §6; RFC 5034 §3; RFC 6856 §2.
 from dataclasses import dataclass
 
 from service.model.policy import Announced, Policy
-from service.protocol.sasl.mechanisms import MECHANISMS
+from service.protocol.sasl.mechanisms import EVERYWHERE, MECHANISMS
 
 ALWAYS = ("TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING")
 
@@ -24,6 +24,13 @@ class Surroundings:
     implementation: str = "Poplar"
     login_failures: int = 10
     """Failed logins after which the connection is closed; the same wrong password counts once."""
+    mechanisms: frozenset[str] = EVERYWHERE
+    """The SASL mechanisms that can succeed here."""
+
+    @property
+    def offered(self) -> list[str]:
+        """The SASL mechanisms that may be used now, strongest first: none on a way in clear."""
+        return [name for name in MECHANISMS if self.private and name in self.mechanisms]
 
 
 def before_login(around: Surroundings, *, stls: bool) -> list[str]:
@@ -56,7 +63,7 @@ def after_login(around: Surroundings, policy: Policy) -> list[str]:
 
 
 def _login(around: Surroundings) -> list[str]:
-    lines = ["USER", "SASL " + " ".join(MECHANISMS)] if around.private else []
+    lines = ["USER", "SASL " + " ".join(around.offered)] if around.private else []
     # RFC 6856 §2.2: with `USER`, "the server accepts UTF-8 usernames and passwords." Listed by setting only:
     # Evolution 3.46 hangs when it is.
     return [*lines, "UTF8 USER"] if around.utf8_listed else lines

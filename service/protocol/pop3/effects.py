@@ -21,6 +21,13 @@ class LogIn:
 
 
 @dataclass(frozen=True, slots=True)
+class FetchKeys:
+    """Get the keys with which `name` can be proved, whether it exists or not. Outcome: `keys_fetched` or `refused`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class LoadListing:
     """Load the listing frozen at login. Outcome: `listing_loaded` or `refused`."""
 
@@ -102,7 +109,7 @@ class Close:
     ending: Ending
 
 
-Effect = LogIn | LoadListing | Retrieve | Top | SendListing | Update | StartTls | Close
+Effect = LogIn | FetchKeys | LoadListing | Retrieve | Top | SendListing | Update | StartTls | Close
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,9 @@ from collections.abc import Callable
 
 from service.model.listing import DropListing, Listing
 from service.model.policy import Policy
+from service.model.proof import Proof
 from service.model.refusal import Reason
+from service.model.scram import ScramKeys
 from service.protocol.foreign import TLS_RECORD, is_foreign
 from service.protocol.lines import Lines, Overlong
 from service.protocol.pop3 import effects, responses
@@ -126,6 +128,17 @@ class Session:
         self.marks = Marks(drop)
         self.respond(responses.drop_ready(drop.messages, drop.octets))
 
+    def keys_fetched(self, keys: ScramKeys, nonce: str) -> None:
+        """The keys for a name are there, and a nonce that was never used: go on with the exchange."""
+        self._settle()
+        self.authentication.keys_fetched(self, keys, nonce)
+
+    def login_failed(self, proof: Proof | None) -> None:
+        """Count a failed login, and close the connection after too many."""
+        self.failures.add(proof)
+        if self.failures.reached(self.around.login_failures):
+            self.close(Ending.LOGIN_FAILURES)
+
     def listing_loaded(self, listing: Listing) -> None:
         """The listing is there: go on with the command that wanted it."""
         self._settle()
@@ -174,8 +187,12 @@ class Session:
             self.close(Ending.QUIT_FAILED)
         elif reason is Reason.LOST:
             self.close(Ending.LOST)
-        elif isinstance(effect, effects.LogIn):
-            self._failed_login(effect, reason)
+        elif isinstance(effect, effects.LogIn | effects.FetchKeys):
+            # RFC 5034 §4: "If an AUTH command fails, [...] the server MUST behave as if the client had not issued the
+            # AUTH command."
+            self.authentication = Authentication()
+            if isinstance(effect, effects.LogIn) and reason is Reason.CREDENTIALS:
+                self.login_failed(effect.proof)
 
     def dismiss(self, reason: Reason, ending: Ending) -> None:
         """The service ends the session: say why if it is the client's turn to hear, then close, without UPDATE."""
@@ -184,15 +201,6 @@ class Session:
 
     def _settle(self) -> None:
         self._effect = None
-
-    def _failed_login(self, effect: effects.LogIn, reason: Reason) -> None:
-        # RFC 5034 §4: "If an AUTH command fails, [...] the server MUST behave as if the client had not issued the
-        # AUTH command."
-        self.authentication = Authentication()
-        if reason is Reason.CREDENTIALS:
-            self.failures.add(effect.proof)
-        if self.failures.reached(self.around.login_failures):
-            self.close(Ending.LOGIN_FAILURES)
 
     def _run(self, line: bytes | Overlong) -> None:
         """Run one line: a command, or the response to a challenge."""

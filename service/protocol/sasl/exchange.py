@@ -1,4 +1,4 @@
-"""What a SASL exchange gives: a challenge, a proof to verify, or a failure.
+"""What a SASL exchange gives: a challenge, a wish for stored keys, or a proof to verify.
 
 Owns the shapes every mechanism shares and the base64 that carries them. Refuses to know any
 one mechanism.
@@ -6,10 +6,12 @@ RFC 4422 §3, RFC 5034 §4.
 """
 
 import binascii
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from service.model.proof import Proof
+from service.model.scram import ScramKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,18 @@ class Verify:
     proof: Proof | None
 
 
-Move = Challenge | Verify
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """The keys stored for `name` are wanted, and a fresh nonce; `resume` makes the next move of them.
+
+    Keys are had for every name, whether anybody has it or not (G13).
+    """
+
+    name: str
+    resume: Callable[[ScramKeys, str], "Move"]
+
+
+Move = Challenge | Verify | Fetch
 
 
 class Exchange(Protocol):
@@ -47,6 +60,8 @@ class Mechanism:
     """Sent when the client gave no initial response; empty for a client-first mechanism."""
     rank: int = 50
     """The order in CAPA, strongest first."""
+    everywhere: bool = True
+    """Whether it can succeed in every configuration; otherwise it is offered only where it is switched on."""
 
 
 def decode(text: bytes) -> bytes:

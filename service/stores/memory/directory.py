@@ -66,7 +66,7 @@ class MemoryDirectory:
     def _account(self, row: MaildropRow) -> Account:
         usable = [c for c in self._state.credentials if c.key == row.key and _usable(c)]
         newest_first = sorted(usable, key=lambda c: c.created, reverse=True)
-        credentials = tuple(Credential(c.credential_id, c.kind, c.verifier, c.label, c.expires) for c in newest_first)
+        credentials = tuple(map(_credential, newest_first))
         policy, active = self._state.policy(row), self._state.active(row)
         return Account(row.key, self._tenant(row), row.address, active, policy, credentials)
 
@@ -76,6 +76,10 @@ class MemoryDirectory:
 
 def _usable(credential: CredentialRow) -> bool:
     return credential.status == ACTIVE and (credential.expires is None or credential.expires > datetime.now(UTC))
+
+
+def _credential(row: CredentialRow) -> Credential:
+    return Credential(row.credential_id, row.kind, row.verifier, row.label, row.expires, row.scram)
 
 
 def _is_full(row: MaildropRow, policy: Policy) -> bool:

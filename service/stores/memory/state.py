@@ -76,6 +76,7 @@ class CredentialRow:
     expires: datetime | None = None
     created: datetime = field(default_factory=_now)
     last_used: datetime | None = None
+    scram: str | None = None
 
 
 @dataclass(slots=True)

@@ -17,14 +17,14 @@ SELECT m.tenant_id, m.maildrop_id, t.name AS tenant, m.local || '@' || m.domain 
        (p.policy ->> 'login_delay')::bigint AS login_delay, (p.policy ->> 'expire_days')::bigint AS expire_days,
        (p.policy ->> 'quota_octets')::bigint AS quota_octets,
        (p.policy ->> 'quota_messages')::bigint AS quota_messages,
-       c.ids, c.kinds, c.verifiers, c.labels, c.expiries
+       c.ids, c.kinds, c.verifiers, c.labels, c.expiries, c.scrams
 FROM domains d
 JOIN tenants t ON t.tenant_id = d.tenant_id AND t.status <> 'removed'
 JOIN maildrops m ON m.tenant_id = d.tenant_id AND m.domain = d.name AND m.local = $2 AND m.status <> 'removed'
 CROSS JOIN LATERAL (SELECT t.policy || m.policy AS policy) p
 CROSS JOIN LATERAL (
     SELECT array_agg(credential_id) AS ids, array_agg(kind) AS kinds, array_agg(verifier) AS verifiers,
-           array_agg(label) AS labels, array_agg(expires) AS expiries
+           array_agg(label) AS labels, array_agg(expires) AS expiries, array_agg(scram) AS scrams
     FROM (
         SELECT * FROM credentials c
         WHERE c.tenant_id = m.tenant_id AND c.maildrop_id = m.maildrop_id
@@ -129,7 +129,7 @@ def is_full(policy: Policy, messages: int, octets: int) -> bool:
 
 
 def _account(row: Row) -> Account:
-    columns = (row["ids"], row["kinds"], row["verifiers"], row["labels"], row["expiries"])
+    columns = (row["ids"], row["kinds"], row["verifiers"], row["labels"], row["expiries"], row["scrams"])
     credentials = tuple(Credential(*values) for values in zip(*(c or () for c in columns), strict=True))
     return Account(_key(row), row["tenant"], row["address"], row["active"], _policy(row), credentials)
 

@@ -10,12 +10,14 @@ from hashlib import sha256
 
 from service.model.listing import DropListing, Listing
 from service.model.policy import Announced, Policy
-from service.model.proof import Password
+from service.model.proof import Password, Proof, ScramProof
 from service.model.refusal import Reason
+from service.model.scram import ScramKeys, derive_scram
 from service.protocol.bytestuffing import Stuffer, TopCut
 from service.protocol.pop3 import effects, responses
 from service.protocol.pop3.capabilities import Surroundings
 from service.protocol.pop3.session import Session
+from service.protocol.sasl.mechanisms import MECHANISMS
 
 NAME, SECRET = "user@example.org", "good pass"
 MESSAGES = (
@@ -24,6 +26,9 @@ MESSAGES = (
     b"Subject: three\r\nX: y\r\n\r\nl1\r\nl2\r\nl3\r\n",
 )
 TLS = Surroundings(private=True, may_start_tls=False, announced=Announced())
+SCRAM = Surroundings(private=True, may_start_tls=False, announced=Announced(), mechanisms=frozenset(MECHANISMS))
+KEYS = derive_scram(SECRET, b"a salt of sixteen", 4096)
+NOBODYS = ScramKeys(b"sixteen of a salt", 4096, bytes(32), bytes(32))
 CLEAR = Surroundings(private=False, may_start_tls=True, announced=Announced())
 
 
@@ -76,9 +81,14 @@ class World:
         if reason is not None:
             self.session.refused(reason)
             return b""
+        return self._granted(effect)
+
+    def _granted(self, effect: effects.Effect) -> bytes:
         match effect:
             case effects.LogIn(proof=proof):
                 self._log_in(proof)
+            case effects.FetchKeys(name=name):
+                self.session.keys_fetched(KEYS if name == NAME else NOBODYS, f"nonce{len(self.performed)}")
             case effects.LoadListing():
                 self.session.listing_loaded(self._listing())
             case effects.Retrieve(number=number):
@@ -100,8 +110,8 @@ class World:
                 self.closed = ending
         return b""
 
-    def _log_in(self, proof: Password | None) -> None:
-        if proof is None or (proof.name, proof.secret, proof.authzid) != (NAME, SECRET, ""):
+    def _log_in(self, proof: Proof | None) -> None:
+        if not _is_right(proof):
             self.session.refused(Reason.CREDENTIALS)
             return
         self.frozen = list(self.messages)
@@ -115,6 +125,15 @@ class World:
             array("q", map(len, self.frozen)),
             b"".join(map(unique_id, self.frozen)),
         )
+
+
+def _is_right(proof: Proof | None) -> bool:
+    match proof:
+        case Password(name=name, secret=secret, authzid=authzid):
+            return (name, secret, authzid) == (NAME, SECRET, "")
+        case ScramProof(name=name, valid=valid, authzid=authzid):
+            return valid and (name, authzid) == (NAME, "")
+    return False
 
 
 def _stuffed(message: bytes) -> bytes:

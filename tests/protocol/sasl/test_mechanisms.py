@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.model.proof import Password
-from service.protocol.sasl.exchange import Challenge, Verify, decode, encode
+from service.protocol.sasl.exchange import Challenge, Fetch, Verify, decode, encode
 from service.protocol.sasl.mechanisms import MECHANISMS
 
 
@@ -81,4 +81,4 @@ def test_no_response_breaks_an_exchange(response: bytes) -> None:
     for mechanism in MECHANISMS.values():
         exchange = mechanism.begin()
         for _ in range(3):
-            assert isinstance(exchange.respond(response), Challenge | Verify)
+            assert isinstance(exchange.respond(response), Challenge | Fetch | Verify)

@@ -1,6 +1,7 @@
 """The mechanisms Poplar offers: every module of this package that defines `MECHANISM`.
 
-Owns the set and its order. Adding a mechanism is adding one file here.
+Owns the set and its order. Adding a mechanism is adding one file here; one that needs a configuration to succeed is
+offered only to sessions that are told so.
 RFC 5034 §4.
 """
 
@@ -16,3 +17,5 @@ def _found() -> list[Mechanism]:
 
 
 MECHANISMS: dict[str, Mechanism] = {mechanism.name: mechanism for mechanism in _found()}
+EVERYWHERE: frozenset[str] = frozenset(name for name, mechanism in MECHANISMS.items() if mechanism.everywhere)
+"""What every configuration can offer."""

@@ -27,7 +27,7 @@ class MemoryCredentials:
         if any(row.label == c.label for row in self._rows(act.tenant, address)):
             raise Refusal(Reason.EXISTS, f"{address} has a credential labelled {c.label} already")
         key = maildrop_row(self._state, act.tenant, address).key
-        row = CredentialRow(key, uuid4(), c.verifier, c.kind, c.label, expires=c.expires)
+        row = CredentialRow(key, uuid4(), c.verifier, c.kind, c.label, expires=c.expires, scram=c.scram)
         self._state.credentials.append(row)
         detail = {"kind": c.kind, "expires": c.expires and c.expires.isoformat()}
         self._record(act, "create", (address, c.label), detail)
@@ -41,7 +41,7 @@ class MemoryCredentials:
         """Put another verifier under the same label. Raises Refusal(NOT_FOUND)."""
         c = credential
         row = self._row(act.tenant, address, c.label)
-        row.kind, row.verifier, row.expires = c.kind, c.verifier, c.expires
+        row.kind, row.verifier, row.expires, row.scram = c.kind, c.verifier, c.expires, c.scram
         detail = {"kind": c.kind, "expires": c.expires and c.expires.isoformat()}
         self._record(act, "replace", (address, c.label), detail)
 

@@ -16,8 +16,8 @@ from service.stores.postgres.database import Database
 from service.stores.postgres.tenancy.rows import MAILDROP, lock_maildrop, maildrop_key, record, taken
 
 CREATE = """
-INSERT INTO credentials (tenant_id, maildrop_id, credential_id, kind, verifier, label, expires)
-VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING created
+INSERT INTO credentials (tenant_id, maildrop_id, credential_id, kind, verifier, label, expires, scram)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING created
 """
 
 OF = """
@@ -26,7 +26,7 @@ WHERE tenant_id = $1 AND maildrop_id = $2 ORDER BY label
 """
 
 REPLACE = """
-UPDATE credentials SET kind = $4, verifier = $5, expires = $6
+UPDATE credentials SET kind = $4, verifier = $5, expires = $6, scram = $7
 WHERE tenant_id = $1 AND maildrop_id = $2 AND label = $3 RETURNING label
 """
 SET_STATUS = """
@@ -48,7 +48,7 @@ class PostgresCredentials:
             key = await lock_maildrop(connection, act, address)
             names = (key.tenant_id, key.maildrop_id, credential_id)
             with taken(f"{address} has a credential labelled {c.label} already"):
-                created = await connection.fetchval(CREATE, *names, c.kind, c.verifier, c.label, c.expires)
+                created = await connection.fetchval(CREATE, *names, c.kind, c.verifier, c.label, c.expires, c.scram)
             detail = {"label": c.label, "kind": c.kind, "expires": c.expires and c.expires.isoformat()}
             await record(connection, key.tenant_id, act, ("credential.create", str(address)), detail)
         return CredentialView(credential_id, c.label, c.kind, Status.ACTIVE, created, c.expires)
@@ -64,7 +64,7 @@ class PostgresCredentials:
         """Put another verifier under the same label. Raises Refusal(NOT_FOUND)."""
         c = credential
         detail = {"kind": c.kind, "expires": c.expires and c.expires.isoformat()}
-        change = _Change("replace", REPLACE, (c.kind, c.verifier, c.expires), detail)
+        change = _Change("replace", REPLACE, (c.kind, c.verifier, c.expires, c.scram), detail)
         await self._change(act, address, c.label, change)
 
     async def set_status(self, act: Act, address: Address, label: str, status: Status) -> None:

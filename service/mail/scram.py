@@ -1,0 +1,74 @@
+"""The keys for a SCRAM exchange: a maildrop's own, or some that no proof fits.
+
+Owns which keys a name is answered with, so that neither salt, round trips nor time tell whether it exists (G13), and
+the judgement whether keys still stand when the exchange is over (G11). Refuses to know the exchange's messages.
+RFC 5802 §3, RFC 7677 §3.
+"""
+
+import contextlib
+import hmac
+import secrets
+from dataclasses import dataclass, field, replace
+
+from service.mail.ports import Directory
+from service.model.account import Account, Credential
+from service.model.address import parse_address
+from service.model.proof import ScramProof
+from service.model.scram import ITERATIONS, SALT_OCTETS, ScramKeys, parse_scram
+
+NONCE_OCTETS = 18
+
+
+@dataclass(frozen=True, slots=True)
+class ScramChallenges:
+    """What a SCRAM exchange needs of the service; `secret` is the same in all front ends and stays the same."""
+
+    directory: Directory
+    secret: bytes = field(repr=False)
+
+    async def __call__(self, name: str) -> tuple[ScramKeys, str]:
+        """Keys for `name`, whoever has it or nobody, and a nonce that was never used. Raises Refusal(UNAVAILABLE).
+
+        A name without usable keys gets the same ones every time, as a name with keys does.
+        """
+        account = await self.directory.find(name)
+        fake = self._nobodys(name)
+        own = _with_keys(account)
+        keys = own[1] if own else fake
+        if account is not None and not account.active:
+            # A suspension may not show in another salt.
+            keys = replace(fake, salt=keys.salt, iterations=keys.iterations)
+        # RFC 5802 §7: `c-nonce = printable`, which has no comma; 18 octets are 24 letters of URL-safe base64.
+        return keys, secrets.token_urlsafe(NONCE_OCTETS)
+
+    def _nobodys(self, name: str) -> ScramKeys:
+        """Keys that come of the name and the service's secret alone, and that no password has."""
+        base = _compared(name).encode()
+        salt, stored, server = (
+            hmac.digest(self.secret, b"scram " + part + b"\0" + base, "sha256")
+            for part in (b"salt", b"stored", b"server")
+        )
+        return ScramKeys(salt[:SALT_OCTETS], ITERATIONS, stored, server)
+
+
+def proved(account: Account | None, proof: ScramProof) -> Credential | None:
+    """The credential that `proof` opens, if its keys are still the account's; None for a proof that didn't fit."""
+    own = _with_keys(account)
+    return own[0] if own and proof.valid and own[1] == proof.keys else None
+
+
+def _with_keys(account: Account | None) -> tuple[Credential, ScramKeys] | None:
+    """The newest credential that has keys, since an exchange has room for one salt."""
+    for credential in account.credentials if account else ():
+        if credential.scram is not None:
+            with contextlib.suppress(ValueError):
+                return credential, parse_scram(credential.scram)
+    return None
+
+
+def _compared(name: str) -> str:
+    """`name` in the form in which names are equal, tag included, since a name with a tag is nobody's."""
+    try:
+        return str(parse_address(name))
+    except ValueError:
+        return name

@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,10 @@ class Listing:
     def __len__(self) -> int:
         """How many messages, marked ones included."""
         return len(self.sequences)
+
+    def lists(self, number: int, unique_id: UUID) -> bool:
+        """Whether `unique_id` is that of message `number`; the one that an imported message keeps is another matter."""
+        return self.unique_ids[16 * (number - 1) : 16 * number] == unique_id.bytes
 
     def unique_id(self, number: int) -> str:
         """The unique-id of message `number`: 1 to 70 characters of 0x21 to 0x7E (RFC 1939 §7)."""

@@ -28,6 +28,7 @@ class StoredMessage:
     """One listed message: `trace` (whole lines with CRLF, never dotted), then the blob."""
 
     sequence: int
+    unique_id: UUID
     blob: Blob
     trace: bytes = b""
 

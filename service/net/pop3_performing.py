@@ -105,14 +105,14 @@ class Performer:
                 async for piece in stored:
                     yield piece
 
-        if await self._send("RETR", effect.sequence, effect.upcoming, pieces, None):
+        if await self._send("RETR", effect, pieces, None):
             self._record.retrieved()
 
     async def top(self, effect: effects.Top) -> None:
         """Send a header and some lines of the body; only the header's octets are read where that is all."""
         retrieval = self._service.retrieval
         pieces = retrieval.pieces if effect.lines else retrieval.header
-        if await self._send("TOP", effect.sequence, effect.upcoming, pieces, effect.lines):
+        if await self._send("TOP", effect, pieces, effect.lines):
             self._record.topped()
 
     async def send_listing(self, effect: effects.SendListing) -> None:
@@ -154,15 +154,14 @@ class Performer:
     async def _send(
         self,
         verb: str,
-        sequence: int,
-        upcoming: tuple[int, ...],
+        effect: effects.Retrieve | effects.Top,
         pieces: Pieces,
         lines: int | None,
     ) -> bool:
         """Send a message, or its header and `lines` lines; whether it was sent rather than refused."""
         began, sent = time.monotonic(), self._outlet.octets
         try:
-            message = await self._ahead().places.of(sequence, upcoming)
+            message = await self._located(effect)
             async with self._memory(message):
                 await self._multi_line(message, pieces(message), lines)
         except Refusal as refusal:
@@ -174,6 +173,14 @@ class Performer:
             raise CutError(refusal.cause) from refusal
         self._session.retrieved()
         return True
+
+    async def _located(self, effect: effects.Retrieve | effects.Top) -> StoredMessage:
+        """Where the message is that was listed. Raises Refusal."""
+        message = await self._ahead().places.of(effect.sequence, effect.upcoming)
+        # A database that came back without its last writes gives their sequence numbers out again.
+        if not self._session.marks.listing.lists(effect.number, message.unique_id):
+            raise Refusal(Reason.UNAVAILABLE, f"message {effect.sequence} is not the one that was listed")
+        return message
 
     async def _multi_line(self, message: StoredMessage, pieces: AsyncGenerator[bytes, None], lines: int | None) -> None:
         """One multi-line response; its status line leaves in one write with the first octets."""

@@ -76,7 +76,9 @@ class Provider:
     async def texts(self, key: MaildropKey) -> list[bytes]:
         """What RETR would send of each listed message, unstuffed."""
         listed = [row for row in self.rows(key) if row.removed_at is None]
-        stored = [StoredMessage(row.sequence, row.message.blob, row.message.trace) for row in listed]
+        stored = [
+            StoredMessage(row.sequence, row.message.unique_id, row.message.blob, row.message.trace) for row in listed
+        ]
         return [one.trace + await self.blobs.read(one.blob.key, 0, one.blob.octets) for one in stored]
 
     async def keys(self) -> list[str]:

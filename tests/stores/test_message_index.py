@@ -49,6 +49,19 @@ async def test_messages_are_listed_in_the_order_they_came_with_octets_and_unique
     assert [listing.unique_id(n) for n in (1, 2, 3)] == [m.unique_id.hex for m in messages]
 
 
+async def test_g4_of_several_fences_only_the_newest_of_each_maildrop_is_told(world: World) -> None:
+    key = await one_maildrop(world)
+    other = await world.maildrop(key.tenant_id, "bob@acme.example")
+    await world.index.open(key, FENCE)
+    await world.index.open(key, NEWER)
+    await world.index.open(other, FENCE)
+    assert await world.index.newest([(key, FENCE), (key, NEWER), (other, NEWER)]) == {NEWER}
+    assert await world.index.newest([(key, FENCE), (other, FENCE)]) == {FENCE}
+    await world.lose_fences()
+    assert await world.index.newest([(key, NEWER), (other, FENCE)]) == set()
+    assert await world.index.newest([]) == set()
+
+
 async def test_an_imported_message_keeps_the_unique_id_of_its_server(world: World) -> None:
     key = await one_maildrop(world)
     kept = "~!0123" + "x" * 64

@@ -30,6 +30,10 @@ class MemoryMessageIndex:
         self._state.fences[key] = fence
         return DropListing(row.messages, row.octets, row.next_sequence - 1, row.removals)
 
+    async def newest(self, fences: Sequence[tuple[MaildropKey, bytes]]) -> set[bytes]:
+        """Those of these fences that are still their maildrop's newest."""
+        return {fence for key, fence in fences if self._state.fences.get(key) == fence}
+
     async def listing(self, key: MaildropKey, drop: DropListing) -> Listing:
         """The messages that `drop` counted. Raises Refusal(BROKEN) when they aren't those counted."""
         rows = [row for _, row in sorted(self._rows(key).items()) if _counted(row, drop)]
@@ -47,7 +51,7 @@ class MemoryMessageIndex:
         """Where these messages are stored, also those removed since the listing was frozen."""
         rows = self._rows(key)
         found = [rows[sequence] for sequence in sequences if sequence in rows]
-        return {row.sequence: StoredMessage(row.sequence, row.message.blob, row.message.trace) for row in found}
+        return {row.sequence: _stored(row) for row in found}
 
     async def remove(self, key: MaildropKey, fence: bytes, sequences: Sequence[int]) -> None:
         """Remove exactly these messages if `fence` is still the newest. Raises Refusal(LOST)."""
@@ -110,6 +114,10 @@ def remove_rows(maildrop: MaildropRow, rows: Sequence[MessageRow], fence: bytes 
         maildrop.messages -= 1
         maildrop.octets -= row.message.octets
     return len(listed)
+
+
+def _stored(row: MessageRow) -> StoredMessage:
+    return StoredMessage(row.sequence, row.message.unique_id, row.message.blob, row.message.trace)
 
 
 def _counted(row: MessageRow, drop: DropListing) -> bool:

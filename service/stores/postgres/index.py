@@ -20,6 +20,11 @@ from service.stores.postgres.errors import temporary
 
 OPEN = "SELECT messages, octets, upto, removals FROM open_maildrop($1, $2, $3)"
 
+NEWEST = """
+SELECT f.fence FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS e (tenant_id, maildrop_id, fence)
+JOIN fences f USING (tenant_id, maildrop_id, fence)
+"""
+
 # Columns packed by the server: 32 octets a message in three values, not an object each. The limit of 1 GB on one
 # value is reached at 67 million messages.
 LISTING = """
@@ -35,7 +40,7 @@ WHERE tenant_id = $1 AND maildrop_id = $2 AND sequence <= $3 AND (removed_in IS 
 """
 
 LOCATE = """
-SELECT sequence, octets, header_octets, dotted, sha256, blob_key, trace
+SELECT sequence, unique_id, octets, header_octets, dotted, sha256, blob_key, trace
 FROM messages WHERE tenant_id = $1 AND maildrop_id = $2 AND sequence = ANY ($3::bigint[])
 """
 
@@ -63,6 +68,12 @@ class PostgresMessageIndex:
         if not rows:
             raise Refusal(Reason.CREDENTIALS, f"maildrop {key.maildrop_id} was removed during the login")
         return DropListing(*rows[0])
+
+    async def newest(self, fences: Sequence[tuple[MaildropKey, bytes]]) -> set[bytes]:
+        """Those of these fences that are still their maildrop's newest, in one round trip."""
+        tenants, maildrops = [key.tenant_id for key, _ in fences], [key.maildrop_id for key, _ in fences]
+        rows = await self._database.read(NEWEST, tenants, maildrops, [UUID(bytes=fence) for _, fence in fences])
+        return {row[0].bytes for row in rows}
 
     async def listing(self, key: MaildropKey, drop: DropListing) -> Listing:
         """The messages that `drop` counted. Raises Refusal(BROKEN) when they aren't those counted (G14)."""
@@ -133,7 +144,7 @@ def _big_endian(column: bytes | None) -> "array[int]":
 def _stored(row: Row) -> StoredMessage:
     blob_octets = row["octets"] - len(row["trace"])
     blob = Blob(row["blob_key"], blob_octets, row["header_octets"], row["dotted"], row["sha256"])
-    return StoredMessage(row["sequence"], blob, row["trace"])
+    return StoredMessage(row["sequence"], row["unique_id"], blob, row["trace"])
 
 
 def _columns(arrivals: Sequence[tuple[Recipient, NewMessage]]) -> list[list[object]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from service.mail.budget import Budget
 from service.mail.retrieval import WHOLE_OCTETS, Places, Retrieval
 from service.model.message import StoredMessage
-from service.model.refusal import Refusal
+from service.model.refusal import Reason, Refusal
 
 Fetched = asyncio.Task[bytes]
 
@@ -40,14 +40,21 @@ class Prefetch:
     _expected: int | None = None
 
     async def take(self, sequence: int) -> bytes | None:
-        """The message's verified octets if they were fetched ahead; None to fetch it now, also where that failed."""
+        """The message's verified octets if they were fetched ahead; None to fetch it now, also where that had failed.
+
+        Raises Refusal(UNAVAILABLE) when the store fails while it is waited for: trying all over again would double
+        what the client waits.
+        """
         entry = self._ahead.pop(sequence, None)
         if entry is None:
             return None
         task, octets = entry
+        under_way = not task.done()
         try:
             return await task
-        except Refusal:
+        except Refusal as refusal:
+            if under_way and refusal.reason is Reason.UNAVAILABLE:
+                raise
             return None
         finally:
             self._give_back(octets, asked_for=True)

@@ -38,6 +38,27 @@ async def test_a_corrupt_message_fetched_ahead_is_not_given() -> None:
     assert await prefetch.take(2) is None
 
 
+async def test_f7_a_store_that_fails_while_it_is_waited_for_is_not_asked_all_over_again() -> None:
+    house = await House().furnish(*TEXTS)
+    limits = Limits(1 << 20, Budget(1 << 20))
+    prefetch = await reading(house, limits)
+    house.blobs.failures = 99
+    prefetch.ahead_of(1, (2,))
+    with pytest.raises(Refusal) as refused:
+        await prefetch.take(2)
+    assert refused.value.reason is Reason.UNAVAILABLE
+    assert limits.process.used == 0
+
+
+async def test_f7_what_could_not_be_fetched_ahead_is_fetched_when_it_is_asked_for() -> None:
+    house = await House().furnish(*TEXTS)
+    prefetch = await reading(house, Limits(1 << 20, Budget(1 << 20)))
+    house.blobs.failures = 3
+    prefetch.ahead_of(1, (2,))
+    await asyncio.wait([task for task, _ in prefetch._ahead.values()])
+    assert await prefetch.take(2) is None
+
+
 async def test_the_budgets_of_session_and_process_bound_what_is_ahead() -> None:
     house = await House().furnish(*TEXTS)
     octets = len(TEXTS[0])

@@ -326,6 +326,15 @@ async def test_f7_a_directory_that_is_gone_is_unavailable_not_broken(tmp_path: P
     assert refused.value.reason is Reason.UNAVAILABLE
 
 
+async def test_g1_nothing_is_put_into_a_directory_that_is_gone(tmp_path: Path) -> None:
+    store = open_blobs(f"file://{tmp_path}/volume")
+    (tmp_path / "volume").rmdir()
+    with pytest.raises(Refusal) as refused:
+        await store.put("t/1", pieces(b"mail"))
+    assert refused.value.reason is Reason.UNAVAILABLE
+    assert not (tmp_path / "volume").exists()
+
+
 async def test_a_file_that_is_being_written_is_not_scanned(tmp_path: Path) -> None:
     store = open_blobs(f"file://{tmp_path}")
     seen: list[str] = []

@@ -34,6 +34,12 @@ class DirectoryBlobStore(ObjectBlobStore):
         self._root = root
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="blobs")
 
+    async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
+        """As the port says. A root that is gone is not made anew, or it would hide what was put once it is back."""
+        async with self._step():
+            await self._run(self._present)
+        await super().put(key, chunks)
+
     async def scan(self, prefix: str, after: str = "") -> AsyncIterator[StoredBlob]:
         """The blobs whose key starts with `prefix` and sorts after `after`, in key order."""
         folder = folder_of(prefix)

@@ -46,8 +46,8 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
         open_verification(settings.hashing, database) as verification,
     ):
         locks = ObservedLocks(redis)
-        leases = Leases(locks)
         directory, index = PostgresDirectory(database), PostgresMessageIndex(database)
+        leases = Leases(locks, index)
         process = f"{settings.hostname}:{os.getpid()}"
         login = Login(directory, verification, locks, index, leases, SystemClock(), process)
         announcements = Announcements(directory)

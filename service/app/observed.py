@@ -6,7 +6,7 @@ Owns the wrapping. Refuses to change any outcome.
 import time
 from collections.abc import Sequence
 
-from service.mail.ports import Holder, Lease, MaildropLocks
+from service.mail.ports import Holder, Lease, MaildropLocks, Renewal
 from service.model.account import MaildropKey
 from service.model.refusal import Refusal
 from service.telemetry import metrics
@@ -34,11 +34,15 @@ class ObservedLocks:
         """As the port says."""
         await self._locks.release(lease)
 
-    async def renew(self, leases: Sequence[Lease]) -> Sequence[Lease]:
+    async def renew(self, leases: Sequence[Lease]) -> Renewal:
         """As the port says; the lost ones are counted."""
-        lost = await self._locks.renew(leases)
-        metrics.leases_lost(len(lost))
-        return lost
+        renewal = await self._locks.renew(leases)
+        metrics.leases_lost(len(renewal.lost))
+        return renewal
+
+    async def seize(self, lease: Lease) -> bool:
+        """As the port says."""
+        return await self._locks.seize(lease)
 
     async def may_log_in(self, key: MaildropKey, delay: int) -> bool:
         """As the port says."""

@@ -1,32 +1,44 @@
 """The leases of this process: renewed together, and their loss told to the sessions that hold them.
 
-Owns when a session has lost its maildrop. Refuses to judge: without the store of leases nothing is
-lost, since the fence alone decides who may remove (G4, G5).
+Owns when a session has lost its maildrop. A lease is believed as long as it never ended: one that ran out, was
+forgotten or could not be had proves nothing, because others may have come and gone; then the fences tell whose
+session is the newest, and only that one goes on (G4, G5). Refuses to judge by itself who may remove.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Set
+from dataclasses import dataclass
 
-from service.mail.ports import Lease, MaildropLocks
+from service.mail.maildrop import OpenMaildrop
+from service.mail.ports import Lease, MaildropLocks, MessageIndex
 from service.model.refusal import Refusal
 
 OnLost = Callable[[], None]
 
 
-class Leases:
-    """Every lease a session of this process holds, by its token."""
+@dataclass(slots=True)
+class _Held:
+    maildrop: OpenMaildrop
+    on_lost: OnLost
+    sure: bool
+    """Whether the lease has been held without a gap since the fence was written."""
 
-    def __init__(self, locks: MaildropLocks) -> None:
+
+class Leases:
+    """Every maildrop that a session of this process holds, by its lease's token."""
+
+    def __init__(self, locks: MaildropLocks, index: MessageIndex) -> None:
         self._locks = locks
-        self._held: dict[str, tuple[Lease, OnLost]] = {}
+        self._index = index
+        self._held: dict[str, _Held] = {}
 
     def __len__(self) -> int:
         """How many are held."""
         return len(self._held)
 
-    def hold(self, lease: Lease, on_lost: OnLost) -> None:
-        """Renew `lease` from now on; `on_lost` is called at most once, when another session holds it."""
-        self._held[lease.token] = (lease, on_lost)
+    def hold(self, maildrop: OpenMaildrop, on_lost: OnLost) -> None:
+        """Renew its lease from now on; `on_lost` is called at most once, when another session holds the maildrop."""
+        self._held[maildrop.lease.token] = _Held(maildrop, on_lost, maildrop.guarded)
 
     async def release(self, lease: Lease) -> None:
         """Stop renewing and free the maildrop; where the store can't be reached it expires by itself (G6)."""
@@ -37,14 +49,26 @@ class Leases:
             return
 
     async def renew(self) -> None:
-        """Extend all leases in one batch. Raises Refusal(UNAVAILABLE), with nothing lost."""
-        held = [lease for lease, _ in self._held.values()]
-        if not held:
+        """Extend all leases in one batch, and end the sessions that are no longer the newest.
+
+        Raises Refusal(UNAVAILABLE) when either store can't be asked; nothing is lost for that alone.
+        """
+        if not self._held:
             return
-        for lease in await self._locks.renew(held):
-            entry = self._held.pop(lease.token, None)
-            if entry is not None:
-                entry[1]()
+        try:
+            renewal = await self._locks.renew([held.maildrop.lease for held in self._held.values()])
+        except Refusal:
+            # Whoever logs in now gets no lease either, so that none of ours proves anything any more.
+            tokens = set(self._held)
+            self._doubt(tokens)
+            await self._judge(set(), tokens)
+            raise
+        lost = _tokens(renewal.lost)
+        for token in lost:
+            if token in self._held and self._held[token].sure:
+                self._lose(token)
+        self._doubt(_tokens(renewal.regained))
+        await self._judge(lost, _tokens(renewal.unanswered))
 
     async def keep(self, every: float, report: Callable[[Refusal | None], None]) -> None:
         """Renew every `every` seconds until cancelled; `report` hears of each round's refusal, or None."""
@@ -56,3 +80,43 @@ class Leases:
                 report(refusal)
             else:
                 report(None)
+
+    def _doubt(self, tokens: Set[str]) -> None:
+        for token in tokens:
+            if token in self._held:
+                self._held[token].sure = False
+
+    def _lose(self, token: str) -> None:
+        held = self._held.pop(token, None)
+        if held is not None:
+            held.on_lost()
+
+    async def _judge(self, lost: Set[str], unanswered: Set[str]) -> None:
+        """End those in doubt whose fence isn't the newest; the newest one gets the lease, whoever has it now."""
+        doubtful = {token: held.maildrop for token, held in self._held.items() if not held.sure}
+        if not doubtful:
+            return
+        newest = await self._index.newest([(maildrop.key, maildrop.fence) for maildrop in doubtful.values()])
+        for token, maildrop in doubtful.items():
+            if maildrop.fence not in newest:
+                self._lose(token)
+            elif token in lost:
+                await self._seize(maildrop.lease)
+            elif token in self._held:
+                self._held[token].sure = token not in unanswered
+
+    async def _seize(self, lease: Lease) -> None:
+        if lease.token not in self._held:
+            return
+        seized = await self._locks.seize(lease)
+        if lease.token not in self._held:
+            # The session ended meanwhile, and its release may have come first.
+            await self.release(lease)
+        elif seized:
+            self._held[lease.token].sure = True
+        else:
+            self._lose(lease.token)
+
+
+def _tokens(leases: Iterable[Lease]) -> set[str]:
+    return {lease.token for lease in leases}

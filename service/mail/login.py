@@ -55,7 +55,6 @@ class Login:
         account = await self._verified(attempt.proof)
         lease = self._lease(account, attempt)
         guarded = await self._acquire(lease)
-        self.leases.hold(lease, on_lost)
         try:
             fence = secrets.token_bytes(FENCE_OCTETS)
             drop = await self.index.open(account.key, fence)
@@ -63,7 +62,9 @@ class Login:
         except BaseException:
             await self.leases.release(lease)
             raise
-        return OpenMaildrop(account.key, account.tenant, account.address, account.policy, drop, fence, lease, guarded)
+        held = OpenMaildrop(account.key, account.tenant, account.address, account.policy, drop, fence, lease, guarded)
+        self.leases.hold(held, on_lost)
+        return held
 
     async def _verified(self, proof: Proof | None) -> Account:
         """The account that `proof` opens; unknown, wrong and suspended are refused alike (RFC 3206 §5, G13)."""

@@ -87,6 +87,18 @@ class Lease:
     holder: Holder
 
 
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What a renewal found, as far as it wasn't that a lease was held all the time."""
+
+    lost: Sequence[Lease] = ()
+    """Another token holds these."""
+    regained: Sequence[Lease] = ()
+    """Nobody held these any more, and they are held again; others may have come and gone in between."""
+    unanswered: Sequence[Lease] = ()
+    """These couldn't be asked for."""
+
+
 class MaildropLocks(Protocol):
     """Leases: exclusive for `lease_seconds` unless renewed. A convenience, never the judge: the fence is (G4)."""
 
@@ -96,10 +108,13 @@ class MaildropLocks(Protocol):
     async def release(self, lease: Lease) -> None:
         """Free the maildrop if `lease.token` still holds it; otherwise nothing."""
 
-    async def renew(self, leases: Sequence[Lease]) -> Sequence[Lease]:
-        """Extend all in one batch and return the lost ones: those that another token holds now.
+    async def renew(self, leases: Sequence[Lease]) -> Renewal:
+        """Extend all in one batch. A lease that ran out or was forgotten is taken again when nobody else holds it."""
 
-        A lease that was forgotten (a Redis that lost its data) is taken again when nobody else holds it.
+    async def seize(self, lease: Lease) -> bool:
+        """Take the maildrop from whoever holds it, for the session whose fence is the newest; it loses its lease.
+
+        False, with nothing taken, where staff evicted the holder.
         """
 
     async def may_log_in(self, key: MaildropKey, delay: int) -> bool:
@@ -117,6 +132,9 @@ class MessageIndex(Protocol):
 
     async def open(self, key: MaildropKey, fence: bytes) -> DropListing:
         """Write the fence of the newest session (16 octets) and read the counters, in one round trip."""
+
+    async def newest(self, fences: Sequence[tuple[MaildropKey, bytes]]) -> set[bytes]:
+        """Those of these fences that are still their maildrop's newest, in one round trip."""
 
     async def listing(self, key: MaildropKey, drop: DropListing) -> Listing:
         """The messages that `drop` counted, by ascending sequence number, whatever happened since.

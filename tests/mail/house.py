@@ -87,8 +87,8 @@ class House:
     def __post_init__(self) -> None:
         self.key = self.provider.add(ADDRESS)
         self.locks = MemoryMaildropLocks(self.clock)
-        self.leases = Leases(self.locks)
         self.index = self.provider.index
+        self.leases = Leases(self.locks, self.index)
         self.blobs = Interrupted(self.provider.blobs)
         self.retrieval = Retrieval(self.blobs, Resumption(pause=0))
         self.update = Update(self.index, self.leases)

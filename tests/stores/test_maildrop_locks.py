@@ -151,7 +151,7 @@ async def test_releasing_twice_is_harmless(locks: MaildropLocks) -> None:
     await locks.release(first)
     await locks.acquire(second)
     await locks.release(first)
-    assert await locks.renew([second]) == []
+    assert (await locks.renew([second])).lost == []
     assert not await locks.acquire(lease(first.key))
 
 
@@ -168,7 +168,7 @@ async def test_a_renewed_lease_lives_on(backend: Backend) -> None:
     first = lease()
     await backend.locks.acquire(first)
     await backend.let_pass(25)
-    assert await backend.locks.renew([first]) == []
+    assert (await backend.locks.renew([first])).lost == []
     await backend.let_pass(25)
     assert not await backend.locks.acquire(lease(first.key))
     assert len(await backend.locks.holders()) == 1
@@ -181,18 +181,18 @@ async def test_renewal_returns_exactly_the_lost_leases(backend: Backend) -> None
     await backend.let_pass(31)
     for lost in mine[3:5]:
         await backend.locks.acquire(lease(lost.key))
-    assert list(await backend.locks.renew(mine)) == mine[3:5]
+    assert (await backend.locks.renew(mine)).lost == mine[3:5]
 
 
 async def test_renewing_nothing_loses_nothing(locks: MaildropLocks) -> None:
-    assert list(await locks.renew([])) == []
+    assert (await locks.renew([])).lost == []
 
 
 async def test_a_forgotten_lease_is_taken_again_by_its_renewal(backend: Backend) -> None:
     mine = lease()
     await backend.locks.acquire(mine)
     await backend.lose_all()
-    assert await backend.locks.renew([mine]) == []
+    assert (await backend.locks.renew([mine])).lost == []
     assert not await backend.locks.acquire(lease(mine.key))
     assert list(await backend.locks.holders()) == [mine.holder]
 
@@ -202,7 +202,44 @@ async def test_a_forgotten_lease_that_another_session_took_is_lost(backend: Back
     await backend.locks.acquire(mine)
     await backend.lose_all()
     assert await backend.locks.acquire(lease(mine.key))
-    assert list(await backend.locks.renew([mine])) == [mine]
+    assert (await backend.locks.renew([mine])).lost == [mine]
+
+
+async def test_a_renewal_tells_which_leases_nobody_held(backend: Backend) -> None:
+    mine = [lease() for _ in range(4)]
+    for each in mine:
+        await backend.locks.acquire(each)
+    await backend.let_pass(31)
+    await backend.locks.acquire(mine[0])
+    await backend.locks.acquire(lease(mine[1].key))
+    renewal = await backend.locks.renew(mine)
+    assert (list(renewal.lost), list(renewal.regained), list(renewal.unanswered)) == ([mine[1]], mine[2:], [])
+    assert list((await backend.locks.renew(mine[2:])).regained) == []
+
+
+async def test_g4_a_seized_lease_is_lost_to_who_held_it(locks: MaildropLocks) -> None:
+    older = lease()
+    newest = lease(older.key)
+    await locks.acquire(older)
+    assert await locks.seize(newest)
+    assert list((await locks.renew([older, newest])).lost) == [older]
+    assert list(await locks.holders()) == [newest.holder]
+    await locks.release(older)
+    assert not await locks.acquire(older)
+
+
+async def test_a_free_lease_can_be_seized(locks: MaildropLocks) -> None:
+    mine = lease()
+    assert await locks.seize(mine)
+    assert not await locks.acquire(lease(mine.key))
+
+
+async def test_what_staff_evicted_is_not_seized(locks: MaildropLocks) -> None:
+    mine = lease()
+    await locks.acquire(mine)
+    await locks.evict(mine.key)
+    assert not await locks.seize(mine)
+    assert not await locks.acquire(lease(mine.key))
 
 
 async def test_holders_are_listed_oldest_first_with_all_that_staff_see(locks: MaildropLocks) -> None:
@@ -233,7 +270,7 @@ async def test_an_evicted_holder_loses_its_lease_at_the_next_renewal(backend: Ba
     await backend.let_pass(9)
     assert await backend.locks.evict(mine.key)
     await backend.let_pass(10)
-    assert list(await backend.locks.renew([mine])) == [mine]
+    assert (await backend.locks.renew([mine])).lost == [mine]
 
 
 async def test_an_evicted_maildrop_is_free_soon_for_others(backend: Backend) -> None:
@@ -299,4 +336,4 @@ async def test_nothing_but_acquire_takes_a_maildrop_from_its_holder(locks: Maild
     mine = lease()
     await locks.acquire(mine)
     await step(locks, lease(mine.key))
-    assert await locks.renew([mine]) == []
+    assert (await locks.renew([mine])).lost == []

@@ -53,7 +53,7 @@ async def test_a_release_waits_for_the_renewal_of_its_lease_under_way() -> None:
     assert not leaving.done()
     asked.taken[mine.token].set_result(1)
     await leaving
-    assert await renewal == []
+    assert (await renewal).lost == []
 
 
 async def test_a_released_lease_is_skipped_by_the_rounds_to_come() -> None:
@@ -63,7 +63,7 @@ async def test_a_released_lease_is_skipped_by_the_rounds_to_come() -> None:
     await turns()
     await renewals.leave(second)
     asked.extended[first.token].set_result(LOST)
-    assert await renewal == [first]
+    assert (await renewal).lost == [first]
     assert second.token not in asked.extended
 
 
@@ -94,7 +94,7 @@ async def test_a_round_that_fails_loses_nothing_and_hides_no_loss_in_another() -
     asked.extended[first.token].set_exception(CallFailed("timeout"))
     await turns()
     asked.extended[second.token].set_result(LOST)
-    assert await renewal == [second]
+    assert (await renewal).lost == [second]
 
 
 async def test_when_no_lease_could_be_asked_for_the_renewal_fails() -> None:
@@ -111,7 +111,7 @@ async def test_more_leases_than_fit_into_a_pipeline_or_the_queue_are_renewed(red
     leases = [lease() for _ in range(730)]
     for begin in range(0, len(leases), 100):
         await asyncio.gather(*map(locks.acquire, leases[begin : begin + 100]))
-    assert await locks.renew(leases) == []
+    assert (await locks.renew(leases)).lost == []
     assert len(await locks.holders()) == 730
     await asyncio.gather(locks.renew(leases), *map(locks.release, leases[:100]))
     assert len(await locks.holders()) == 630

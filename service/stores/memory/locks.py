@@ -6,7 +6,7 @@ Owns the twin of `stores.redis`: leases that end by the clock it is given. Refus
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.mail.ports import Clock, Holder, Lease
+from service.mail.ports import Clock, Holder, Lease, Renewal
 from service.model.account import MaildropKey
 
 
@@ -36,9 +36,19 @@ class MemoryMaildropLocks:
         if held is not None and held.token == lease.token:
             del self._held[lease.key]
 
-    async def renew(self, leases: Sequence[Lease]) -> Sequence[Lease]:
-        """Extend all and return those that another token holds now."""
-        return [lease for lease in leases if not self._take(lease)]
+    async def renew(self, leases: Sequence[Lease]) -> Renewal:
+        """Extend all, and take again those that nobody holds."""
+        regained = [lease for lease in leases if self._current(lease.key) is None]
+        lost = [lease for lease in leases if not self._take(lease)]
+        return Renewal(lost, [lease for lease in regained if lease not in lost])
+
+    async def seize(self, lease: Lease) -> bool:
+        """Take the maildrop from whoever holds it, unless staff evicted the holder."""
+        held = self._current(lease.key)
+        if held is not None and held.holder is None:
+            return False
+        self._held.pop(lease.key, None)
+        return self._take(lease)
 
     async def may_log_in(self, key: MaildropKey, delay: int) -> bool:
         """Whether `delay` seconds have passed since this last returned True; starts the next delay."""

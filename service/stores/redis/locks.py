@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from service.mail.ports import Holder, Lease
+from service.mail.ports import Holder, Lease, Renewal
 from service.model.account import MaildropKey
 from service.stores.observing import Calls, Observer, Unobserved
 from service.stores.redis.batch import Limits
 from service.stores.redis.errors import kind_of
 from service.stores.redis.keys import SESSIONS, delay_key, entry, lock_key, parse_entry, session_key
 from service.stores.redis.renewals import Answer, Renewals
-from service.stores.redis.scripts import ACQUIRE, EVICT, RELEASE, RENEW, Command
+from service.stores.redis.scripts import ACQUIRE, EVICT, RELEASE, RENEW, SEIZE, Command
 from service.stores.redis.servers import PING, connect
 from service.stores.redis.urls import parse_target
 
@@ -67,13 +67,19 @@ class RedisMaildropLocks:
             await self._renewals.leave(lease)
             await self._submit(lease.key, RELEASE.on(_keys(lease.key), lease.token))
 
-    async def renew(self, leases: Sequence[Lease]) -> Sequence[Lease]:
-        """Extend all, thousands in one turn, and return those that another token holds now.
+    async def renew(self, leases: Sequence[Lease]) -> Renewal:
+        """Extend all, thousands in one turn; those that another token holds now are lost.
 
         Raises Refusal(UNAVAILABLE) if no lease at all could be asked for; one that couldn't is not lost.
         """
         with self._calls.observed():
             return await self._renewals.renew(leases)
+
+    async def seize(self, lease: Lease) -> bool:
+        """Take the maildrop from whoever holds it; False where staff evicted the holder."""
+        with self._calls.observed():
+            words = (lease.token, self._milliseconds, entry(lease.holder), EVICTED)
+            return await self._submit(lease.key, SEIZE.on(_keys(lease.key), *words)) == 1
 
     async def may_log_in(self, key: MaildropKey, delay: int) -> bool:
         """Whether `delay` seconds have passed since this last returned True; starts the next delay."""

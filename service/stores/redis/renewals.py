@@ -8,7 +8,7 @@ Owns that order, and how many leases are asked for at once. Refuses to know the 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
-from service.mail.ports import Lease
+from service.mail.ports import Lease, Renewal
 from service.stores.redis.errors import CallFailed
 
 Answer = asyncio.Future[object]
@@ -23,10 +23,10 @@ class Renewals:
         self._take = take
         self._at_once = at_once
         self._due: list[dict[str, Lease]] = []
-        self._under_way: dict[str, asyncio.Task[list[Lease]]] = {}
+        self._under_way: dict[str, asyncio.Task[Renewal]] = {}
 
-    async def renew(self, leases: Sequence[Lease]) -> list[Lease]:
-        """The lost ones among `leases`. Raises CallFailed if not one could be asked for."""
+    async def renew(self, leases: Sequence[Lease]) -> Renewal:
+        """What became of `leases`. Raises CallFailed if not one could be asked for."""
         due = {lease.token: lease for lease in leases}
         self._due.append(due)
         try:
@@ -42,37 +42,47 @@ class Renewals:
         if under_way is not None:
             await asyncio.wait({under_way})
 
-    async def _rounds(self, due: dict[str, Lease]) -> list[Lease]:
-        lost: list[Lease] = []
+    async def _rounds(self, due: dict[str, Lease]) -> Renewal:
+        rounds: list[Renewal] = []
+        unanswered: list[Lease] = []
         failed: CallFailed | None = None
-        answered = False
         while due:
             leases = [due.pop(token) for token in list(due)[: self._at_once]]
             try:
                 # A round goes on when its caller is cancelled, so that a release can still wait for it.
-                lost += await asyncio.shield(self._started(leases))
-                answered = True
+                rounds.append(await asyncio.shield(self._started(leases)))
             except CallFailed as error:
                 failed = error
-        if failed is not None and not answered:
+                unanswered += leases
+        if failed is not None and not rounds:
             raise failed
-        return lost
+        return _together([*rounds, Renewal(unanswered=unanswered)])
 
-    def _started(self, leases: Sequence[Lease]) -> "asyncio.Task[list[Lease]]":
+    def _started(self, leases: Sequence[Lease]) -> "asyncio.Task[Renewal]":
         """A round, known to be under way from this moment on."""
         task = asyncio.get_running_loop().create_task(self._round(leases))
         self._under_way.update((lease.token, task) for lease in leases)
         task.add_done_callback(lambda _: self._end(leases))
         return task
 
-    async def _round(self, leases: Sequence[Lease]) -> list[Lease]:
+    async def _round(self, leases: Sequence[Lease]) -> Renewal:
         states = await _answers(leases, self._extend)
-        await _answers(_in_state(leases, states, FORGOTTEN), self._take)
-        return _in_state(leases, states, LOST)
+        forgotten = _in_state(leases, states, FORGOTTEN)
+        await _answers(forgotten, self._take)
+        unanswered = [lease for lease, state in zip(leases, states, strict=True) if isinstance(state, Exception)]
+        return Renewal(_in_state(leases, states, LOST), forgotten, unanswered)
 
     def _end(self, leases: Sequence[Lease]) -> None:
         for lease in leases:
             self._under_way.pop(lease.token, None)
+
+
+def _together(rounds: Sequence[Renewal]) -> Renewal:
+    return Renewal(
+        [lease for each in rounds for lease in each.lost],
+        [lease for each in rounds for lease in each.regained],
+        [lease for each in rounds for lease in each.unanswered],
+    )
 
 
 def _in_state(leases: Sequence[Lease], states: Sequence[object], state: int) -> list[Lease]:

@@ -1,0 +1,209 @@
+"""What a lease proves, and who goes on when it proves nothing: the session with the newest fence. F2-F4; G4-G6.
+
+RFC 1939 §4: the exclusive lock prevents "messages from being modified or removed before the session enters the UPDATE
+state".
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from service.mail.maildrop import OpenMaildrop
+from service.mail.ports import Lease, Renewal
+from service.model.account import MaildropKey
+from service.model.refusal import Reason, Refusal
+from service.stores.memory.locks import MemoryMaildropLocks
+from tests.mail.house import House
+
+pytestmark = pytest.mark.asyncio
+
+
+class Severable(MemoryMaildropLocks):
+    """Leases that can't be reached while `away`, and a part of them while `unanswering`."""
+
+    away = False
+    unanswering: Sequence[Lease] = ()
+    before_seizing: Callable[[], Awaitable[None]] | None = None
+
+    def _check(self) -> None:
+        if self.away:
+            raise Refusal(Reason.UNAVAILABLE, "told to be away")
+
+    async def acquire(self, lease: Lease) -> bool:
+        self._check()
+        return await super().acquire(lease)
+
+    async def release(self, lease: Lease) -> None:
+        self._check()
+        await super().release(lease)
+
+    async def renew(self, leases: Sequence[Lease]) -> Renewal:
+        self._check()
+        asked = [lease for lease in leases if lease not in self.unanswering]
+        found = await super().renew(asked)
+        return Renewal(found.lost, found.regained, self.unanswering)
+
+    async def seize(self, lease: Lease) -> bool:
+        self._check()
+        if self.before_seizing is not None:
+            await self.before_seizing()
+        return await super().seize(lease)
+
+
+@dataclass
+class Household(House):
+    """A house whose leases can be out of reach; `lost` names the sessions that were told so."""
+
+    lost: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.locks: Severable = Severable(self.clock)
+        self.leases._locks = self.locks
+        object.__setattr__(self.login, "locks", self.locks)
+
+    async def session(self, name: str) -> OpenMaildrop:
+        return await self.open(on_lost=lambda: self.lost.append(name))
+
+    async def let_pass(self, seconds: float) -> None:
+        self.clock.seconds += seconds
+        self.clock.move(seconds=seconds)
+
+    async def removes(self, held: OpenMaildrop) -> bool:
+        """Whether a QUIT of this session removes message 1."""
+        try:
+            await self.update(held, [1])
+        except Refusal as refusal:
+            return refusal.reason is not Reason.LOST
+        return True
+
+
+async def a_house() -> Household:
+    house = Household()
+    await house.furnish(b"A: b\r\n\r\n")
+    return house
+
+
+async def test_g4_the_newest_session_gets_the_lease_that_an_older_one_kept_through_an_outage() -> None:
+    house = await a_house()
+    older = await house.session("older")
+    house.locks.away = True
+    newest = await house.session("newest")
+    assert not newest.guarded
+    house.locks.away = False
+    await house.leases.renew()
+    await house.leases.renew()
+    assert house.lost == ["older"]
+    assert [holder.since for holder in await house.locks.holders()] == [newest.lease.holder.since]
+    assert not await house.removes(older)
+    assert await house.removes(newest)
+
+
+async def test_g4_of_two_sessions_without_a_lease_the_newest_gets_it() -> None:
+    house = await a_house()
+    house.locks.away = True
+    older, newest = await house.session("older"), await house.session("newest")
+    house.locks.away = False
+    await house.leases.renew()
+    await house.leases.renew()
+    assert house.lost == ["older"]
+    assert not await house.removes(older)
+    assert await house.removes(newest)
+
+
+async def test_g5_who_paused_while_another_came_and_went_is_told_and_blocks_nobody() -> None:
+    house = await a_house()
+    paused = await house.session("paused")
+    await house.let_pass(31)
+    await house.update.close(await house.session("visitor"))
+    await house.leases.renew()
+    assert house.lost == ["paused"]
+    await house.update.close(paused)
+    await house.session("next")
+
+
+async def test_g5_who_paused_while_nobody_came_goes_on_and_is_asked_no_more() -> None:
+    house = await a_house()
+    paused = await house.session("paused")
+    await house.let_pass(31)
+    await house.leases.renew()
+    house.provider.state.fences[house.key] = bytes(16)
+    await house.leases.renew()
+    assert house.lost == []
+    assert len(house.leases) == 1
+    await house.update.close(paused)
+
+
+async def test_g5_while_the_leases_are_away_the_fences_tell_who_was_replaced() -> None:
+    house = await a_house()
+    await house.session("older")
+    house.locks.away = True
+    newest = await house.session("newest")
+    with pytest.raises(Refusal):
+        await house.leases.renew()
+    assert house.lost == ["older"]
+    house.locks.away = False
+    await house.leases.renew()
+    assert house.lost == ["older"]
+    assert await house.removes(newest)
+
+
+async def test_f9_nothing_is_lost_while_neither_leases_nor_fences_can_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = await a_house()
+    await house.session("older")
+    house.locks.away = True
+    newest = await house.session("newest")
+
+    async def away(fences: Sequence[tuple[MaildropKey, bytes]]) -> set[bytes]:
+        raise Refusal(Reason.UNAVAILABLE, "down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.index, "newest", away)
+        for house.locks.away in (True, False):
+            with pytest.raises(Refusal):
+                await house.leases.renew()
+        assert house.lost == []
+    await house.leases.renew()
+    assert house.lost == ["older"]
+    assert await house.removes(newest)
+
+
+async def test_a_lease_that_could_not_be_asked_for_stays_in_doubt() -> None:
+    house = await a_house()
+    house.locks.away = True
+    held = await house.session("only")
+    house.locks.away = False
+    house.locks.unanswering = [held.lease]
+    await house.leases.renew()
+    house.locks.unanswering = ()
+    house.provider.state.fences[house.key] = bytes(16)
+    await house.leases.renew()
+    assert house.lost == ["only"]
+
+
+async def test_who_was_evicted_is_not_given_the_lease_back() -> None:
+    house = await a_house()
+    await house.session("older")
+    house.locks.away = True
+    await house.session("newest")
+    house.locks.away = False
+    await house.locks.evict(house.key)
+    await house.leases.renew()
+    assert sorted(house.lost) == ["newest", "older"]
+    assert len(house.leases) == 0
+
+
+async def test_g6_a_session_that_ends_while_its_lease_is_seized_leaves_the_maildrop_free() -> None:
+    house = await a_house()
+    older = await house.session("older")
+    house.locks.away = True
+    newest = await house.session("newest")
+    house.locks.away = False
+    house.locks.before_seizing = lambda: house.update.close(newest)
+    await house.leases.renew()
+    assert await house.locks.holders() == []
+    await house.leases.renew()
+    assert house.lost == ["older"]
+    await house.update.close(older)
+    assert await house.locks.holders() == []

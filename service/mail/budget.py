@@ -6,6 +6,7 @@ the whole bound is granted when nothing else is held, so that nothing waits for 
 
 import asyncio
 from collections import deque
+from dataclasses import dataclass
 
 from service.model.refusal import Reason, Refusal
 
@@ -64,3 +65,27 @@ class Budget:
             self._grant()
         elif entry[1].done() and not entry[1].cancelled():
             self.give_back(entry[0])
+
+
+@dataclass(slots=True)
+class Share:
+    """What one text holds of a budget: little while it is no longer than it was said to be, `worst` once it is."""
+
+    budget: Budget
+    held: int
+    worst: int
+    expected: int
+    """Octets of text that `held` is enough for."""
+
+    def covers(self, octets: int) -> bool:
+        """Whether a text of so many octets may go on without `grow`."""
+        return self.held >= self.worst or octets <= self.expected
+
+    async def grow(self) -> None:
+        """Hold `worst` from now on. Raises Refusal(OVERLOADED), and holds what it held."""
+        await self.budget.take(self.worst - self.held)
+        self.held = self.worst
+
+    def give_back(self) -> None:
+        """Return what is held; to be called once."""
+        self.budget.give_back(self.held)

@@ -7,13 +7,12 @@ RFC 2033 §4.2, RFC 5321 §4.4 and §6.1.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from secrets import token_bytes, token_hex
 from uuid import UUID
 
-from service.mail.budget import Budget
+from service.mail.budget import Budget, Share
 from service.mail.ports import BlobStore, Clock, Directory, MessageIndex
 from service.mail.shipment import Shipment, blob_key
 from service.mail.trace import delivered_to, head
@@ -59,22 +58,23 @@ class Delivery:
         Raises Refusal(OVERLOADED) when too many texts are on their way.
         """
         tenants = {recipient.key.tenant_id for recipient in envelope.recipients}
-        octets = _octets_in_memory(envelope, len(tenants))
-        await self._memory.take(octets)
+        share = _share(self._memory, envelope.declared_octets, len(tenants))
+        await self._memory.take(share.held)
         moment = self._stores.clock.now()
         keys = {tenant: blob_key(tenant, moment) for tenant in tenants}
         shipment = Shipment(self._stores.blobs, keys, HELD_OCTETS, self._stall)
         identifier = token_hex(8)
         shipment.head(head(envelope, client, self._host, moment, identifier))
-        ended = partial(self._memory.give_back, octets)
-        return Transaction(self._stores, envelope.recipients, shipment, ended, identifier)
+        return Transaction(self._stores, envelope.recipients, shipment, share, identifier)
 
 
-def _octets_in_memory(envelope: Envelope, copies: int) -> int:
+def _share(memory: Budget, declared: int | None, copies: int) -> Share:
     """What a transaction may come to hold, by the octets that were declared, or the most there can be."""
     worst = HELD_OCTETS + copies * COPY_OCTETS
-    declared = envelope.declared_octets
-    return worst if declared is None else min(worst, (1 + copies) * (declared + HELD_OCTETS // 16))
+    if declared is None:
+        return Share(memory, worst, worst, 0)
+    expected = declared + HELD_OCTETS // 16
+    return Share(memory, min(worst, (1 + copies) * expected), worst, expected)
 
 
 class Transaction:
@@ -85,13 +85,13 @@ class Transaction:
         stores: DeliveryStores,
         recipients: Sequence[Recipient],
         shipment: Shipment,
-        ended: Callable[[], None],
+        share: Share,
         identifier: str,
     ) -> None:
         self._stores = stores
         self._recipients = recipients
         self._shipment = shipment
-        self._ended = ended
+        self._share = share
         self.identifier = identifier
         """What its Received line calls it, so that a log can name it too."""
         self.octets = 0
@@ -100,11 +100,17 @@ class Transaction:
     def offer(self, text: bytes) -> bool:
         """Take the next octets; False if `room` must be awaited before the next ones."""
         self.octets += len(text)
-        return self._shipment.offer(text)
+        return self._shipment.offer(text) and self._share.covers(self.octets)
 
     async def room(self) -> None:
-        """Wait until the stores keep up, or are given up."""
+        """Wait until the stores keep up, or are given up.
+
+        Raises Refusal(OVERLOADED) when the text is longer than was declared and there is no memory for that:
+        a client may declare less than it sends, and then nothing was promised (RFC 1870 §6.3).
+        """
         await self._shipment.room()
+        if not self._share.covers(self.octets):
+            await self._share.grow()
 
     async def deliver(self) -> Sequence[Refusal | None]:
         """Store and list the whole text; one outcome for each recipient, in order. Not to be cancelled.
@@ -116,7 +122,7 @@ class Transaction:
             listings = (self._list(tenant, blob) for tenant, blob in arrived.items())
             outcomes = {key: one for each in await asyncio.gather(*listings) for key, one in each.items()}
         finally:
-            self._ended()
+            self._share.give_back()
         return [outcomes[recipient.key] for recipient in self._recipients]
 
     async def abandon(self) -> None:
@@ -124,7 +130,7 @@ class Transaction:
         try:
             await self._shipment.abandon()
         finally:
-            self._ended()
+            self._share.give_back()
 
     async def _list(self, tenant: UUID, blob: Blob | Refusal) -> Mapping[MaildropKey, Refusal | None]:
         """Give each recipient of one tenant its row, in one transaction; the outcome by maildrop."""

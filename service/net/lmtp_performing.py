@@ -51,8 +51,12 @@ class Performer:
 
     async def room(self) -> None:
         """Wait until the store keeps up."""
-        await self._transaction().room()
-        self._session.stored()
+        try:
+            await self._transaction().room()
+        except Refusal as refusal:
+            self._session.stored(refusal)
+        else:
+            self._session.stored()
 
     async def deliver(self) -> None:
         """Come to an outcome for each recipient. Runs to its end even if the client is gone."""

@@ -268,6 +268,29 @@ async def test_texts_that_were_declared_small_take_little_of_the_budget(provider
     assert one._memory.used == 0
 
 
+async def test_a_text_longer_than_declared_takes_its_whole_share_or_is_refused(provider: Provider) -> None:
+    """RFC 1870 §6.3: SIZE may be smaller than the text, which may then find no memory."""
+    provider.add("u@a.example")
+    one = delivery(provider)
+    recipients = (await one.resolve(parse_address("u@a.example")),)
+    small, full = (Envelope("", recipients, "x", "LMTP", declared_octets=octets) for octets in (1, None))
+    liar = await one.begin(small, "192.0.2.7")
+    while liar.offer(b"x" * 4096):
+        pass
+    assert liar.octets < HELD_OCTETS // 8
+    others = [await one.begin(full, "192.0.2.7") for _ in range(2)]
+    await liar.room()
+    assert liar.offer(b"x" * 4096)
+    second, third = [await one.begin(small, "192.0.2.7") for _ in range(2)]
+    assert not second.offer(b"x" * HELD_OCTETS)
+    with pytest.raises(Refusal) as refused:
+        await second.room()
+    assert refused.value.reason is Reason.OVERLOADED
+    for transaction in (liar, second, third, *others):
+        await transaction.abandon()
+    assert one._memory.used == 0
+
+
 async def test_a_large_text_never_sits_in_memory(provider: Provider) -> None:
     keys = [provider.add("u@a.example"), provider.add("v@b.example")]
     blobs = BlobsThatCount()

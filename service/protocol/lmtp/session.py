@@ -103,9 +103,11 @@ class LmtpSession:
             self._state.incoming = Incoming("DATA", DotFraming(), final=True)
             self._say(replies.SEND_TEXT)
 
-    def stored(self) -> None:
-        """There is room for more text."""
+    def stored(self, refusal: Refusal | None = None) -> None:
+        """There is room for more text, or the rest of this one is refused."""
         self._done()
+        if refusal is not None:
+            self._break_off(self._mail(), refusal.reason)
 
     def abandoned(self) -> None:
         """Nothing is left of the message begun."""
@@ -225,8 +227,12 @@ class LmtpSession:
         if mail.octets <= self._state.terms.max_octets:
             self._effect = Store(text)
         else:
-            mail.refused, mail.begun = Reason.TOO_BIG, False
-            self._effect = Abandon(Reason.TOO_BIG)
+            self._break_off(mail, Reason.TOO_BIG)
+
+    def _break_off(self, mail: Mail, reason: Reason) -> None:
+        """Leave nothing of the text, and drop its rest as it comes."""
+        mail.refused, mail.begun = reason, False
+        self._effect = Abandon(reason)
 
     def _end_text(self, incoming: Incoming) -> None:
         self._state.incoming = None

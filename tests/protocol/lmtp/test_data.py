@@ -88,6 +88,13 @@ def test_huge_headers_cost_one_pass_g12(text: bytes) -> None:
     assert measure.blob("key").octets == len(stored)
 
 
+def test_text_that_finds_no_room_is_swallowed_and_refused_for_each_recipient() -> None:
+    world = World(refuse_store=Reason.OVERLOADED)
+    output = world.play(ENVELOPE + b"RCPT TO:<v@d.example>\r\nDATA\r\n", b"one\r\n", b"two\r\n.\r\nNOOP\r\n")
+    assert codes(output)[5:] == [354, 451, 451, 250]
+    assert [type(effect) for effect in world.effects[2:]] == [Begin, Store, Abandon]
+
+
 def test_a_large_text_is_passed_on_in_bounded_pieces() -> None:
     world = World()
     world.play(ENVELOPE + b"DATA\r\n" + b"line\r\n" * 500_000 + b".\r\n")

@@ -50,6 +50,7 @@ class World:
     unknown: Mapping[str, Reason] = field(default_factory=dict)
     failing: Mapping[str, Reason] = field(default_factory=dict)
     refuse_begin: Reason | None = None
+    refuse_store: Reason | None = None
     output: bytes = b""
     effects: list[Effect] = field(default_factory=list)
     answered: list[Answered] = field(default_factory=list)
@@ -90,7 +91,7 @@ class World:
                 self.session.begun(Refusal(self.refuse_begin) if self.refuse_begin else None)
             case Store(text):
                 self.text += text
-                self.session.stored()
+                self.session.stored(Refusal(self.refuse_store) if self.refuse_store else None)
             case Deliver():
                 self.session.delivered(self._deliver())
             case Abandon():

@@ -1,4 +1,4 @@
-"""`poplar credential`: create, change, list, show, suspend, resume, remove.
+"""`poplar credential`: create, change, import, list, show, suspend, resume, remove.
 
 Owns the verbs' words, and that a password is asked for without echo. Refuses to know rules and hashes.
 """
@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 import typer
 
 from service.cli.gathering import gathering
-from service.cli.tenancy_options import AddressName, AsJson, LabelName, NamingFlags, SecretFlags
+from service.cli.tenancy_options import (
+    AddressName,
+    AsJson,
+    LabelName,
+    NamingFlags,
+    Replace,
+    SecretFlags,
+    typed_verifier,
+)
 from service.cli.tenancy_output import print_one, print_rows, say
 from service.cli.tenancy_running import perform
 from service.mail.passwords import generate_password
@@ -48,6 +56,22 @@ def change(address: AddressName, naming: NamingFlags, secret: SecretFlags) -> No
 
     perform(use)
     say(f"Changed {naming.label} of {address}" + (f" to {password}" if secret.generate else "."))
+
+
+@app.command("import")
+@gathering
+def import_(address: AddressName, naming: NamingFlags, replace: Replace = False, as_json: AsJson = False) -> None:
+    """Add a password as another system hashed it, such as {SHA512-CRYPT}$6$...; it is read from standard input."""
+    verifier = typed_verifier()
+
+    async def use(desk: "Provisioning") -> CredentialView:
+        credential = desk.passwords.adopted(verifier, naming.label, naming.ends)
+        if not replace:
+            return await desk.credentials.create(address, credential)
+        await desk.credentials.replace(address, credential)
+        return await desk.credentials.show(address, naming.label)
+
+    print_one(perform(use), as_json)
 
 
 @app.command("list")

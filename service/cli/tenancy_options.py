@@ -14,6 +14,7 @@ from service.model.tenancy import POLICY_NAMES, PolicyChange
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
+Replace = Annotated[bool, typer.Option("--replace", help="Put it in the place of the one under this label.")]
 Cascade = Annotated[bool, typer.Option("--cascade", help="Remove all that it holds too.")]
 TenantName = Annotated[str, typer.Argument(metavar="TENANT", help="The tenant's name: a-z, 0-9 and -.")]
 DomainName = Annotated[str, typer.Argument(metavar="DOMAIN")]
@@ -91,6 +92,14 @@ class NamingFlags:
     def ends(self) -> datetime | None:
         """When the credential ends, in UTC."""
         return self.expires and self.expires.replace(tzinfo=UTC)
+
+
+def typed_verifier() -> str:
+    """A verifier from standard input, never from the command line, which every process on the machine may read."""
+    if sys.stdin.isatty():
+        asked: str = typer.prompt("Verifier", hide_input=True)
+        return asked
+    return sys.stdin.readline().strip()
 
 
 def confirmed(question: str, yes: bool) -> None:

@@ -56,8 +56,8 @@ async def _again_and_again(sweep: Sweep, interval: float) -> None:
 
 
 def _count(report: SweepReport) -> None:
-    metrics.swept(report.messages, report.blobs, report.orphans, time.time())
-    metrics.sweep_backlog(report.backlog)
+    metrics.swept(report.messages, report.blobs, report.orphans)
+    metrics.sweep_ended(report.backlog, time.time())
     get_log("sweep").info(
         "swept",
         expired=report.expired,

@@ -10,6 +10,7 @@ RFC 1939 §3 names the states, RFC 2033 §4.2 asks for one reply a recipient, wh
 
 import platform
 from functools import cache
+from typing import Literal
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
@@ -21,7 +22,9 @@ from service.telemetry.labels import closed
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 QUICK = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-"""Commands, locks and single round trips."""
+"""Logins, locks and single round trips."""
+COMMAND = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0)
+"""Commands: most take a moment, a long message to a slow client takes minutes."""
 LONG = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 """Whole reads and transfers."""
 SESSION = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1800.0, 3600.0)
@@ -36,10 +39,10 @@ _session_seconds = Histogram(
 )  # fmt: skip
 _commands = Histogram(
     "poplar_command_seconds", "POP3 commands, from read to response, by verb and result", ["verb", "result"],
-    buckets=QUICK,
+    buckets=COMMAND,
 )  # fmt: skip
 _lmtp_commands = Histogram(
-    "poplar_lmtp_command_seconds", "LMTP commands by verb and reply code", ["verb", "code"], buckets=QUICK
+    "poplar_lmtp_command_seconds", "LMTP commands by verb and reply code", ["verb", "code"], buckets=COMMAND
 )
 _logins = Histogram(
     "poplar_login_seconds", "Logins by mechanism and result or reason of refusal", ["mechanism", "result"],
@@ -73,25 +76,26 @@ _pool_waiting = Gauge(
 )
 _budget = Gauge("poplar_budget_octets", "Octets in use of a bounded budget", ["budget"], multiprocess_mode="livesum")
 _loop_lag = Histogram("poplar_loop_lag_seconds", "How late the event loop woke up", buckets=QUICK)
-_sweep_backlog = Gauge(
-    "poplar_sweep_backlog", "Removed messages past their retention", multiprocess_mode="livemostrecent"
-)
 _swept = Counter("poplar_swept", "What the sweep deleted for good, by what it was", ["what"])
-_sweep_last = Gauge(
-    "poplar_sweep_last_success", "When the sweep last ended well, Unix seconds", multiprocess_mode="max"
-)
-_certificates = Gauge("poplar_certificates", "Certificates loaded", multiprocess_mode="livemax")
-_certificate_expiry = Gauge(
-    "poplar_certificate_expiry", "When the first certificate expires, Unix seconds", multiprocess_mode="livemin"
-)
 _certificate_failures = Counter("poplar_certificate_failures", "Certificate files that could not be loaded")
 _handshakes = Counter("poplar_tls_handshakes", "TLS handshakes by listener and version", ["listener", "version"])
 _rejected = Counter(
     "poplar_connections_rejected", "Connections that never became a session, by listener and why", ["listener", "why"]
 )
 _draining = Gauge("poplar_draining", "1 while this process drains", multiprocess_mode="livesum")
-_build = Gauge("poplar_build", "Always 1; says what is running", ["version", "python"], multiprocess_mode="livemax")
+_build = Gauge(
+    "poplar_build_info", "Always 1; says what is running", ["version", "python"], multiprocess_mode="livemax"
+)
 _build.labels(VERSION, platform.python_version()).set(1)
+
+
+@cache
+def _late(name: str, meaning: str, mode: Literal["livemostrecent", "max", "livemax", "livemin"]) -> Gauge:
+    """A gauge that comes to be when it is first set.
+
+    The 0 of a process that never sweeps, or has no certificate, is no fact: an alert on the time since would fire.
+    """
+    return Gauge(name, meaning, multiprocess_mode=mode)
 
 
 @cache
@@ -242,23 +246,25 @@ def loop_lag(seconds: float) -> None:
     _loop_lag.observe(seconds)
 
 
-def sweep_backlog(messages: int) -> None:
-    """So many removed messages are past their retention and still stored."""
-    _sweep_backlog.set(messages)
-
-
-def swept(messages: int, blobs: int, orphans: int, at: float) -> None:
-    """A sweep ended well at `at` (Unix seconds), having deleted these for good."""
+def swept(messages: int, blobs: int, orphans: int) -> None:
+    """A sweep deleted these for good."""
     _swept.labels("message").inc(messages)
     _swept.labels("blob").inc(blobs)
     _swept.labels("orphan").inc(orphans)
-    _sweep_last.set(at)
+
+
+def sweep_ended(backlog: int, at: float) -> None:
+    """A sweep ended well at `at` (Unix seconds); `backlog` messages are past their retention and still stored."""
+    last = "When the sweep last ended well, Unix seconds"
+    _late("poplar_sweep_backlog", "Removed messages past their retention", "livemostrecent").set(backlog)
+    _late("poplar_sweep_last_success_timestamp_seconds", last, "max").set(at)
 
 
 def certificates(count: int, first_expiry: float) -> None:
     """So many certificates are loaded; the first expires at `first_expiry`, Unix seconds."""
-    _certificates.set(count)
-    _certificate_expiry.set(first_expiry)
+    expiry = "When the first certificate expires, Unix seconds"
+    _late("poplar_certificates", "Certificates loaded", "livemax").set(count)
+    _late("poplar_certificate_expiry_timestamp_seconds", expiry, "livemin").set(first_expiry)
 
 
 def certificate_failed() -> None:

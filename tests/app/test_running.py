@@ -75,7 +75,7 @@ async def test_what_happened_shows_in_the_metrics(make: Make, ca: trustme.CA) ->
         'poplar_login_seconds_count{mechanism="USER",result="ok"}',
         'poplar_lock_seconds_count{outcome="acquired"}',
         'poplar_store_seconds_count{outcome="ok",vendor="postgres"}',
-        "poplar_certificate_expiry",
+        "poplar_certificate_expiry_timestamp_seconds",
         'poplar_pool_connections{role="front",use="idle"}',
     ):
         assert series in text

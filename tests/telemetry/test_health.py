@@ -40,7 +40,7 @@ async def test_metrics_are_served_as_prometheus_reads_them() -> None:
         status, text = await asyncio.to_thread(fetch, f"{url}/metrics")
     assert status == 200
     assert "poplar_messages_retrieved_total" in text
-    assert "poplar_build{" in text
+    assert "poplar_build_info{" in text
 
 
 async def test_a_taken_port_is_named() -> None:

@@ -1,5 +1,7 @@
 """G17: the number of series does not grow with users, tenants or what clients type; every name is closed."""
 
+import subprocess
+import sys
 from itertools import product
 
 import pytest
@@ -73,6 +75,14 @@ def test_no_histogram_has_more_than_a_thousand_series() -> None:
         "lmtp": len(list(product(labels.LMTP_VERBS, labels.LMTP_CODES))),
     }
     assert max(sizes.values()) < 400
+
+
+def test_a_process_that_never_swept_and_has_no_certificate_states_no_time_of_either() -> None:
+    """Such a 0 would make every alert on the time since then fire."""
+    scrape = "from prometheus_client import generate_latest as g; from service.telemetry import metrics; print(g())"
+    told = subprocess.run([sys.executable, "-c", scrape], capture_output=True, check=True, text=True).stdout
+    assert "poplar_build_info" in told
+    assert "timestamp_seconds" not in told
 
 
 def test_a_delivery_refused_adds_no_octets() -> None:

@@ -5,10 +5,10 @@ what a connection does.
 """
 
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 
 from service.app.ports import taken
 from service.net.admission import Admission
@@ -21,6 +21,8 @@ from service.settings import Settings
 from service.settings.listening import ListenerSettings
 from service.telemetry import metrics
 from service.telemetry.logs import get_log
+
+QUIET_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +55,7 @@ def make_listeners(settings: Settings, services: Mapping[str, Service], reuse_po
     for each in settings.listeners:
         if each.protocol in services:
             service = services[each.protocol]
-            rejected = partial(_rejected, each.name)
-            reception = Reception(service.factory, admission, service.context, seconds, rejected)
+            reception = Reception(service.factory, admission, service.context, seconds, Rejections(each.name))
             listeners.append(Listener(listener_spec(each, reuse_port), reception))
     return listeners
 
@@ -82,6 +83,23 @@ def _start(listener: Listener) -> int:
         raise OSError(error.errno, taken(listener.spec.name, listener.spec.port, error)) from None
 
 
-def _rejected(name: str, why: Rejection, address: str, detail: str) -> None:
-    metrics.connection_rejected(name, why.value)
-    get_log("listener").debug("rejected", listener=name, why=why.value, client=address, detail=detail)
+class Rejections:
+    """Tells of connections that got no further: each to the metrics, one of a kind a minute as a line to notice.
+
+    So a balancer that sends no PROXY header shows, and those who knock at every door don't fill the log.
+    """
+
+    def __init__(self, listener: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._listener = listener
+        self._clock = clock
+        self._quiet_until: dict[Rejection, float] = {}
+
+    def __call__(self, why: Rejection, address: str, detail: str) -> None:
+        """One more was rejected."""
+        metrics.connection_rejected(self._listener, why.value)
+        now, log = self._clock(), get_log("listener")
+        tell = log.debug
+        if why is not Rejection.HANDSHAKE and now >= self._quiet_until.get(why, 0.0):
+            self._quiet_until[why] = now + QUIET_SECONDS
+            tell = log.warning
+        tell("rejected", listener=self._listener, why=why.value, client=address, detail=detail)

@@ -118,10 +118,10 @@ async def _keep(crew: Crew, number: int) -> int:
     pause = FIRST_PAUSE
     while True:
         begun = time.monotonic()
-        code = await _run_one(crew)
+        pid, code = await _run_one(crew)
         if crew.stop.asked:
             return 0 if code in {0, -signal.SIGTERM} else code
-        get_log("supervisor").error("worker ended", worker=number, code=code)
+        get_log("supervisor").error("worker ended", worker=number, pid=pid, code=code)
         if not crew.was_ready:
             crew.stop.set()
             return code or 1
@@ -133,7 +133,8 @@ async def _keep(crew: Crew, number: int) -> int:
         crew.restarts += 1
 
 
-async def _run_one(crew: Crew) -> int:
+async def _run_one(crew: Crew) -> tuple[int, int]:
+    """The worker's process id and exit code."""
     channel = SupervisorEnd()
     process = await _start(crew, channel)
     crew.processes[process.pid] = process
@@ -143,7 +144,7 @@ async def _run_one(crew: Crew) -> int:
         if await channel.ready():
             crew.ready.add(process.pid)
             crew.was_ready = True
-        return await process.wait()
+        return process.pid, await process.wait()
     finally:
         crew.ready.discard(process.pid)
         crew.processes.pop(process.pid, None)

@@ -47,6 +47,12 @@ class Reason(Enum):
     """Provisioning: the value breaks an invariant."""
 
 
+FAULTS = frozenset(
+    {Reason.UNAVAILABLE, Reason.OVERLOADED, Reason.LOST, Reason.UNKNOWN_OUTCOME, Reason.BROKEN, Reason.INVALID}
+)
+"""Reasons that whoever runs the service should hear of; the others are a client's or a sender's own business."""
+
+
 class Refusal(Exception):
     """A request was refused for `reason`; `cause` is private text for the log."""
 

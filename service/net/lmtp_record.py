@@ -11,7 +11,7 @@ from enum import Enum
 
 from service.mail.delivery import Transaction
 from service.model.envelope import Envelope
-from service.model.refusal import Refusal
+from service.model.refusal import FAULTS, Refusal
 from service.net.peer import Peer
 from service.protocol.lmtp.effects import Answered
 from service.telemetry import metrics
@@ -67,7 +67,7 @@ class Record:
 
     def refused(self, address: str, refusal: Refusal) -> None:
         """A recipient was refused before any text."""
-        self.log.info("recipient refused", recipient=address, reason=refusal.reason.value, cause=refusal.cause)
+        self._refused("recipient refused", refusal, recipient=address)
 
     def delivered(self, envelope: Envelope, transaction: Transaction, outcomes: Sequence[Refusal | None]) -> None:
         """A text came to its end: one outcome for each recipient. The id is the one in its Received line."""
@@ -80,8 +80,7 @@ class Record:
                 self._delivered += 1
                 self.log.info("delivered", **whose, **text)
             else:
-                why = {"reason": refusal.reason.value, "cause": refusal.cause}
-                self.log.warning("not delivered", **whose, **text, **why)
+                self._refused("not delivered", refusal, **whose, **text)
 
     def ended(self, peer: Peer, ending: Ending, octets_out: int) -> None:
         """The connection is gone: the one line of the session, and its metrics."""
@@ -103,3 +102,7 @@ class Record:
                 octets_out=octets_out,
             )
         )
+
+    def _refused(self, event: str, refusal: Refusal, **facts: object) -> None:
+        tell = self.log.warning if refusal.reason in FAULTS else self.log.info
+        tell(event, **facts, reason=refusal.reason.value, cause=refusal.cause)

@@ -57,8 +57,7 @@ class Performer:
         except Refusal as refusal:
             result = refusal.reason.value
             name = effect.proof.name if effect.proof else None
-            facts = {"client": client, "name": name, "mechanism": effect.mechanism}
-            self._record.log.info("login refused", **facts, reason=result, cause=refusal.cause)
+            self._record.refused("login refused", refusal, client=client, name=name, mechanism=effect.mechanism)
             if refusal.reason is Reason.CREDENTIALS:
                 await asyncio.sleep(rest_of_delay(time.monotonic() - began, self._service.options.failure_delay))
             self._session.refused(refusal.reason)
@@ -206,7 +205,7 @@ class Performer:
             self._service.memory.give_back(octets)
 
     def _refuse(self, refusal: Refusal) -> None:
-        self._record.log.warning("refused", reason=refusal.reason.value, cause=refusal.cause)
+        self._record.refused("refused", refusal)
         self._session.refused(refusal.reason)
 
     def _held(self) -> OpenMaildrop:

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field
 
 from service.mail.maildrop import OpenMaildrop
+from service.model.refusal import FAULTS, Refusal
 from service.net.peer import Peer
 from service.protocol.pop3.commands import State
 from service.protocol.pop3.effects import Ending
@@ -67,6 +68,11 @@ class Record:
         """TOP sent what was asked for."""
         self._topped += 1
         metrics.message_topped()
+
+    def refused(self, event: str, refusal: Refusal, **facts: object) -> None:
+        """Something was refused: a warning where the fault is ours."""
+        tell = self.log.warning if refusal.reason in FAULTS else self.log.info
+        tell(event, **facts, reason=refusal.reason.value, cause=refusal.cause)
 
     def cut(self, verb: str, seconds: float) -> None:
         """A message broke off in the middle."""

@@ -83,10 +83,14 @@ class SessionLog:
         self._log.exception(event, **facts)
 
     def ended(self, line: SessionLine) -> None:
-        """The one line at the end; values that are unknown are left out."""
+        """The one line at the end; values that are unknown are left out.
+
+        Who said nothing at all is a balancer that looks whether the port answers, every other second: `debug`.
+        """
         facts = {name: value for name, value in asdict(line).items() if value is not None}
         facts["seconds"] = round(line.seconds, 3)
-        self._log.info("session ended", **facts)
+        tell = self._log.info if line.octets_in or line.end != "vanished" else self._log.debug
+        tell("session ended", **facts)
 
     def context(self) -> Context:
         """A context for the session's tasks, so that a library's lines carry its id as well."""

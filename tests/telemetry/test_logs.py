@@ -103,6 +103,15 @@ def test_a_session_ends_with_one_line_that_says_what_happened(lines: Lines) -> N
     assert "address" not in written
 
 
+def test_a_balancers_look_at_the_port_is_no_line_and_a_client_that_spoke_or_stalled_is(lines: Lines) -> None:
+    log = SessionLog("5e55", "pop3s")
+    log.ended(SessionLine("pop3", "pop3s", "192.0.2.1", "vanished", 0.01, octets_out=31))
+    assert lines() == []
+    log.ended(SessionLine("pop3", "pop3s", "192.0.2.1", "vanished", 0.01, octets_in=1))
+    log.ended(SessionLine("pop3", "pop3s", "192.0.2.1", "autologout", 600.0))
+    assert [line["end"] for line in lines()] == ["vanished", "autologout"]
+
+
 def test_lines_below_the_level_are_not_written(lines: Lines) -> None:
     get_log("test").debug("quiet")
     logging.getLogger("library").info("quiet")

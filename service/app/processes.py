@@ -4,6 +4,7 @@ Owns the event loop (uvloop), the logs' beginning and the way signals reach the 
 """
 
 import asyncio
+import os
 import resource
 from collections.abc import Collection, Coroutine
 from typing import TypeVar
@@ -15,7 +16,8 @@ from service.app.running import ALONE, WORKER, Place, Role, running
 from service.app.signals import Stop
 from service.app.sweeping import sweep_once, sweep_until_signal
 from service.app.workers import supervise
-from service.settings import Settings
+from service.settings import Settings, SettingsError
+from service.settings.errors import Problem
 from service.telemetry.build import VERSION
 from service.telemetry.logs import configure, get_log
 
@@ -24,16 +26,19 @@ T = TypeVar("T")
 
 def run_front_end(settings: Settings) -> None:
     """Serve POP3 until a signal, then drain. Raises OSError, SettingsError."""
+    _need_listener(settings, "pop3")
     _run(settings, _until_signal(settings, {"pop3"}))
 
 
 def run_lmtp(settings: Settings) -> None:
     """Take deliveries until a signal, then drain. Raises OSError, SettingsError."""
+    _need_listener(settings, "lmtp")
     _run(settings, _until_signal(settings, {"lmtp"}))
 
 
 def run_workers(settings: Settings, count: int) -> int:
-    """Serve POP3 by `count` processes until a signal; the exit code. Raises OSError."""
+    """Serve POP3 by `count` processes until a signal; the exit code. Raises OSError, SettingsError."""
+    _need_listener(settings, "pop3")
     return _run(settings, supervise(settings, count))
 
 
@@ -45,6 +50,11 @@ def run_worker(settings: Settings, descriptor: int) -> None:
 def run_sweep(settings: Settings, loop: bool) -> str | None:
     """Sweep once and return what was done, or again and again until a signal. Raises Refusal(UNAVAILABLE)."""
     return _run(settings, sweep_until_signal(settings) if loop else sweep_once(settings))
+
+
+def _need_listener(settings: Settings, protocol: Role) -> None:
+    if not any(each.protocol == protocol for each in settings.listeners):
+        raise SettingsError([Problem("listeners", f"must have one whose protocol is {protocol}")])
 
 
 def _run(settings: Settings, work: Coroutine[object, object, T]) -> T:
@@ -70,7 +80,7 @@ async def _until_signal(
     log = get_log("process")
     async with running(settings, roles, place) as served:
         ports = {name: f"{host}:{port}" for name, (host, port) in served.ports.items()}
-        log.info("serving", version=VERSION, listeners=ports, http=served.http_url)
+        log.info("serving", version=VERSION, pid=os.getpid(), listeners=ports, http=served.http_url)
         if supervisor is not None:
             supervisor.ready()
         await stop.wait()

@@ -111,5 +111,7 @@ def _poplar() -> str:
 
 def _delivery(host: str, port: int, address: str) -> str:
     message = rf"Subject: Hello\r\nFrom: me@example.org\r\nTo: {address}\r\n\r\nHello from the shell.\r\n"
-    post = f"smtplib.LMTP('{host}', {port}).sendmail('me@example.org', ['{address}'], '{message}')"
-    return f'{shlex.quote(sys.executable)} -c "import smtplib; {post}"'
+    post = f"s.sendmail('me@example.org', ['{address}'], '{message}')"
+    return (
+        f"""{shlex.quote(sys.executable)} -c "import smtplib; s = smtplib.LMTP('{host}', {port}); {post}; s.quit()\""""
+    )

@@ -15,7 +15,7 @@ from service.cli.tenancy_running import listed, perform, throughout
 from service.model.account import Status
 from service.model.tenancy import counted
 
-COLUMNS = ("address", "tenant", "status", "messages", "octets", "settings")
+COLUMNS = ("address", "tenant", "status", "messages", "octets", "policy")
 REMOVED_COLUMNS = ("unique_id", "octets", "received", "removed_at")
 
 AliasName = Annotated[str, typer.Argument(metavar="ALIAS", help="The other address.")]

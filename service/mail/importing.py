@@ -63,7 +63,8 @@ def open_archive(path: Path) -> Archive:
             return Mbox(path)
     except OSError as error:
         raise Refusal(Reason.INVALID, f"{path}: {error.strerror}") from error
-    raise Refusal(Reason.INVALID, f"{path} is neither an mbox file nor a Maildir")
+    wrong = "is neither an mbox file nor a Maildir, which has cur and new" if path.exists() else "isn't there"
+    raise Refusal(Reason.INVALID, f"{path} {wrong}")
 
 
 async def import_recipient(directory: Directory, address: str) -> Recipient:

@@ -6,6 +6,8 @@ and to know what it serves.
 
 import asyncio
 import contextlib
+import errno
+import os
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -58,7 +60,10 @@ def _bound(host: str, port: int) -> Iterator[socket.socket]:
     try:
         listening = _listen(host, port)
     except OSError as error:
-        raise OSError(error.errno, f"http: port {port}: {error.strerror or error}") from None
+        told = f"http: port {port}: {os.strerror(error.errno) if error.errno else error}"
+        if error.errno == errno.EADDRINUSE:
+            told += "; each command of Poplar's that runs on one machine needs its own (POPLAR_HTTP__PORT)"
+        raise OSError(error.errno, told) from None
     with contextlib.closing(listening):
         yield listening
 

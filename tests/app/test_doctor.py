@@ -11,8 +11,8 @@ import trustme
 
 from service.app.doctor import Finding, examine
 from service.app.doctor.certificates import expiry
-from service.app.doctor.findings import why
 from service.app.doctor.systems import clocks
+from service.app.telling import why
 from service.model.refusal import Reason, Refusal
 from service.settings import Settings
 from service.stores.postgres.checkup import Checkup

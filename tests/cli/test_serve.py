@@ -9,6 +9,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from tests.cli.conftest import Command, Start, await_true
 
 
@@ -88,6 +90,26 @@ def test_a_taken_port_is_told_plainly(start: Start) -> None:
         assert command.process.wait(60) == 1
     assert f"poplar: listener a: port {port}: Address already in use\n" in command.said
     assert "Traceback" not in command.said
+
+
+def test_a_taken_port_of_the_metrics_is_told_with_the_way_out(start: Start) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = start("serve", http={"host": "127.0.0.1", "port": port})
+        assert command.process.wait(60) == 1
+    (line,) = command.said.splitlines()
+    assert line.startswith(f"poplar: http: port {port}: Address already in use; ")
+    assert "POPLAR_HTTP__PORT" in line
+
+
+@pytest.mark.parametrize("arguments", [("serve",), ("serve", "--workers", "2")])
+def test_without_a_listener_of_its_protocol_it_does_not_pretend_to_serve(
+    start: Start, arguments: tuple[str, ...]
+) -> None:
+    listeners = [{"name": "lmtp", "protocol": "lmtp", "host": "127.0.0.1", "port": 0}]
+    command = start(*arguments, listeners=listeners)
+    assert command.process.wait(60) == 2
+    assert command.said == "poplar: listeners must have one whose protocol is pop3\n"
 
 
 def test_a_listener_without_certificate_is_told_plainly(start: Start, tmp_path: Path) -> None:

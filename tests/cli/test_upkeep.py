@@ -1,16 +1,22 @@
 """`poplar migrate`, `doctor`, `sweep`, `import` and `session` over real systems."""
 
+import asyncio
 import json
 import mailbox
 import signal
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import yaml
 
 from service.app.provisioning import provisioning
+from service.mail.ports import Holder, Lease
+from service.model.account import MaildropKey
 from service.settings import Settings
+from service.stores.redis import RedisMaildropLocks
 from tests.cli.conftest import Run, Start
 from tests.cli.test_serve import fetched, http_of
 
@@ -82,7 +88,7 @@ def test_a_sweep_in_a_loop_serves_metrics_and_ends_well(start: Start, migrated_d
     command = start("sweep", "--loop", database={"url": migrated_dsn}, redis={"url": redis_url})
     command.await_said('"event": "swept"')
     assert fetched(f"{http_of(command)}/readyz")[0] == 200
-    assert "poplar_sweep_last_success" in fetched(f"{http_of(command)}/metrics")[1]
+    assert "poplar_sweep_last_success_timestamp_seconds" in fetched(f"{http_of(command)}/metrics")[1]
     assert command.end(signal.SIGTERM) == 0
 
 
@@ -120,6 +126,46 @@ async def test_an_import_for_nobody_is_refused_in_one_line(
 def test_the_session_list_is_empty_where_nobody_is(run: Run, config: Callable[[str], str], migrated_dsn: str) -> None:
     listed = run("--config", config(migrated_dsn), "session", "list", "--json")
     assert (listed.returncode, json.loads(listed.stdout)) == (0, [])
+
+
+async def test_a_session_is_listed_whole_where_nobody_looks_at_a_screen(
+    run: Run, config: Callable[[str], str], migrated_dsn: str, redis_url: str
+) -> None:
+    key = MaildropKey(uuid4(), uuid4())
+    address, process = f"{'a' * 60}@orchard.example", "a-host-with-a-name.orchard.example:1234"
+    holder = Holder("5e55" * 4, "orchard", address, "2001:db8::1", "PLAIN", process, datetime.now(UTC))
+    lease = Lease(key, "token", holder)
+    locks = RedisMaildropLocks(redis_url)
+    assert await locks.acquire(lease)
+    listed = await asyncio.to_thread(run, "--config", config(migrated_dsn), "session", "list")
+    await locks.release(lease)
+    await locks.aclose()
+    (line,) = [line for line in listed.stdout.splitlines() if address in line]
+    assert {"5e55" * 4, "2001:db8::1", process} <= set(line.split())
+
+
+def test_a_redis_that_is_away_is_named_with_its_place(
+    run: Run, config: Callable[[str], str], migrated_dsn: str
+) -> None:
+    away = "redis://:hunter2@127.0.0.1:1/0"
+    ended = run("--config", config(migrated_dsn), "session", "list", POPLAR_REDIS__URL=away)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("poplar: redis: connection: ")
+    assert "127.0.0.1:1" in ended.stderr
+    assert "hunter2" not in ended.stderr
+
+
+def test_a_database_without_tables_is_sent_to_migrate(
+    run: Run, config: Callable[[str], str], postgres_dsn: str
+) -> None:
+    ended = run("--config", config(postgres_dsn), "tenant", "list")
+    assert ended.returncode == 1
+    assert ended.stderr.rstrip().endswith("is it migrated? Run `poplar migrate`")
+
+
+def test_an_archive_that_is_not_there_is_told(run: Run, tmp_path: Path) -> None:
+    ended = run("import", ADDRESS, str(tmp_path / "none"))
+    assert (ended.returncode, ended.stderr) == (1, f"poplar: {tmp_path / 'none'} isn't there\n")
 
 
 async def test_kicking_a_maildrop_that_is_not_there_is_refused(

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import get_args
 from urllib.parse import unquote, urlsplit
 
-from service.app.doctor.findings import Finding, doubtful, good, why, wrong
+from service.app.doctor.findings import Finding, doubtful, good, wrong
 from service.app.stores import make_blobs, open_database, open_locks
+from service.app.telling import why
 from service.model.refusal import Refusal
 from service.settings import Settings, SettingsError
 from service.settings.explaining import masked_url

@@ -35,6 +35,8 @@ _PASSING = (
 _LASTING = (asyncpg.QueryCanceledError, asyncpg.DatabaseDroppedError, ValueError)
 """Exceptions to the above: the server's own time limit was spent, or the values can't be sent at all."""
 
+_NOT_MIGRATED = (asyncpg.UndefinedTableError, asyncpg.UndefinedColumnError, asyncpg.UndefinedFunctionError)
+
 _ROLLED_BACK = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.TransactionRollbackError,
@@ -73,4 +75,5 @@ def may_have_happened(error: BaseException) -> bool:
 def _cause(error: BaseException) -> str:
     state = getattr(error, "sqlstate", None)
     message = str(error) or "no answer in time"
-    return f"postgres: {type(error).__name__}{f' {state}' if state else ''}: {message}"
+    advice = "; is it migrated? Run `poplar migrate`" if isinstance(error, _NOT_MIGRATED) else ""
+    return f"postgres: {type(error).__name__}{f' {state}' if state else ''}: {message}{advice}"

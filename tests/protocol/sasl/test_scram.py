@@ -1,6 +1,6 @@
 """SCRAM-SHA-256 as a pure exchange: the example of its RFC, an independent client, and all that a client can get wrong.
 
-R77 to R85, D35 to D46. RFC 7677 §3; RFC 5802 §3, §5, §5.1, §6 and §7; RFC 5034 §4.
+R77 to R85, D35 to D46. RFC 7677 §3; RFC 5802 §3, §4, §5, §5.1, §6 and §7; RFC 5034 §4.
 """
 
 from base64 import b64decode, b64encode

@@ -179,11 +179,11 @@ def answered(wire: Wire, sent: bytes, code: bytes, end: bytes = b"\r\n") -> None
     assert line.startswith(code), line
 
 
-def new_maildrop(demo: RunningDemo, password: str, local: str = "user") -> Maildrop:
-    """An empty maildrop of the first tenant."""
+def new_maildrop(demo: RunningDemo, password: str, local: str = "user", settings: Settings | None = None) -> Maildrop:
+    """An empty maildrop of the first tenant, provided with the demo's settings or others."""
     tenant, domain = demo.accounts[0].tenant, demo.accounts[0].address.partition("@")[2]
     account = Account(tenant, f"{local}-{uuid4().hex[:12]}@{domain}", password)
-    asyncio.run(_provided(load_settings(demo.state / "state" / "poplar.yaml"), account))
+    asyncio.run(_provided(settings or load_settings(demo.state / "state" / "poplar.yaml"), account))
     return Maildrop(demo, account)
 
 

@@ -148,4 +148,6 @@ def _decoded(base64: str) -> bytes:
         return b""
 
 
+# RFC 5802 §4: "For interoperability, all SCRAM clients and servers MUST implement the SCRAM-SHA-1 authentication
+# mechanism". Deviates: SHA-1 is no longer to be built on, and what speaks SCRAM today speaks SHA-256.
 MECHANISM = Mechanism(SCRAM_SHA_256, client_first=True, begin=ScramSha256, rank=20, everywhere=False)

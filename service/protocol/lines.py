@@ -57,8 +57,8 @@ class Lines:
         return line[:-1] if line.endswith(b"\r") else line
 
     def unfinished(self) -> bytes:
-        """The octets of the line that has not ended yet, once no whole one is left."""
-        return self._octets[self._taken :]
+        """The octets of the line that has not ended yet, the first few of an overlong one; once no whole one is left."""
+        return self._octets[self._taken :] if self._overlong is None else self._overlong
 
     def discard(self) -> None:
         """Forget every octet received and not taken."""

@@ -173,7 +173,10 @@ class LmtpSession:
             return False
         line = bytes(self._buffer[:end])
         del self._buffer[: end + 2]
-        if self._overlong or end > MAX_LINE_OCTETS - 2:
+        if is_foreign(line) and not self._overlong:
+            self._verb = ""
+            self._turn(Turn((), Close()))
+        elif self._overlong or end > MAX_LINE_OCTETS - 2:
             self._overlong, self._verb = False, ""
             self._say(replies.LINE_TOO_LONG)
         else:
@@ -185,17 +188,13 @@ class LmtpSession:
 
         A TLS ClientHello has no line end to wait for: close without a word.
         """
-        if self._buffer.startswith(TLS_RECORD):
+        if self._buffer.startswith(TLS_RECORD) and not self._overlong:
             self._turn(Turn((), Close()))
         elif len(self._buffer) > MAX_LINE_OCTETS:
             self._overlong = True
             del self._buffer[:-1]
 
     def _run(self, line: bytes) -> None:
-        if is_foreign(line):
-            self._verb = ""
-            self._turn(Turn((), Close()))
-            return
         try:
             text = line.decode().rstrip(" ")
         except UnicodeDecodeError:

@@ -204,7 +204,9 @@ class Session:
 
     def _run(self, line: bytes | Overlong) -> None:
         """Run one line: a command, or the response to a challenge."""
-        if isinstance(line, Overlong):
+        if self._strangers_turn and is_foreign(line.start if isinstance(line, Overlong) else line):
+            self.close(Ending.FOREIGN)
+        elif isinstance(line, Overlong):
             self._refuse_overlong()
         elif self.authentication.exchange is not None:
             self.authentication.answer(self, line)
@@ -217,9 +219,6 @@ class Session:
 
     def _command(self, line: bytes) -> None:
         self._verb = OTHER
-        if self.state is State.AUTHORIZATION and is_foreign(line):
-            self.close(Ending.FOREIGN)
-            return
         try:
             keyword, rest = split(line)
         except SyntaxRefusedError:
@@ -261,5 +260,10 @@ class Session:
 
     def _refuse_foreign_start(self) -> None:
         """A TLS ClientHello where a command is due has no line end to wait for: close without a word."""
-        if self.state is State.AUTHORIZATION and self._lines.unfinished().startswith(TLS_RECORD):
+        if self._strangers_turn and self._lines.unfinished().startswith(TLS_RECORD):
             self.close(Ending.FOREIGN)
+
+    @property
+    def _strangers_turn(self) -> bool:
+        """Whether a command is due from somebody who isn't logged in."""
+        return self.state is State.AUTHORIZATION and self.authentication.exchange is None

@@ -133,6 +133,15 @@ def test_a_hello_of_tls_in_clear_ends_the_connection() -> None:
     assert world.closed
 
 
+@pytest.mark.parametrize("octets", [b"x" * 2100, b""])
+def test_a_hello_of_tls_ends_the_connection_however_it_is_cut(octets: bytes) -> None:
+    hello = b"\x16\x03\x01" + octets + b"\r\nNOOP\r\n"
+    whole, cut = greeted(), greeted()
+    assert whole.play(hello) == cut.play(*(bytes([octet]) for octet in hello)) == b""
+    assert whole.closed
+    assert cut.closed
+
+
 def test_text_may_look_like_another_protocol() -> None:
     world = World()
     assert codes(world.play(ENVELOPE + b"DATA\r\nGET / HTTP/1.1\r\n\x16\x03\r\n.\r\n"))[-1] == 250

@@ -259,3 +259,21 @@ def test_every_answered_command_is_counted_once_with_its_verb() -> None:
         ("RSET", False),
         ("QUIT", True),
     ]
+
+
+@pytest.mark.parametrize("octets", [b"x" * 17_000, b"x" * 600, b""])
+def test_a_hello_of_tls_in_clear_closes_however_it_is_cut(octets: bytes) -> None:
+    hello = b"\x16\x03\x01" + octets + b"\r\nNOOP\r\n"
+    whole, cut = World(), World()
+    assert whole.send(hello) == b"".join(cut.send(bytes([octet])) for octet in hello) == b""
+    assert whole.closed is cut.closed is Ending.FOREIGN
+    endless = World()
+    assert endless.send(hello[:-8]) == b""
+    assert endless.closed is Ending.FOREIGN
+
+
+def test_a_response_to_a_challenge_is_never_taken_for_tls() -> None:
+    whole, cut = World(), World()
+    script = b"AUTH PLAIN\r\n\x16\x03\r\nNOOP\r\n"
+    assert whole.send(script) == b"".join(cut.send(bytes([octet])) for octet in script)
+    assert cut.closed is None

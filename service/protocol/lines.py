@@ -57,7 +57,7 @@ class Lines:
         return line[:-1] if line.endswith(b"\r") else line
 
     def unfinished(self) -> bytes:
-        """The octets of the line that has not ended yet, the first few of an overlong one; once no whole one is left."""
+        """The octets of the line that has not ended, the first few of an overlong one; if no whole one is left."""
         return self._octets[self._taken :] if self._overlong is None else self._overlong
 
     def discard(self) -> None:

@@ -253,6 +253,8 @@ class Session:
 
     def _refuse_overlong(self) -> None:
         in_exchange = self.authentication.exchange is not None
+        if not in_exchange:
+            self._verb = OTHER
         self.authentication = Authentication()
         self.respond(responses.LINE_TOO_LONG)
         if in_exchange:

@@ -13,7 +13,7 @@ from service.protocol.pop3 import effects
 from service.protocol.pop3.commands import State
 from service.protocol.pop3.effects import Ending
 from service.protocol.pop3.marks import SLICE
-from service.protocol.pop3.session import OUTPUT_BOUND
+from service.protocol.pop3.session import OTHER, OUTPUT_BOUND
 from tests.protocol.pop3.world import CLEAR, NAME, SECRET, TLS, World
 
 LOGIN = f"USER {NAME}\r\nPASS {SECRET}\r\n".encode()
@@ -277,3 +277,10 @@ def test_a_response_to_a_challenge_is_never_taken_for_tls() -> None:
     script = b"AUTH PLAIN\r\n\x16\x03\r\nNOOP\r\n"
     assert whole.send(script) == b"".join(cut.send(bytes([octet])) for octet in script)
     assert cut.closed is None
+
+
+def test_an_overlong_line_is_counted_as_no_command() -> None:
+    world = World().log_in()
+    world.session.completed.clear()
+    world.send(b"STAT\r\n" + b"x" * 600 + b"\r\n" + b"x" * 20_000 + b"\r\n")
+    assert world.session.completed == [("STAT", True), (OTHER, False), (OTHER, False)]

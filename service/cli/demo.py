@@ -65,7 +65,7 @@ def demo(places: Places, ports: Ports) -> None:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("service"):
             raise
-        _fail(f"The demo needs {error.name}. Install the package's extra: pip install 'poplar[demo]'.")
+        _fail(f"The demo needs {error.name}. In Poplar's source tree: make demo, or pip install '.[demo]'.")
     except PermissionError as error:
         _fail(f"{error.filename} belongs to another user. Choose another folder with --state.")
     except (KeyboardInterrupt, _Ended):

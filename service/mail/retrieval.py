@@ -78,7 +78,7 @@ class Retrieval:
         raise Refusal(Reason.BROKEN, f"{blob.key}: octets or digest differ")
 
     async def pieces(self, message: StoredMessage) -> AsyncGenerator[bytes, None]:
-        """The octets of a message of any length; the last piece only once the digest of all matched.
+        """The octets of a message however large; the last piece only once the digest of all matched.
 
         Raises Refusal: before the first piece nothing was given; after it the response must be cut.
         """

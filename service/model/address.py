@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 MAX_LOCAL_OCTETS = 64
 MAX_DOMAIN_OCTETS = 255
-MAX_ADDRESS_OCTETS = 255
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,11 +194,6 @@ class Session:
             if isinstance(effect, effects.LogIn) and reason is Reason.CREDENTIALS:
                 self.login_failed(effect.proof)
 
-    def dismiss(self, reason: Reason, ending: Ending) -> None:
-        """The service ends the session: say why if it is the client's turn to hear, then close, without UPDATE."""
-        self._output.append(responses.refusal(reason))
-        self.close(ending)
-
     def _settle(self) -> None:
         self._effect = None
 

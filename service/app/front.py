@@ -15,7 +15,7 @@ from service.app.clock import SystemClock
 from service.app.listening import Service
 from service.app.observed import ObservedLocks, Outages
 from service.app.shared import MEASURE_EVERY, Shared
-from service.app.stores import open_locks, open_verification, scram_challenges
+from service.app.stores import open_locks, open_scram, open_verification
 from service.mail.budget import Budget
 from service.mail.leases import Leases
 from service.mail.login import Login
@@ -44,12 +44,13 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
         shared.database("front") as database,
         open_locks(settings) as redis,
         open_verification(settings.hashing, database) as verification,
+        open_scram(settings.hashing, database) as scram,
     ):
         locks = ObservedLocks(redis)
         directory, index = PostgresDirectory(database), PostgresMessageIndex(database)
         leases = Leases(locks, index)
         process = f"{settings.hostname}:{os.getpid()}"
-        login = Login(directory, verification, locks, index, leases, SystemClock(), process)
+        login = Login(directory, verification, locks, index, leases, SystemClock(), process, scram)
         announcements = Announcements(directory)
         ahead, memory, listings = _budgets(shared)
         service = Pop3Service(
@@ -63,7 +64,7 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
             announced=lambda: announcements.latest,
             tls=context,
             options=pop3_options(settings),
-            scram=scram_challenges(settings.hashing, directory),
+            scram=scram.challenges if scram else None,
         )
         await announcements.first()
         shared.tasks.every("announcements", ANNOUNCEMENTS_EVERY, announcements.refresh)

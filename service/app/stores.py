@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from service.app.clock import SystemClock
-from service.mail.ports import Directory
+from service.mail.enrolments import Enrolments
 from service.mail.renewals import Renewals
 from service.mail.scram import ScramChallenges
 from service.mail.verdicts import Verdicts
@@ -20,6 +20,7 @@ from service.settings.systems import DatabaseSettings, ObjectStoreSettings, Role
 from service.stores.objects import ObjectBlobStore, ObjectOptions, open_blobs
 from service.stores.passwords import Argon2Hashes
 from service.stores.postgres.database import Database, DatabaseOptions
+from service.stores.postgres.directory import PostgresDirectory
 from service.stores.postgres.observed import ObservedDatabase
 from service.stores.postgres.verifiers import PostgresVerifiers
 from service.stores.redis import Limits, RedisMaildropLocks
@@ -101,10 +102,19 @@ async def open_hashes(settings: HashingSettings) -> AsyncIterator[Argon2Hashes]:
         hashes.close()
 
 
-def scram_challenges(settings: HashingSettings, directory: Directory) -> ScramChallenges | None:
-    """What SCRAM needs, where it is switched on."""
+@asynccontextmanager
+async def open_scram(settings: HashingSettings, database: Database) -> AsyncIterator[Enrolments | None]:
+    """What SCRAM needs, where it is switched on; keys are read from `database` and kept there."""
     secret = settings.scram_secret
-    return ScramChallenges(directory, secret.get_secret_value().encode()) if settings.scram and secret else None
+    if not settings.scram or secret is None:
+        yield None
+        return
+    challenges = ScramChallenges(PostgresDirectory(database), secret.get_secret_value().encode())
+    enrolments = Enrolments(challenges, PostgresVerifiers(database), metrics.scram_enrolled)
+    try:
+        yield enrolments
+    finally:
+        await enrolments.close()
 
 
 @asynccontextmanager

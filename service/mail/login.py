@@ -9,13 +9,14 @@ RFC 1939 §4, §7; RFC 2449 §6.5, §8.1; RFC 4616 §2.
 import secrets
 from dataclasses import dataclass
 
+from service.mail.enrolments import Enrolments
 from service.mail.leases import Leases, OnLost
 from service.mail.maildrop import OpenMaildrop
 from service.mail.ports import Clock, Directory, Holder, Lease, MaildropLocks, MessageIndex
 from service.mail.scram import proved
 from service.mail.verification import Verification
 from service.model.account import Account, Credential
-from service.model.proof import Proof, ScramProof
+from service.model.proof import Password, Proof, ScramProof
 from service.model.refusal import Reason, Refusal
 
 FENCE_OCTETS = 16
@@ -44,6 +45,8 @@ class Login:
     leases: Leases
     clock: Clock
     process: str
+    enrolments: Enrolments | None = None
+    """Gives right passwords keys for SCRAM; None where that isn't offered."""
 
     async def __call__(self, attempt: Attempt, on_lost: OnLost) -> OpenMaildrop:
         """The maildrop, held by this session until `close`; `on_lost` is called if another takes it.
@@ -76,6 +79,8 @@ class Login:
         # RFC 4616 §2: an authorization identity that the name may not act for is refused like a wrong password.
         if proof.authzid and proof.authzid.lower() not in {proof.name.lower(), usable.address}:
             raise Refusal(Reason.CREDENTIALS, "may not act for another")
+        if self.enrolments is not None and isinstance(proof, Password):
+            self.enrolments.begin(usable, opened, proof.secret)
         return usable
 
     async def _opened(self, account: Account | None, proof: Proof | None) -> Credential | None:

@@ -16,6 +16,7 @@ from service.model.listing import DropListing, Listing
 from service.model.message import NewMessage, StoredMessage
 from service.model.policy import Announced
 from service.model.refusal import Refusal
+from service.model.scram import ScramKeys
 
 
 class Directory(Protocol):
@@ -61,6 +62,9 @@ class Verifiers(Protocol):
 
     async def replace(self, key: MaildropKey, credential_id: UUID, old: str, new: str) -> bool:
         """Put `new` in the place of exactly `old`; False if another stands there by now, and stays. Idempotent."""
+
+    async def add_scram(self, key: MaildropKey, credential_id: UUID, verifier: str, keys: ScramKeys) -> bool:
+        """Put `keys` beside exactly `verifier`, where there are none; False if there are others. Idempotent."""
 
 
 @dataclass(frozen=True, slots=True)

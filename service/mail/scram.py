@@ -32,7 +32,7 @@ class ScramChallenges:
         A name without usable keys gets the same ones every time, as a name with keys does.
         """
         account = await self.directory.find(name)
-        fake = self._nobodys(name)
+        fake = self.nobodys(name)
         own = _with_keys(account)
         keys = own[1] if own else fake
         if account is not None and not account.active:
@@ -41,7 +41,7 @@ class ScramChallenges:
         # RFC 5802 §7: `c-nonce = printable`, which has no comma; 18 octets are 24 letters of URL-safe base64.
         return keys, secrets.token_urlsafe(NONCE_OCTETS)
 
-    def _nobodys(self, name: str) -> ScramKeys:
+    def nobodys(self, name: str) -> ScramKeys:
         """Keys that come of the name and the service's secret alone, and that no password has."""
         base = _compared(name).encode()
         salt, stored, server = (

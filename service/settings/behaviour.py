@@ -87,7 +87,7 @@ class HashingSettings(Section):
     remember_entries: Count = 65_536
     """Right passwords that one process remembers, as keyed hashes of some 200 octets each."""
     scram: bool = False
-    """Whether SCRAM-SHA-256 is offered; passwords set from then on get keys for it, older ones can't log in by it."""
+    """Whether SCRAM-SHA-256 is offered; a password gets its keys when it is set, an older one when it is next used."""
     scram_secret: SecretStr | None = None
     """Random text of 32 characters or more, the same everywhere and for good: hides by SCRAM which names exist."""
 

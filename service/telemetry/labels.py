@@ -39,6 +39,7 @@ MECHANISMS = frozenset(
 LOGIN_RESULTS = frozenset({"ok", "cancelled", "syntax", "no_tls", *(reason.value for reason in Reason)})
 
 VERDICTS = frozenset({"hit", "miss"})
+ENROLMENTS = frozenset({"added", "outrun", "refused"})
 RENEWALS = frozenset({"replaced", "outrun", "refused"})
 
 LOCK_OUTCOMES = frozenset({"acquired", "in_use", "unavailable"})

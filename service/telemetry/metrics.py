@@ -50,6 +50,7 @@ _logins = Histogram(
 )  # fmt: skip
 _verdicts = Counter("poplar_remembered_logins", "Right passwords looked for among those remembered", ["outcome"])
 _renewals = Counter("poplar_verifiers_renewed", "Verifiers of another scheme or cost, by what came of it", ["outcome"])
+_enrolments = Counter("poplar_scram_enrolments", "Keys for SCRAM made of right passwords", ["outcome"])
 _sent = Counter("poplar_octets_sent", "Octets written to clients", ["listener"])
 _received = Counter("poplar_octets_received", "Octets read from clients", ["listener"])
 _retrieved = Counter("poplar_messages_retrieved", "Messages sent whole by RETR")
@@ -149,6 +150,11 @@ def verdict_asked(known: bool) -> None:
 def verifier_renewed(outcome: str) -> None:
     """The renewal of a verifier came to one of `labels.RENEWALS`."""
     _renewals.labels(closed(outcome, labels.RENEWALS)).inc()
+
+
+def scram_enrolled(outcome: str) -> None:
+    """The making of keys for SCRAM came to one of `labels.ENROLMENTS`."""
+    _enrolments.labels(closed(outcome, labels.ENROLMENTS)).inc()
 
 
 def octets_sent(listener: str, octets: int) -> None:

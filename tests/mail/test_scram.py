@@ -9,16 +9,18 @@ from datetime import timedelta
 
 import pytest
 
+from service.mail.enrolments import Enrolments
 from service.mail.login import Attempt
 from service.mail.maildrop import OpenMaildrop
 from service.mail.passwords import Passwords
 from service.mail.scram import ScramChallenges
-from service.model.proof import ScramProof
+from service.model.proof import Password, ScramProof
 from service.model.refusal import Reason, Refusal
 from service.model.scram import ITERATIONS, ScramKeys, derive_scram, parse_scram
 from service.protocol.sasl.prepare import prepare
 from service.stores.memory.passwords import MemoryPasswordHashes
 from service.stores.memory.state import SUSPENDED, CredentialRow
+from service.stores.memory.verifiers import MemoryVerifiers
 from tests.mail.house import ADDRESS, SECRET, House
 
 SALT = b"a salt of sixteen"
@@ -217,3 +219,86 @@ async def test_a_password_gets_keys_only_where_scram_is_switched_on() -> None:
 async def test_two_credentials_of_one_password_have_different_salts() -> None:
     passwords = Passwords(MemoryPasswordHashes(), prepare, scram=True)
     assert len({(await passwords.credential(SECRET)).scram for _ in range(3)}) == 3
+
+
+async def enrolling(told: list[str] | None = None) -> tuple[House, Enrolments]:
+    """A house whose password has no keys yet, at which right passwords get them."""
+    house = await House().furnish()
+    tell = (told if told is not None else []).append
+    enrolments = Enrolments(challenges(house), MemoryVerifiers(house.provider.state), tell)
+    house.login = replace(house.login, enrolments=enrolments)
+    return house, enrolments
+
+
+async def test_a_right_password_gets_keys_beside_its_login_and_the_next_one_may_be_by_scram() -> None:
+    told: list[str] = []
+    house, enrolments = await enrolling(told)
+    await house.update.close(await house.open())
+    await enrolments.settled()
+    keys, _ = await challenges(house)(ADDRESS)
+    assert keys == derive_scram(SECRET, keys.salt, keys.iterations)
+    await house.update.close(await opened(house, proof(keys)))
+    await house.open()
+    await enrolments.settled()
+    assert told == ["added"]
+
+
+async def test_g13_new_keys_of_a_right_password_don_t_show() -> None:
+    house, enrolments = await enrolling()
+    before, _ = await challenges(house)(ADDRESS)
+    await house.open()
+    await enrolments.settled()
+    after, _ = await challenges(house)(ADDRESS)
+    assert (after.salt, after.iterations) == (before.salt, before.iterations)
+    assert after.stored_key != before.stored_key
+
+
+async def test_a_wrong_password_gets_no_keys() -> None:
+    house, enrolments = await enrolling()
+    with pytest.raises(Refusal):
+        await house.open("wrong")
+    with pytest.raises(Refusal):
+        await opened_for_another(house)
+    await enrolments.settled()
+    assert row(house).scram is None
+
+
+async def opened_for_another(house: House) -> OpenMaildrop:
+    offered = Password(ADDRESS, SECRET, "other@example.org")
+    return await house.login(Attempt(offered, "PLAIN", "s", "192.0.2.1"), lambda: None)
+
+
+async def test_g11_keys_of_a_password_that_was_changed_meanwhile_are_not_kept() -> None:
+    told: list[str] = []
+    house, enrolments = await enrolling(told)
+    await house.open()
+    row(house).verifier = await house.hashes.hash("changed")
+    await enrolments.settled()
+    assert (row(house).scram, told) == (None, ["outrun"])
+
+
+async def test_a_login_stands_though_its_keys_can_t_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    house, enrolments = await enrolling(told)
+
+    async def down(*_: object) -> bool:
+        raise Refusal(Reason.UNAVAILABLE, "down")
+
+    monkeypatch.setattr(enrolments._verifiers, "add_scram", down)
+    held = await house.open()
+    await enrolments.settled()
+    monkeypatch.undo()
+    assert told == ["refused"]
+    await house.update.close(held)
+    await house.open()
+    await enrolments.settled()
+    assert told == ["refused", "added"]
+
+
+async def test_many_logins_at_once_make_their_keys_once() -> None:
+    told: list[str] = []
+    house, enrolments = await enrolling(told)
+    for _ in range(5):
+        await house.update.close(await house.open())
+    await enrolments.close()
+    assert told == ["added"]

@@ -16,6 +16,7 @@ from service.app.stores import open_verification
 from service.mail.ports import Verifiers
 from service.model.account import Account, MaildropKey
 from service.model.refusal import Reason, Refusal
+from service.model.scram import derive_scram
 from service.settings.behaviour import HashingSettings
 from service.stores.memory.verifiers import MemoryVerifiers
 from service.stores.passwords import Cost
@@ -30,6 +31,7 @@ from tests.stores.worlds import MemoryWorld, PostgresWorld, Secret, World, one_m
 ALICE, BOB = "alice@acme.example", "bob@beta.example"
 OLD = "{SSHA}H/zrDv8FXUu1JmwvVYijfrYEF34jVZcO"
 """Of the password `test`."""
+FUNCTIONS = ["add_scram_keys", "replace_verifier"]
 NEW = Cost().form + "A" * 22 + "$" + "B" * 43
 
 
@@ -176,13 +178,27 @@ async def test_a_front_end_cannot_lead_the_function_astray(front: Front) -> None
     assert await stored(front.world) == [NEW]
 
 
-async def test_the_function_is_pinned_and_open_to_front_ends_alone(postgres_world: PostgresWorld) -> None:
+async def test_a_front_end_adds_keys_for_scram_though_it_may_write_no_credential(front: Front) -> None:
+    which = (await account(front.world)).credentials[0].credential_id
+    keys = derive_scram("test", b"a salt of sixteen", 4096)
+    with pytest.raises(Refusal):
+        await front.database.read("UPDATE credentials SET scram = $1", keys.verifier)
+    assert await PostgresVerifiers(front.database).add_scram(front.key, which, OLD, keys)
+    assert [c.scram for name in (ALICE, BOB) for c in (await account(front.world, name)).credentials] == [
+        keys.verifier,
+        None,
+    ]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+async def test_a_function_is_pinned_and_open_to_front_ends_alone(postgres_world: PostgresWorld, function: str) -> None:
     row = await postgres_world.owner.fetchrow(
         "SELECT prosecdef, proconfig, array(SELECT g FROM unnest($1::text[]) g"
         " WHERE has_function_privilege(g, p.oid, 'EXECUTE')) AS may,"
         " has_function_privilege('public', p.oid, 'EXECUTE') AS everyone"
-        " FROM pg_proc p WHERE proname = 'replace_verifier'",
+        " FROM pg_proc p WHERE proname = $2",
         [*GROUPS, "poplar_delegate"],
+        function,
     )
     assert row is not None
     assert (row["prosecdef"], row["proconfig"]) == (True, ['search_path=""'])
@@ -193,7 +209,7 @@ async def test_no_other_function_has_its_owners_rights(postgres_world: PostgresW
     rows = await postgres_world.owner.fetch(
         "SELECT proname FROM pg_proc WHERE prosecdef AND pronamespace = 'public'::regnamespace"
     )
-    assert [row["proname"] for row in rows] == ["replace_verifier"]
+    assert sorted(row["proname"] for row in rows) == FUNCTIONS
 
 
 async def test_a_login_by_the_whole_of_a_front_end_renews_the_verifier_and_remembers_the_password(

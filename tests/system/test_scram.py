@@ -132,6 +132,31 @@ def test_d47_another_front_end_with_the_same_secret_gives_the_same_salt(
     assert len(salts) == 1
 
 
+def test_a_password_from_before_gets_keys_by_being_used_and_its_salt_doesn_t_tell(
+    demo: RunningDemo, wire: Wire, front: FrontEnd
+) -> None:
+    maildrop = new_maildrop(demo, PASSWORD)
+    before = asked(wire, maildrop.account.address).partition(b",")[2]
+    assert not proves_itself(demo, front, maildrop)
+    with maildrop.session(front.place()):
+        pass
+    await_true(lambda: proves_itself(demo, front, maildrop), "the keys to be there")
+    assert asked(wire, maildrop.account.address).partition(b",")[2] == before
+
+
+def proves_itself(demo: RunningDemo, front: FrontEnd, maildrop: Maildrop) -> bool:
+    """Whether the maildrop's password opens it by SCRAM."""
+    client = ScramClient(maildrop.account.address, maildrop.account.password)
+    with closing(dialled(front.place(), trusting(demo))) as wire:
+        first = challenge(wire.say(b"AUTH SCRAM-SHA-256 " + line(client.first)))
+        answer = wire.say(line(client.final(first)))
+        if answer == FAILED:
+            return False
+        assert client.trusts(challenge(answer))
+        assert wire.say(b"").startswith(b"+OK")
+        return wire.say(b"QUIT").startswith(b"+OK")
+
+
 def test_g11_a_changed_password_binds_scram_too(demo: RunningDemo, wire: Wire, front: FrontEnd, folder: Path) -> None:
     maildrop = new_maildrop(demo, PASSWORD, settings=load_settings(folder / "poplar.yaml"))
     name = maildrop.account.address

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from service.model.account import MaildropKey
+from service.model.scram import ScramKeys
 from service.stores.memory.state import ACTIVE, CredentialRow, MemoryState
 
 
@@ -21,6 +22,15 @@ class MemoryVerifiers:
         for row in self._state.credentials:
             if (row.key, row.credential_id) == (key, credential_id) and row.verifier in (old, new) and _usable(row):
                 row.verifier = new
+                return True
+        return False
+
+    async def add_scram(self, key: MaildropKey, credential_id: UUID, verifier: str, keys: ScramKeys) -> bool:
+        """Put `keys` beside exactly `verifier`, where there are none; False if there are others."""
+        for row in self._state.credentials:
+            named = (row.key, row.credential_id, row.verifier) == (key, credential_id, verifier)
+            if named and row.scram in (None, keys.verifier) and _usable(row):
+                row.scram = keys.verifier
                 return True
         return False
 

@@ -85,7 +85,7 @@ async def running_demo(servers: Servers, ports: DemoPorts, tell: Tell) -> AsyncI
     tell("Accounts", 0, 1)
     accounts = await _accounts(servers.state, settings)
     tell("Listeners", 0, 1)
-    async with running(settings, {"pop3", "lmtp"}) as poplar:
+    async with running(settings, {"pop3", "lmtp", "api"}) as poplar:
         await _deliver(servers.state, poplar, accounts, tell)
         config = save_settings(servers.state, settings, poplar)
         yield Demo(servers, poplar, accounts, config)

@@ -36,6 +36,11 @@ def run_lmtp(settings: Settings) -> None:
     _run(settings, _until_signal(settings, {"lmtp"}))
 
 
+def run_api(settings: Settings) -> None:
+    """Serve the HTTP API until a signal, then drain. Raises OSError, SettingsError."""
+    _run(settings, _until_signal(settings, {"api"}))
+
+
 def run_workers(settings: Settings, count: int) -> int:
     """Serve POP3 by `count` processes until a signal; the exit code. Raises OSError, SettingsError."""
     _need_listener(settings, "pop3")

@@ -5,10 +5,12 @@ and the store may all be away when it starts, and come later: clients are told s
 """
 
 import ssl
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal
+
+from starlette.types import ASGIApp
 
 from service.app.background import background
 from service.app.certificates import watched_certificates
@@ -25,11 +27,15 @@ from service.telemetry.looplag import watch_loop_lag
 from service.telemetry.registries import own_registry
 from service.telemetry.serving import serving
 
-Role = Literal["pop3", "lmtp"]
+Role = Literal["pop3", "lmtp", "api"]
+"""The protocols of listeners, and the HTTP API on the ops HTTP's port."""
 ALPN: Mapping[Role, tuple[str, ...]] = {"pop3": ("pop3",), "lmtp": ()}
 
 
-SERVICES = {"pop3": pop3_service, "lmtp": lmtp_service}
+SERVICES: Mapping[Role, Callable[[Shared, ssl.SSLContext | None], AbstractAsyncContextManager[Service]]] = {
+    "pop3": pop3_service,
+    "lmtp": lmtp_service,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +69,14 @@ async def running(settings: Settings, roles: Collection[Role], place: Place = AL
     """
     drain = Drain()
     async with AsyncExitStack() as stack:
-        url = await stack.enter_async_context(_ops_http(settings, drain, place))
+        api = await stack.enter_async_context(_api(settings)) if "api" in roles else None
+        url = await stack.enter_async_context(_ops_http(settings, drain, place, api))
         tasks = await stack.enter_async_context(background())
         tasks.start("loop lag", lambda: watch_loop_lag(metrics.loop_lag))
         shared = Shared(settings, make_blobs(settings.object_store), tasks)
-        services: dict[str, Service] = {role: await _service(stack, shared, role) for role in sorted(roles)}
+        services: dict[str, Service] = {
+            role: await _service(stack, shared, role) for role in sorted(SERVICES.keys() & roles)
+        }
         # The stores outlive the tasks that use them.
         stack.push_async_callback(tasks.stop)
         listeners = make_listeners(settings, services, place.reuse_port)
@@ -76,11 +85,22 @@ async def running(settings: Settings, roles: Collection[Role], place: Place = AL
 
 
 @asynccontextmanager
-async def _ops_http(settings: Settings, drain: Drain, place: Place) -> AsyncIterator[str]:
+async def _api(settings: Settings) -> AsyncIterator[ASGIApp]:
+    # Its framework is large: a front end needn't hold it.
+    from service.app.admin import admin_api
+
+    async with admin_api(settings) as app:
+        yield app
+
+
+@asynccontextmanager
+async def _ops_http(settings: Settings, drain: Drain, place: Place, api: ASGIApp | None) -> AsyncIterator[str]:
     if not place.http:
         yield ""
         return
     app = ops_app(lambda: drain.phase.value, own_registry)
+    if api is not None:
+        app.mount("/", api)
     async with serving(app, settings.http.host, settings.http.port) as url:
         yield url
 

@@ -73,6 +73,7 @@ def _places(demo: Demo) -> Table:
         host, port = demo.running.ports[name]
         table.add_row(meaning, f"{host}:{port}")
     table.add_row("Metrics and health", f"{demo.running.http_url}/metrics")
+    table.add_row("HTTP API, with a token", f"{demo.running.http_url}/v1")
     table.add_row("Postgres", f"127.0.0.1:{demo.servers.postgres.port}")
     table.add_row("Valkey", f"127.0.0.1:{demo.servers.valkey.port}")
     table.add_row("Authority to trust", str(demo.servers.certificates.ca_file), style="dim")

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli import demo, importing, operating, serving, sessions, tenancy
+from service.cli import demo, importing, operating, serving, sessions, tenancy, token
 
 app = typer.Typer(
     name="poplar",
@@ -32,7 +32,7 @@ def root(
         os.environ["POPLAR_CONFIG"] = str(config.absolute())
 
 
-for part in (demo, serving, operating, importing, sessions, tenancy):
+for part in (demo, serving, operating, importing, sessions, tenancy, token):
     part.mount(app)
 
 

@@ -1,4 +1,4 @@
-"""`poplar serve`, `lmtp` and `sweep`: what runs until a signal.
+"""`poplar serve`, `lmtp`, `api` and `sweep`: what runs until a signal.
 
 Owns their options. Refuses to know how anything is served.
 """
@@ -17,6 +17,7 @@ def mount(root: typer.Typer) -> None:
     """Add the commands to `root`."""
     root.command("serve")(serve)
     root.command("lmtp")(lmtp)
+    root.command("api")(api)
     root.command("sweep")(sweep)
 
 
@@ -40,6 +41,14 @@ def lmtp() -> None:
     from service.settings import load_settings
 
     processes.run_lmtp(load_settings())
+
+
+def api() -> None:
+    """Serve the HTTP API under /v1, on the port of metrics and health."""
+    from service.app import processes
+    from service.settings import load_settings
+
+    processes.run_api(load_settings())
 
 
 def sweep(loop: Loop = False) -> None:

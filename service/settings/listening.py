@@ -74,12 +74,12 @@ class TlsSettings(Section):
 
 
 class HttpSettings(Section):
-    """Metrics, health and later the admin API."""
+    """Metrics, health and, where `poplar api` runs, the HTTP API."""
 
     host: Annotated[str, Field(min_length=1)] = "*"
     """Address to listen on; * for every IPv4 and IPv6 address of this machine."""
     port: Port = 8080
-    """TCP port of /metrics, /livez and /readyz; 0 for a free one."""
+    """TCP port of /metrics, /livez, /readyz and /v1; 0 for a free one."""
 
 
 DEFAULT_LISTENERS = (

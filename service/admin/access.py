@@ -1,0 +1,136 @@
+"""Who asks, and what their token allows: before a request's body is even looked at.
+
+Owns the gate (a token on every request, a bounded body) and the right that each operation names. Refuses to tell
+another tenant's names from absent ones: a delegated admin's desk sees one tenant alone (G10).
+RFC 6750 §2.1 (the Authorization header).
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.admin.problems import ForbiddenError, of_refusal, problem
+from service.mail.passwords import Passwords
+from service.mail.ports import MaildropLocks
+from service.mail.provisioning import Office, Provisioning, provisioning
+from service.mail.tokens import TokenOffice
+from service.mail.units import Unit, Units
+from service.model.refusal import Reason, Refusal
+from service.model.token import Right, TokenView
+
+DOCUMENT = "/v1/openapi.json"
+BODY_OCTETS = 256 * 1024
+_bearer = HTTPBearer(auto_error=False, description="A token that `poplar token create` or POST /v1/tokens made.")
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What the API stands on."""
+
+    tokens: TokenOffice
+    units: Units
+    locks: MaildropLocks
+    passwords: Passwords
+    removed_retention: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The use cases in one transaction, and the means to make a change depend on what was read."""
+
+    use: Provisioning
+    unit: Unit
+    office: Office
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whoever holds the token of this request."""
+
+    token: TokenView
+    house: House
+
+    @asynccontextmanager
+    async def desk(self) -> AsyncIterator[Desk]:
+        """The use cases as the token's holder may see them; all of the block is kept, or nothing if it raises."""
+        async with self.house.units.open(self.token.bound_to) as unit:
+            office = Office(unit.tenancy, self.token.actor, self.house.removed_retention)
+            yield Desk(provisioning(office, self.house.passwords), unit, office)
+
+
+def _may(right: Right) -> Callable[..., Caller]:
+    def caller(request: Request, _shown: Annotated[object, Depends(_bearer)]) -> Caller:
+        token: TokenView = request.state.token
+        if not token.may(right):
+            raise ForbiddenError
+        return Caller(token, request.app.state.house)
+
+    return caller
+
+
+Reader = Annotated[Caller, Depends(_may(Right.READ))]
+Overseer = Annotated[Caller, Depends(_may(Right.OVERSEE))]
+Assistant = Annotated[Caller, Depends(_may(Right.ASSIST))]
+Manager = Annotated[Caller, Depends(_may(Right.MANAGE))]
+Provider = Annotated[Caller, Depends(_may(Right.PROVIDE))]
+
+
+class Gate:
+    """ASGI middleware: nobody without a token gets further, save to the document of the API."""
+
+    def __init__(self, app: ASGIApp, house: House) -> None:
+        self._app = app
+        self._house = house
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["path"] == DOCUMENT:
+            await self._app(scope, receive, send)
+            return
+        try:
+            scope.setdefault("state", {})["token"] = await self._house.tokens.admit(_presented(scope))
+        except Refusal as refusal:
+            await of_refusal(refusal)(scope, receive, send)
+            return
+        if (body := await _whole(receive)) is None:
+            await problem(413, f"a request has at most {BODY_OCTETS} octets")(scope, receive, send)
+        else:
+            await self._app(scope, _again(body, receive), send)
+
+
+def _presented(scope: Scope) -> str:
+    scheme, _, text = Headers(scope=scope).get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not text:
+        # RFC 6750 §3.1: "If the request lacks any authentication information [...] the resource server SHOULD NOT
+        # include an error code or other error information."
+        raise Refusal(Reason.CREDENTIALS)
+    return text.strip()
+
+
+async def _whole(receive: Receive) -> bytes | None:
+    """The request's body, or None as soon as it is too large."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > BODY_OCTETS:
+            return None
+        more = message["type"] == "http.request" and message.get("more_body", False)
+    return body
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Gives the body that was read, then whatever comes next: the client's going."""
+    first: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def given() -> Message:
+        return first.pop() if first else await receive()
+
+    return given

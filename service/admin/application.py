@@ -1,0 +1,64 @@
+"""The API as one ASGI application, and its document.
+
+Owns which routers there are and in which order: what stands below an address comes before the address itself.
+Refuses to open anything: it is given the `House` it works in. RFC 9110 §15 (status codes).
+"""
+
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from service.admin import aliases, audit, credentials, domains, maildrops, removed, sessions, tenants, tokens
+from service.admin.access import DOCUMENT, Gate, House
+from service.admin.problems import Problem, install, responses
+from service.telemetry.build import VERSION
+
+_PARTS = (tokens, sessions, audit, removed, credentials, maildrops, aliases, domains, tenants)
+_PROBLEMS = responses(400, 401, 403, 404, 409, 412, 413, 422, 503)
+
+
+def admin_app(house: House) -> FastAPI:
+    """The application; every path begins with /v1."""
+    app = FastAPI(
+        title="Poplar",
+        version=VERSION,
+        description="Tenants, domains, maildrops, aliases, credentials, live sessions, removed messages and the audit.",
+        openapi_url=DOCUMENT,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        separate_input_output_schemas=False,
+    )
+    app.state.house = house
+    app.include_router(_router(), responses=_PROBLEMS)
+    app.add_middleware(Gate, house=house)
+    install(app)
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+    return app
+
+
+def _router() -> APIRouter:
+    router = APIRouter(prefix="/v1")
+    for part in _PARTS:
+        router.include_router(part.router)
+    return router
+
+
+def _document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, with the one form of all problems in place of the framework's own."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=app.description,
+            routes=app.routes,
+            separate_input_output_schemas=False,
+        )
+        schemas = document["components"]["schemas"]
+        for name in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(name, None)
+        mistakes = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= mistakes.pop("$defs") | {"Problem": mistakes}
+        app.openapi_schema = document
+    return app.openapi_schema

@@ -1,0 +1,67 @@
+"""Removed messages of a maildrop, as long as they can be restored.
+
+Owns the paths. Refuses to show any text of a message.
+"""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from service.admin.access import Assistant, Reader
+from service.admin.paging import Listing, Windowed
+from service.admin.schemas import AddressName, Form, TenantName
+from service.model.tenancy import RemovedMessage
+
+MOST = 100_000
+"""Removed messages of one maildrop that can be listed."""
+router = APIRouter(prefix="/tenants/{tenant}/maildrops/{address:address}/removed-messages", tags=["removed messages"])
+
+
+class Removed(BaseModel):
+    """A removed message that can still be restored."""
+
+    unique_id: UUID
+    octets: int
+    received: datetime
+    removed_at: datetime
+
+
+class Restoring(Form):
+    """Which messages to restore."""
+
+    unique_ids: Annotated[list[UUID], Field(min_length=1, max_length=1000)]
+
+
+class Restored(BaseModel):
+    """How many messages are listed again; those that were restored before aren't counted."""
+
+    messages: int
+
+
+@router.get("")
+async def list_removed_messages(
+    caller: Reader, tenant: TenantName, address: AddressName, window: Windowed
+) -> Listing[Removed]:
+    """The maildrop's removed messages, first removed first."""
+    async with caller.desk() as desk:
+        every = await desk.use.maildrops.removed(address, MOST, tenant)
+    return window.of(every, _name, _resource)
+
+
+@router.post("/restore")
+async def restore_messages(caller: Assistant, tenant: TenantName, address: AddressName, form: Restoring) -> Restored:
+    """List these messages again, under new numbers and new unique-ids."""
+    async with caller.desk() as desk:
+        return Restored(messages=await desk.use.maildrops.restore(address, form.unique_ids, tenant))
+
+
+def _resource(message: RemovedMessage) -> Removed:
+    m = message
+    return Removed(unique_id=m.unique_id, octets=m.octets, received=m.received, removed_at=m.removed_at)
+
+
+def _name(message: RemovedMessage) -> str:
+    return f"{message.removed_at.isoformat(timespec='microseconds')} {message.unique_id}"

@@ -1,0 +1,54 @@
+"""The HTTP API and its tokens, with the stores they stand on.
+
+Owns which login and hashes they use. Refuses to connect at the start: Postgres and Redis may come later.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import TypeVar
+
+from starlette.types import ASGIApp
+
+from service.admin.access import House
+from service.admin.application import admin_app
+from service.app.clock import SystemClock
+from service.app.provisioning import PATIENCE
+from service.app.stores import open_database, open_hashes, open_locks
+from service.mail.passwords import Passwords
+from service.mail.tokens import TokenOffice
+from service.protocol.sasl.prepare import prepare
+from service.settings import Settings
+from service.stores.postgres.tokens import PostgresTokens
+from service.stores.postgres.units import PostgresUnits
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def admin_api(settings: Settings) -> AsyncIterator[ASGIApp]:
+    """The API as an application, until the block ends."""
+    # Its own pool for tokens, within the usual deadline: a request is refused soon when the database is away, and the
+    # removal of a large tenant may still take its time.
+    longer = settings.database.model_copy(update={"deadline": max(PATIENCE, settings.database.deadline)})
+    async with (
+        open_database(settings.database, "api") as asked,
+        open_database(longer, "api") as written,
+        open_locks(settings) as locks,
+        open_hashes(settings.hashing) as hashes,
+    ):
+        passwords = Passwords(hashes, prepare, scram=settings.hashing.scram)
+        retention = timedelta(days=settings.sweep.removed_retention_days)
+        tokens = TokenOffice(PostgresTokens(asked), SystemClock())
+        yield admin_app(House(tokens, PostgresUnits(written), locks, passwords, retention))
+
+
+def with_tokens(settings: Settings, use: Callable[[TokenOffice], Awaitable[T]]) -> T:
+    """What `use` returns of the tokens, for staff's commands. Raises Refusal."""
+
+    async def used() -> T:
+        async with open_database(settings.database, "api") as database:
+            return await use(TokenOffice(PostgresTokens(database), SystemClock()))
+
+    return asyncio.run(used())

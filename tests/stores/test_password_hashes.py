@@ -1,6 +1,8 @@
 """Every promise of `PasswordHashes`, on the in-memory twin and on Argon2id."""
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -11,6 +13,7 @@ from service.mail.ports import PasswordHashes
 from service.model.refusal import Reason, Refusal
 from service.stores.memory.passwords import MemoryPasswordHashes
 from service.stores.passwords import Argon2Hashes, Cost, argon2
+from service.stores.passwords.hashing import NICENESS
 
 CHEAP = Cost(memory_kib=64, passes=1)
 
@@ -126,6 +129,24 @@ async def test_d34_a_full_queue_refuses_as_overload_and_recovers(monkeypatch: py
     assert await asyncio.gather(*waiting) == [True] * 3
     assert await hashes.verify(verifier, "secret")
     hashes.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux knows the niceness of a thread")
+async def test_d34_the_threads_that_compute_stand_back_behind_the_event_loop(
+    argon2_hashes: Argon2Hashes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[int] = []
+    real = argon2.matches
+
+    def seen(against: bytes, secret: bytes) -> bool:
+        found.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return real(against, secret)
+
+    monkeypatch.setattr(argon2, "matches", seen)
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    await argon2_hashes.verify(None, "secret")
+    assert found == [min(own + NICENESS, 19)]
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == own
 
 
 async def test_a_caller_that_gives_up_frees_its_place_in_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ Times are short so that a lease runs out while a test waits; nothing here depend
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -136,7 +137,9 @@ class Site:
         return command
 
     def place(self, name: str, listener: str) -> Place:
-        lines = [json.loads(line) for line in self.commands[name].said.splitlines() if '"serving"' in line]
+        lines = [line for line in self.log(name) if line["event"] == "serving"]
+        if not lines:
+            raise ConnectionRefusedError(f"{name} is not serving yet")
         return Place("127.0.0.1", int(str(lines[0]["listeners"][listener]).rpartition(":")[2]))
 
     def deliver(self, *letters: Handed, by: str = "lmtp") -> None:
@@ -189,7 +192,7 @@ class Site:
 
     def log(self, name: str) -> list[dict[str, Any]]:
         """The lines that a process has logged."""
-        return [json.loads(line) for line in self.commands[name].said.splitlines() if line.startswith("{")]
+        return [json.loads(line) for line in self.commands[name].said.splitlines() if re.fullmatch(r"\{.*\}", line)]
 
     def pid(self, name: str) -> int:
         return self.commands[name].process.pid

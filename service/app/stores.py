@@ -125,6 +125,6 @@ async def open_verification(settings: HashingSettings, database: Database) -> As
         verdicts = Verdicts(clock, settings.remember_seconds, settings.remember_entries, metrics.verdict_asked)
         renewals = Renewals(hashes, PostgresVerifiers(database), metrics.verifier_renewed)
         try:
-            yield Verification(hashes, clock, verdicts, renewals)
+            yield Verification(hashes, verdicts, renewals)
         finally:
             await renewals.close()

@@ -23,7 +23,10 @@ class Directory(Protocol):
     """Tenants, domains, maildrops, aliases and credentials, read only."""
 
     async def find(self, name: str) -> Account | None:
-        """The account that logs in as `name`, or None. One round trip, made for unknown names too (G13)."""
+        """The account that logs in as `name`, with the credentials that are active and in date, or None.
+
+        One round trip, made for unknown names too (G13).
+        """
 
     async def resolve(self, address: Address) -> Recipient:
         """Where mail for `address` goes: maildrop, alias, then the domain's catch-all; the tag is ignored.

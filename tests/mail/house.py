@@ -95,7 +95,7 @@ class House:
         self.ahead = Limits(1 << 20, Budget(1 << 22))
         self.verdicts = Verdicts(self.clock)
         self.renewals = Renewals(self.hashes, MemoryVerifiers(self.provider.state))
-        verification = Verification(self.hashes, self.clock, self.verdicts, self.renewals)
+        verification = Verification(self.hashes, self.verdicts, self.renewals)
         self.login = Login(
             self.provider.directory, verification, self.locks, self.index, self.leases, self.clock, "test:1"
         )

@@ -1,6 +1,6 @@
 """Login over the in-memory stores. RFC 1939 §4 and §8, RFC 2449 §6.5 and §8.1, RFC 3206 §6, RFC 4616 §2."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -11,6 +11,7 @@ from service.model.refusal import Reason, Refusal
 from service.stores.memory.locks import MemoryMaildropLocks
 from service.stores.memory.state import SUSPENDED, CredentialRow
 from tests.mail.house import ADDRESS, SECRET, House
+from tests.mail.provider import SetClock
 
 pytestmark = pytest.mark.asyncio
 
@@ -94,6 +95,16 @@ async def test_g11_a_changed_password_binds_the_next_login() -> None:
 async def test_an_expired_credential_opens_nothing() -> None:
     house = await House().furnish()
     house.provider.state.credentials[0].expires = house.clock.now() - timedelta(seconds=1)
+    assert await reason_of(house) is Reason.CREDENTIALS
+
+
+@pytest.mark.parametrize("minutes", [-10, 10])
+async def test_f10_a_process_whose_clock_is_wrong_neither_refuses_nor_admits_anybody_for_that(minutes: int) -> None:
+    now = datetime.now(UTC)
+    house = await House(clock=SetClock(now + timedelta(minutes=minutes))).furnish()
+    house.provider.state.credentials[0].expires = now + timedelta(minutes=5)
+    await house.update.close(await house.open())
+    house.provider.state.credentials[0].expires = now - timedelta(minutes=5)
     assert await reason_of(house) is Reason.CREDENTIALS
 
 

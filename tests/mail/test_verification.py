@@ -362,6 +362,6 @@ async def test_the_end_of_a_process_ends_the_renewals_that_are_late(
 async def with_renewals(house: House, told: list[str]) -> House:
     """The same house, whose renewals tell what came of them."""
     house.renewals = Renewals(house.hashes, MemoryVerifiers(house.provider.state), told.append)
-    verification = Verification(house.hashes, house.clock, house.verdicts, house.renewals)
+    verification = Verification(house.hashes, house.verdicts, house.renewals)
     house.login = replace(house.login, verification=verification)
     return house

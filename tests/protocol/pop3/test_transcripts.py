@@ -9,20 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.protocol.pop3.world import CLEAR, TLS, World
+from service.protocol.pop3.capabilities import Surroundings
+from tests.protocol.pop3.world import CLEAR, SCRAM, TLS, World
 
+STATES = {"clear": CLEAR, "tls": TLS, "scram": SCRAM}
 FOLDER = Path(__file__).parents[2] / "transcripts"
 
 
 @dataclass(frozen=True)
 class Transcript:
-    clear: bool
+    around: Surroundings
     one_by_one: bool
     exchanges: list[tuple[bytes, bytes]]
     """What the client sends, and what the server answers; the first is the greeting, to nothing."""
 
     def world(self) -> World:
-        return World(CLEAR if self.clear else TLS)
+        return World(self.around)
 
     @property
     def sent(self) -> bytes:
@@ -43,9 +45,8 @@ def read(path: Path) -> Transcript:
             sent, answer = exchanges[-1]
             exchanges[-1] = (sent, answer + line[3:].encode() + b"\r\n")
     notes = [line for line in lines if line.startswith("#")]
-    return Transcript(
-        any(note == "# state: clear" for note in notes), any("one by one" in note for note in notes), exchanges
-    )
+    states = [STATES[note.removeprefix("# state: ")] for note in notes if note.startswith("# state: ")]
+    return Transcript(states[0], any("one by one" in note for note in notes), exchanges)
 
 
 TRANSCRIPTS = {path.stem: read(path) for path in sorted(FOLDER.glob("*.txt"))}

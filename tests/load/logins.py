@@ -104,7 +104,7 @@ async def come_and_go(house: House, verification: Verification, seconds: float) 
 
 
 async def flooded(house: House, verification: Verification, seconds: float) -> tuple[list[float], int]:
-    """The same while four times as many clients try wrong passwords; what good logins took, and the count of bad ones."""
+    """The same while four times as many clients try wrong passwords; what good logins took, how many bad ones came."""
     login, _ = login_over(house, verification)
     ended = asyncio.Event()
 

@@ -7,34 +7,15 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import Enum
 
 from service.mail.delivery import Transaction
+from service.model.ending import Ending
 from service.model.envelope import Envelope
 from service.model.refusal import FAULTS, Refusal
 from service.net.peer import Peer
 from service.protocol.lmtp.effects import Answered
 from service.telemetry import metrics
 from service.telemetry.logs import SessionLine, SessionLog
-
-
-class Ending(Enum):
-    """How a session ended, for logs and metrics: a closed set, each of `labels.ENDS`."""
-
-    QUIT = "quit"
-    VANISHED = "vanished"
-    """The client closed without QUIT."""
-    AUTOLOGOUT = "autologout"
-    """Idle for too long."""
-    STALLED = "stalled"
-    """The client stopped reading."""
-    TLS = "tls"
-    VIOLATION = "violation"
-    """The client broke the protocol beyond repair."""
-    SHED = "shed"
-    DRAINED = "drained"
-    FAULT = "fault"
-    """A defect of ours."""
 
 
 @dataclass(slots=True)

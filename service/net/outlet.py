@@ -6,12 +6,18 @@ and one slice is ever held for a client that doesn't read (G15).
 
 import asyncio
 
+from service.model.ending import Ending
+
 SLICE = 256 * 1024
 """Octets handed to the transport before looking whether the client keeps up."""
 
 
-class StalledError(ConnectionError):
-    """The client read nothing for too long."""
+class CutError(ConnectionError):
+    """A response broke off: the connection must be cut, never ended as if whole (G8). `ending` says why."""
+
+    def __init__(self, ending: Ending, cause: str) -> None:
+        super().__init__(cause)
+        self.ending = ending
 
 
 class Outlet:
@@ -41,7 +47,7 @@ class Outlet:
             self._transport.write(data)
 
     async def send(self, data: bytes) -> None:
-        """Write, waiting while the client doesn't keep up. Raises ConnectionError, StalledError among them."""
+        """Write, waiting while the client doesn't keep up. Raises ConnectionError, CutError among them."""
         if self._transport is None:
             raise ConnectionResetError("the connection is gone")
         if len(data) <= SLICE:
@@ -64,7 +70,7 @@ class Outlet:
             async with asyncio.timeout(self._stall_seconds):
                 await self._waiting
         except TimeoutError as error:
-            raise StalledError("the client doesn't read") from error
+            raise CutError(Ending.STALLED, "the client doesn't read") from error
         finally:
             self._waiting = None
 

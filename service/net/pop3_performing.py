@@ -14,9 +14,10 @@ from service.mail.login import Attempt
 from service.mail.maildrop import OpenMaildrop
 from service.mail.prefetch import Prefetch
 from service.mail.retrieval import WHOLE_OCTETS, Places
+from service.model.ending import Ending
 from service.model.message import StoredMessage
 from service.model.refusal import Reason, Refusal
-from service.net.outlet import Outlet, StalledError
+from service.net.outlet import CutError, Outlet
 from service.net.pop3_record import Record
 from service.net.pop3_service import Pop3Service
 from service.protocol.bytestuffing import Stuffer, TopCut
@@ -29,10 +30,6 @@ Pieces = Callable[[StoredMessage], AsyncGenerator[bytes, None]]
 
 LISTING_OCTETS = 32
 """What one message costs in a listing: 16 octets of unique_id, 8 of octets and 8 of sequence number."""
-
-
-class CutError(ConnectionError):
-    """A response broke off after its first octet: the connection must be cut, never ended with a dot (G8)."""
 
 
 class Performer:
@@ -169,7 +166,7 @@ class Performer:
                 return False
             self._record.cut(verb, time.monotonic() - began)
             self._record.log.warning("retrieval cut", reason=refusal.reason.value, cause=refusal.cause)
-            raise CutError(refusal.cause) from refusal
+            raise CutError(Ending.STORE, refusal.cause) from refusal
         self._session.retrieved()
         return True
 
@@ -235,16 +232,3 @@ def rest_of_delay(spent: float, delay: float) -> float:
     Else the time would tell a name that exists: each of its passwords is tried in turn (G13).
     """
     return delay - spent % delay if delay else 0.0
-
-
-def ending_of(error: BaseException) -> effects.Ending:
-    """How a session ends whose effect broke off with `error`."""
-    match error:
-        case StalledError():
-            return effects.Ending.STALLED
-        case CutError():
-            return effects.Ending.STORE
-        case ConnectionError():
-            return effects.Ending.VANISHED
-        case _:
-            return effects.Ending.FAULT

@@ -8,10 +8,10 @@ import time
 from dataclasses import dataclass, field
 
 from service.mail.maildrop import OpenMaildrop
+from service.model.ending import Ending
 from service.model.refusal import FAULTS, Refusal
 from service.net.peer import Peer
 from service.protocol.pop3.commands import State
-from service.protocol.pop3.effects import Ending
 from service.protocol.pop3.session import Session
 from service.telemetry import metrics
 from service.telemetry.logs import SessionLine, SessionLog

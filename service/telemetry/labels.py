@@ -5,16 +5,16 @@ client's input nor a new tenant can make a series. Names of listeners come from 
 few. Refuses to know Prometheus.
 """
 
+from service.model.ending import Ending
 from service.model.refusal import Reason
-from service.protocol.pop3.effects import Ending
 
 OTHER = "other"
 
 STATES = frozenset({"authorization", "transaction", "update", "open"})
 """POP3's three states (RFC 1939 §3); an LMTP session is `open`."""
 
-ENDS = frozenset({*(ending.value for ending in Ending), "violation"})
-"""How a session ended; `violation` is an LMTP client that broke the protocol."""
+ENDS = frozenset(ending.value for ending in Ending)
+"""How a session ended."""
 
 VERBS = frozenset(
     {

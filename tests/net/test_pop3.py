@@ -9,12 +9,12 @@ import ssl
 import pytest
 
 from service.mail.budget import Budget
+from service.model.ending import Ending
 from service.model.refusal import Reason, Refusal
 from service.net.admission import Admission
 from service.net.certificates import Certificates
 from service.net.peer import TlsMode
 from service.net.pop3_service import Pop3Options
-from service.protocol.pop3.effects import Ending
 from tests.mail.house import House
 from tests.mail.test_retrieval import LARGE, SMALL
 from tests.net.front import LOGIN, Front, read_multi_line, until

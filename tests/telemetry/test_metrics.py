@@ -7,10 +7,9 @@ from itertools import product
 import pytest
 from prometheus_client import REGISTRY
 
+from service.model.ending import Ending
 from service.net.listener import Rejection
-from service.net.lmtp_record import Ending as LmtpEnding
 from service.protocol.lmtp.commands import COMMANDS
-from service.protocol.pop3.effects import Ending
 from service.protocol.pop3.table import TABLE
 from service.protocol.sasl.mechanisms import MECHANISMS
 from service.telemetry import labels, metrics
@@ -63,7 +62,7 @@ def test_a_command_is_counted_by_verb_and_result() -> None:
 def test_the_labels_know_every_command_mechanism_end_and_rejection() -> None:
     assert {keyword.decode() for keyword in TABLE} <= labels.VERBS
     assert set(MECHANISMS) <= labels.MECHANISMS
-    assert {ending.value for ending in Ending} | {ending.value for ending in LmtpEnding} <= labels.ENDS
+    assert {ending.value for ending in Ending} == labels.ENDS
     assert set(COMMANDS) <= labels.LMTP_VERBS
     assert {rejection.value for rejection in Rejection} <= labels.REJECTIONS
 

@@ -7,8 +7,8 @@ RFC 1939 §3 to §6, RFC 2595 §4, RFC 5034 §4.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
 
+from service.model.ending import Ending
 from service.model.proof import Proof
 
 
@@ -72,34 +72,6 @@ class Update:
 @dataclass(frozen=True, slots=True)
 class StartTls:
     """Send the output, then negotiate TLS. Outcome: `tls_started`; if it fails the connection closes."""
-
-
-class Ending(Enum):
-    """How a session ended, for logs and metrics: a closed set."""
-
-    QUIT = "quit"
-    QUIT_FAILED = "quit_failed"
-    """QUIT was answered `-ERR`."""
-    FOREIGN = "foreign"
-    """Another protocol was spoken: HTTP, or TLS on the port in clear."""
-    LINE_TOO_LONG = "line_too_long"
-    LOGIN_FAILURES = "login_failures"
-    LOST = "lost"
-    """Another session took the maildrop."""
-    VANISHED = "vanished"
-    """The client closed without QUIT."""
-    AUTOLOGOUT = "autologout"
-    STALLED = "stalled"
-    """The client stopped reading."""
-    TLS = "tls"
-    """The handshake after STLS failed."""
-    STORE = "store"
-    """A message was cut because its store failed."""
-    SHED = "shed"
-    """Closed to make room, or refused for want of it."""
-    DRAINED = "drained"
-    FAULT = "fault"
-    """A defect of ours."""
 
 
 @dataclass(frozen=True, slots=True)

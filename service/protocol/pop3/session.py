@@ -8,6 +8,7 @@ RFC 1939 §3 to §6, RFC 2449 §6.6 (PIPELINING), RFC 2595 §4.
 
 from collections.abc import Callable
 
+from service.model.ending import Ending
 from service.model.listing import DropListing, Listing
 from service.model.policy import Policy
 from service.model.proof import Proof
@@ -25,7 +26,7 @@ from service.protocol.pop3.commands import (
     SyntaxRefusedError,
     split,
 )
-from service.protocol.pop3.effects import Close, Effect, Ending, Step
+from service.protocol.pop3.effects import Close, Effect, Step
 from service.protocol.pop3.marks import Marks
 from service.protocol.pop3.table import TABLE, Command
 

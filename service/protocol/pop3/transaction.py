@@ -8,9 +8,10 @@ RFC 1939 §5, §6, §7.
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from service.model.ending import Ending
 from service.protocol.pop3 import responses
 from service.protocol.pop3.commands import State
-from service.protocol.pop3.effects import Ending, Retrieve, SendListing, Top, Update
+from service.protocol.pop3.effects import Retrieve, SendListing, Top, Update
 from service.protocol.pop3.marks import SLICE
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from base64 import b64encode
 
 import pytest
 
-from service.protocol.pop3.effects import Ending, LogIn
+from service.model.ending import Ending
+from service.protocol.pop3.effects import LogIn
 from tests.protocol.pop3.world import CLEAR, MESSAGES, NAME, TLS, World
 
 OK = "+OK"

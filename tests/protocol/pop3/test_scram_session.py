@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 
+from service.model.ending import Ending
 from service.model.proof import ScramProof
 from service.model.refusal import Reason
-from service.protocol.pop3.effects import Ending, FetchKeys, LogIn
+from service.protocol.pop3.effects import FetchKeys, LogIn
 from tests.protocol.pop3.world import CLEAR, KEYS, NAME, SCRAM, SECRET, TLS, World
 from tests.protocol.sasl.scram_client import ScramClient
 

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 
+from service.model.ending import Ending
 from service.model.refusal import Reason
 from service.protocol.pop3 import effects
 from service.protocol.pop3.commands import State
-from service.protocol.pop3.effects import Ending
 from service.protocol.pop3.marks import SLICE
 from service.protocol.pop3.session import OTHER, OUTPUT_BOUND
 from tests.protocol.pop3.world import CLEAR, NAME, SECRET, TLS, World

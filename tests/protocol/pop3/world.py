@@ -8,6 +8,7 @@ from array import array
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from service.model.ending import Ending
 from service.model.listing import DropListing, Listing
 from service.model.policy import Announced, Policy
 from service.model.proof import Password, Proof, ScramProof
@@ -46,7 +47,7 @@ class World:
     policy: Policy = field(default_factory=Policy)
     refuse: dict[type, Reason] = field(default_factory=dict)
     """Effects that are refused, and why."""
-    closed: effects.Ending | None = None
+    closed: Ending | None = None
     performed: list[effects.Effect] = field(default_factory=list)
 
     def __post_init__(self) -> None:

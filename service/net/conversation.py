@@ -1,0 +1,282 @@
+"""A connection in which octets become commands, one of which may wait: what POP3 and LMTP share.
+
+Owns the transport, its flow both ways, the one task, the deadlines, the step up to TLS and the end.
+Refuses to know a grammar: a subclass runs its session and performs its effects.
+RFC 2595 §4 and RFC 3207 §4 (nothing is read in clear before the handshake), RFC 8314 §3.4 (close_notify).
+"""
+
+import asyncio
+import ssl
+import time
+from abc import abstractmethod
+from collections.abc import Coroutine
+from contextvars import Context
+from dataclasses import dataclass
+from typing import Any, cast
+
+from service.model.ending import Ending
+from service.net.connection import Connection
+from service.net.deadline import Deadline
+from service.net.outlet import CutError, Outlet
+from service.net.peer import Peer
+from service.net.tls import may_be_half_closed, start_tls, tls_facts
+from service.telemetry import metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds: `idle` without a command, `stall` without reading what was sent, `handshake` until TLS is there."""
+
+    idle: float
+    stall: float
+    handshake: float
+
+
+class Conversation(Connection):
+    """A client's connection, from accept to the last octet.
+
+    While `_task` is set an effect is being performed and no command runs. Once `_ending` is set nothing more is run
+    or read; the first one stands. `_farewell` is what to say and how to end as soon as nothing is in the middle.
+    """
+
+    def __init__(self, peer: Peer, patience: Patience, tls: ssl.SSLContext | None) -> None:
+        super().__init__()
+        self._peer = peer
+        self._patience = patience
+        self._tls = tls
+        self._outlet = Outlet(patience.stall)
+        self._transport: asyncio.Transport | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._deadline: Deadline | None = None
+        self._ending: Ending | None = None
+        self._farewell: tuple[Ending, bytes] | None = None
+        self._since = 0.0
+        self._reading = True
+        self._handshaking = False
+        self._heard_all = False
+        self._finished = False
+
+    @property
+    @abstractmethod
+    def _bound(self) -> int:
+        """Octets held for this client in each direction before its socket is no longer read."""
+
+    @abstractmethod
+    def _waiting(self) -> int:
+        """Octets received whose commands have not run yet."""
+
+    @abstractmethod
+    def _opened(self) -> None:
+        """The transport is there, and secured if TLS came first."""
+
+    @abstractmethod
+    def _take(self, data: bytes) -> None:
+        """Keep octets for the session."""
+
+    @abstractmethod
+    def _run(self) -> None:
+        """Run commands until one waits, the client doesn't read, or none is left."""
+
+    @abstractmethod
+    def _tls_started(self) -> None:
+        """TLS is negotiated, and `_peer` tells of it."""
+
+    @abstractmethod
+    def _idle(self) -> None:
+        """The client said nothing for too long: end the conversation."""
+
+    @abstractmethod
+    def _context(self) -> Context:
+        """The context of this conversation's tasks, for their log lines."""
+
+    @abstractmethod
+    async def _give_back(self) -> None:
+        """Give back everything held, whatever happened."""
+
+    @abstractmethod
+    def _ended(self, ending: Ending) -> None:
+        """The last word to log and metrics."""
+
+    def _counted(self) -> None:
+        """An effect came to its end, and what it answered may be counted."""
+
+    def _may_leave(self) -> bool:
+        """Whether the farewell may be said now that nothing is being performed."""
+        return True
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin, or say why not."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._outlet.open(self._transport, self._bound)
+        self._deadline = Deadline(self._expired)
+        self._secured()
+        if self._ending is not None:
+            self._transport.abort()
+        self._opened()
+
+    def data_received(self, data: bytes) -> None:
+        """Take octets; run the commands in them unless one is being performed."""
+        self._take(data)
+        if self._task is None:
+            self._since = time.monotonic()
+            self._run()
+        self._throttle()
+
+    def eof_received(self) -> bool:
+        """The client sends no more: do and answer what it sent, then close. What it left unfinished is not done."""
+        self._heard_all = True
+        if self._task is None and not self._outlet.paused:
+            self._end_with(Ending.VANISHED)
+            return False
+        return may_be_half_closed(self._transport)
+
+    def pause_writing(self) -> None:
+        """The client doesn't read: stop running its commands, and give it the stall deadline."""
+        self._outlet.pause()
+        self._await_octets()
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        self._outlet.resume()
+        if self._task is None:
+            self._go_on()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The transport is closed. What is being performed goes on to its end, then everything is given back."""
+        self._end_with(Ending.VANISHED)
+        self._transport = None
+        self._outlet.lost()
+        if self._deadline is not None:
+            self._deadline.close()
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._finish())
+
+    def end(self) -> None:
+        """Close now, without another octet."""
+        self._abort(Ending.DRAINED)
+
+    @property
+    def _running(self) -> bool:
+        """Whether commands may run: the transport is open, the client reads, and no end has come."""
+        return self._transport is not None and self._ending is None and not self._outlet.paused
+
+    def _go_on(self) -> None:
+        """After a pause: say the farewell if it is due, else run what was read meanwhile."""
+        self._await_octets()
+        self._leave()
+        self._run()
+        self._throttle()
+
+    def _begin(self, effect: Coroutine[Any, Any, None]) -> None:
+        """Perform an effect that waits; no command runs until it is done."""
+        if self._deadline is not None:
+            self._deadline.clear()
+        self._since = time.monotonic()
+        self._task = asyncio.get_running_loop().create_task(effect, context=self._context())
+        self._task.add_done_callback(self._performed)
+
+    def _performed(self, task: "asyncio.Task[None]") -> None:
+        """An effect came to its end: go on, or give everything back."""
+        self._task = None
+        self._counted()
+        self._since = time.monotonic()
+        if task.cancelled():
+            self._abort(Ending.FAULT)
+        elif (error := task.exception()) is not None:
+            self._abort(self._ending_of(error))
+        if self._transport is None:
+            self._task = asyncio.get_running_loop().create_task(self._finish())
+        else:
+            self._go_on()
+
+    def _ending_of(self, error: BaseException) -> Ending:
+        """How an effect that broke off ends the conversation."""
+        if isinstance(error, CutError):
+            return error.ending
+        return Ending.VANISHED if isinstance(error, ConnectionError) else Ending.FAULT
+
+    def _stop_reading_clear(self) -> None:
+        """To be called before the response after which TLS begins is written."""
+        self._handshaking = True
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    async def _start_tls(self) -> None:
+        if self._transport is None or self._tls is None:
+            raise ConnectionResetError("the client left before the handshake")
+        try:
+            secured = await start_tls(self._transport, self, self._tls, self._patience.handshake)
+        except OSError as error:
+            # The loss of the connection may be told before this task's end.
+            self._end_with(Ending.TLS)
+            raise CutError(Ending.TLS, "the handshake failed") from error
+        self._transport = secured
+        self._handshaking, self._reading = False, True
+        self._outlet.open(secured, self._bound)
+        self._secured()
+        self._tls_started()
+
+    def _secured(self) -> None:
+        facts = tls_facts(self._transport) if self._transport else None
+        if facts is not None:
+            self._peer = self._peer.secured(facts)
+            metrics.tls_established(self._peer.listener, facts.version)
+
+    async def _finish(self) -> None:
+        await self._give_back()
+        if not self._finished:
+            self._finished = True
+            self._ended(self._ending or Ending.VANISHED)
+            self.gone()
+
+    def _await_octets(self) -> None:
+        """Begin to wait anew: for a command, or for the client to read."""
+        if self._deadline is not None and self._task is None and self._ending is None:
+            self._deadline.set(self._patience.stall if self._outlet.paused else self._patience.idle)
+
+    def _expired(self) -> None:
+        if self._outlet.paused or self._ending is not None:
+            self._abort(Ending.STALLED)
+        else:
+            self._idle()
+
+    def _throttle(self) -> None:
+        """Read no further while what was read waits to run."""
+        if self._transport is None or self._handshaking or self._transport.is_closing():
+            return
+        full = self._waiting() > self._bound or self._outlet.paused
+        if full and self._reading:
+            self._reading = False
+            self._transport.pause_reading()
+        elif not full and not self._reading:
+            self._reading = True
+            self._transport.resume_reading()
+
+    def _say_farewell(self, ending: Ending, word: bytes) -> None:
+        """End with `word`, now or once what is in the middle is done."""
+        self._farewell = self._farewell or (ending, word)
+        self._leave()
+
+    def _leave(self) -> None:
+        """Say the farewell that is due, once nothing is being performed."""
+        free = self._task is None and self._transport is not None and self._ending is None
+        if self._farewell is not None and free and self._may_leave():
+            ending, word = self._farewell
+            self._outlet.write(word)
+            self._close(ending)
+
+    def _close(self, ending: Ending) -> None:
+        """Close once everything written is sent, close_notify included, or the client reads nothing for too long."""
+        self._end_with(ending)
+        if self._transport is not None and self._deadline is not None:
+            self._deadline.set(self._patience.stall)
+            self._transport.close()
+
+    def _abort(self, ending: Ending) -> None:
+        self._end_with(ending)
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _end_with(self, ending: Ending) -> None:
+        if self._ending is None:
+            self._ending = ending

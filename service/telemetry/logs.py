@@ -45,10 +45,10 @@ class SessionLine:
     mechanism: str | None = None
     tls: str | None = None
     commands: int = 0
-    retrieved: int = 0
-    topped: int = 0
-    removed: int = 0
-    delivered: int = 0
+    retrieved: int | None = None
+    topped: int | None = None
+    removed: int | None = None
+    delivered: int | None = None
     octets_in: int = 0
     octets_out: int = 0
 

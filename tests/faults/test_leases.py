@@ -14,7 +14,7 @@ from tests.system.clients.letters import DOTTED, EIGHT_BIT, PLAIN
 from tests.system.clients.maildrop import Wire
 
 LOST = b"-ERR [SYS/TEMP] A newer session holds the maildrop, please wait; no message was removed\r\n"
-GONE = b"+OK Bye, 1 messages removed\r\n"
+GONE = b"+OK Bye, 1 message removed\r\n"
 
 
 @pytest.fixture(autouse=True)

@@ -300,7 +300,7 @@ async def test_g3_a_lease_lost_while_quit_removes_does_not_change_the_answer(mon
         await house.locks.evict(house.key)
         await house.leases.renew()
         go_on.set()
-        assert await wire.rest() == b"+OK\r\n+OK Bye, 1 messages removed\r\n"
+        assert await wire.rest() == b"+OK\r\n+OK Bye, 1 message removed\r\n"
 
 
 async def test_a_client_that_leaves_during_its_login_holds_nothing_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,7 +334,7 @@ async def test_a_drain_refuses_who_isn_t_logged_in_and_lets_the_others_quit() ->
         listener.drain()
         assert (await waiting.rest()).startswith(b"-ERR [SYS/TEMP]")
         await working.send(b"RETR 1\r\nDELE 1\r\nQUIT\r\n")
-        assert (await working.rest()).endswith(b"+OK Bye, 1 messages removed\r\n")
+        assert (await working.rest()).endswith(b"+OK Bye, 1 message removed\r\n")
         await listener.wait_closed()
 
 

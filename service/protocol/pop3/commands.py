@@ -96,7 +96,7 @@ def password(rest: bytes | None) -> tuple[bytes]:
 def mechanism(rest: bytes | None) -> tuple[str, bytes | None]:
     """RFC 5034 §4: a mechanism and an optional initial response; an empty name lists the mechanisms."""
     words = (rest or b"").rstrip(b" ").split(b" ")
-    if len(words) > 2 or any(_CONTROL.search(word) for word in words):
+    if len(words) > 2 or (len(words) == 2 and not words[0]) or any(_CONTROL.search(word) for word in words):
         raise SyntaxRefusedError
     # RFC 5034 §5: "Except as noted otherwise, all alphabetic characters are case-insensitive."
     wanted = words[0].decode("ascii", "replace").upper()

@@ -78,7 +78,9 @@ def retrieved(octets: int) -> bytes:
 
 def removed(marked: int) -> bytes:
     """The response to QUIT once all marked messages are gone."""
-    return b"+OK Bye\r\n" if not marked else b"+OK Bye, %d messages removed\r\n" % marked
+    if not marked:
+        return BYE
+    return b"+OK Bye, %d message%s removed\r\n" % (marked, b"s" if marked > 1 else b"")
 
 
 def challenge(encoded: bytes) -> bytes:

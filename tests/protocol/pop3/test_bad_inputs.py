@@ -113,6 +113,7 @@ BEFORE_LOGIN = [
     ("D13 empty", b"USER a\r\nPASS \r\n", [OK, AUTH]),
     ("D13 not UTF-8", b"USER a\r\nPASS \xff\r\n", [OK, AUTH]),
     ("D16", b"AUTH FOO\r\n", ["-ERR Unsupported mechanism"]),
+    ("D16 two spaces", b"AUTH  PLAIN\r\n", [SYNTAX]),
     ("D16 three words", b"AUTH PLAIN a b\r\n", [SYNTAX]),
     ("D17", b"AUTH PLAIN\r\n*\r\n", ["+ ", "-ERR Authentication cancelled"]),
     ("D17 LOGIN", b"AUTH LOGIN\r\n*\r\n", ["+ VXNlcm5hbWU6", "-ERR Authentication cancelled"]),

@@ -31,7 +31,7 @@ class TokenForm(Form):
 
 
 class Rotation(Form):
-    """Until when the new secret holds."""
+    """Until when the new secret holds; unless given, as long as the old one."""
 
     expires: AwareDatetime | None = None
 

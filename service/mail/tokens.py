@@ -110,11 +110,15 @@ class TokenOffice:
         return Issued(view, token_text(view.key, secret))
 
     async def rotate(self, actor: str, view: TokenView, expires: datetime | None = None) -> Issued:
-        """Another secret for the token; the old one opens nothing from now on. Raises Refusal: INVALID, NOT_FOUND."""
+        """Another secret for the token; the old one opens nothing from now on, and its end stays unless one is given.
+
+        Raises Refusal: INVALID, NOT_FOUND.
+        """
+        ends = expires or view.expires
         with plainly():
-            _check_ends(expires, self.clock.now())
+            _check_ends(ends, self.clock.now())
         secret = secrets.token_bytes(SECRET_OCTETS)
-        await self.tokens.replace(actor, view.key, _digest(secret), expires)
+        await self.tokens.replace(actor, view.key, _digest(secret), ends)
         kept = found(await self.tokens.find(view.key), f"there is no token {view.name}")
         return Issued(kept.view, token_text(view.key, secret))
 

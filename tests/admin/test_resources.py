@@ -1,4 +1,8 @@
-"""Each resource of the API, through its paths: RFC 9110 (status codes, conditions), RFC 9457 (problems)."""
+"""Each resource of the API, through its paths.
+
+RFC 9110 §15 (status codes), §8.8.1, §8.8.3 and §8.8.3.2 (entity tags and how they compare), §13.1.1 (If-Match), §13.1.2
+(If-None-Match), §10.2.3 (Retry-After); RFC 9457 §3 (problems).
+"""
 
 import asyncio
 from datetime import UTC, datetime

@@ -12,9 +12,12 @@ from collections.abc import Iterator
 
 import bcrypt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from service.model.refusal import Reason, Refusal
 from service.stores.passwords import Argon2Hashes, Cost, argon2
+from service.stores.passwords.matching import Matcher
 from service.stores.passwords.verifiers import DIGESTS, SCHEMES, SELF_NAMED, TEXTS, matcher
 
 CHEAP = Cost(memory_kib=64, passes=1)
@@ -127,6 +130,15 @@ async def test_bcrypt_counts_72_octets_of_a_password_under_each_of_its_names(has
     assert not await hashes.verify(name + made[4:], "x" * 71)
 
 
+async def test_bits_of_bcrypt_that_mean_nothing_are_ignored(hashes: Argon2Hashes) -> None:
+    """Of the salt's last character four are, of the hash's two; some systems stored them set."""
+    made = "$2b$05$abcdefghijklmnopqrstuuHNbAKRhpaujgo33bRWs.NLUTJO3lOy2"
+    for same in (made, made[:28] + "v" + made[29:], made[:-1] + "3"):
+        assert hashes.adopt(same) == same
+        assert await hashes.verify(same, HORSE)
+        assert not await hashes.verify(same, "wrong")
+
+
 async def test_des_counts_8_octets_of_a_password(hashes: Argon2Hashes) -> None:
     assert await hashes.verify("{CRYPT}abhfCpXqd4GrI", "correct donkey")
     assert not await hashes.verify("{CRYPT}abhfCpXqd4GrI", "correct")
@@ -232,3 +244,45 @@ def test_a_matcher_tells_nothing_of_its_verifier_by_its_errors() -> None:
     with pytest.raises(ValueError, match="the verifier names no known scheme") as refused:
         matcher("hunter2")
     assert "hunter2" not in str(refused.value)
+
+
+H64 = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+SHAPES = st.sampled_from(
+    [
+        ("$2b$04$", 53, ""),
+        ("$2a$04$", 53, ""),
+        ("$1$saltsalt$", 22, ""),
+        ("$apr1$$", 22, ""),
+        ("$5$rounds=1000$salt$", 43, ""),
+        ("$6$rounds=1000$$", 86, ""),
+        ("{DES-CRYPT}", 13, ""),
+        ("{SSHA}", 40, ""),
+        ("{SHA256}", 43, "="),
+        ("{PBKDF2-SHA256}1$c2FsdA$", 43, ""),
+        ("$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$", 43, ""),
+        ("$argon2i$v=19$m=64,t=3,p=2$c29tZXNhbHQ$", 22, ""),
+    ]
+)
+
+
+@st.composite
+def well_shaped(draw: st.DrawFn) -> str:
+    """What looks like a verifier, of random characters."""
+    begins, characters, ends = draw(SHAPES)
+    return begins + draw(st.text(H64, min_size=characters, max_size=characters)) + ends
+
+
+@given(verifier=st.text() | well_shaped() | st.sampled_from(SCHEMES).map("{{{}}}".format), secret=st.binary())
+def test_whatever_is_stored_either_proves_something_or_is_refused_and_never_fails(verifier: str, secret: bytes) -> None:
+    proves = proof_or_refusal(verifier)
+    if isinstance(proves, str):
+        assert proves.startswith("the verifier ")
+    else:
+        assert proves(secret) in (True, False)
+
+
+def proof_or_refusal(verifier: str) -> Matcher | str:
+    try:
+        return matcher(verifier)
+    except ValueError as error:
+        return str(error)

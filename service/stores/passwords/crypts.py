@@ -12,6 +12,7 @@ import bcrypt
 from passlib.handlers.des_crypt import des_crypt
 from passlib.handlers.md5_crypt import apr_md5_crypt, md5_crypt
 from passlib.handlers.sha2_crypt import sha256_crypt, sha512_crypt
+from passlib.utils.binary import bcrypt64
 
 from service.stores.passwords.matching import Matcher, bounded
 
@@ -54,8 +55,10 @@ def bcrypt_matcher(text: str) -> Matcher:
     bounded(int(found[1]), MOST_BCRYPT_COST, "as its cost")
     if int(found[1]) < 4:
         raise ValueError("has a cost under 4, which bcrypt doesn't know")
+    # Bits that mean nothing are set in what some systems stored, and bcrypt refuses them.
+    normal = "".join((text[:7], bcrypt64.repair_unused(text[7:29]), bcrypt64.repair_unused(text[29:]))).encode("ascii")
     # Every bcrypt of old ignored what follows; this library refuses it instead.
-    return lambda secret: bcrypt.checkpw(secret[:BCRYPT_OCTETS], text.encode("ascii"))
+    return lambda secret: bcrypt.checkpw(secret[:BCRYPT_OCTETS], normal)
 
 
 def _through(handler: Any, text: str) -> Matcher:

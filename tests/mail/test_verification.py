@@ -1,7 +1,6 @@
 """Right passwords that are remembered, and verifiers that are renewed. RFC 4616 §2, G11, G13, D34."""
 
 import asyncio
-import gc
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,9 +11,8 @@ import pytest
 from service.mail import renewals, verdicts
 from service.mail.login import Attempt
 from service.mail.renewals import Renewals
-from service.mail.verdicts import Verdicts
 from service.mail.verification import Verification
-from service.model.account import Credential, MaildropKey
+from service.model.account import Credential
 from service.model.proof import Password
 from service.model.refusal import Reason, Refusal
 from service.stores.memory.passwords import OLD, PREFIX, MemoryPasswordHashes
@@ -22,7 +20,6 @@ from service.stores.memory.state import SUSPENDED, CredentialRow
 from service.stores.memory.verifiers import MemoryVerifiers
 from service.stores.passwords import Argon2Hashes, Cost, argon2
 from tests.mail.house import ADDRESS, SECRET, House
-from tests.mail.provider import SetClock
 
 OTHER = "other@example.org"
 
@@ -155,89 +152,6 @@ async def test_r55_an_identity_one_may_not_act_for_is_refused_though_the_passwor
     await come_and_go(house)
     with pytest.raises(Refusal):
         await house.login(Attempt(Password(ADDRESS, SECRET, OTHER), "PLAIN", "s", "192.0.2.1"), lambda: None)
-
-
-async def test_what_is_remembered_belongs_to_one_maildrop_and_one_credential() -> None:
-    kept = Verdicts(SetClock())
-    key, credential = MaildropKey(uuid4(), uuid4()), Credential(uuid4(), "password", "verifier")
-    kept.remember(key, credential, "secret")
-    assert kept.recall(key, [credential], "secret") is credential
-    for elsewhere in (replace(key, tenant_id=uuid4()), replace(key, maildrop_id=uuid4())):
-        assert kept.recall(elsewhere, [credential], "secret") is None
-    for other in (
-        replace(credential, credential_id=uuid4()),
-        replace(credential, verifier="verifiers"),
-        replace(credential, verifier="verifie"),
-    ):
-        for secret in ("secret", "ecret", "rsecret"):
-            assert kept.recall(key, [other], secret) is None
-    assert kept.recall(key, [credential], "Secret") is None
-    assert Verdicts(SetClock()).recall(key, [credential], "secret") is None
-
-
-async def test_g15_the_oldest_makes_room() -> None:
-    kept = Verdicts(SetClock(), entries=2)
-    key, credential = MaildropKey(uuid4(), uuid4()), Credential(uuid4(), "password", "verifier")
-    for secret in ("a", "b", "a", "c"):
-        kept.remember(key, credential, secret)
-    assert len(kept) == 2
-    assert [kept.recall(key, [credential], secret) is not None for secret in "abc"] == [True, False, True]
-
-
-async def test_what_is_over_is_forgotten_and_takes_no_room() -> None:
-    clock = SetClock()
-    kept = Verdicts(clock, seconds=10)
-    key, credential = MaildropKey(uuid4(), uuid4()), Credential(uuid4(), "password", "verifier")
-    for secret in "abc":
-        kept.remember(key, credential, secret)
-        clock.seconds += 4
-    assert kept.recall(key, [credential], "a") is None
-    assert len(kept) == 2
-
-
-async def test_nothing_is_remembered_for_0_seconds() -> None:
-    told: list[bool] = []
-    kept = Verdicts(SetClock(), seconds=0, told=told.append)
-    key, credential = MaildropKey(uuid4(), uuid4()), Credential(uuid4(), "password", "verifier")
-    kept.remember(key, credential, "secret")
-    assert kept.recall(key, [credential], "secret") is None
-    assert (len(kept), told) == (0, [])
-
-
-async def test_each_look_up_is_told_as_known_or_not() -> None:
-    told: list[bool] = []
-    kept = Verdicts(SetClock(), told=told.append)
-    key, credential = MaildropKey(uuid4(), uuid4()), Credential(uuid4(), "password", "verifier")
-    kept.recall(key, [credential], "secret")
-    kept.remember(key, credential, "secret")
-    kept.recall(key, [credential], "secret")
-    assert told == [False, True]
-
-
-def held_texts(thing: object) -> Iterator[bytes]:
-    """Every text and octets that a dump of `thing` and of all it holds would show; modules and classes left out."""
-    seen: set[int] = set()
-    waiting = [thing]
-    while waiting:
-        one = waiting.pop()
-        if id(one) in seen or isinstance(one, type(gc) | type):
-            continue
-        seen.add(id(one))
-        if isinstance(one, str):
-            yield one.encode("utf-8", "replace")
-        elif isinstance(one, bytes | bytearray):
-            yield bytes(one)
-        if not callable(one):
-            waiting.extend(gc.get_referents(one))
-
-
-async def test_g17_what_is_remembered_shows_no_password_no_name_and_no_verifier(house: House) -> None:
-    await come_and_go(house)
-    assert len(house.verdicts) == 1
-    texts = list(held_texts(house.verdicts))
-    assert len([text for text in texts if len(text) == 32]) >= 2
-    for shown in (SECRET, ADDRESS, PREFIX):
-        assert not [text for text in texts if shown.encode() in text]
 
 
 @pytest.fixture

@@ -20,8 +20,9 @@ NOTHING: AbstractSet[str] = frozenset()
 
 def entity_tag(resource: BaseModel, leaving_out: AbstractSet[str] = NOTHING) -> str:
     """A strong tag of what can be changed; `leaving_out` names fields that change by themselves."""
-    # RFC 9110 §8.8.1: "A "strong validator" is representation metadata that changes value whenever a change occurs to the
-    # representation data". Deviates: a credential's last use isn't part of it, or every login would make a change fail.
+    # RFC 9110 §8.8.1: "A "strong validator" is representation metadata that changes value whenever a change occurs to
+    # the representation data". Deviates: a credential's last use isn't part of it, or every login would make a change
+    # fail.
     text = resource.model_dump_json(exclude=set(leaving_out))
     return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
 

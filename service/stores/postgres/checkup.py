@@ -15,7 +15,7 @@ NEEDED: Mapping[str, tuple[Right, ...]] = {
     "front": (("credentials", "SELECT"), ("fences", "INSERT"), ("messages", "SELECT")),
     "lmtp": (("maildrops", "SELECT"), ("messages", "INSERT")),
     "sweep": (("messages", "DELETE"), ("maildrops", "SELECT")),
-    "api": (("tenants", "INSERT"), ("credentials", "INSERT"), ("audit", "INSERT")),
+    "api": (("tenants", "INSERT"), ("credentials", "INSERT"), ("audit", "INSERT"), ("tokens", "INSERT")),
 }
 UNDUE: Mapping[str, tuple[Right, ...]] = {
     "front": (("tenants", "UPDATE"), ("credentials", "INSERT"), ("credentials", "UPDATE")),

@@ -161,8 +161,8 @@ async def _serve(servers: "Servers", ports: "DemoPorts", screen: "StartScreen", 
     from service.embedded.state import write_whole
 
     async with running_demo(servers, ports, screen.tell) as poplar:
-        write_whole(ready, json.dumps(ready_values(poplar), indent=2) + "\n")
         screen.show(poplar)
+        write_whole(ready, json.dumps(ready_values(poplar), indent=2) + "\n")
         await asyncio.Event().wait()
 
 

@@ -6,16 +6,18 @@ heard it. Refuses to know what went wrong meanwhile: whatever did, the notes mus
 
 import random
 import re
+import socket
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from tests.backends.demo import Place
 from tests.cli.conftest import await_true
 from tests.faults.site import Site
 from tests.system.clients.letters import Handed
-from tests.system.clients.maildrop import Wire, answered, dialled, hand_in
+from tests.system.clients.maildrop import Wire, answered, hand_in
 
 IDENTITY = re.compile(rb"^Message-ID: <(\d+)@history>\r$", re.MULTILINE)
 NONE_REMOVED = (b"no message was removed", b"service unavailable")
@@ -117,13 +119,13 @@ class Clients:
         letter = Handed("", b"Message-ID: <%d@history>\r\n\r\n%s\r\n" % (number, body), b"")
         while not self.stop.is_set():
             try:
-                wire = dialled(self.site.place("lmtp", "lmtp"))
+                wire = greeted(self.site.place("lmtp", "lmtp"))
                 try:
                     answered(wire, b"LHLO clients.example", b"250")
                     hand_in(wire, self.site.address, letter)
                 finally:
                     wire.close()
-            except (OSError, AssertionError) as error:
+            except (OSError, ConnectionLost, AssertionError) as error:
                 if isinstance(error, AssertionError) and not re.match(r"b''|b'4", str(error)):
                     self.history.faults.append(f"LMTP: {error}")
                 self.history.doubtful.add(number)
@@ -136,7 +138,7 @@ class Clients:
     def read(self, dice: random.Random) -> None:
         """One session at either front end."""
         removed = set(self.history.removed)
-        wire = dialled(self.site.place(dice.choice("ab"), "pop3"))
+        wire = greeted(self.site.place(dice.choice("ab"), "pop3"))
         try:
             wire.sock.sendall(self.site.login)
             heard(wire)
@@ -221,6 +223,17 @@ class Clients:
 
 class ConnectionLost(Exception):
     pass
+
+
+def greeted(place: Place) -> Wire:
+    """A connection whose greeting was heard. Raises OSError or ConnectionLost where the other end is gone by then."""
+    wire = Wire(socket.create_connection((place.host, place.port), timeout=60))
+    try:
+        assert heard(wire)[:3] in (b"+OK", b"220")
+    except BaseException:
+        wire.close()
+        raise
+    return wire
 
 
 def heard(wire: Wire) -> bytes:

@@ -285,19 +285,27 @@ async def test_a_listing_is_planned_without_a_condition_more(owner: "asyncpg.Con
     assert filters(plan) == []
 
 
-async def test_an_owner_without_any_power_works_with_one_login_for_all(postgres_dsn: str) -> None:
-    """A self-hosted service may have one login that owns the tables and does everything."""
+async def test_an_owner_that_is_no_superuser_can_be_the_one_login_for_everything(
+    postgres_dsn: str, migrated_template: str
+) -> None:
+    """It administers the role, as whoever creates one does from Postgres 16 on, and may become it once it migrated."""
+    assert migrated_template
     connection = await asyncpg.connect(postgres_dsn)
-    name = f"single_{await connection.fetchval('SELECT current_database()')}"
+    database_name = await connection.fetchval("SELECT current_database()")
+    name = f"single_{database_name}"
     await connection.execute(f"CREATE ROLE {name} LOGIN CREATEROLE PASSWORD 'x'")
-    await connection.execute(f"ALTER DATABASE {await connection.fetchval('SELECT current_database()')} OWNER TO {name}")
+    await connection.execute(f"GRANT poplar_delegate TO {name} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE")
+    await connection.execute(f"ALTER DATABASE {database_name} OWNER TO {name}")
     scheme, _, rest = postgres_dsn.partition("://")
     dsn = f"{scheme}://{name}:x@{rest.rpartition('@')[2]}"
     await migrate(dsn)
     database = Database(dsn)
     await database.open()
-    await postgres_tenancy(database).tenants.create(Act("tester", "acme"), {})
-    assert (await postgres_tenancy(database).tenants.find("acme")) is not None
+    for tenant in ("acme", "other"):
+        await postgres_tenancy(database).tenants.create(Act("tester", tenant), {})
+    assert len(await postgres_tenancy(database).tenants.page(Page())) == 2
+    async with PostgresUnits(database).open(await id_of(database, "acme")) as unit:
+        assert [view.name for view in await unit.tenancy.tenants.page(Page())] == ["acme"]
     await database.close()
     await connection.execute(f"REASSIGN OWNED BY {name} TO CURRENT_USER")
     await connection.execute(f"DROP OWNED BY {name}")

@@ -48,7 +48,8 @@ def _values(state: Path, redis_url: str, logins: Logins, ports: DemoPorts) -> di
     return {
         "hostname": "localhost",
         "database": {"url": logins.front} | {f"{part}_url": dsn for part, dsn in asdict(logins).items()},
-        "redis": {"url": redis_url},
+        # A laptop that is busy with other things must not make logins go on without a lease.
+        "redis": {"url": redis_url, "deadline": 5.0},
         "object_store": {"url": (state / "blobs").as_uri()},
         "listeners": [
             _listener("pop3", "pop3", ports.pop3, "starttls"),

@@ -23,6 +23,7 @@ import pytest
 
 from service.embedded.process import await_ready, dying_with_parent, free_port, spawn, stop
 from service.stores.objects import ObjectOptions
+from tests.backends.pausing import pause
 
 BUCKET = "mail"
 ACCESS, SECRET = "poplar-test", "poplar-test-secret"
@@ -49,7 +50,7 @@ class S3Server:
 
     def pause(self) -> None:
         """Stop answering, with every connection left open."""
-        os.kill(self.process.pid, signal.SIGSTOP)
+        pause(self.process.pid)
 
     def resume(self) -> None:
         os.kill(self.process.pid, signal.SIGCONT)

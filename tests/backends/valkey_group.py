@@ -19,6 +19,7 @@ import redis
 
 from service.embedded.process import await_ready, dying_with_parent, free_port, spawn, stop
 from service.embedded.valkey import binary
+from tests.backends.pausing import pause
 
 SLOTS = ((0, 5460), (5461, 10922), (10923, 16383))
 PATIENCE = 30.0
@@ -40,7 +41,7 @@ class Node:
             return connection.read_response()
 
     def pause(self) -> None:
-        os.kill(self.process.pid, signal.SIGSTOP)
+        pause(self.process.pid)
 
     def resume(self) -> None:
         os.kill(self.process.pid, signal.SIGCONT)

@@ -27,6 +27,7 @@ from service.embedded.process import spawn
 from service.embedded.valkey import ValkeyServer, binary, running_valkey
 from service.settings import Settings
 from tests.backends.demo import Place, offspring
+from tests.backends.pausing import pause
 from tests.cli.conftest import Command, await_true
 from tests.system.clients.letters import Handed
 from tests.system.clients.maildrop import Wire, answered, dialled, hand_in
@@ -87,7 +88,7 @@ def paused(pid: int) -> Iterator[None]:
     """Stop a process and its children in their tracks while the block runs."""
     stopped = [pid, *offspring(pid)]
     for each in stopped:
-        os.kill(each, signal.SIGSTOP)
+        pause(each)
     try:
         yield
     finally:

@@ -14,6 +14,7 @@ from service.mail.ports import Holder, Lease, MaildropLocks
 from service.model.account import MaildropKey
 from service.stores.memory.locks import MemoryMaildropLocks
 from service.stores.redis import RedisMaildropLocks
+from service.stores.redis.batch import Limits
 from tests.backends.valkey_group import Group, cluster_of_process, valkey_cluster
 
 __all__ = ["cluster_of_process", "valkey_cluster"]
@@ -84,7 +85,8 @@ async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
     else:
         group: Group = request.getfixturevalue("valkey_cluster")
         url, client = group.url, RedisCluster(host="127.0.0.1", port=group.nodes[0].port)
-    locks = RedisMaildropLocks(url)
+    # These tests are about leases, not about deadlines: a busy machine may take its time.
+    locks = RedisMaildropLocks(url, limits=Limits(deadline=20.0))
     backend = OnRedis(locks, client)
     yield backend
     await backend.aclose()

@@ -8,8 +8,8 @@ RFC 5802 §3, RFC 5803 §1.
 
 import asyncio
 from collections.abc import Callable
-from uuid import UUID
 
+from service.mail.afterwards import Afterwards
 from service.mail.ports import Verifiers
 from service.mail.scram import ScramChallenges
 from service.model.account import Account, Credential
@@ -18,8 +18,6 @@ from service.model.scram import derive_scram
 
 MOST = 8
 """Derivations at a time: each takes a thread for some milliseconds."""
-GRACE = 2.0
-"""Seconds for which a process that ends waits for those under way."""
 
 
 def _untold(outcome: str) -> None:
@@ -35,28 +33,20 @@ class Enrolments:
         self.challenges = challenges
         self._verifiers = verifiers
         self._told = told
-        self._running: dict[UUID, asyncio.Task[None]] = {}
+        self._work = Afterwards(MOST)
 
     def begin(self, account: Account, credential: Credential, secret: str) -> None:
         """Make keys of `secret`, which just opened `credential`, unless it has some."""
-        which = credential.credential_id
-        if credential.scram is not None or which in self._running or len(self._running) >= MOST:
-            return
-        task = asyncio.create_task(self._enrol(account, credential, secret))
-        self._running[which] = task
-        task.add_done_callback(lambda _: self._running.pop(which, None))
+        if credential.scram is None:
+            self._work.begin(credential.credential_id, lambda: self._enrol(account, credential, secret))
 
     async def settled(self) -> None:
         """Wait for all that have begun."""
-        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await self._work.settled()
 
     async def close(self) -> None:
         """Give those under way a short while, then end them; each leaves whole keys or none."""
-        running = list(self._running.values())
-        if running:
-            _, late = await asyncio.wait(running, timeout=GRACE)
-            for task in late:
-                task.cancel()
+        await self._work.close()
 
     async def _enrol(self, account: Account, credential: Credential, secret: str) -> None:
         # The salt that the name was answered with while it had no keys: new keys don't show (G13).

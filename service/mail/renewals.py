@@ -5,18 +5,15 @@ stands and the next one tries again. The new verifier takes the place of exactly
 password changed meanwhile stays changed (G11). Bounded, and refused rather than late. Refuses to know the schemes.
 """
 
-import asyncio
 from collections.abc import Callable
-from uuid import UUID
 
+from service.mail.afterwards import Afterwards
 from service.mail.ports import PasswordHashes, Verifiers
 from service.model.account import Credential, MaildropKey
 from service.model.refusal import Refusal
 
 MOST = 16
 """Renewals at a time: they share the queue of computations with the logins."""
-GRACE = 2.0
-"""Seconds for which a process that ends waits for those under way."""
 
 
 def _untold(outcome: str) -> None:
@@ -30,28 +27,20 @@ class Renewals:
         self._hashes = hashes
         self._verifiers = verifiers
         self._told = told
-        self._running: dict[UUID, asyncio.Task[None]] = {}
+        self._work = Afterwards(MOST)
 
     def begin(self, key: MaildropKey, credential: Credential, secret: str) -> None:
         """Renew the verifier of `credential`, which `secret` just opened, unless it is as it should be."""
-        which = credential.credential_id
-        if self._hashes.current(credential.verifier) or which in self._running or len(self._running) >= MOST:
-            return
-        task = asyncio.create_task(self._renew(key, credential, secret))
-        self._running[which] = task
-        task.add_done_callback(lambda _: self._running.pop(which, None))
+        if not self._hashes.current(credential.verifier):
+            self._work.begin(credential.credential_id, lambda: self._renew(key, credential, secret))
 
     async def settled(self) -> None:
         """Wait for all that have begun."""
-        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await self._work.settled()
 
     async def close(self) -> None:
         """Give those under way a short while, then end them; each leaves the old verifier or the new one."""
-        running = list(self._running.values())
-        if running:
-            _, late = await asyncio.wait(running, timeout=GRACE)
-            for task in late:
-                task.cancel()
+        await self._work.close()
 
     async def _renew(self, key: MaildropKey, credential: Credential, secret: str) -> None:
         try:

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from service.mail import renewals, verdicts
+from service.mail import afterwards, renewals, verdicts
 from service.mail.login import Attempt
 from service.mail.renewals import Renewals
 from service.mail.verification import Verification
@@ -247,23 +247,20 @@ async def test_a_renewal_that_fails_leaves_the_login_and_the_verifier_and_is_tri
     assert told == ["refused", "replaced"]
 
 
-async def test_g15_renewals_are_bounded_and_one_at_a_time_for_a_credential(
-    house: House, hashes: Counting, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(renewals, "MOST", 3)
+async def test_g15_renewals_are_bounded_and_one_at_a_time_for_a_credential(house: House, hashes: Counting) -> None:
     hashes.gate.clear()
-    credentials = [Credential(uuid4(), "password", OLD + SECRET) for _ in range(5)]
+    credentials = [Credential(uuid4(), "password", OLD + SECRET) for _ in range(renewals.MOST + 5)]
     for credential in [*credentials, *credentials]:
         house.renewals.begin(house.key, credential, SECRET)
     hashes.gate.set()
     await house.renewals.settled()
-    assert len(hashes.hashed) == 3
+    assert len(hashes.hashed) == renewals.MOST
 
 
 async def test_the_end_of_a_process_ends_the_renewals_that_are_late(
     house: House, hashes: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(renewals, "GRACE", 0.0)
+    monkeypatch.setattr(afterwards, "GRACE", 0.0)
     row(house).verifier = OLD + SECRET
     hashes.gate.clear()
     await come_and_go(house)

@@ -4,7 +4,9 @@ import datetime
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 import redis
 import trustme
@@ -38,6 +40,18 @@ async def test_where_all_is_well_nothing_is_wrong(make: Make) -> None:
     findings = await examine(make())
     assert [finding for finding in findings if finding.state == "wrong"] == []
     assert {"clock", "migrations", "redis", "object store", "certificate main"} <= {f.subject for f in findings}
+
+
+async def test_a_postgres_that_may_forget_what_it_acknowledged_is_doubtful(make: Make, migrated_dsn: str) -> None:
+    connection = await asyncpg.connect(migrated_dsn)
+    await connection.execute(f"ALTER ROLE {urlsplit(migrated_dsn).username} SET synchronous_commit = off")
+    try:
+        finding = await found(make(), "durability")
+    finally:
+        await connection.execute(f"ALTER ROLE {urlsplit(migrated_dsn).username} RESET synchronous_commit")
+        await connection.close()
+    assert finding.state == "doubtful"
+    assert "synchronous_commit" in finding.text
 
 
 async def test_a_login_with_just_its_rights_is_good(make: Make, migrated_dsn: str) -> None:

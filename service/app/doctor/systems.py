@@ -42,7 +42,7 @@ async def _as_role(settings: Settings, role: Role) -> list[Finding]:
     except Refusal as refusal:
         advice = f"Check that Postgres runs, and the address and login in database.{_key(settings, role)}."
         return [wrong(f"postgres as {role}", f"can't be used ({scrubbed(refusal.cause)})", advice)]
-    return [_rights(role, found), *([clocks(found, time.time())] if role == "front" else [])]
+    return [_rights(role, found), *([clocks(found, time.time())] if role == "front" else []), *durability(role, found)]
 
 
 def _key(settings: Settings, role: Role) -> str:
@@ -61,6 +61,14 @@ def _rights(role: str, found: Checkup) -> Finding:
         advice = f"Give this part a login of its own that is a member of poplar_{role} alone: database.{role}_url."
         return doubtful(subject, f"{who}, which may do more than it needs: {', '.join(found.undue)}", advice)
     return good(subject, f"{who}, with the rights it needs")
+
+
+def durability(role: str, found: Checkup) -> list[Finding]:
+    """Whether what this login writes survives a crash: mail that was taken must (G1)."""
+    if role != "lmtp" or not found.careless:
+        return []
+    advice = f"Set {' and '.join(found.careless)} to on: mail that was answered 250 can be lost in a crash."
+    return [doubtful("durability", f"Postgres has {', '.join(found.careless)} off", advice)]
 
 
 def clocks(found: Checkup, now: float) -> Finding:

@@ -31,7 +31,9 @@ WHERE to_regclass(r.relation) IS NOT NULL AND has_table_privilege(r.relation, r.
 _SELF = """
 SELECT current_setting('server_version') AS version, current_user::text AS login,
        extract(epoch FROM clock_timestamp())::float8 AS clock,
-       to_regclass('messages') IS NOT NULL AS has_schema
+       to_regclass('messages') IS NOT NULL AS has_schema,
+       array(SELECT name FROM unnest(ARRAY['fsync', 'full_page_writes', 'synchronous_commit']) AS name
+             WHERE current_setting(name) = 'off') AS careless
 """
 
 
@@ -45,6 +47,8 @@ class Checkup:
     has_schema: bool
     missing: tuple[str, ...] = ()
     undue: tuple[str, ...] = ()
+    careless: tuple[str, ...] = ()
+    """Settings that are off and without which a crash loses what was acknowledged (G1)."""
 
 
 async def check_up(database: Database, role: str) -> Checkup:
@@ -59,6 +63,7 @@ async def check_up(database: Database, role: str) -> Checkup:
         row["has_schema"],
         tuple(name for name in map(" ".join, needed) if name not in held),
         tuple(name for name in map(" ".join, undue) if name in held),
+        tuple(row["careless"]),
     )
 
 

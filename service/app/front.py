@@ -77,6 +77,7 @@ class Announcements:
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
+        self._outages = Outages("directory")
         self.latest = Announced()
 
     async def first(self) -> None:
@@ -86,11 +87,13 @@ class Announcements:
                 await self.refresh()
 
     async def refresh(self) -> None:
-        """Read it again; a directory that can't be reached changes nothing."""
+        """Read it again; a directory that can't be reached changes nothing, but is told of once."""
         try:
             self.latest = await self._directory.announced()
-        except Refusal:
-            return
+        except Refusal as refusal:
+            self._outages.report(refusal)
+        else:
+            self._outages.report(None)
 
 
 def pop3_options(settings: Settings) -> Pop3Options:

@@ -55,12 +55,12 @@ $(BIN)/python:
 
 $(VENV)/.demo: service/embedded/requirements.lock pyproject.toml | $(BIN)/python
 	@echo "Installing what the demo needs into $(VENV) ..."
-	@$(PIP) --require-hashes -r service/embedded/requirements.lock
+	@$(PIP) --require-hashes --no-deps -r service/embedded/requirements.lock
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.test: tests/requirements.lock pyproject.toml | $(BIN)/python
 	@echo "Installing what the tests need into $(VENV) ..."
-	@$(PIP) --require-hashes -r tests/requirements.lock
+	@$(PIP) --require-hashes --no-deps -r tests/requirements.lock
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@

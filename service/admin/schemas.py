@@ -10,10 +10,22 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, StrictInt, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    StrictBool,
+    StrictInt,
+    model_serializer,
+)
+from pydantic.fields import FieldInfo
 from starlette.convertors import Convertor, register_url_convertor
 
 from service.model.account import Status
+from service.model.policy import PolicyValue
+from service.model.policy_rules import MOST_WORDS, Number
+from service.model.policy_table import RULES
 from service.model.tenancy import (
     AliasView,
     DomainView,
@@ -24,8 +36,6 @@ from service.model.tenancy import (
     TenantView,
     Usage,
 )
-
-LARGEST = 2**62
 
 
 class AddressConvertor(Convertor[str]):
@@ -56,16 +66,42 @@ class Form(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def _number(name: str) -> FieldInfo:
+    """The bounds of a number, as the table of policies says."""
+    rule = RULES[name]
+    if not isinstance(rule, Number):
+        raise TypeError(name)
+    told: FieldInfo = Field(ge=rule.low, le=rule.high, description=_told(name))
+    return told
+
+
+def _told(name: str) -> str:
+    text = RULES[name].help
+    return f"{text[0].upper()}{text[1:]}."
+
+
+def _several(name: str) -> FieldInfo:
+    told: FieldInfo = Field(min_length=1, max_length=MOST_WORDS, description=_told(name))
+    return told
+
+
+Way = Literal["USER", "PLAIN", "LOGIN", "SCRAM-SHA-256"]
+Network = Annotated[str, Field(pattern=r"^[0-9a-fA-F.:]+(/[0-9]{1,3})?$", description="In CIDR notation.")]
+
+
 class PolicyValues(Form):
     """The policy values that one level sets."""
 
-    login_delay: Annotated[StrictInt, Field(ge=0, le=86_400, description="Seconds between two logins.")] = 0
-    expire_days: Annotated[StrictInt, Field(ge=1, le=36_500, description="Days until mail is removed.")] | None = None
-    quota_octets: Annotated[StrictInt, Field(ge=0, le=LARGEST, description="Octets a maildrop may hold.")] | None = None
-    quota_messages: Annotated[StrictInt, Field(ge=0, le=LARGEST, description="Messages it may hold.")] | None = None
+    login_delay: Annotated[StrictInt, _number("login_delay")] = 0
+    expire_days: Annotated[StrictInt, _number("expire_days")] | None = None
+    quota_octets: Annotated[StrictInt, _number("quota_octets")] | None = None
+    quota_messages: Annotated[StrictInt, _number("quota_messages")] | None = None
+    pop3: Annotated[StrictBool, Field(description=_told("pop3"))] = True
+    mechanisms: Annotated[tuple[Way, ...], _several("mechanisms")] | None = None
+    networks: Annotated[tuple[Network, ...], _several("networks")] | None = None
 
     @model_serializer(mode="wrap")
-    def _only_what_is_set(self, plainly: SerializerFunctionWrapHandler) -> dict[str, int | None]:
+    def _only_what_is_set(self, plainly: SerializerFunctionWrapHandler) -> dict[str, PolicyValue | list[str]]:
         return {name: value for name, value in plainly(self).items() if name in self.model_fields_set}
 
     @property
@@ -74,7 +110,7 @@ class PolicyValues(Form):
         return self.model_dump(exclude_unset=True)
 
 
-PolicyName = Literal["login_delay", "expire_days", "quota_octets", "quota_messages"]
+PolicyName = Literal["login_delay", "expire_days", "quota_octets", "quota_messages", "pop3", "mechanisms", "networks"]
 
 
 class StandingForm(Form):
@@ -156,7 +192,7 @@ class Alias(BaseModel):
 class EffectiveValue(BaseModel):
     """A policy value as it binds, and the level that set it."""
 
-    value: int | None
+    value: StrictInt | StrictBool | str | tuple[str, ...] | None
     origin: Literal["default", "tenant", "maildrop"]
 
 

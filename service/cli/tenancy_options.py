@@ -6,11 +6,13 @@ Owns the flags' names and help. Refuses to know what is done with the values.
 import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from service.model.tenancy import POLICY_NAMES, PolicyChange
+from service.model.policy import PolicyValue
+from service.model.policy_table import POLICY_NAMES, RULES
+from service.model.tenancy import PolicyChange
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
@@ -22,24 +24,27 @@ AddressName = Annotated[str, typer.Argument(metavar="ADDRESS", help="The maildro
 LabelName = Annotated[str, typer.Argument(metavar="LABEL", help="The credential's label.")]
 OfTenant = Annotated[str | None, typer.Option("--tenant", metavar="TENANT", help="Only this tenant's.")]
 
-_UNLIMITED = ("none", "never")
 _INHERIT = "inherit"
+
+
+def _flag(name: str) -> Any:
+    """The option for one policy value: what it takes and what it is for, as the table says."""
+    rule = RULES[name]
+    also = "'none', 'inherit'" if rule.optional else "'inherit'"
+    return typer.Option(metavar=rule.metavar, help=f"Policy: {rule.help}; or {also}.")
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyFlags:
     """The policy values of one level, as they were typed."""
 
-    login_delay: Annotated[str | None, typer.Option(metavar="SECONDS", help="Between two logins; or 'inherit'.")] = None
-    expire_days: Annotated[
-        str | None, typer.Option(metavar="DAYS", help="Until mail is removed; or 'never', 'inherit'.")
-    ] = None
-    quota_octets: Annotated[
-        str | None, typer.Option(metavar="OCTETS", help="A maildrop may hold; or 'none', 'inherit'.")
-    ] = None
-    quota_messages: Annotated[
-        str | None, typer.Option(metavar="MESSAGES", help="A maildrop may hold; or 'none', 'inherit'.")
-    ] = None
+    login_delay: Annotated[str | None, _flag("login_delay")] = None
+    expire_days: Annotated[str | None, _flag("expire_days")] = None
+    quota_octets: Annotated[str | None, _flag("quota_octets")] = None
+    quota_messages: Annotated[str | None, _flag("quota_messages")] = None
+    pop3: Annotated[str | None, _flag("pop3")] = None
+    mechanisms: Annotated[str | None, _flag("mechanisms")] = None
+    networks: Annotated[str | None, _flag("networks")] = None
 
     def asked(self) -> PolicyChange:
         """What the flags ask for, which must be something."""
@@ -50,16 +55,15 @@ class PolicyFlags:
     def change(self) -> PolicyChange:
         """What the flags ask for; those left out stay as they are."""
         typed = {name: text for name in POLICY_NAMES if (text := getattr(self, name)) is not None}
-        values = {name: _number(name, text) for name, text in typed.items() if text != _INHERIT}
+        values = {name: _parsed(name, text) for name, text in typed.items() if text != _INHERIT}
         return PolicyChange(values, frozenset(typed) - frozenset(values))
 
 
-def _number(name: str, text: str) -> int | None:
-    if text in _UNLIMITED:
-        return None
-    if not (text.isascii() and text.isdecimal()):
-        raise typer.BadParameter(f"{text!r} is not a number", param_hint=f"--{name.replace('_', '-')}")
-    return int(text)
+def _parsed(name: str, text: str) -> PolicyValue:
+    try:
+        return RULES[name].parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=f"--{name.replace('_', '-')}") from error
 
 
 @dataclass(frozen=True, slots=True)

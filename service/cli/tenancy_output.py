@@ -91,7 +91,9 @@ def _part(value: object) -> str:
 
 
 def _limit(value: object) -> str:
-    return "none" if value is None else str(value)
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "none" if value is None else ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _facts(view: object) -> dict[str, object]:

@@ -4,6 +4,7 @@ Owns one rule: a maildrop's own value may be tighter than its tenant's, and not 
 RFC 2449 §6.5 (LOGIN-DELAY), §6.7 (EXPIRE).
 """
 
+from service.model.policy_table import RULES
 from service.model.refusal import Reason, Refusal
 from service.model.tenancy import Overrides, PolicyChange
 
@@ -15,11 +16,5 @@ def check_tighter(tenant: Overrides, current: Overrides, change: PolicyChange) -
     """
     for name, value in change.values.items():
         kept = name in current and current[name] == value
-        if name in tenant and not kept and _looser(name, value, tenant[name]):
+        if name in tenant and name in RULES and not kept and RULES[name].looser(value, tenant[name]):
             raise Refusal(Reason.INVALID, f"{name}: only the provider can loosen what the tenant's policy sets")
-
-
-def _looser(name: str, value: int | None, bound: int | None) -> bool:
-    if name == "login_delay":
-        return (value or 0) < (bound or 0)
-    return bound is not None and (value is None or value > bound)

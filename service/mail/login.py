@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from service.mail.enrolments import Enrolments
 from service.mail.leases import Leases, OnLost
 from service.mail.maildrop import OpenMaildrop
+from service.mail.policy import obstacle
 from service.mail.ports import Clock, Directory, Holder, Lease, MaildropLocks, MessageIndex
 from service.mail.scram import proved
 from service.mail.verification import Verification
@@ -55,7 +56,7 @@ class Login:
         RFC 1939 §4: "If a lock was acquired but the POP3 server intends to respond with a negative status indicator,
         the POP3 server must release the lock prior to rejecting the command."
         """
-        account = await self._verified(attempt.proof)
+        account = await self._verified(attempt)
         lease = self._lease(account, attempt)
         guarded = await self._acquire(lease)
         try:
@@ -69,8 +70,9 @@ class Login:
         self.leases.hold(held, on_lost)
         return held
 
-    async def _verified(self, proof: Proof | None) -> Account:
-        """The account that `proof` opens; unknown, wrong and suspended are refused alike (RFC 3206 §5, G13)."""
+    async def _verified(self, attempt: Attempt) -> Account:
+        """The account that the proof opens; unknown, wrong, suspended and not allowed are refused alike (G13)."""
+        proof = attempt.proof
         account = await self.directory.find(proof.name if proof else NO_NAME)
         usable = account if proof and account and account.active else None
         opened = await self._opened(usable, proof)
@@ -79,6 +81,8 @@ class Login:
         # RFC 4616 §2: an authorization identity that the name may not act for is refused like a wrong password.
         if proof.authzid and proof.authzid.lower() not in {proof.name.lower(), usable.address}:
             raise Refusal(Reason.CREDENTIALS, "may not act for another")
+        if (cause := obstacle(usable.policy, attempt.mechanism, attempt.client)) is not None:
+            raise Refusal(Reason.CREDENTIALS, cause)
         if self.enrolments is not None and isinstance(proof, Password):
             self.enrolments.begin(usable, opened, proof.secret)
         return usable

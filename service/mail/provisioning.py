@@ -15,6 +15,7 @@ from service.mail.passwords import Passwords
 from service.mail.tenancy import Act, Tenancy
 from service.model.account import Status
 from service.model.address import Address
+from service.model.policy_table import check_policy
 from service.model.tenancy import (
     NOTHING_SET,
     AliasView,
@@ -28,7 +29,6 @@ from service.model.tenancy import (
     RemovedMessage,
     TenantView,
     Usage,
-    check_policy,
     parse_tenant_name,
 )
 

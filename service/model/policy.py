@@ -1,10 +1,14 @@
 """What a tenant or maildrop is allowed and what is announced to its clients.
 
-Owns the values and their meaning; refuses to know where they are kept.
+Owns the values and what they are where no level sets them; refuses to know where they are kept and which texts and
+numbers are sound (`policy_table.py` says that).
 RFC 2449 §6.5 (LOGIN-DELAY), §6.7 (EXPIRE).
 """
 
 from dataclasses import dataclass
+
+PolicyValue = int | bool | str | tuple[str, ...] | None
+"""One value: a number, a switch, a word, several words; None means no limit (or never, or any)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +23,12 @@ class Policy:
     """Octets the maildrop may hold; None for no limit."""
     quota_messages: int | None = None
     """Messages the maildrop may hold; None for no limit."""
+    pop3: bool = True
+    """Whether POP3 may open the maildrop at all; mail is delivered to it either way."""
+    mechanisms: tuple[str, ...] | None = None
+    """Ways to log in that are allowed: SASL names, and USER for USER and PASS; None for any."""
+    networks: tuple[str, ...] | None = None
+    """Networks that clients may come from, in CIDR notation; None for any."""
 
 
 @dataclass(frozen=True, slots=True)

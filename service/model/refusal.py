@@ -12,7 +12,7 @@ class Reason(Enum):
     """Why something was refused. Adding a member obliges both response tables to name it."""
 
     CREDENTIALS = "credentials"
-    """Unknown name, wrong password, suspended tenant or maildrop: one reason, so that none shows (G13)."""
+    """Unknown name, wrong password, suspended, not allowed by policy: one reason, so that none shows (G13)."""
     IN_USE = "in_use"
     """Another session holds the maildrop (RFC 2449 §8.1.2)."""
     LOGIN_DELAY = "login_delay"

@@ -1,6 +1,6 @@
 """What staff see of tenants: domains, maildrops, aliases, credentials, and the policy each level sets.
 
-Owns natural names and which policy values may stand where; refuses to know who asks and where rows are kept.
+Owns natural names and which level a policy value comes from; refuses to know who asks and where rows are kept.
 Secrets never stand in a view. RFC 2449 §6.5 (LOGIN-DELAY), §6.7 (EXPIRE).
 """
 
@@ -13,25 +13,16 @@ from types import MappingProxyType
 from uuid import UUID
 
 from service.model.account import Status
+from service.model.policy import PolicyValue
+from service.model.policy_table import POLICY_NAMES, default_of
 
-Overrides = Mapping[str, int | None]
-"""Policy values that one level sets; an absent name is inherited, None means no limit (or never)."""
+Overrides = Mapping[str, PolicyValue]
+"""Policy values that one level sets; an absent name is inherited, None means no limit (or never, or any)."""
 
 NOTHING_SET: Overrides = MappingProxyType({})
 MAX_LABEL_CHARACTERS = 64
 
 _TENANT_NAME = re.compile(r"[a-z0-9-]{1,63}")
-_DAY = 86_400
-_LARGEST = 2**62
-_BOUNDS: Mapping[str, tuple[int, int]] = MappingProxyType(
-    {
-        "login_delay": (0, _DAY),
-        "expire_days": (1, 36_500),
-        "quota_octets": (0, _LARGEST),
-        "quota_messages": (0, _LARGEST),
-    }
-)
-POLICY_NAMES: tuple[str, ...] = tuple(_BOUNDS)
 
 
 class Origin(Enum):
@@ -46,7 +37,7 @@ class Origin(Enum):
 class Setting:
     """One effective policy value and the level that set it."""
 
-    value: int | None
+    value: PolicyValue
     origin: Origin
 
 
@@ -187,7 +178,7 @@ def _setting(name: str, tenant: Overrides, maildrop: Overrides) -> Setting:
         return Setting(maildrop[name], Origin.MAILDROP)
     if name in tenant:
         return Setting(tenant[name], Origin.TENANT)
-    return Setting(0 if name == "login_delay" else None, Origin.DEFAULT)
+    return Setting(default_of(name), Origin.DEFAULT)
 
 
 def parse_tenant_name(text: str) -> str:
@@ -202,22 +193,6 @@ def parse_label(text: str) -> str:
     if not text.strip() or len(text) > MAX_LABEL_CHARACTERS or not text.isprintable():
         raise ValueError(f"a label has 1 to {MAX_LABEL_CHARACTERS} printable characters")
     return text
-
-
-def check_policy(values: Overrides) -> None:
-    """Raises ValueError naming the first value that is unknown or out of its bounds."""
-    for name, value in values.items():
-        if name not in _BOUNDS:
-            raise ValueError(f"no policy is called {name}")
-        _check_bounds(name, value)
-
-
-def _check_bounds(name: str, value: int | None) -> None:
-    low, high = _BOUNDS[name]
-    if value is None and name == "login_delay":
-        raise ValueError("login_delay is a number of seconds; 0 for none")
-    if value is not None and not low <= value <= high:
-        raise ValueError(f"{name} is {low} to {high}")
 
 
 def counted(number: int, noun: str) -> str:

@@ -6,18 +6,20 @@ RFC 9110 §15 (status codes), §8.8.1, §8.8.3 and §8.8.3.2 (entity tags and ho
 
 import asyncio
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 from uuid import uuid4
 
 import asyncpg
 import httpx
 import pytest
 
+from service.admin.schemas import PolicyName
 from service.mail.delegation import check_tighter
 from service.model.address import parse_address
 from service.model.message import Blob, NewMessage
+from service.model.policy_table import POLICY_NAMES
 from service.model.refusal import Refusal
-from service.model.tenancy import POLICY_NAMES, PolicyChange
+from service.model.tenancy import PolicyChange
 from service.stores.postgres.database import Database
 from service.stores.postgres.directory import PostgresDirectory
 from service.stores.postgres.index import PostgresMessageIndex
@@ -84,7 +86,18 @@ async def test_a_put_leaves_exactly_what_it_names_and_a_patch_what_it_does_not(s
 
 async def test_every_policy_value_has_a_field(empty: Served) -> None:
     schemas = empty.app.openapi()["components"]["schemas"]
-    assert tuple(schemas["PolicyValues"]["properties"]) == POLICY_NAMES
+    assert tuple(schemas["PolicyValues"]["properties"]) == POLICY_NAMES == get_args(PolicyName)
+
+
+async def test_words_and_switches_of_a_policy_are_kept_and_shown(served: Served) -> None:
+    policy = {"pop3": False, "mechanisms": ["PLAIN", "USER"], "networks": ["192.0.2.0/24", "2001:db8::/32"]}
+    async with served.client() as client:
+        kept = good(await client.put(ADA, json={"policy": policy}))
+        assert kept["policy"] == policy
+        assert kept["settings"]["networks"] == {"value": policy["networks"], "origin": "maildrop"}
+        assert kept["settings"]["pop3"] == {"value": False, "origin": "maildrop"}
+        assert "networks" in problem(await client.patch(ADA, json={"policy": {"networks": ["192.0.2.1/24"]}}), 422)
+        problem(await client.patch(ADA, json={"policy": {"mechanisms": ["NTLM"]}}), 422)
 
 
 async def test_of_two_changes_made_from_one_reading_one_wins_and_the_other_is_told(served: Served) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from service.cli.main import main
+from service.model.policy_table import POLICY_NAMES
 from tests.backends.postgres import execute
 
 ADA = "ada@acme.example"
@@ -83,15 +84,29 @@ def test_policy_is_shown_with_the_level_that_set_it(acme: Poplar) -> None:
     assert acme("tenant", "set", "acme", "--login-delay", "60", "--quota-octets", "5000000000").code == 0
     assert acme("maildrop", "set", ADA, "--quota-octets", "none", "--expire-days", "30").code == 0
     policy = acme("maildrop", "show", ADA, "--json").json["policy"]
-    assert policy == {
-        "login_delay": {"value": 60, "origin": "tenant"},
-        "expire_days": {"value": 30, "origin": "maildrop"},
-        "quota_octets": {"value": None, "origin": "maildrop"},
-        "quota_messages": {"value": None, "origin": "default"},
-    }
+    assert tuple(policy) == POLICY_NAMES
+    assert policy["login_delay"] == {"value": 60, "origin": "tenant"}
+    assert policy["expire_days"] == {"value": 30, "origin": "maildrop"}
+    assert policy["quota_octets"] == {"value": None, "origin": "maildrop"}
+    assert policy["quota_messages"] == {"value": None, "origin": "default"}
     assert "login_delay=60 (tenant)" in acme("maildrop", "show", ADA).out
     assert acme("maildrop", "set", ADA, "--quota-octets", "inherit").code == 0
     assert acme("maildrop", "show", ADA, "--json").json["policy"]["quota_octets"]["value"] == 5000000000
+
+
+def test_every_policy_value_has_its_flag_and_its_words(acme: Poplar) -> None:
+    flags = [f"--{name.replace('_', '-')}" for name in POLICY_NAMES]
+    told = acme("maildrop", "set", "--help").out
+    assert [flag for flag in flags if flag not in told] == []
+    typed = ["--pop3", "off", "--mechanisms", "plain,user", "--networks", "192.0.2.0/24,2001:db8::/32"]
+    assert acme("maildrop", "set", ADA, *typed).code == 0
+    shown = acme("maildrop", "show", ADA).out
+    assert "pop3=off (maildrop)" in shown
+    assert "mechanisms=PLAIN,USER (maildrop)" in shown
+    assert "networks=192.0.2.0/24,2001:db8::/32 (maildrop)" in shown
+    refused = acme("maildrop", "set", ADA, "--networks", "192.0.2.1/24")
+    assert refused.code != 0
+    assert "networks" in refused.err
 
 
 def test_suspend_and_resume_show_in_the_status(acme: Poplar) -> None:

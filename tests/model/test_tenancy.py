@@ -2,7 +2,8 @@
 
 import pytest
 
-from service.model.tenancy import Origin, PolicyChange, Setting, check_policy, counted, effective, parse_tenant_name
+from service.model.policy_table import check_policy
+from service.model.tenancy import Origin, PolicyChange, Setting, counted, effective, parse_tenant_name
 
 
 def test_a_value_comes_from_the_nearest_level_that_sets_it() -> None:

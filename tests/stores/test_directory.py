@@ -116,6 +116,15 @@ async def test_a_maildrop_overrides_its_tenants_policy_key_by_key(world: World) 
     assert account.policy == Policy(login_delay=10, expire_days=30)
 
 
+async def test_words_and_switches_of_a_policy_come_back_as_they_were_set(world: World) -> None:
+    tenant = await world.tenant("acme", {"pop3": False, "networks": ("10.0.0.0/8",)})
+    await world.domain(tenant, "acme.example")
+    await world.maildrop(tenant, "alice@acme.example", {"pop3": True, "mechanisms": ("USER", "PLAIN")})
+    account = await world.directory.find("alice@acme.example")
+    assert account is not None
+    assert account.policy == Policy(mechanisms=("USER", "PLAIN"), networks=("10.0.0.0/8",))
+
+
 async def test_an_address_resolves_to_its_maildrop_and_the_tag_is_ignored(world: World) -> None:
     await one_maildrop(world)
     assert await resolved(world, "alice@acme.example") == ("alice@acme.example", "alice@acme.example")

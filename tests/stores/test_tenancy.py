@@ -18,6 +18,7 @@ from service.mail.tenancy import Act, Page, Tenancy
 from service.model.account import Account, Status
 from service.model.address import parse_address
 from service.model.message import Blob, NewMessage
+from service.model.policy_table import POLICY_NAMES, default_of
 from service.model.refusal import Reason, Refusal
 from service.model.tenancy import NewCredential, Origin, PolicyChange
 from service.stores.memory.directory import MemoryDirectory
@@ -265,10 +266,10 @@ async def test_a_maildrops_policy_goes_before_its_tenants_value_by_value(world: 
     view = await tenancy.maildrops.find("acme", ADA)
     assert view is not None
     assert {name: (s.value, s.origin) for name, s in view.settings.items()} == {
+        **{name: (default_of(name), Origin.DEFAULT) for name in POLICY_NAMES},
         "login_delay": (60, Origin.TENANT),
         "expire_days": (10, Origin.MAILDROP),
         "quota_octets": (None, Origin.MAILDROP),
-        "quota_messages": (None, Origin.DEFAULT),
     }
     policy = (await world.account()).policy
     assert (policy.login_delay, policy.expire_days, policy.quota_octets) == (60, 10, None)

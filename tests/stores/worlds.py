@@ -17,7 +17,7 @@ import asyncpg
 from service.mail.ports import Directory, MessageIndex, Sweepable
 from service.model.account import MaildropKey, Recipient
 from service.model.message import Blob, NewMessage
-from service.model.policy import Policy
+from service.model.policy import Policy, PolicyValue
 from service.stores.memory.directory import MemoryDirectory
 from service.stores.memory.index import MemoryMessageIndex
 from service.stores.memory.state import CredentialRow, DomainRow, MaildropRow, MemoryState, TenantRow
@@ -27,7 +27,7 @@ from service.stores.postgres.directory import PostgresDirectory
 from service.stores.postgres.index import PostgresMessageIndex
 from service.stores.postgres.sweep import PostgresSweepable
 
-Values = Mapping[str, int | None]
+Values = Mapping[str, PolicyValue]
 _serial = itertools.count(1)
 
 

@@ -9,8 +9,9 @@ from datetime import UTC, datetime
 from service.model.account import Account, Credential, Recipient
 from service.model.address import Address, parse_address
 from service.model.policy import Announced, Policy
+from service.model.policy_table import policy_of
 from service.model.refusal import Reason, Refusal
-from service.stores.memory.state import ACTIVE, REMOVED, CredentialRow, MaildropRow, MemoryState, policy_of
+from service.stores.memory.state import ACTIVE, REMOVED, CredentialRow, MaildropRow, MemoryState
 
 
 class MemoryDirectory:

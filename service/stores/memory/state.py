@@ -10,10 +10,11 @@ from uuid import UUID
 
 from service.model.account import MaildropKey
 from service.model.message import NewMessage
-from service.model.policy import Policy
+from service.model.policy import Policy, PolicyValue
+from service.model.policy_table import policy_of
 from service.model.tenancy import AuditEntry
 
-Overrides = dict[str, int | None]
+Overrides = dict[str, PolicyValue]
 ACTIVE, SUSPENDED, REMOVED = "active", "suspended", "removed"
 
 
@@ -23,7 +24,7 @@ def _now() -> datetime:
 
 @dataclass(slots=True)
 class TenantRow:
-    """A tenant; `policy` holds login_delay, expire_days, quota_octets and quota_messages as far as they are set."""
+    """A tenant; `policy` holds the values of `model.policy_table` as far as they are set."""
 
     tenant_id: UUID
     name: str
@@ -134,16 +135,6 @@ class MemoryState:
     def rows(self) -> list[MessageRow]:
         """Every message's row, removed ones included."""
         return [row for rows in self.messages.values() for row in rows.values()]
-
-
-def policy_of(values: Overrides) -> Policy:
-    """The policy that `values` amount to; an absent or null one means none."""
-    return Policy(
-        values.get("login_delay") or 0,
-        values.get("expire_days"),
-        values.get("quota_octets"),
-        values.get("quota_messages"),
-    )
 
 
 def _address(domain: DomainRow, local: str) -> tuple[UUID, str, str]:

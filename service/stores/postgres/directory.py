@@ -10,18 +10,16 @@ from service.model.address import Address, parse_address
 from service.model.policy import Announced, Policy
 from service.model.refusal import Reason, Refusal
 from service.stores.postgres.database import Database, Row
+from service.stores.postgres.policies import policy
 
 FIND = """
 SELECT m.tenant_id, m.maildrop_id, t.name AS tenant, m.local || '@' || m.domain AS address,
        t.status = 'active' AND d.status = 'active' AND m.status = 'active' AS active,
-       (p.policy ->> 'login_delay')::bigint AS login_delay, (p.policy ->> 'expire_days')::bigint AS expire_days,
-       (p.policy ->> 'quota_octets')::bigint AS quota_octets,
-       (p.policy ->> 'quota_messages')::bigint AS quota_messages,
+       t.policy || m.policy AS policy,
        c.ids, c.kinds, c.verifiers, c.labels, c.expiries, c.scrams
 FROM domains d
 JOIN tenants t ON t.tenant_id = d.tenant_id AND t.status <> 'removed'
 JOIN maildrops m ON m.tenant_id = d.tenant_id AND m.domain = d.name AND m.local = $2 AND m.status <> 'removed'
-CROSS JOIN LATERAL (SELECT t.policy || m.policy AS policy) p
 CROSS JOIN LATERAL (
     SELECT array_agg(credential_id) AS ids, array_agg(kind) AS kinds, array_agg(verifier) AS verifiers,
            array_agg(label) AS labels, array_agg(expires) AS expiries, array_agg(scram) AS scrams
@@ -38,9 +36,7 @@ WHERE d.name = $1 AND d.status <> 'removed'
 RESOLVE = """
 SELECT m.tenant_id, m.maildrop_id, t.name AS tenant, m.local || '@' || m.domain AS address, hit.stands_in,
        t.status = 'active' AND d.status = 'active' AND m.status = 'active' AS active,
-       (p.policy ->> 'login_delay')::bigint AS login_delay, (p.policy ->> 'expire_days')::bigint AS expire_days,
-       (p.policy ->> 'quota_octets')::bigint AS quota_octets,
-       (p.policy ->> 'quota_messages')::bigint AS quota_messages,
+       t.policy || m.policy AS policy,
        m.messages, m.octets
 FROM domains d
 JOIN tenants t ON t.tenant_id = d.tenant_id AND t.status <> 'removed'
@@ -54,7 +50,6 @@ CROSS JOIN LATERAL (
     ORDER BY rank LIMIT 1
 ) hit
 JOIN maildrops m ON m.tenant_id = d.tenant_id AND m.maildrop_id = hit.maildrop_id
-CROSS JOIN LATERAL (SELECT t.policy || m.policy AS policy) p
 WHERE d.name = $1 AND d.status <> 'removed'
 """
 
@@ -93,13 +88,13 @@ class PostgresDirectory:
         if not rows:
             raise Refusal(Reason.NO_RECIPIENT, f"no maildrop, alias or catch-all for {address.base}")
         row = rows[0]
-        policy = _policy(row)
+        limits = policy(row["policy"])
         if not row["active"]:
             raise Refusal(Reason.SUSPENDED, f"{row['address']} is suspended")
-        if is_full(policy, row["messages"], row["octets"]):
+        if is_full(limits, row["messages"], row["octets"]):
             raise Refusal(Reason.OVER_QUOTA, f"{row['address']} holds {row['octets']} octets")
         delivered_to = address.base if row["stands_in"] else row["address"]
-        return Recipient(_key(row), row["tenant"], row["address"], delivered_to, policy)
+        return Recipient(_key(row), row["tenant"], row["address"], delivered_to, limits)
 
     async def announced(self) -> Announced:
         """What CAPA announces before login; one aggregate over tenants and overriding maildrops: cache it."""
@@ -121,22 +116,18 @@ def login_address(name: str) -> tuple[str, str]:
     return ("", "") if "+" in name.rpartition("@")[0] else (address.domain, address.local)
 
 
-def is_full(policy: Policy, messages: int, octets: int) -> bool:
+def is_full(limits: Policy, messages: int, octets: int) -> bool:
     """Whether a maildrop that holds this much takes no further message."""
-    return (policy.quota_messages is not None and messages >= policy.quota_messages) or (
-        policy.quota_octets is not None and octets >= policy.quota_octets
+    return (limits.quota_messages is not None and messages >= limits.quota_messages) or (
+        limits.quota_octets is not None and octets >= limits.quota_octets
     )
 
 
 def _account(row: Row) -> Account:
     columns = (row["ids"], row["kinds"], row["verifiers"], row["labels"], row["expiries"], row["scrams"])
     credentials = tuple(Credential(*values) for values in zip(*(c or () for c in columns), strict=True))
-    return Account(_key(row), row["tenant"], row["address"], row["active"], _policy(row), credentials)
+    return Account(_key(row), row["tenant"], row["address"], row["active"], policy(row["policy"]), credentials)
 
 
 def _key(row: Row) -> MaildropKey:
     return MaildropKey(row["tenant_id"], row["maildrop_id"])
-
-
-def _policy(row: Row) -> Policy:
-    return Policy(row["login_delay"] or 0, row["expire_days"], row["quota_octets"], row["quota_messages"])

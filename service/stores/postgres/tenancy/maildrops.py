@@ -14,8 +14,9 @@ from service.model.address import Address
 from service.model.refusal import Reason, Refusal
 from service.model.tenancy import MaildropView, Overrides, PolicyChange
 from service.stores.postgres.database import Database, Row
+from service.stores.postgres.policies import overrides
 from service.stores.postgres.tenancy.removal import remove_maildrops
-from service.stores.postgres.tenancy.rows import cursor, lock_domain, lock_maildrop, overrides, record, taken
+from service.stores.postgres.tenancy.rows import cursor, lock_domain, lock_maildrop, record, taken
 
 ALIAS = "SELECT EXISTS (SELECT FROM aliases WHERE tenant_id = $1 AND domain = $2 AND local = $3)"
 CREATE = "INSERT INTO maildrops (tenant_id, maildrop_id, domain, local, policy) VALUES ($1, $2, $3, $4, $5)"

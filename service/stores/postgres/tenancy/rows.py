@@ -15,7 +15,6 @@ from service.mail.tenancy import Act
 from service.model.account import MaildropKey
 from service.model.address import Address
 from service.model.refusal import Reason, Refusal
-from service.model.tenancy import Overrides
 from service.stores.postgres.database import Row
 
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Row]"
@@ -79,12 +78,6 @@ def taken(words: str) -> Iterator[None]:
         yield
     except asyncpg.UniqueViolationError as error:
         raise Refusal(Reason.EXISTS, words) from error
-
-
-def overrides(column: str) -> Overrides:
-    """The policy values in a jsonb column."""
-    values: dict[str, int | None] = json.loads(column)
-    return values
 
 
 def cursor(address: str) -> tuple[str, str]:

@@ -12,8 +12,9 @@ from service.model.account import Status
 from service.model.refusal import Reason, Refusal
 from service.model.tenancy import Overrides, PolicyChange, TenantView, Usage, counted
 from service.stores.postgres.database import Database, Row
+from service.stores.postgres.policies import overrides
 from service.stores.postgres.tenancy.removal import lock_maildrops, remove_maildrops
-from service.stores.postgres.tenancy.rows import lock_tenant, overrides, record
+from service.stores.postgres.tenancy.rows import lock_tenant, record
 
 CREATE = """
 INSERT INTO tenants (tenant_id, name, policy) VALUES ($1, $2, $3)

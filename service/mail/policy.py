@@ -1,0 +1,37 @@
+"""Whether a maildrop's policy lets a client in that proved who it is.
+
+Owns the judgement. Refuses to know where a policy comes from. What it refuses reads like a wrong password, so that
+nobody learns from outside the allowed networks that a password is right; the log and staff are told what it was (G13).
+RFC 3206 §5.
+"""
+
+from functools import lru_cache
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+
+from service.model.policy import Policy
+
+REMEMBERED = 1_024
+
+
+def obstacle(policy: Policy, mechanism: str, client: str) -> str | None:
+    """Why a client at the address `client` may not log in by `mechanism`; None if it may.
+
+    RFC 3206 §5 counts among the causes of [AUTH] an attempt to log in against a policy, such as from a wrong place.
+    """
+    if not policy.pop3:
+        return "the policy has POP3 off"
+    if policy.mechanisms is not None and mechanism not in policy.mechanisms:
+        return f"the policy does not allow {mechanism}"
+    if policy.networks is not None and not _inside(policy.networks, client):
+        return f"the policy does not allow {client}"
+    return None
+
+
+def _inside(networks: tuple[str, ...], client: str) -> bool:
+    address = ip_address(client.partition("%")[0])
+    return any(address in network for network in _parsed(networks))
+
+
+@lru_cache(REMEMBERED)
+def _parsed(networks: tuple[str, ...]) -> tuple[IPv4Network | IPv6Network, ...]:
+    return tuple(map(ip_network, networks))

@@ -1,0 +1,70 @@
+"""The table of policy values: what each may be and what it is for. Commands, the HTTP API and the checks read it.
+
+Owns the one list; to add a value, add its row here and its field in `policy.py`. Refuses to enforce any: each is obeyed
+where its subject lives. RFC 2449 §6.5 (LOGIN-DELAY), §6.7 (EXPIRE).
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from service.model.policy import Policy, PolicyValue
+from service.model.policy_rules import Networks, Number, Rule, Switch, Words
+
+LARGEST = 2**62
+WAYS = (
+    "USER",
+    "PLAIN",
+    "LOGIN",
+    "SCRAM-SHA-256",
+)
+"""The ways to log in that a policy may name: USER stands for USER and PASS, the others are SASL mechanisms."""
+
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {
+        "login_delay": Number(
+            help="seconds between two logins",
+            metavar="SECONDS",
+            low=0,
+            high=86_400,
+            less_is_looser=True,
+            optional=False,
+        ),
+        "expire_days": Number(help="days until mail is removed", metavar="DAYS", low=1, high=36_500),
+        "quota_octets": Number(help="octets that a maildrop may hold", metavar="OCTETS", low=0, high=LARGEST),
+        "quota_messages": Number(help="messages that a maildrop may hold", metavar="MESSAGES", low=0, high=LARGEST),
+        "pop3": Switch(help="whether POP3 may open the maildrop; mail is delivered either way", loose=True),
+        "mechanisms": Words(help="ways to log in that are allowed", metavar="NAME,...", known=WAYS),
+        "networks": Networks(help="networks that clients may come from"),
+    }
+)
+POLICY_NAMES: tuple[str, ...] = tuple(RULES)
+
+
+def check_policy(values: Mapping[str, PolicyValue]) -> None:
+    """Raises ValueError naming the first value that is unknown or not sound."""
+    for name, value in values.items():
+        if name not in RULES:
+            raise ValueError(f"no policy is called {name}")
+        try:
+            RULES[name].check(value)
+        except ValueError as error:
+            raise ValueError(f"{name} {error}") from None
+
+
+def default_of(name: str) -> PolicyValue:
+    """What the value is where no level sets it."""
+    value: PolicyValue = getattr(Policy(), name)
+    return value
+
+
+def policy_of(values: Mapping[str, PolicyValue]) -> Policy:
+    """The policy that the set `values` amount to; what a later release set besides is left to it.
+
+    Raises ValueError for one that can't be obeyed.
+    """
+    known = {name: values[name] for name in RULES if name in values}
+    given = {name: value for name, value in known.items() if value is not None or RULES[name].optional}
+    for name, value in given.items():
+        if value is not None and not RULES[name].readable(value):
+            raise ValueError(f"{name} {RULES[name].bounds}: {value!r} can't be obeyed")
+    return Policy(**given)  # type: ignore[arg-type]

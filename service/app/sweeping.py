@@ -65,6 +65,7 @@ def _count(report: SweepReport) -> None:
         blobs=report.blobs,
         orphans=report.orphans,
         backlog=report.backlog,
+        audit=report.audit,
     )
 
 
@@ -74,6 +75,7 @@ def told(report: SweepReport) -> str:
         f"removed {report.expired} messages whose maildrop's retention was over\n"
         f"deleted {report.messages} removed messages and {report.blobs} of their blobs for good\n"
         f"deleted {report.orphans} blobs that no message names\n"
+        f"deleted {report.audit} entries of the audit\n"
         f"{report.backlog} removed messages are past their retention and left"
     )
 
@@ -91,4 +93,5 @@ def sweep_rules(settings: SweepSettings) -> SweepRules:
         removed_retention=timedelta(days=settings.removed_retention_days),
         orphan_age=timedelta(hours=settings.orphan_hours),
         batch=settings.batch,
+        audit_retention=timedelta(days=settings.audit_retention_days) if settings.audit_retention_days else None,
     )

@@ -19,6 +19,7 @@ from service.mail.verification import Verification
 from service.model.account import Account, Credential
 from service.model.proof import Password, Proof, ScramProof
 from service.model.refusal import Reason, Refusal
+from service.model.trail import Trail
 
 FENCE_OCTETS = 16
 NO_NAME = ""
@@ -56,7 +57,7 @@ class Login:
         RFC 1939 §4: "If a lock was acquired but the POP3 server intends to respond with a negative status indicator,
         the POP3 server must release the lock prior to rejecting the command."
         """
-        account = await self._verified(attempt)
+        account, credential = await self._verified(attempt)
         lease = self._lease(account, attempt)
         guarded = await self._acquire(lease)
         try:
@@ -66,12 +67,14 @@ class Login:
         except BaseException:
             await self.leases.release(lease)
             raise
-        held = OpenMaildrop(account.key, account.tenant, account.address, account.policy, drop, fence, lease, guarded)
+        trail = Trail(attempt.session_id, attempt.client, attempt.mechanism, credential.label)
+        a = account
+        held = OpenMaildrop(a.key, a.tenant, a.address, a.policy, drop, fence, lease, guarded, trail)
         self.leases.hold(held, on_lost)
         return held
 
-    async def _verified(self, attempt: Attempt) -> Account:
-        """The account that the proof opens; unknown, wrong, suspended and not allowed are refused alike (G13)."""
+    async def _verified(self, attempt: Attempt) -> tuple[Account, Credential]:
+        """What the proof opens, and by what; unknown, wrong, suspended, not allowed: refused alike (G13)."""
         proof = attempt.proof
         account = await self.directory.find(proof.name if proof else NO_NAME)
         usable = account if proof and account and account.active else None
@@ -85,7 +88,7 @@ class Login:
             raise Refusal(Reason.CREDENTIALS, cause)
         if self.enrolments is not None and isinstance(proof, Password):
             self.enrolments.begin(usable, opened, proof.secret)
-        return usable
+        return usable, opened
 
     async def _opened(self, account: Account | None, proof: Proof | None) -> Credential | None:
         if isinstance(proof, ScramProof):

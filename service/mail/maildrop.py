@@ -11,6 +11,7 @@ from service.mail.ports import Lease
 from service.model.account import MaildropKey
 from service.model.listing import DropListing
 from service.model.policy import Policy
+from service.model.trail import Trail
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +26,5 @@ class OpenMaildrop:
     fence: bytes
     lease: Lease
     guarded: bool
+    trail: Trail
+    """By what the audit follows the session."""

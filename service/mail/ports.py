@@ -17,6 +17,7 @@ from service.model.message import NewMessage, StoredMessage
 from service.model.policy import Announced
 from service.model.refusal import Refusal
 from service.model.scram import ScramKeys
+from service.model.trail import NO_TRAIL, Trail
 
 
 class Directory(Protocol):
@@ -152,9 +153,10 @@ class MessageIndex(Protocol):
     async def locate(self, key: MaildropKey, sequences: Sequence[int]) -> Mapping[int, StoredMessage]:
         """Where the messages with these sequence numbers are stored; a missing one is left out."""
 
-    async def remove(self, key: MaildropKey, fence: bytes, sequences: Sequence[int]) -> None:
+    async def remove(self, key: MaildropKey, fence: bytes, sequences: Sequence[int], trail: Trail = NO_TRAIL) -> None:
         """Remove exactly these messages and adjust the counters, all or none, if `fence` is still the newest.
 
+        The audit gets one row that says how many and by whom, in the same transaction.
         Idempotent under one fence; resolves an unknown outcome by repeating itself.
         Raises Refusal: LOST (none removed), UNAVAILABLE (none removed), UNKNOWN_OUTCOME.
         """
@@ -183,7 +185,10 @@ class Sweepable(Protocol):
     """The sweep's view of the index."""
 
     async def expire(self, limit: int) -> int:
-        """Remove messages older than their maildrop's expire_days, at most `limit`; how many were."""
+        """Remove messages older than their maildrop's expire_days, at most `limit`; how many were.
+
+        The audit gets a row for each maildrop, in the same transaction.
+        """
 
     async def removed_before(self, moment: datetime, limit: int) -> Sequence[Expired]:
         """Messages removed before `moment`, oldest first."""
@@ -199,6 +204,9 @@ class Sweepable(Protocol):
 
     async def backlog(self, moment: datetime) -> int:
         """How many messages were removed before `moment` and still have a row."""
+
+    async def forget_audit(self, moment: datetime, limit: int) -> int:
+        """Delete what the audit kept before `moment`, at most `limit` entries; how many were."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,8 @@ class SweepRules:
     """How many days back a new process searches for such blobs; from there on it goes forward."""
     batch: int = 500
     """Messages or blobs dealt with in one step."""
+    audit_retention: timedelta | None = timedelta(days=365)
+    """How long the audit keeps an entry; None for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class SweepReport:
     """Blobs deleted that no row named."""
     backlog: int
     """Removed messages past their retention that are left."""
+    audit: int = 0
+    """Entries of the audit deleted."""
 
 
 class Sweep:
@@ -64,7 +68,8 @@ class Sweep:
         expired = await self._expire()
         messages, blobs = await self._forget(moment)
         orphans = await self._delete_orphans(self._clock.now() - self._rules.orphan_age)
-        return SweepReport(expired, messages, blobs, orphans, await self._rows.backlog(moment))
+        audit = await self._forget_audit()
+        return SweepReport(expired, messages, blobs, orphans, await self._rows.backlog(moment), audit)
 
     async def _expire(self) -> int:
         """Remove what is older than EXPIRE announced to its owner (RFC 2449 §6.7)."""
@@ -85,6 +90,15 @@ class Sweep:
             await self._rows.forget(batch)
             messages, blobs, before = messages + len(batch), blobs + len(keys), batch
         return messages, blobs
+
+    async def _forget_audit(self) -> int:
+        """Delete what the audit has kept long enough; how many entries."""
+        if self._rules.audit_retention is None:
+            return 0
+        total, moment = 0, self._clock.now() - self._rules.audit_retention
+        while deleted := await self._rows.forget_audit(moment, self._rules.batch):
+            total += deleted
+        return total
 
     async def _delete_orphans(self, moment: datetime) -> int:
         """Delete blobs older than `moment` that no row names, of every tenant that has blobs."""

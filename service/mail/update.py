@@ -28,7 +28,7 @@ class Update:
         """
         try:
             if sequences:
-                await self.index.remove(maildrop.key, maildrop.fence, sequences)
+                await self.index.remove(maildrop.key, maildrop.fence, sequences, maildrop.trail)
         finally:
             await self.close(maildrop)
 

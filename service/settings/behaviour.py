@@ -110,6 +110,8 @@ class SweepSettings(Section):
     """Messages deleted in one step."""
     orphan_hours: Annotated[float, Field(ge=1, le=8760)] = 24.0
     """Hours after which a stored blob that no message names is deleted."""
+    audit_retention_days: Annotated[float, Field(ge=0, le=36_500)] = 365.0
+    """Days for which the audit keeps what staff did and what was removed; 0 for good."""
 
 
 class LoggingSettings(Section):

@@ -117,7 +117,7 @@ async def test_the_sweep_can_remove_and_delete_and_reads_no_credential(
     owner: "asyncpg.Connection[asyncpg.Record]",
 ) -> None:
     tables, columns = await rights(owner, "poplar_sweep")
-    assert tables == {f"DELETE {table}" for table in ("tenants", "domains", "maildrops", "messages")}
+    assert tables == {f"DELETE {table}" for table in ("tenants", "domains", "maildrops", "messages", "audit")}
     assert columns == {
         *("maildrops.messages", "maildrops.octets", "maildrops.removals"),
         *("messages.removed_at", "messages.removed_in"),

@@ -18,6 +18,7 @@ from service.mail.ports import Directory, MessageIndex, Sweepable
 from service.model.account import MaildropKey, Recipient
 from service.model.message import Blob, NewMessage
 from service.model.policy import Policy, PolicyValue
+from service.model.tenancy import AuditEntry
 from service.stores.memory.directory import MemoryDirectory
 from service.stores.memory.index import MemoryMessageIndex
 from service.stores.memory.state import CredentialRow, DomainRow, MaildropRow, MemoryState, TenantRow
@@ -58,6 +59,7 @@ class World(Protocol):
     async def lose_fences(self) -> None: ...
     async def backdate_removals(self, moment: datetime) -> None: ...
     async def maildrops(self) -> set[MaildropKey]: ...
+    async def audit(self, tenant: UUID) -> list[AuditEntry]: ...
 
 
 class MemoryWorld:
@@ -107,6 +109,9 @@ class MemoryWorld:
 
     async def maildrops(self) -> set[MaildropKey]:
         return set(self.state.maildrops)
+
+    async def audit(self, tenant: UUID) -> list[AuditEntry]:
+        return [entry for whose, entry in self.state.audit if whose == tenant]
 
 
 class PostgresWorld:
@@ -169,6 +174,11 @@ class PostgresWorld:
     async def maildrops(self) -> set[MaildropKey]:
         rows = await self.owner.fetch("SELECT tenant_id, maildrop_id FROM maildrops")
         return {MaildropKey(row[0], row[1]) for row in rows}
+
+    async def audit(self, tenant: UUID) -> list[AuditEntry]:
+        statement = "SELECT moment, actor, action, target, detail FROM audit WHERE tenant_id = $1 ORDER BY audit_id"
+        rows = await self.owner.fetch(statement, tenant)
+        return [AuditEntry(row[0], row[1], row[2], row[3], json.loads(row[4])) for row in rows]
 
 
 async def one_maildrop(world: World, policy: Values | None = None) -> MaildropKey:

@@ -13,6 +13,8 @@ from service.model.account import MaildropKey, Recipient
 from service.model.listing import DropListing, Listing
 from service.model.message import NewMessage, StoredMessage
 from service.model.refusal import Reason, Refusal
+from service.model.tenancy import AuditEntry
+from service.model.trail import NO_TRAIL, Trail
 from service.stores.memory.state import REMOVED, MaildropRow, MemoryState, MessageRow
 
 
@@ -53,7 +55,7 @@ class MemoryMessageIndex:
         found = [rows[sequence] for sequence in sequences if sequence in rows]
         return {row.sequence: _stored(row) for row in found}
 
-    async def remove(self, key: MaildropKey, fence: bytes, sequences: Sequence[int]) -> None:
+    async def remove(self, key: MaildropKey, fence: bytes, sequences: Sequence[int], trail: Trail = NO_TRAIL) -> None:
         """Remove exactly these messages if `fence` is still the newest. Raises Refusal(LOST)."""
         if not sequences:
             return
@@ -62,7 +64,11 @@ class MemoryMessageIndex:
             if any(row.removed_by == fence for row in rows):
                 return
             raise Refusal(Reason.LOST, f"a newer session holds maildrop {key.maildrop_id}")
-        remove_rows(self._state.maildrops[key], rows, fence)
+        maildrop = self._state.maildrops[key]
+        removed = remove_rows(maildrop, rows, fence)
+        by = {"session": trail.session_id, "client": trail.client}
+        by |= {"mechanism": trail.mechanism, "credential": trail.credential}
+        record_removal(self._state, maildrop, ("client:" + maildrop.address, "messages.remove"), removed, by)
 
     async def append(self, arrivals: Sequence[tuple[Recipient, NewMessage]]) -> Sequence[Refusal | None]:
         """Append each message to its maildrop; an outcome a recipient, in order."""
@@ -104,8 +110,22 @@ class MemoryMessageIndex:
         return self._state.messages.setdefault(key, {})
 
 
-def remove_rows(maildrop: MaildropRow, rows: Sequence[MessageRow], fence: bytes | None) -> int:
-    """Mark those of `rows` that are listed as removed by one removal; how many were."""
+def record_removal(
+    state: MemoryState,
+    maildrop: MaildropRow,
+    who: tuple[str, str],
+    removed: Sequence[MessageRow],
+    detail: Mapping[str, object],
+) -> None:
+    """Write the audit row of a removal, if there was one: `who` is the actor and the action."""
+    if removed:
+        counts = {"messages": len(removed), "octets": sum(row.message.octets for row in removed)}
+        entry = AuditEntry(datetime.now(UTC), *who, maildrop.address, {**counts, **detail})
+        state.audit.append((maildrop.key.tenant_id, entry))
+
+
+def remove_rows(maildrop: MaildropRow, rows: Sequence[MessageRow], fence: bytes | None) -> Sequence[MessageRow]:
+    """Mark those of `rows` that are listed as removed by one removal; which were."""
     listed = [row for row in rows if row.removed_at is None]
     if listed:
         maildrop.removals += 1
@@ -113,7 +133,7 @@ def remove_rows(maildrop: MaildropRow, rows: Sequence[MessageRow], fence: bytes 
         row.removed_at, row.removed_in, row.removed_by = datetime.now(UTC), maildrop.removals, fence
         maildrop.messages -= 1
         maildrop.octets -= row.message.octets
-    return len(listed)
+    return listed
 
 
 def _stored(row: MessageRow) -> StoredMessage:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from service.mail.ports import Expired
 from service.model.account import MaildropKey
-from service.stores.memory.index import remove_rows
+from service.stores.memory.index import record_removal, remove_rows
 from service.stores.memory.state import REMOVED, MaildropRow, MemoryState, MessageRow
 
 
@@ -23,7 +23,9 @@ class MemorySweepable:
         """Remove messages older than their maildrop's expire_days, at most `limit`; how many were."""
         removed = 0
         for maildrop in self._state.maildrops.values():
-            removed += remove_rows(maildrop, self._due(maildrop)[: limit - removed], None)
+            gone = remove_rows(maildrop, self._due(maildrop)[: limit - removed], None)
+            record_removal(self._state, maildrop, ("sweep", "messages.expire"), gone, {})
+            removed += len(gone)
         return removed
 
     async def removed_before(self, moment: datetime, limit: int) -> Sequence[Expired]:
@@ -52,6 +54,12 @@ class MemorySweepable:
     async def backlog(self, moment: datetime) -> int:
         """How many messages were removed before `moment` and still have a row."""
         return len(list(self._removed_before(moment)))
+
+    async def forget_audit(self, moment: datetime, limit: int) -> int:
+        """Delete what the audit kept before `moment`, at most `limit` entries; how many were."""
+        due = [each for each in self._state.audit if each[1].moment < moment][:limit]
+        self._state.audit = [each for each in self._state.audit if each not in due]
+        return len(due)
 
     def _due(self, maildrop: MaildropRow) -> list[MessageRow]:
         # RFC 2449 §6.7 gives EXPIRE 0 a meaning of its own, about what was downloaded: it removes nothing here.

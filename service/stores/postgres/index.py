@@ -15,6 +15,7 @@ from service.model.account import MaildropKey, Recipient
 from service.model.listing import DropListing, Listing
 from service.model.message import Blob, NewMessage, StoredMessage
 from service.model.refusal import Reason, Refusal
+from service.model.trail import NO_TRAIL, Trail
 from service.stores.postgres.database import Database, Row
 from service.stores.postgres.errors import temporary
 
@@ -44,7 +45,7 @@ SELECT sequence, unique_id, octets, header_octets, dotted, sha256, blob_key, tra
 FROM messages WHERE tenant_id = $1 AND maildrop_id = $2 AND sequence = ANY ($3::bigint[])
 """
 
-REMOVE = "SELECT remove_messages($1, $2, $3, $4)"
+REMOVE = "SELECT remove_messages($1, $2, $3, $4, $5, $6, $7, $8)"
 
 APPEND = "SELECT append_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 
@@ -92,8 +93,8 @@ class PostgresMessageIndex:
         rows = await self._database.read(LOCATE, key.tenant_id, key.maildrop_id, list(sequences))
         return {row["sequence"]: _stored(row) for row in rows}
 
-    async def remove(self, key: MaildropKey, fence: bytes, sequences: Sequence[int]) -> None:
-        """Remove exactly these messages, all or none, if `fence` is still the newest.
+    async def remove(self, key: MaildropKey, fence: bytes, sequences: Sequence[int], trail: Trail = NO_TRAIL) -> None:
+        """Remove exactly these messages, all or none, if `fence` is still the newest; audited in the same transaction.
 
         Raises Refusal: LOST or UNAVAILABLE (none removed), UNKNOWN_OUTCOME (all or none).
         """
@@ -101,7 +102,8 @@ class PostgresMessageIndex:
             return
         chosen = list(sequences)
         values = (key.tenant_id, key.maildrop_id, UUID(bytes=fence), chosen)
-        rows = await self._database.write(REMOVE, *values, rows=len(chosen))
+        by = (trail.session_id, trail.client, trail.mechanism, trail.credential)
+        rows = await self._database.write(REMOVE, *values, *by, rows=len(chosen))
         if not rows[0][0]:
             raise Refusal(Reason.LOST, f"a newer session holds maildrop {key.maildrop_id}")
 

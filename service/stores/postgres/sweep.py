@@ -59,6 +59,13 @@ WHERE EXISTS (SELECT FROM messages m WHERE m.blob_key = k.blob_key)
 
 BACKLOG = "SELECT count(*) FROM messages WHERE removed_at < $1"
 
+FORGET_AUDIT = """
+WITH oldest AS (SELECT tenant_id, audit_id FROM audit WHERE moment < $1 ORDER BY moment LIMIT $2), gone AS (
+    DELETE FROM audit a USING oldest o WHERE a.tenant_id = o.tenant_id AND a.audit_id = o.audit_id RETURNING 1
+)
+SELECT count(*) FROM gone
+"""
+
 
 class PostgresSweepable:
     """`ports.Sweepable` on Postgres."""
@@ -97,6 +104,11 @@ class PostgresSweepable:
     async def backlog(self, moment: datetime) -> int:
         """How many messages were removed before `moment` and still have a row."""
         rows = await self._database.read(BACKLOG, moment)
+        return int(rows[0][0])
+
+    async def forget_audit(self, moment: datetime, limit: int) -> int:
+        """Delete what the audit kept before `moment`, at most `limit` entries; how many were."""
+        rows = await self._database.write(FORGET_AUDIT, moment, limit, rows=limit)
         return int(rows[0][0])
 
 

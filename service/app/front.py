@@ -15,7 +15,7 @@ from service.app.clock import SystemClock
 from service.app.listening import Service
 from service.app.observed import ObservedLocks, Outages
 from service.app.shared import MEASURE_EVERY, Shared
-from service.app.stores import open_locks, open_scram, open_verification
+from service.app.stores import open_locks, open_scram, open_uses, open_verification
 from service.mail.budget import Budget
 from service.mail.leases import Leases
 from service.mail.login import Login
@@ -45,12 +45,13 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
         open_locks(settings) as redis,
         open_verification(settings.hashing, database) as verification,
         open_scram(settings.hashing, database) as scram,
+        open_uses(database) as uses,
     ):
         locks = ObservedLocks(redis)
         directory, index = PostgresDirectory(database), PostgresMessageIndex(database)
         leases = Leases(locks, index)
         process = f"{settings.hostname}:{os.getpid()}"
-        login = Login(directory, verification, locks, index, leases, SystemClock(), process, scram)
+        login = Login(directory, verification, locks, index, leases, SystemClock(), process, scram, uses)
         announcements = Announcements(directory)
         ahead, memory, listings = _budgets(shared)
         service = Pop3Service(

@@ -11,6 +11,7 @@ from service.app.clock import SystemClock
 from service.mail.enrolments import Enrolments
 from service.mail.renewals import Renewals
 from service.mail.scram import ScramChallenges
+from service.mail.uses import Uses
 from service.mail.verdicts import Verdicts
 from service.mail.verification import Verification
 from service.settings import Settings, SettingsError
@@ -22,6 +23,7 @@ from service.stores.passwords import Argon2Hashes
 from service.stores.postgres.database import Database, DatabaseOptions
 from service.stores.postgres.directory import PostgresDirectory
 from service.stores.postgres.observed import ObservedDatabase
+from service.stores.postgres.uses import PostgresLastUses
 from service.stores.postgres.verifiers import PostgresVerifiers
 from service.stores.redis import Limits, RedisMaildropLocks
 from service.telemetry import metrics
@@ -128,3 +130,13 @@ async def open_verification(settings: HashingSettings, database: Database) -> As
             yield Verification(hashes, verdicts, renewals)
         finally:
             await renewals.close()
+
+
+@asynccontextmanager
+async def open_uses(database: Database) -> AsyncIterator[Uses]:
+    """What keeps when credentials were last used, in `database`."""
+    uses = Uses(PostgresLastUses(database), SystemClock())
+    try:
+        yield uses
+    finally:
+        await uses.close()

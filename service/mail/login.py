@@ -15,11 +15,13 @@ from service.mail.maildrop import OpenMaildrop
 from service.mail.policy import obstacle
 from service.mail.ports import Clock, Directory, Holder, Lease, MaildropLocks, MessageIndex
 from service.mail.scram import proved
+from service.mail.uses import Uses
 from service.mail.verification import Verification
 from service.model.account import Account, Credential
 from service.model.proof import Password, Proof, ScramProof
 from service.model.refusal import Reason, Refusal
 from service.model.trail import Trail
+from service.model.why import Why
 
 FENCE_OCTETS = 16
 NO_NAME = ""
@@ -49,6 +51,8 @@ class Login:
     process: str
     enrolments: Enrolments | None = None
     """Gives right passwords keys for SCRAM; None where that isn't offered."""
+    uses: Uses | None = None
+    """Keeps when credentials were last used."""
 
     async def __call__(self, attempt: Attempt, on_lost: OnLost) -> OpenMaildrop:
         """The maildrop, held by this session until `close`; `on_lost` is called if another takes it.
@@ -56,8 +60,18 @@ class Login:
         Raises Refusal: CREDENTIALS, LOGIN_DELAY, IN_USE, UNAVAILABLE, OVERLOADED; nothing is held then:
         RFC 1939 §4: "If a lock was acquired but the POP3 server intends to respond with a negative status indicator,
         the POP3 server must release the lock prior to rejecting the command."
+        The refusal says for staff alone whose login it was, and why it was refused.
         """
-        account, credential = await self._verified(attempt)
+        account = None
+        try:
+            account = await self.directory.find(attempt.proof.name if attempt.proof else NO_NAME)
+            return await self._log_in(account, attempt, on_lost)
+        except Refusal as refusal:
+            refusal.account = account
+            raise
+
+    async def _log_in(self, found: Account | None, attempt: Attempt, on_lost: OnLost) -> OpenMaildrop:
+        account, credential = await self._verified(found, attempt)
         lease = self._lease(account, attempt)
         guarded = await self._acquire(lease)
         try:
@@ -71,21 +85,22 @@ class Login:
         a = account
         held = OpenMaildrop(a.key, a.tenant, a.address, a.policy, drop, fence, lease, guarded, trail)
         self.leases.hold(held, on_lost)
+        if self.uses is not None:
+            self.uses.begin(account.key, credential)
         return held
 
-    async def _verified(self, attempt: Attempt) -> tuple[Account, Credential]:
+    async def _verified(self, account: Account | None, attempt: Attempt) -> tuple[Account, Credential]:
         """What the proof opens, and by what; unknown, wrong, suspended, not allowed: refused alike (G13)."""
         proof = attempt.proof
-        account = await self.directory.find(proof.name if proof else NO_NAME)
         usable = account if proof and account and account.active else None
         opened = await self._opened(usable, proof)
         if opened is None or usable is None or proof is None:
-            raise Refusal(Reason.CREDENTIALS, _cause(account, proof))
+            raise Refusal(Reason.CREDENTIALS, *_cause(account, proof))
         # RFC 4616 §2: an authorization identity that the name may not act for is refused like a wrong password.
         if proof.authzid and proof.authzid.lower() not in {proof.name.lower(), usable.address}:
-            raise Refusal(Reason.CREDENTIALS, "may not act for another")
+            raise Refusal(Reason.CREDENTIALS, "may not act for another", Why.NOT_FOR_ANOTHER)
         if (cause := obstacle(usable.policy, attempt.mechanism, attempt.client)) is not None:
-            raise Refusal(Reason.CREDENTIALS, cause)
+            raise Refusal(Reason.CREDENTIALS, cause, Why.POLICY)
         if self.enrolments is not None and isinstance(proof, Password):
             self.enrolments.begin(usable, opened, proof.secret)
         return usable, opened
@@ -136,10 +151,10 @@ class Login:
         return Lease(account.key, secrets.token_hex(16), holder)
 
 
-def _cause(account: Account | None, proof: Proof | None) -> str:
-    """For the log alone: the client hears the same in every case (G13)."""
+def _cause(account: Account | None, proof: Proof | None) -> tuple[str, Why]:
+    """For the log and staff alone: the client hears the same in every case (G13)."""
     if proof is None:
-        return "the proof proves nothing"
+        return "the proof proves nothing", Why.NO_PROOF
     if account is None:
-        return "no such account"
-    return "no credential matches" if account.active else "suspended"
+        return "no such account", Why.UNKNOWN_NAME
+    return ("no credential matches", Why.WRONG_SECRET) if account.active else ("suspended", Why.SUSPENDED)

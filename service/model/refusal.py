@@ -5,7 +5,12 @@ and `protocol/lmtp/replies.py` turn a reason into bytes. The cause is private: i
 the log, never to the wire (design.md §9).
 """
 
+from collections.abc import Mapping
 from enum import Enum
+from types import MappingProxyType
+
+from service.model.account import Account
+from service.model.why import Why
 
 
 class Reason(Enum):
@@ -53,10 +58,25 @@ FAULTS = frozenset(
 """Reasons that whoever runs the service should hear of; the others are a client's or a sender's own business."""
 
 
-class Refusal(Exception):
-    """A request was refused for `reason`; `cause` is private text for the log."""
+_WHY: Mapping[Reason, Why] = MappingProxyType(
+    {
+        Reason.CREDENTIALS: Why.WRONG_SECRET,
+        Reason.IN_USE: Why.IN_USE,
+        Reason.LOGIN_DELAY: Why.LOGIN_DELAY,
+        Reason.UNAVAILABLE: Why.UNAVAILABLE,
+        Reason.OVERLOADED: Why.OVERLOADED,
+        Reason.DRAINING: Why.DRAINING,
+    }
+)
 
-    def __init__(self, reason: Reason, cause: str = "") -> None:
+
+class Refusal(Exception):
+    """A request was refused for `reason`; `cause` is private text for the log, `why` is private too."""
+
+    def __init__(self, reason: Reason, cause: str = "", why: Why | None = None) -> None:
         super().__init__(f"{reason.value}: {cause}" if cause else reason.value)
         self.reason = reason
         self.cause = cause
+        self.why = why or _WHY.get(reason, Why.OTHER)
+        self.account: Account | None = None
+        """Whose login was refused, as far as that was known by then."""

@@ -53,7 +53,8 @@ class Performer:
             held = await self._service.login(attempt, on_lost)
         except Refusal as refusal:
             result = refusal.reason.value
-            name = effect.proof.name if effect.proof else None
+            # A name that is nobody's may be a password, typed into the wrong field (G17).
+            name = refusal.account.address if refusal.account else None
             self._record.refused("login refused", refusal, client=client, name=name, mechanism=effect.mechanism)
             if refusal.reason is Reason.CREDENTIALS:
                 await asyncio.sleep(rest_of_delay(time.monotonic() - began, self._service.options.failure_delay))

@@ -8,6 +8,7 @@ import pytest
 from service.mail.login import Attempt
 from service.model.proof import Password
 from service.model.refusal import Reason, Refusal
+from service.model.why import Why
 from service.stores.memory.locks import MemoryMaildropLocks
 from service.stores.memory.state import SUSPENDED, CredentialRow
 from tests.mail.house import ADDRESS, SECRET, House
@@ -75,6 +76,31 @@ async def test_the_log_is_told_why_a_proof_was_refused() -> None:
     account.status = SUSPENDED
     causes.append(await cause_of(house, Password(ADDRESS, SECRET)))
     assert causes == ["the proof proves nothing", "no such account", "no credential matches", "suspended"]
+
+
+async def test_staff_are_told_whose_login_was_refused_and_why() -> None:
+    house = await House().furnish()
+    told = [await refused(house, Password(ADDRESS, "x")), await refused(house, Password("no@example.org", "x"))]
+    told += [await refused(house, Password(ADDRESS, SECRET, "other@example.org")), await refused(house, None)]
+    await house.open()
+    told.append(await refused(house, Password(ADDRESS, SECRET)))
+    house.provider.state.maildrops[house.key].status = SUSPENDED
+    told.append(await refused(house, Password(ADDRESS, SECRET)))
+    assert [(why, whose) for why, whose in told] == [
+        (Why.WRONG_SECRET, ADDRESS),
+        (Why.UNKNOWN_NAME, None),
+        (Why.NOT_FOR_ANOTHER, ADDRESS),
+        (Why.NO_PROOF, None),
+        (Why.IN_USE, ADDRESS),
+        (Why.SUSPENDED, ADDRESS),
+    ]
+
+
+async def refused(house: House, proof: Password | None) -> tuple[Why, str | None]:
+    with pytest.raises(Refusal) as refusal:
+        await house.login(Attempt(proof, "PLAIN", "s", "192.0.2.1"), lambda: None)
+    account = refusal.value.account
+    return refusal.value.why, account.address if account else None
 
 
 async def test_g11_a_suspension_binds_the_next_login() -> None:

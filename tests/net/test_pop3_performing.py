@@ -30,3 +30,14 @@ async def test_the_log_says_who_was_refused_and_why_and_not_the_password() -> No
     (refused,) = (line for line in lines if line["event"] == "login refused")
     assert (refused["name"], refused["cause"]) == (ADDRESS, "no credential matches")
     assert "hunter2" not in str(lines)
+
+
+async def test_g17_a_password_that_was_typed_as_a_name_reaches_no_log() -> None:
+    front = Front(await House().furnish())
+    with capture_logs() as lines:
+        async with front.listening():
+            wire = await front.client()
+            await wire.send(b"USER hunter2\r\nPASS x\r\nUSER hunter2@example.org\r\nPASS x\r\nQUIT\r\n")
+            await wire.rest()
+    assert [line["cause"] for line in lines if line["event"] == "login refused"] == ["no such account"] * 2
+    assert "hunter2" not in str(lines)

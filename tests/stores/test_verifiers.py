@@ -36,6 +36,7 @@ WITH_OWNERS_RIGHTS = {
     "expire_messages": "poplar_sweep",
     "remove_messages": "poplar_front",
     "replace_verifier": "poplar_front",
+    "use_credential": "poplar_front",
 }
 """Each function that runs with its owner's rights, and who alone may call it."""
 NEW = Cost().form + "A" * 22 + "$" + "B" * 43

@@ -5,7 +5,7 @@ Owns the paths and forms. Refuses to show a secret but once, when it was made up
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Path, Response
@@ -14,11 +14,13 @@ from pydantic import AwareDatetime, BaseModel, Field, SecretStr
 from service.admin.access import Desk, Manager, Reader
 from service.admin.conditions import Beside, Conditional, entity_tag, tagged
 from service.admin.paging import Listing, Windowed
-from service.admin.schemas import AddressName, Form, StatusName, TenantName
+from service.admin.policies import Form, NarrowingValues
+from service.admin.schemas import AddressName, StatusName, TenantName
 from service.mail.naming import found, maildrop_address
-from service.mail.passwords import generate_password
+from service.mail.passwords import Passwords, generate_password
 from service.model.account import Status
-from service.model.tenancy import CredentialView
+from service.model.refusal import Reason, Refusal
+from service.model.tenancy import CredentialView, NewCredential
 
 router = APIRouter(prefix="/tenants/{tenant}/maildrops/{address:address}/credentials", tags=["credentials"])
 LabelName = Annotated[str, Path(max_length=64, description="The credential's label within the maildrop.")]
@@ -33,10 +35,12 @@ class CredentialForm(Form):
 
 
 class NewCredentialForm(Form):
-    """A credential whose password is made up."""
+    """A credential whose password is made up; an app password may be allowed less than its maildrop."""
 
     label: str = Field(min_length=1, max_length=64)
     expires: AwareDatetime | None = None
+    kind: Literal["password", "app"] = "password"
+    policy: NarrowingValues = NarrowingValues()
 
 
 class CredentialChange(Form):
@@ -55,6 +59,7 @@ class CredentialResource(BaseModel):
     created: datetime
     expires: datetime | None
     last_used: datetime | None
+    policy: NarrowingValues
 
 
 class GeneratedCredential(CredentialResource):
@@ -104,11 +109,19 @@ async def create_credential(
     caller: Manager, tenant: TenantName, address: AddressName, form: NewCredentialForm
 ) -> GeneratedCredential:
     """Add a credential with a password that is made up, and shown in this response alone."""
-    password = generate_password()
-    made = await caller.house.passwords.credential(password, form.label, form.expires)
+    made, password = await _made_up(caller.house.passwords, form)
     async with caller.desk() as desk:
         view = await desk.use.credentials.create(address, made, tenant)
     return GeneratedCredential(**_facts(view), password=password)
+
+
+async def _made_up(passwords: Passwords, form: NewCredentialForm) -> tuple[NewCredential, str]:
+    if form.kind == "app":
+        return passwords.app(form.label, form.policy.overrides, form.expires)
+    if form.policy.overrides:
+        raise Refusal(Reason.INVALID, "policy: only an app password has limits of its own")
+    password = generate_password()
+    return await passwords.credential(password, form.label, form.expires), password
 
 
 @router.get("/{label:path}")

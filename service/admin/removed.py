@@ -12,7 +12,8 @@ from pydantic import BaseModel, Field
 
 from service.admin.access import Assistant, Reader
 from service.admin.paging import Listing, Windowed
-from service.admin.schemas import AddressName, Form, TenantName
+from service.admin.policies import Form
+from service.admin.schemas import AddressName, TenantName
 from service.model.tenancy import RemovedMessage
 
 MOST = 100_000

@@ -10,22 +10,11 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from fastapi import Path
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    StrictBool,
-    StrictInt,
-    model_serializer,
-)
-from pydantic.fields import FieldInfo
+from pydantic import BaseModel, Field, StrictBool, StrictInt
 from starlette.convertors import Convertor, register_url_convertor
 
+from service.admin.policies import Form, PolicyName, PolicyValues
 from service.model.account import Status
-from service.model.policy import PolicyValue
-from service.model.policy_rules import MOST_WORDS, Number
-from service.model.policy_table import RULES
 from service.model.tenancy import (
     AliasView,
     DomainView,
@@ -58,59 +47,6 @@ StatusName = Literal["active", "suspended"]
 TenantName = Annotated[str, Path(pattern="^[a-z0-9-]{1,63}$", description="The tenant's name.")]
 DomainName = Annotated[str, Path(max_length=255, description="The domain.")]
 AddressName = Annotated[str, Path(max_length=320, description="The address, without a tag.")]
-
-
-class Form(BaseModel):
-    """What clients write."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-def _number(name: str) -> FieldInfo:
-    """The bounds of a number, as the table of policies says."""
-    rule = RULES[name]
-    if not isinstance(rule, Number):
-        raise TypeError(name)
-    told: FieldInfo = Field(ge=rule.low, le=rule.high, description=_told(name))
-    return told
-
-
-def _told(name: str) -> str:
-    text = RULES[name].help
-    return f"{text[0].upper()}{text[1:]}."
-
-
-def _several(name: str) -> FieldInfo:
-    told: FieldInfo = Field(min_length=1, max_length=MOST_WORDS, description=_told(name))
-    return told
-
-
-Way = Literal["USER", "PLAIN", "LOGIN", "SCRAM-SHA-256"]
-Network = Annotated[str, Field(pattern=r"^[0-9a-fA-F.:]+(/[0-9]{1,3})?$", description="In CIDR notation.")]
-
-
-class PolicyValues(Form):
-    """The policy values that one level sets."""
-
-    login_delay: Annotated[StrictInt, _number("login_delay")] = 0
-    expire_days: Annotated[StrictInt, _number("expire_days")] | None = None
-    quota_octets: Annotated[StrictInt, _number("quota_octets")] | None = None
-    quota_messages: Annotated[StrictInt, _number("quota_messages")] | None = None
-    pop3: Annotated[StrictBool, Field(description=_told("pop3"))] = True
-    mechanisms: Annotated[tuple[Way, ...], _several("mechanisms")] | None = None
-    networks: Annotated[tuple[Network, ...], _several("networks")] | None = None
-
-    @model_serializer(mode="wrap")
-    def _only_what_is_set(self, plainly: SerializerFunctionWrapHandler) -> dict[str, PolicyValue | list[str]]:
-        return {name: value for name, value in plainly(self).items() if name in self.model_fields_set}
-
-    @property
-    def overrides(self) -> Overrides:
-        """The values that are given."""
-        return self.model_dump(exclude_unset=True)
-
-
-PolicyName = Literal["login_delay", "expire_days", "quota_octets", "quota_messages", "pop3", "mechanisms", "networks"]
 
 
 class StandingForm(Form):

@@ -12,7 +12,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from service.admin.access import Overseer, Provider
 from service.admin.paging import Listing, Windowed
-from service.admin.schemas import Form
+from service.admin.policies import Form
 from service.mail.tokens import Issued
 from service.model.refusal import Reason, Refusal
 from service.model.token import SERVICE, Scope, TokenKey, TokenView

@@ -10,6 +10,7 @@ import typer
 from service.cli.gathering import gathering
 from service.cli.tenancy_options import (
     AddressName,
+    AppFlags,
     AsJson,
     LabelName,
     NamingFlags,
@@ -25,16 +26,23 @@ from service.model.tenancy import CredentialView
 
 if TYPE_CHECKING:
     from service.mail.provisioning import Provisioning
+    from service.model.tenancy import Overrides
 
-COLUMNS = ("label", "kind", "status", "created", "expires", "last_used")
+COLUMNS = ("label", "kind", "status", "created", "expires", "last_used", "policy")
 
 app = typer.Typer(help="Credentials: what opens a maildrop.", no_args_is_help=True)
 
 
 @app.command()
 @gathering
-def create(address: AddressName, naming: NamingFlags, secret: SecretFlags, as_json: AsJson = False) -> None:
-    """Add a password to a maildrop."""
+def create(
+    address: AddressName, naming: NamingFlags, secret: SecretFlags, app_password: AppFlags, as_json: AsJson = False
+) -> None:
+    """Add a password to a maildrop; or, with --app, an app password, which may be allowed less."""
+    narrowing = app_password.narrowing()
+    if app_password.app:
+        _create_app(address, naming, narrowing, as_json)
+        return
     password = secret.password(generate_password())
 
     async def use(desk: "Provisioning") -> CredentialView:
@@ -42,6 +50,15 @@ def create(address: AddressName, naming: NamingFlags, secret: SecretFlags, as_js
         return await desk.credentials.create(address, credential)
 
     print_one(perform(use), as_json, {"password": password} if secret.generate else None)
+
+
+def _create_app(address: str, naming: NamingFlags, narrowing: "Overrides", as_json: bool) -> None:
+    async def use(desk: "Provisioning") -> tuple[CredentialView, str]:
+        credential, text = desk.passwords.app(naming.label, narrowing, naming.ends)
+        return await desk.credentials.create(address, credential), text
+
+    view, text = perform(use)
+    print_one(view, as_json, {"password": text})
 
 
 @app.command()

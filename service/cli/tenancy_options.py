@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from service.model.policy import PolicyValue
-from service.model.policy_table import POLICY_NAMES, RULES
-from service.model.tenancy import PolicyChange
+from service.model.policy_table import NARROWING, POLICY_NAMES, RULES
+from service.model.tenancy import Overrides, PolicyChange
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
@@ -34,6 +34,11 @@ def _flag(name: str) -> Any:
     return typer.Option(metavar=rule.metavar, help=f"Policy: {rule.help}; or {also}.")
 
 
+def _narrowing(name: str) -> Any:
+    rule = RULES[name]
+    return typer.Option(metavar=rule.metavar, help=f"With --app, {rule.help}.")
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyFlags:
     """The policy values of one level, as they were typed."""
@@ -45,6 +50,7 @@ class PolicyFlags:
     pop3: Annotated[str | None, _flag("pop3")] = None
     mechanisms: Annotated[str | None, _flag("mechanisms")] = None
     networks: Annotated[str | None, _flag("networks")] = None
+    app_passwords: Annotated[str | None, _flag("app_passwords")] = None
 
     def asked(self) -> PolicyChange:
         """What the flags ask for, which must be something."""
@@ -57,6 +63,24 @@ class PolicyFlags:
         typed = {name: text for name in POLICY_NAMES if (text := getattr(self, name)) is not None}
         values = {name: _parsed(name, text) for name, text in typed.items() if text != _INHERIT}
         return PolicyChange(values, frozenset(typed) - frozenset(values))
+
+
+@dataclass(frozen=True, slots=True)
+class AppFlags:
+    """Whether an app password is wanted, and what it may do less than its maildrop, as it was typed."""
+
+    app: Annotated[
+        bool, typer.Option("--app", help="Make an app password, for one device or program, and print it, once.")
+    ] = False
+    mechanisms: Annotated[str | None, _narrowing("mechanisms")] = None
+    networks: Annotated[str | None, _narrowing("networks")] = None
+
+    def narrowing(self) -> Overrides:
+        """What the flags ask for."""
+        typed = {name: text for name in NARROWING if (text := getattr(self, name)) is not None}
+        if typed and not self.app:
+            raise typer.BadParameter("only an app password (--app) has limits of its own")
+        return {name: _parsed(name, text) for name, text in typed.items()}
 
 
 def _parsed(name: str, text: str) -> PolicyValue:

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 
 from service.mail.afterwards import Afterwards
+from service.mail.passwords import KIND
 from service.mail.ports import Verifiers
 from service.mail.scram import ScramChallenges
 from service.model.account import Account, Credential
@@ -37,7 +38,7 @@ class Enrolments:
 
     def begin(self, account: Account, credential: Credential, secret: str) -> None:
         """Make keys of `secret`, which just opened `credential`, unless it has some."""
-        if credential.scram is None:
+        if credential.kind == KIND and credential.scram is None:
             self._work.begin(credential.credential_id, lambda: self._enrol(account, credential, secret))
 
     async def settled(self) -> None:

@@ -7,12 +7,12 @@ RFC 1939 §4, §7; RFC 2449 §6.5, §8.1; RFC 4616 §2.
 """
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.mail.enrolments import Enrolments
 from service.mail.leases import Leases, OnLost
 from service.mail.maildrop import OpenMaildrop
-from service.mail.policy import obstacle
+from service.mail.policy import admitted
 from service.mail.ports import Clock, Directory, Holder, Lease, MaildropLocks, MessageIndex
 from service.mail.scram import proved
 from service.mail.uses import Uses
@@ -99,11 +99,10 @@ class Login:
         # RFC 4616 §2: an authorization identity that the name may not act for is refused like a wrong password.
         if proof.authzid and proof.authzid.lower() not in {proof.name.lower(), usable.address}:
             raise Refusal(Reason.CREDENTIALS, "may not act for another", Why.NOT_FOR_ANOTHER)
-        if (cause := obstacle(usable.policy, attempt.mechanism, attempt.client)) is not None:
-            raise Refusal(Reason.CREDENTIALS, cause, Why.POLICY)
+        allowed = replace(usable, policy=admitted(usable.policy, opened, attempt.mechanism, attempt.client))
         if self.enrolments is not None and isinstance(proof, Password):
             self.enrolments.begin(usable, opened, proof.secret)
-        return usable, opened
+        return allowed, opened
 
     async def _opened(self, account: Account | None, proof: Proof | None) -> Credential | None:
         if isinstance(proof, ScramProof):

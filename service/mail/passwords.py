@@ -9,11 +9,15 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import uuid4
 
 from service.mail.naming import plainly
 from service.mail.ports import PasswordHashes
+from service.model.app_password import KIND as APP
+from service.model.app_password import SECRET_OCTETS, text_of, verifier_of
+from service.model.policy_table import check_narrowing
 from service.model.scram import SALT_OCTETS, derive_scram
-from service.model.tenancy import NewCredential, parse_label
+from service.model.tenancy import NOTHING_SET, NewCredential, Overrides, parse_label
 
 MAX_PASSWORD_OCTETS = 255
 DEFAULT_LABEL = "main"
@@ -45,6 +49,22 @@ class Passwords:
         with plainly():
             name = parse_label(label)
         return NewCredential(name, KIND, self.hashes.adopt(verifier), expires)
+
+    def app(
+        self, label: str, narrowing: Overrides = NOTHING_SET, expires: datetime | None = None
+    ) -> tuple[NewCredential, str]:
+        """A credential for one device or program, and its app password, which nobody can show again.
+
+        `narrowing` holds policy values that allow it less than the maildrop. Raises Refusal(INVALID).
+        """
+        with plainly():
+            name = parse_label(label)
+            check_narrowing(narrowing)
+        # Its own id, not the store's, because the text begins with it.
+        credential_id, secret = uuid4(), secrets.token_bytes(SECRET_OCTETS)
+        verifier = verifier_of(credential_id, secret)
+        made = NewCredential(name, APP, verifier, expires, None, credential_id, narrowing)
+        return made, text_of(credential_id, secret)
 
     async def _scram(self, prepared: str) -> str:
         """The keys in their stored form; derived on a thread, because that takes milliseconds."""

@@ -8,9 +8,28 @@ RFC 3206 §5.
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
+from service.mail.passwords import KIND as PASSWORD
+from service.model.account import Credential
 from service.model.policy import Policy
+from service.model.policy_table import narrowed, policy_of
+from service.model.refusal import Reason, Refusal, Why
 
 REMEMBERED = 1_024
+
+
+def admitted(policy: Policy, credential: Credential, mechanism: str, client: str) -> Policy:
+    """The policy that binds a session opened by `credential`: the maildrop's, narrowed by an app password's own.
+
+    Raises Refusal(CREDENTIALS) where either stands against this client.
+    """
+    cause = obstacle(policy, mechanism, client)
+    if cause is None and policy.app_passwords == "required" and credential.kind == PASSWORD:
+        cause = "the policy wants an app password"
+    if cause is None and credential.policy:
+        cause = obstacle(policy_of(credential.policy), mechanism, client)
+    if cause is not None:
+        raise Refusal(Reason.CREDENTIALS, cause, Why.POLICY)
+    return narrowed(policy, credential.policy) if credential.policy else policy
 
 
 def obstacle(policy: Policy, mechanism: str, client: str) -> str | None:

@@ -3,12 +3,13 @@
 Owns identity and status; refuses to know how a verifier is checked.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from uuid import UUID
 
-from service.model.policy import Policy
+from service.model.policy import Policy, PolicyValue
 
 
 class Status(Enum):
@@ -37,6 +38,8 @@ class Credential:
     expires: datetime | None = None
     scram: str | None = None
     """The same secret's keys for SCRAM-SHA-256 in their stored form, where they were made (RFC 5803 §1)."""
+    policy: Mapping[str, PolicyValue] = field(default_factory=dict)
+    """What an app password narrows of its maildrop's policy."""
 
 
 @dataclass(frozen=True, slots=True)

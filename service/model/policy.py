@@ -29,6 +29,8 @@ class Policy:
     """Ways to log in that are allowed: SASL names, and USER for USER and PASS; None for any."""
     networks: tuple[str, ...] | None = None
     """Networks that clients may come from, in CIDR notation; None for any."""
+    app_passwords: str = "allowed"
+    """Whether app passwords are `required`: then the maildrop's ordinary password opens nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ class Rule(ABC):
     metavar: str
     optional: bool = True
     """Whether None may be set."""
+    narrows: bool = False
+    """Whether an app password may set it, too, and only so that it allows less than the maildrop's policy."""
 
     def check(self, value: PolicyValue) -> None:
         """Raises ValueError, whose words follow the value's name, when `value` isn't sound."""

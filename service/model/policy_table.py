@@ -5,10 +5,11 @@ where its subject lives. RFC 2449 §6.5 (LOGIN-DELAY), §6.7 (EXPIRE).
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from service.model.policy import Policy, PolicyValue
-from service.model.policy_rules import Networks, Number, Rule, Switch, Words
+from service.model.policy_rules import Choice, Networks, Number, Rule, Switch, Words
 
 LARGEST = 2**62
 WAYS = (
@@ -33,11 +34,18 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "quota_octets": Number(help="octets that a maildrop may hold", metavar="OCTETS", low=0, high=LARGEST),
         "quota_messages": Number(help="messages that a maildrop may hold", metavar="MESSAGES", low=0, high=LARGEST),
         "pop3": Switch(help="whether POP3 may open the maildrop; mail is delivered either way", loose=True),
-        "mechanisms": Words(help="ways to log in that are allowed", metavar="NAME,...", known=WAYS),
-        "networks": Networks(help="networks that clients may come from"),
+        "mechanisms": Words(help="ways to log in that are allowed", metavar="NAME,...", known=WAYS, narrows=True),
+        "networks": Networks(help="networks that clients may come from", narrows=True),
+        "app_passwords": Choice(
+            help="whether app passwords alone open the maildrop",
+            metavar="required|allowed",
+            options=("required", "allowed"),
+        ),
     }
 )
 POLICY_NAMES: tuple[str, ...] = tuple(RULES)
+NARROWING: tuple[str, ...] = tuple(name for name, rule in RULES.items() if rule.narrows)
+"""What an app password may set of its own."""
 
 
 def check_policy(values: Mapping[str, PolicyValue]) -> None:
@@ -68,3 +76,26 @@ def policy_of(values: Mapping[str, PolicyValue]) -> Policy:
         if value is not None and not RULES[name].readable(value):
             raise ValueError(f"{name} {RULES[name].bounds}: {value!r} can't be obeyed")
     return Policy(**given)  # type: ignore[arg-type]
+
+
+def check_narrowing(values: Mapping[str, PolicyValue]) -> None:
+    """Raises ValueError naming the first value that an app password can't set, or that isn't sound."""
+    for name in values:
+        if name in RULES and name not in NARROWING:
+            raise ValueError(f"{name} is not for an app password")
+    check_policy(values)
+
+
+def narrowed(policy: Policy, values: Mapping[str, PolicyValue]) -> Policy:
+    """`policy` with those of an app password's `values` that allow less.
+
+    A value that would allow more changes nothing, whatever was tightened since the app password was made.
+    Raises ValueError for one that can't be obeyed.
+    """
+    own = policy_of(values)
+    tighter = {
+        name: getattr(own, name)
+        for name in NARROWING
+        if name in values and not RULES[name].looser(getattr(own, name), getattr(policy, name))
+    }
+    return replace(policy, **tighter)

@@ -131,6 +131,8 @@ class CredentialView:
     created: datetime
     expires: datetime | None = None
     last_used: datetime | None = None
+    policy: Overrides = field(default_factory=dict)
+    """What an app password narrows of its maildrop's policy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,9 @@ class NewCredential:
     expires: datetime | None = None
     scram: str | None = field(default=None, repr=False)
     """The same secret's keys for SCRAM-SHA-256, in their stored form."""
+    credential_id: UUID | None = None
+    """Its id, where the secret's text names it; else the store makes one up."""
+    policy: Overrides = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,12 @@ import asyncpg
 import httpx
 import pytest
 
-from service.admin.schemas import PolicyName
+from service.admin.policies import NarrowingValues, PolicyName
 from service.mail.delegation import check_tighter
 from service.model.address import parse_address
+from service.model.app_password import parse_app_password
 from service.model.message import Blob, NewMessage
-from service.model.policy_table import POLICY_NAMES
+from service.model.policy_table import NARROWING, POLICY_NAMES
 from service.model.refusal import Refusal
 from service.model.tenancy import PolicyChange
 from service.stores.postgres.database import Database
@@ -87,6 +88,19 @@ async def test_a_put_leaves_exactly_what_it_names_and_a_patch_what_it_does_not(s
 async def test_every_policy_value_has_a_field(empty: Served) -> None:
     schemas = empty.app.openapi()["components"]["schemas"]
     assert tuple(schemas["PolicyValues"]["properties"]) == POLICY_NAMES == get_args(PolicyName)
+    assert tuple(NarrowingValues.model_fields) == NARROWING
+
+
+async def test_an_app_password_is_made_up_shown_once_and_narrowed(served: Served) -> None:
+    form = {"label": "phone", "kind": "app", "policy": {"networks": ["192.0.2.0/24"]}}
+    async with served.client("acme") as admin:
+        made = good(await admin.post(f"{ADA}/credentials", json=form), 201)
+        assert parse_app_password(made["password"])
+        shown = good(await admin.get(f"{ADA}/credentials/phone"))
+        assert {**shown, "password": made["password"]} == made
+        assert (shown["kind"], shown["policy"]) == ("app", {"networks": ["192.0.2.0/24"]})
+        ordinary = {"label": "other", "policy": {"networks": ["192.0.2.0/24"]}}
+        assert "app password" in problem(await admin.post(f"{ADA}/credentials", json=ordinary), 422)
 
 
 async def test_words_and_switches_of_a_policy_are_kept_and_shown(served: Served) -> None:

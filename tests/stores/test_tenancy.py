@@ -560,3 +560,18 @@ async def test_a_refused_act_leaves_no_trace_in_the_audit(tenancy: Tenancy) -> N
     with refused(Reason.EXISTS):
         await tenancy.maildrops.create(ACME, ADA, {})
     assert await tenancy.audit.newest("acme", 100) == before
+
+
+async def test_an_app_password_keeps_its_id_and_what_it_narrows_until_a_password_takes_its_label(
+    world: World, tenancy: Tenancy
+) -> None:
+    own = UUID(int=7)
+    narrowing = {"networks": ("10.0.0.0/8",)}
+    made = NewCredential("phone", "app", "digest", credential_id=own, policy=narrowing)
+    view = await tenancy.credentials.create(ACME, ADA, made)
+    assert await tenancy.credentials.of("acme", ADA) == [view]
+    [credential] = (await world.account()).credentials
+    assert (credential.credential_id, credential.kind, credential.policy) == (own, "app", narrowing)
+    await tenancy.credentials.replace(ACME, ADA, NewCredential("phone", "password", "v"))
+    [credential] = (await world.account()).credentials
+    assert (credential.kind, credential.policy) == ("password", {})

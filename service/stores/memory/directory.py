@@ -80,7 +80,7 @@ def _usable(credential: CredentialRow) -> bool:
 
 
 def _credential(row: CredentialRow) -> Credential:
-    return Credential(row.credential_id, row.kind, row.verifier, row.label, row.expires, row.scram)
+    return Credential(row.credential_id, row.kind, row.verifier, row.label, row.expires, row.scram, dict(row.policy))
 
 
 def _is_full(row: MaildropRow, policy: Policy) -> bool:

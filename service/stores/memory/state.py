@@ -78,6 +78,7 @@ class CredentialRow:
     created: datetime = field(default_factory=_now)
     last_used: datetime | None = None
     scram: str | None = None
+    policy: Overrides = field(default_factory=dict)
 
 
 @dataclass(slots=True)

@@ -5,24 +5,28 @@ credential is checked: it brings those that are active and in date, by Postgres'
 RFC 2449 §6.5 (LOGIN-DELAY), §6.7 (EXPIRE).
 """
 
+from dataclasses import replace
+from typing import Any
+
 from service.model.account import Account, Credential, MaildropKey, Recipient
 from service.model.address import Address, parse_address
 from service.model.policy import Announced, Policy
 from service.model.refusal import Reason, Refusal
 from service.stores.postgres.database import Database, Row
-from service.stores.postgres.policies import policy
+from service.stores.postgres.policies import overrides, policy
 
 FIND = """
 SELECT m.tenant_id, m.maildrop_id, t.name AS tenant, m.local || '@' || m.domain AS address,
        t.status = 'active' AND d.status = 'active' AND m.status = 'active' AS active,
        t.policy || m.policy AS policy,
-       c.ids, c.kinds, c.verifiers, c.labels, c.expiries, c.scrams
+       c.ids, c.kinds, c.verifiers, c.labels, c.expiries, c.scrams, c.policies
 FROM domains d
 JOIN tenants t ON t.tenant_id = d.tenant_id AND t.status <> 'removed'
 JOIN maildrops m ON m.tenant_id = d.tenant_id AND m.domain = d.name AND m.local = $2 AND m.status <> 'removed'
 CROSS JOIN LATERAL (
     SELECT array_agg(credential_id) AS ids, array_agg(kind) AS kinds, array_agg(verifier) AS verifiers,
-           array_agg(label) AS labels, array_agg(expires) AS expiries, array_agg(scram) AS scrams
+           array_agg(label) AS labels, array_agg(expires) AS expiries, array_agg(scram) AS scrams,
+           array_agg(usable.policy) AS policies
     FROM (
         SELECT * FROM credentials c
         WHERE c.tenant_id = m.tenant_id AND c.maildrop_id = m.maildrop_id
@@ -124,9 +128,14 @@ def is_full(limits: Policy, messages: int, octets: int) -> bool:
 
 
 def _account(row: Row) -> Account:
-    columns = (row["ids"], row["kinds"], row["verifiers"], row["labels"], row["expiries"], row["scrams"])
-    credentials = tuple(Credential(*values) for values in zip(*(c or () for c in columns), strict=True))
+    columns = (row[name] or () for name in ("ids", "kinds", "verifiers", "labels", "expiries", "scrams", "policies"))
+    credentials = tuple(_credential(values) for values in zip(*columns, strict=True))
     return Account(_key(row), row["tenant"], row["address"], row["active"], policy(row["policy"]), credentials)
+
+
+def _credential(values: tuple[Any, ...]) -> Credential:
+    *own, narrowing = values
+    return replace(Credential(*own), policy=overrides(narrowing))
 
 
 def _key(row: Row) -> MaildropKey:

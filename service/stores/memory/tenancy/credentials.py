@@ -27,9 +27,18 @@ class MemoryCredentials:
         if any(row.label == c.label for row in self._rows(act.tenant, address)):
             raise Refusal(Reason.EXISTS, f"{address} has a credential labelled {c.label} already")
         key = maildrop_row(self._state, act.tenant, address).key
-        row = CredentialRow(key, uuid4(), c.verifier, c.kind, c.label, expires=c.expires, scram=c.scram)
+        row = CredentialRow(
+            key,
+            c.credential_id or uuid4(),
+            c.verifier,
+            c.kind,
+            c.label,
+            expires=c.expires,
+            scram=c.scram,
+            policy=dict(c.policy),
+        )
         self._state.credentials.append(row)
-        detail = {"kind": c.kind, "expires": c.expires and c.expires.isoformat()}
+        detail = {"kind": c.kind, "expires": c.expires and c.expires.isoformat(), "policy": dict(c.policy)}
         self._record(act, "create", (address, c.label), detail)
         return _view(row)
 
@@ -42,6 +51,7 @@ class MemoryCredentials:
         c = credential
         row = self._row(act.tenant, address, c.label)
         row.kind, row.verifier, row.expires, row.scram = c.kind, c.verifier, c.expires, c.scram
+        row.policy = {}
         detail = {"kind": c.kind, "expires": c.expires and c.expires.isoformat()}
         self._record(act, "replace", (address, c.label), detail)
 
@@ -72,5 +82,13 @@ class MemoryCredentials:
 
 
 def _view(row: CredentialRow) -> CredentialView:
-    status = Status(row.status)
-    return CredentialView(row.credential_id, row.label, row.kind, status, row.created, row.expires, row.last_used)
+    return CredentialView(
+        row.credential_id,
+        row.label,
+        row.kind,
+        Status(row.status),
+        row.created,
+        row.expires,
+        row.last_used,
+        dict(row.policy),
+    )

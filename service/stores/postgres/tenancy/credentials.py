@@ -3,6 +3,7 @@
 Owns the statements on the table `credentials`. Refuses to read a verifier back, and to write one into the audit.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
@@ -12,21 +13,22 @@ from service.model.account import Status
 from service.model.address import Address
 from service.model.refusal import Reason, Refusal
 from service.model.tenancy import CredentialView, NewCredential
-from service.stores.postgres.database import Database
+from service.stores.postgres.database import Database, Row
+from service.stores.postgres.policies import overrides
 from service.stores.postgres.tenancy.rows import MAILDROP, lock_maildrop, maildrop_key, record, taken
 
 CREATE = """
-INSERT INTO credentials (tenant_id, maildrop_id, credential_id, kind, verifier, label, expires, scram)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING created
+INSERT INTO credentials (tenant_id, maildrop_id, credential_id, kind, verifier, label, expires, scram, policy)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING created
 """
 
 OF = """
-SELECT credential_id, label, kind, status, created, expires, last_used FROM credentials
+SELECT credential_id, label, kind, status, created, expires, last_used, policy FROM credentials
 WHERE tenant_id = $1 AND maildrop_id = $2 ORDER BY label
 """
 
 REPLACE = """
-UPDATE credentials SET kind = $4, verifier = $5, expires = $6, scram = $7
+UPDATE credentials SET kind = $4, verifier = $5, expires = $6, scram = $7, policy = '{}'
 WHERE tenant_id = $1 AND maildrop_id = $2 AND label = $3 RETURNING label
 """
 SET_STATUS = """
@@ -43,28 +45,28 @@ class PostgresCredentials:
 
     async def create(self, act: Act, address: Address, credential: NewCredential) -> CredentialView:
         """Add the credential. Raises Refusal: NOT_FOUND, EXISTS."""
-        c, credential_id = credential, uuid4()
+        c, credential_id = credential, credential.credential_id or uuid4()
+        values = (c.kind, c.verifier, c.label, c.expires, c.scram, json.dumps(dict(c.policy)))
         async with self._database.transaction() as connection:
             key = await lock_maildrop(connection, act, address)
             names = (key.tenant_id, key.maildrop_id, credential_id)
             with taken(f"{address} has a credential labelled {c.label} already"):
-                created = await connection.fetchval(CREATE, *names, c.kind, c.verifier, c.label, c.expires, c.scram)
-            detail = {"label": c.label, "kind": c.kind, "expires": c.expires and c.expires.isoformat()}
+                created = await connection.fetchval(CREATE, *names, *values)
+            detail = {"label": c.label, **_told(c), "policy": dict(c.policy)}
             await record(connection, key.tenant_id, act, ("credential.create", str(address)), detail)
-        return CredentialView(credential_id, c.label, c.kind, Status.ACTIVE, created, c.expires)
+        return CredentialView(credential_id, c.label, c.kind, Status.ACTIVE, created, c.expires, policy=c.policy)
 
     async def of(self, tenant: str, address: Address) -> Sequence[CredentialView]:
         """All credentials of the maildrop by label. Raises Refusal(NOT_FOUND)."""
         rows = await self._database.read(MAILDROP, tenant, address.domain, address.local)
         key = maildrop_key(rows[0] if rows else None, address)
         found = await self._database.read(OF, key.tenant_id, key.maildrop_id)
-        return [CredentialView(row[0], row[1], row[2], Status(row[3]), *row[4:]) for row in found]
+        return [_view(row) for row in found]
 
     async def replace(self, act: Act, address: Address, credential: NewCredential) -> None:
         """Put another verifier under the same label. Raises Refusal(NOT_FOUND)."""
         c = credential
-        detail = {"kind": c.kind, "expires": c.expires and c.expires.isoformat()}
-        change = _Change("replace", REPLACE, (c.kind, c.verifier, c.expires, c.scram), detail)
+        change = _Change("replace", REPLACE, (c.kind, c.verifier, c.expires, c.scram), _told(c))
         await self._change(act, address, c.label, change)
 
     async def set_status(self, act: Act, address: Address, label: str, status: Status) -> None:
@@ -94,3 +96,13 @@ class _Change:
     statement: str
     values: tuple[object, ...]
     detail: Mapping[str, object]
+
+
+def _view(row: Row) -> CredentialView:
+    credential_id, label, kind, status, created, expires, last_used, policy = row
+    return CredentialView(credential_id, label, kind, Status(status), created, expires, last_used, overrides(policy))
+
+
+def _told(credential: NewCredential) -> dict[str, object]:
+    """What the audit tells of a credential: never its verifier."""
+    return {"kind": credential.kind, "expires": credential.expires and credential.expires.isoformat()}

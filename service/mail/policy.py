@@ -12,7 +12,8 @@ from service.mail.passwords import KIND as PASSWORD
 from service.model.account import Credential
 from service.model.policy import Policy
 from service.model.policy_table import narrowed, policy_of
-from service.model.refusal import Reason, Refusal, Why
+from service.model.refusal import Reason, Refusal
+from service.model.why import Why
 
 REMEMBERED = 1_024
 

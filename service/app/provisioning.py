@@ -34,20 +34,23 @@ async def provisioning(settings: Settings, actor: str) -> AsyncIterator[Provisio
     hashes = Argon2Hashes(threads=1)
     passwords = Passwords(hashes, prepare, scram=settings.hashing.scram)
     try:
-        async with _patient(settings.database) as database:
+        async with patient_database(settings.database) as database:
             yield over(Office(postgres_tenancy(database), actor, retention), passwords)
     finally:
         hashes.close()
 
 
 @asynccontextmanager
-async def _patient(settings: DatabaseSettings) -> AsyncIterator[Database]:
-    """A database that answered within its own deadline, and may take longer from then on."""
+async def patient_database(settings: DatabaseSettings, seconds: float = PATIENCE) -> AsyncIterator[Database]:
+    """A database that answered within its own deadline, and may take `seconds` from then on.
+
+    Raises Refusal(UNAVAILABLE) when it doesn't answer.
+    """
     async with open_database(settings, "api") as database:
         try:
             await database.ping()
         except Refusal as refusal:
             raise Refusal(refusal.reason, f"the database can't be reached: {refusal.cause}") from refusal
-    longer = settings.model_copy(update={"deadline": max(PATIENCE, settings.deadline)})
+    longer = settings.model_copy(update={"deadline": max(seconds, settings.deadline)})
     async with open_database(longer, "api") as database:
         yield database

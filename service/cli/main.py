@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from service.cli import demo, importing, operating, serving, sessions, tenancy, token
+from service.cli.applying import command as applying
 
 app = typer.Typer(
     name="poplar",
@@ -32,7 +33,7 @@ def root(
         os.environ["POPLAR_CONFIG"] = str(config.absolute())
 
 
-for part in (demo, serving, operating, importing, sessions, tenancy, token):
+for part in (demo, serving, operating, importing, sessions, tenancy, token, applying):
     part.mount(app)
 
 

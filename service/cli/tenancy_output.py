@@ -74,7 +74,7 @@ def words(value: object, between: str = ", ") -> str:
     if value is None:
         return "-"
     if isinstance(value, Setting):
-        return f"{_limit(value.value)} ({value.origin.value})"
+        return f"{value_words(value.value)} ({value.origin.value})"
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%SZ")
     if dataclasses.is_dataclass(value):
@@ -87,10 +87,11 @@ def words(value: object, between: str = ", ") -> str:
 def _part(value: object) -> str:
     if isinstance(value, Mapping):
         return f"({words(value)})"
-    return words(value) if isinstance(value, Setting) else _limit(value)
+    return words(value) if isinstance(value, Setting) else value_words(value)
 
 
-def _limit(value: object) -> str:
+def value_words(value: object) -> str:
+    """A policy's value as it is typed."""
     if isinstance(value, bool):
         return "on" if value else "off"
     return "none" if value is None else ",".join(value) if isinstance(value, tuple) else str(value)

@@ -45,7 +45,12 @@ async def throughout(
 
 def actor() -> str:
     """Who types, for the audit."""
+    return f"cli:{user()}"
+
+
+def user() -> str:
+    """The user of this machine who runs the command."""
     try:
-        return f"cli:{getpass.getuser()}"
+        return getpass.getuser()
     except (KeyError, OSError):  # A container's user need not have a name.
-        return f"cli:{os.getuid()}"
+        return str(os.getuid())

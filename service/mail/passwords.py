@@ -66,6 +66,12 @@ class Passwords:
         made = NewCredential(name, APP, verifier, expires, None, credential_id, narrowing)
         return made, text_of(credential_id, secret)
 
+    async def proves(self, verifier: str, password: str) -> bool:
+        """Whether a login with this password would pass this verifier. Raises Refusal: INVALID, OVERLOADED."""
+        with plainly():
+            prepared = self._prepared(password)
+        return await self.hashes.verify(verifier, prepared)
+
     async def _scram(self, prepared: str) -> str:
         """The keys in their stored form; derived on a thread, because that takes milliseconds."""
         salt = secrets.token_bytes(SALT_OCTETS)

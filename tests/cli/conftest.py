@@ -1,16 +1,23 @@
 """The real command in a process of its own, with settings of its own."""
 
+import io
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from service.cli.main import main
+
+ADA = "ada@acme.example"
 PATIENCE = 60.0
 NOWHERE = {
     # A port nobody may listen on: whatever needs these systems finds them away at once.
@@ -115,3 +122,44 @@ def run(clean_environment: dict[str, str]) -> Run:
         )
 
     return to_its_end
+
+
+@dataclass(frozen=True)
+class Outcome:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Poplar = Callable[..., Outcome]
+
+
+@pytest.fixture
+def poplar(migrated_dsn: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Poplar:
+    monkeypatch.setenv("POPLAR_DATABASE__URL", migrated_dsn)
+
+    def run(*words: str, typed: str = "") -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["poplar", *words])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        capsys.readouterr()
+        try:
+            main()
+            code = 0
+        except SystemExit as exit_:
+            code = int(exit_.code or 0)
+        return Outcome(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def acme(poplar: Poplar) -> Poplar:
+    """A poplar whose service has acme, acme.example and Ada."""
+    for words in ("tenant create acme", "domain create acme.example --tenant acme", f"maildrop create {ADA}"):
+        outcome = poplar(*words.split())
+        assert outcome.code == 0, outcome.err
+    return poplar

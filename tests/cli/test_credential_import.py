@@ -2,9 +2,7 @@
 
 import pytest
 
-from tests.cli.test_tenancy import ADA, Poplar, acme, poplar
-
-__all__ = ["acme", "poplar"]
+from tests.cli.conftest import ADA, Poplar
 
 HASH = "$6$saltsalt$hRM5XZ86KXEw9UOmjigeVqFgULtFB2sgpC9lXQDfMib3Zgw7mEiUvBJI2EplzfAqxL5Vvwp2scFtv/uamSo5z0"
 

@@ -1,64 +1,18 @@
 """The tenancy verbs, from the command line to a real Postgres and back."""
 
 import contextlib
-import io
-import json
 import os
 import pty
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
-from service.cli.main import main
 from service.model.policy_table import POLICY_NAMES
 from tests.backends.postgres import execute
+from tests.cli.conftest import Poplar
 
 ADA = "ada@acme.example"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Poplar = Callable[..., Outcome]
-
-
-@pytest.fixture
-def poplar(migrated_dsn: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Poplar:
-    monkeypatch.setenv("POPLAR_DATABASE__URL", migrated_dsn)
-
-    def run(*words: str, typed: str = "") -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["poplar", *words])
-        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
-        capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as exit_:
-            code = int(exit_.code or 0)
-        return Outcome(code, *capsys.readouterr())
-
-    return run
-
-
-@pytest.fixture
-def acme(poplar: Poplar) -> Poplar:
-    """A poplar whose service has acme, acme.example and Ada."""
-    for words in ("tenant create acme", "domain create acme.example --tenant acme", f"maildrop create {ADA}"):
-        outcome = poplar(*words.split())
-        assert outcome.code == 0, outcome.err
-    return poplar
 
 
 def test_a_service_is_set_up_by_four_commands(acme: Poplar) -> None:

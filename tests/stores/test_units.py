@@ -1,0 +1,81 @@
+"""Units: several acts that are kept together or not at all, in memory and on Postgres."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from service.mail.tenancy import Act
+from service.mail.units import Unit, Units
+from service.model.address import parse_address
+from service.model.refusal import Reason, Refusal
+from service.stores.memory.state import MemoryState
+from service.stores.memory.units import MemoryUnits
+from service.stores.postgres.database import Database
+from service.stores.postgres.units import PostgresUnits
+
+ACME = Act("tester", "acme")
+ADA = parse_address("ada@acme.example")
+
+
+@pytest.fixture
+async def units(world_dsn: str | None) -> AsyncIterator[Units]:
+    if world_dsn is None:
+        yield MemoryUnits(MemoryState())
+        return
+    database = Database(world_dsn)
+    await database.open()
+    yield PostgresUnits(database)
+    await database.close()
+
+
+async def fill(unit: Unit) -> None:
+    await unit.tenancy.tenants.create(ACME, {})
+    await unit.tenancy.domains.create(ACME, "acme.example")
+    await unit.tenancy.maildrops.create(ACME, ADA, {})
+
+
+async def test_what_a_unit_did_is_kept_when_it_ends(units: Units) -> None:
+    async with units.open(None) as unit:
+        await fill(unit)
+    async with units.open(None) as unit:
+        assert await unit.tenancy.maildrops.find("acme", ADA) is not None
+        assert len(await unit.tenancy.audit.newest("acme", 10)) == 3
+
+
+async def test_a_unit_that_raises_keeps_nothing(units: Units) -> None:
+    async def broken() -> None:
+        async with units.open(None) as unit:
+            await fill(unit)
+            raise Refusal(Reason.INVALID, "later")
+
+    with pytest.raises(Refusal, match="later"):
+        await broken()
+    async with units.open(None) as unit:
+        assert await unit.tenancy.tenants.find("acme") is None
+        assert await unit.tenancy.domains.find("acme.example") is None
+
+
+async def test_a_refused_act_does_not_end_the_unit(units: Units) -> None:
+    async with units.open(None) as unit:
+        await fill(unit)
+        with pytest.raises(Refusal, match="already"):
+            await unit.tenancy.maildrops.create(ACME, ADA, {})
+        await unit.tenancy.maildrops.create(ACME, parse_address("bob@acme.example"), {})
+    async with units.open(None) as unit:
+        assert (await unit.tenancy.tenants.usage("acme")).maildrops == 2
+
+
+async def test_only_what_is_there_can_be_held(units: Units) -> None:
+    async with units.open(None) as unit:
+        await fill(unit)
+        await unit.holds.tenant("acme")
+        await unit.holds.domain("acme", "acme.example")
+        await unit.holds.maildrop("acme", ADA)
+        for hold in (
+            unit.holds.tenant("nobody"),
+            unit.holds.domain("acme", "acme.test"),
+            unit.holds.domain("nobody", "acme.example"),
+            unit.holds.maildrop("acme", parse_address("eve@acme.example")),
+        ):
+            with pytest.raises(Refusal, match="no"):
+                await hold

@@ -66,6 +66,8 @@ Way = Literal["USER", "PLAIN", "LOGIN", "SCRAM-SHA-256"]
 Network = Annotated[str, Field(pattern=r"^[0-9a-fA-F.:]+(/[0-9]{1,3})?$", description="In CIDR notation.")]
 Mechanisms = Annotated[tuple[Way, ...], _several("mechanisms")]
 Networks = Annotated[tuple[Network, ...], _several("networks")]
+Dele = Annotated[Literal["refuse", "keep", "remove"], Field(description=_told("dele"))]
+Order = Annotated[Literal["oldest", "newest"], Field(description=_told("order"))]
 AppPasswords = Annotated[Literal["required", "allowed"], Field(description=_told("app_passwords"))]
 
 
@@ -74,6 +76,7 @@ class NarrowingValues(Values):
 
     mechanisms: Mechanisms | None = None
     networks: Networks | None = None
+    dele: Dele = "remove"
 
 
 class PolicyValues(Values):
@@ -87,6 +90,8 @@ class PolicyValues(Values):
     mechanisms: Mechanisms | None = None
     networks: Networks | None = None
     app_passwords: AppPasswords = "allowed"
+    dele: Dele = "remove"
+    order: Order = "oldest"
 
 
 PolicyName = Literal[
@@ -98,4 +103,6 @@ PolicyName = Literal[
     "mechanisms",
     "networks",
     "app_passwords",
+    "dele",
+    "order",
 ]

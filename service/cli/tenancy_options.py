@@ -51,6 +51,8 @@ class PolicyFlags:
     mechanisms: Annotated[str | None, _flag("mechanisms")] = None
     networks: Annotated[str | None, _flag("networks")] = None
     app_passwords: Annotated[str | None, _flag("app_passwords")] = None
+    dele: Annotated[str | None, _flag("dele")] = None
+    order: Annotated[str | None, _flag("order")] = None
 
     def asked(self) -> PolicyChange:
         """What the flags ask for, which must be something."""
@@ -74,6 +76,7 @@ class AppFlags:
     ] = False
     mechanisms: Annotated[str | None, _narrowing("mechanisms")] = None
     networks: Annotated[str | None, _narrowing("networks")] = None
+    dele: Annotated[str | None, _narrowing("dele")] = None
 
     def narrowing(self) -> Overrides:
         """What the flags ask for."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from service.mail.ports import Lease
 from service.model.account import MaildropKey
-from service.model.listing import DropListing
+from service.model.listing import DropListing, Listing
 from service.model.policy import Policy
 from service.model.trail import Trail
 
@@ -28,3 +28,10 @@ class OpenMaildrop:
     guarded: bool
     trail: Trail
     """By what the audit follows the session."""
+
+    def numbered(self, listing: Listing) -> Listing:
+        """`listing`, which comes oldest first, in the order in which this maildrop's messages are numbered.
+
+        RFC 1939 §4 has the messages numbered from 1 and doesn't say which is the first.
+        """
+        return listing.newest_first() if self.policy.order == "newest" else listing

@@ -42,6 +42,15 @@ class Listing:
         """How many messages, marked ones included."""
         return len(self.sequences)
 
+    def newest_first(self) -> "Listing":
+        """The same messages numbered from the other end; each keeps its unique-id (RFC 1939 §7)."""
+        words = array("Q", self.unique_ids)
+        words.reverse()
+        # A unique_id is two words, whose order is turned with the rest.
+        words[0::2], words[1::2] = words[1::2], words[0::2]
+        imported = {len(self) + 1 - number: kept for number, kept in self.imported.items()}
+        return Listing(self.sequences[::-1], self.octets[::-1], words.tobytes(), imported)
+
     def lists(self, number: int, unique_id: UUID) -> bool:
         """Whether `unique_id` is that of message `number`; the one that an imported message keeps is another matter."""
         return self.unique_ids[16 * (number - 1) : 16 * number] == unique_id.bytes

@@ -31,6 +31,15 @@ class Policy:
     """Networks that clients may come from, in CIDR notation; None for any."""
     app_passwords: str = "allowed"
     """Whether app passwords are `required`: then the maildrop's ordinary password opens nothing."""
+    dele: str = "remove"
+    """What DELE means: `remove`; `keep`, which pretends until the session's end; `refuse`."""
+    order: str = "oldest"
+    """Which message has number 1: the `oldest` or the `newest`."""
+
+    @property
+    def removes(self) -> bool:
+        """Whether what a client marks is removed by its QUIT."""
+        return self.dele == "remove"
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,15 @@ RULES: Mapping[str, Rule] = MappingProxyType(
             metavar="required|allowed",
             options=("required", "allowed"),
         ),
+        "dele": Choice(
+            help="what DELE means: an error, a pretence until QUIT that keeps the mail, or its removal by QUIT",
+            metavar="refuse|keep|remove",
+            options=("refuse", "keep", "remove"),
+            narrows=True,
+        ),
+        "order": Choice(
+            help="which message has number 1", metavar="oldest|newest", options=("oldest", "newest"), unordered=True
+        ),
     }
 )
 POLICY_NAMES: tuple[str, ...] = tuple(RULES)

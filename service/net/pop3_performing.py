@@ -86,7 +86,7 @@ class Performer:
             self._forget_listing()
             self._refuse(refusal)
         else:
-            self._session.listing_loaded(listing)
+            self._session.listing_loaded(held.numbered(listing))
 
     async def retrieve(self, effect: effects.Retrieve) -> None:
         """Send a message whole."""

@@ -98,6 +98,14 @@ async def test_what_binds_the_session_is_the_narrowed_policy() -> None:
     assert (await open_by(house, text)).policy.networks == ("192.0.2.0/24",)
 
 
+@pytest.mark.parametrize(("maildrop", "app", "bound"), [("remove", "refuse", "refuse"), ("refuse", "remove", "refuse")])
+async def test_an_app_password_without_dele_removes_nothing(maildrop: str, app: str, bound: str) -> None:
+    house = await House().furnish()
+    text = furnish_app(house, {"dele": app})
+    house.provider.state.maildrops[house.key].policy["dele"] = maildrop
+    assert (await open_by(house, text)).policy.dele == bound
+
+
 async def test_g11_a_suspended_app_password_opens_nothing() -> None:
     house = await House().furnish()
     text = furnish_app(house)

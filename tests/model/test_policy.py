@@ -33,6 +33,9 @@ def test_every_value_of_a_policy_has_its_row_and_a_sound_default() -> None:
         ("networks", ("10.0.0.1/8",)),
         ("networks", ("ten",)),
         ("networks", ("10.0.0.0/8",) * 65),
+        ("dele", "ignore"),
+        ("dele", None),
+        ("order", "random"),
         ("quota", 1),
     ],
 )
@@ -75,6 +78,8 @@ def test_what_can_not_be_read_is_refused_with_the_text(name: str, text: str) -> 
         ("networks", ("10.0.0.0/8",), ("10.0.0.0/8", "192.0.2.0/24")),
         ("networks", ("2001:db8::/32",), ("2001:db8::/31",)),
         ("networks", ("10.0.0.0/9",), ("10.0.0.0/8",)),
+        ("dele", "refuse", "keep"),
+        ("dele", "keep", "remove"),
     ],
 )
 def test_of_two_values_one_allows_more(name: str, tight: PolicyValue, loose: PolicyValue) -> None:

@@ -22,6 +22,7 @@ LINE_TOO_LONG = b"-ERR Line too long\r\n"
 WRONG_STATE = b"-ERR Command not valid in this state\r\n"
 TLS_REQUIRED = b"-ERR TLS required\r\n"
 NO_SUCH_MESSAGE = b"-ERR No such message\r\n"
+MAY_NOT_REMOVE = b"-ERR Messages may not be removed here\r\n"
 UNSUPPORTED_MECHANISM = b"-ERR Unsupported mechanism\r\n"
 CANCELLED = b"-ERR Authentication cancelled\r\n"
 
@@ -78,9 +79,18 @@ def retrieved(octets: int) -> bytes:
 
 def removed(marked: int) -> bytes:
     """The response to QUIT once all marked messages are gone."""
-    if not marked:
+    return _farewell(marked, b"removed")
+
+
+def kept(marked: int) -> bytes:
+    """The response to QUIT where the policy keeps what was marked; a person who reads it learns the truth."""
+    return _farewell(marked, b"kept")
+
+
+def _farewell(messages: int, what: bytes) -> bytes:
+    if not messages:
         return BYE
-    return b"+OK Bye, %d message%s removed\r\n" % (marked, b"s" if marked > 1 else b"")
+    return b"+OK Bye, %d message%s %s\r\n" % (messages, b"s" if messages > 1 else b"", what)
 
 
 def challenge(encoded: bytes) -> bytes:

@@ -159,10 +159,13 @@ class Session:
         self.completed.append((self._verb, True))
 
     def updated(self) -> None:
-        """All marked messages are removed and the maildrop is released (RFC 1939 §6)."""
-        removed = self.marks.count
+        """All marked messages are removed, or kept where the policy says so, and the maildrop is released.
+
+        RFC 1939 §6.
+        """
+        marked = self.marks.count
         self._settle()
-        self.respond(responses.removed(removed))
+        self.respond(responses.removed(marked) if self.policy.removes else responses.kept(marked))
         self.close(Ending.QUIT)
 
     def tls_started(self, around: Surroundings) -> None:

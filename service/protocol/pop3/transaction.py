@@ -70,7 +70,13 @@ def top(session: "Session", number: int, lines: int) -> None:
 
 
 def dele(session: "Session", number: int) -> None:
-    """RFC 1939 §5 DELE: "The POP3 server marks the message as deleted"; nothing is removed before UPDATE."""
+    """RFC 1939 §5 DELE: "The POP3 server marks the message as deleted"; nothing is removed before UPDATE.
+
+    Deviates: where the policy refuses it, it is an error and nothing is marked, though the command exists.
+    """
+    if session.policy.dele == "refuse":
+        session.respond(responses.MAY_NOT_REMOVE)
+        return
 
     def act() -> bytes:
         session.marks.mark(number)
@@ -91,13 +97,16 @@ def rset(session: "Session") -> None:
 
 
 def quit_(session: "Session") -> None:
-    """RFC 1939 §6: from TRANSACTION the session enters UPDATE; from AUTHORIZATION it just ends."""
+    """RFC 1939 §6: from TRANSACTION the session enters UPDATE; from AUTHORIZATION it just ends.
+
+    Deviates: RFC 1939 §6 has all marked messages removed; where the policy is to keep them, none is.
+    """
     if session.state is State.AUTHORIZATION:
         session.respond(responses.BYE)
         session.close(Ending.QUIT)
         return
     session.state = State.UPDATE
-    session.perform(Update(session.marks.marked_sequences()))
+    session.perform(Update(session.marks.marked_sequences() if session.policy.removes else ()))
 
 
 def _listed(session: "Session", number: int, answer: Callable[[], bytes]) -> None:

@@ -7,22 +7,25 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from service.model.policy import Policy
 from tests.protocol.pop3.world import World, unique_id
 
 numbers = st.integers(0, 7)
 ABSENT = b"-ERR No such message\r\n"
+REFUSED = b"-ERR Messages may not be removed here\r\n"
 
 
 class MaildropMachine(RuleBasedStateMachine):
-    """One session over a maildrop of up to five messages, and the model beside it."""
+    """One session after another over a maildrop of up to five messages, and the model beside them."""
 
-    @initialize(count=st.integers(0, 5))
-    def open(self, count: int) -> None:
+    @initialize(count=st.integers(0, 5), dele=st.sampled_from(["remove", "keep", "refuse"]))
+    def open(self, count: int, dele: str) -> None:
+        self.policy = Policy(dele=dele)
         self.stored = [b"N: %d\r\n\r\n" % n + b".line\r\n" * n for n in range(1, count + 1)]
         self.reopen()
 
     def reopen(self) -> None:
-        self.world = World(messages=list(self.stored)).log_in()
+        self.world = World(messages=list(self.stored), policy=self.policy).log_in()
         self.marked: set[int] = set()
 
     def listed(self, number: int) -> bool:
@@ -32,12 +35,20 @@ class MaildropMachine(RuleBasedStateMachine):
     def unmarked(self) -> list[int]:
         return [n for n in range(1, len(self.stored) + 1) if n not in self.marked]
 
+    @property
+    def plural(self) -> bytes:
+        return b"s" if len(self.marked) > 1 else b""
+
     @rule(number=numbers)
     def dele(self, number: int) -> None:
-        listed = self.listed(number)
-        assert self.world.send(b"DELE %d\r\n" % number) == (b"+OK\r\n" if listed else ABSENT)
-        if listed:
+        answer = self.world.send(b"DELE %d\r\n" % number)
+        if self.policy.dele == "refuse":
+            assert answer == REFUSED
+        elif self.listed(number):
+            assert answer == b"+OK\r\n"
             self.marked.add(number)
+        else:
+            assert answer == ABSENT
 
     @rule(number=numbers)
     def retr(self, number: int) -> None:
@@ -72,8 +83,11 @@ class MaildropMachine(RuleBasedStateMachine):
 
     @rule()
     def quit(self) -> None:
-        assert self.world.send(b"QUIT\r\n").startswith(b"+OK")
-        self.stored = [message for n, message in enumerate(self.stored, 1) if n not in self.marked]
+        gone = b"removed" if self.policy.dele == "remove" else b"kept"
+        messages = b"" if not self.marked else b", %d message%s %s" % (len(self.marked), self.plural, gone)
+        assert self.world.send(b"QUIT\r\n") == b"+OK Bye" + messages + b"\r\n"
+        if self.policy.dele == "remove":
+            self.stored = [self.stored[n - 1] for n in self.unmarked]
         assert self.world.messages == self.stored
         self.reopen()
 

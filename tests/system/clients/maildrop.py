@@ -8,12 +8,14 @@ import asyncio
 import re
 import socket
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from uuid import uuid4
 
 from service.app.provisioning import provisioning
+from service.model.policy import PolicyValue
+from service.model.tenancy import PolicyChange
 from service.settings import Settings, load_settings
 from tests.backends.demo import Account, Place, RunningDemo
 from tests.system.clients.letters import Handed
@@ -133,20 +135,28 @@ class Maildrop:
             assert wire.say(b"UIDL").startswith(b"+OK")
             return [line.split()[1].decode() for line in wire.multi_line().splitlines()]
 
+    def set_policy(self, **values: PolicyValue) -> None:
+        """Override values of the tenant's policy; they bind the next login."""
+        asyncio.run(_ruled(load_settings(self.demo.state / "state" / "poplar.yaml"), self.account, values))
+
     def fill(self, letters: Sequence[Handed]) -> list[bytes]:
         """Deliver `letters` by LMTP; the maildrop's messages, each proved to be trace lines and what was handed in."""
         before, _ = self.stat
+        self.deliver(letters)
+        messages = self.messages
+        for message, letter in zip(messages[before:], letters, strict=True):
+            assert message.endswith(letter.stored), letter.name
+            assert re.fullmatch(TRACE, message[: -len(letter.stored)]), letter.name
+        return messages
+
+    def deliver(self, letters: Sequence[Handed]) -> None:
+        """Deliver `letters` by LMTP."""
         wire = dialled(self.demo.place("lmtp"))
         answered(wire, b"LHLO clients.example", b"250")
         for letter in letters:
             hand_in(wire, self.account.address, letter)
         answered(wire, b"QUIT", b"221")
         wire.close()
-        messages = self.messages
-        for message, letter in zip(messages[before:], letters, strict=True):
-            assert message.endswith(letter.stored), letter.name
-            assert re.fullmatch(TRACE, message[: -len(letter.stored)]), letter.name
-        return messages
 
 
 TRACE = rb"(?:(?:Return-Path: <[^\r\n]*>|Delivered-To: [^\r\n]+)\r\n){2}Received: [^\r\n]+\r\n(?:\t[^\r\n]+\r\n)+"
@@ -191,3 +201,8 @@ async def _provided(settings: Settings, account: Account) -> None:
     async with provisioning(settings, "tests") as desk:
         await desk.maildrops.create(account.address)
         await desk.credentials.create(account.address, await desk.passwords.credential(account.password))
+
+
+async def _ruled(settings: Settings, account: Account, values: Mapping[str, PolicyValue]) -> None:
+    async with provisioning(settings, "tests") as desk:
+        await desk.maildrops.set_policy(account.address, PolicyChange(values))

@@ -1,0 +1,27 @@
+"""A listing turned round: other numbers, the same messages. RFC 1939 §4 (numbers), §7 (a unique-id never changes)."""
+
+from array import array
+from uuid import uuid4
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from service.model.listing import Listing
+
+
+def listing_of(count: int, imported: dict[int, str]) -> Listing:
+    sequences, octets = array("q", range(1, 2 * count, 2)), array("q", range(100, 100 + count))
+    return Listing(sequences, octets, b"".join(uuid4().bytes for _ in range(count)), imported)
+
+
+def rows(listing: Listing) -> list[tuple[int, int, str]]:
+    numbers = range(1, len(listing) + 1)
+    return [(listing.sequences[n - 1], listing.octets[n - 1], listing.unique_id(n)) for n in numbers]
+
+
+@given(count=st.integers(0, 30), kept=st.sets(st.integers(1, 30)))
+def test_g7_newest_first_is_the_same_messages_from_the_other_end(count: int, kept: set[int]) -> None:
+    listing = listing_of(count, {n: f"kept-{n}" for n in kept if n <= count})
+    turned = listing.newest_first()
+    assert rows(turned) == rows(listing)[::-1]
+    assert rows(turned.newest_first()) == rows(listing)

@@ -1,0 +1,76 @@
+"""Real mail programs meet what the policy makes of DELE, of numbers and of what is shown.
+
+RFC 1939 §5 (DELE), §6 (UPDATE), §7 (UIDL).
+"""
+
+from pathlib import Path
+
+import pytest
+
+from tests.system.clients.letters import DOTTED, EMPTY, PLAIN
+from tests.system.clients.maildrop import Maildrop
+from tests.system.clients.program import Program, Way
+from tests.system.clients.programs import Curl, Fetchmail, Getmail, Mpop, Poplib
+
+LETTERS = (PLAIN, DOTTED, EMPTY)
+PROGRAMS: list[Program] = [Curl(), Fetchmail(), Getmail(), Mpop(), Poplib()]
+EACH = pytest.mark.parametrize("program", [pytest.param(program, id=program.name) for program in PROGRAMS])
+
+
+def expected(program: Program, messages: list[bytes]) -> list[bytes]:
+    return sorted(program.stored(letter, message) for letter, message in zip(LETTERS, messages, strict=True))
+
+
+@EACH
+def test_what_a_program_removes_is_kept_where_the_policy_says_so(
+    program: Program, maildrop: Maildrop, home: Path
+) -> None:
+    messages = maildrop.fill(LETTERS)
+    maildrop.set_policy(dele="keep")
+    done = program.fetch(home, maildrop, Way.TLS, keep=False)
+    assert (done.code, sorted(done.brought)) == (0, expected(program, messages)), done.said
+    assert maildrop.messages == messages
+
+
+@EACH
+def test_a_program_that_may_not_remove_gets_its_mail_all_the_same(
+    program: Program, maildrop: Maildrop, home: Path
+) -> None:
+    messages = maildrop.fill(LETTERS)
+    maildrop.set_policy(dele="refuse")
+    done = program.fetch(home, maildrop, Way.TLS, keep=True)
+    assert (done.code, sorted(done.brought)) == (0, expected(program, messages)), done.said
+    assert maildrop.messages == messages
+
+
+@pytest.mark.parametrize("program", [pytest.param(program, id=program.name) for program in PROGRAMS[1:]])
+def test_a_program_that_removes_without_leave_is_told_and_nothing_is_lost(
+    program: Program, maildrop: Maildrop, home: Path
+) -> None:
+    messages = maildrop.fill(LETTERS)
+    maildrop.set_policy(dele="refuse")
+    program.fetch(home, maildrop, Way.TLS, keep=False)
+    assert maildrop.messages == messages
+
+
+def test_curl_is_told_that_it_may_not_remove(maildrop: Maildrop, home: Path) -> None:
+    maildrop.fill(LETTERS)
+    maildrop.set_policy(dele="refuse")
+    refused = Curl().asked(home, maildrop, Way.TLS, "1", "DELE", "head")
+    assert refused.code != 0
+    assert maildrop.stat[0] == len(LETTERS)
+
+
+@EACH
+def test_every_message_comes_once_though_the_newest_is_the_first(
+    program: Program, maildrop: Maildrop, home: Path
+) -> None:
+    messages = maildrop.fill(LETTERS)
+    maildrop.set_policy(order="newest")
+    first = program.fetch(home, maildrop, Way.TLS, keep=True)
+    assert (first.code, sorted(first.brought)) == (0, expected(program, messages)), first.said
+    assert maildrop.messages == messages[::-1]
+    maildrop.deliver([PLAIN])
+    newest = maildrop.messages[0]
+    second = program.fetch(home, maildrop, Way.TLS, keep=True)
+    assert (second.code, second.brought) == (0, [program.stored(PLAIN, newest)]), second.said

@@ -15,6 +15,8 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from service.telemetry.behind_balancers import ToleratingProxyHeader
+
 GRACE = 2
 
 
@@ -46,6 +48,7 @@ async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[str]:
 def _config(app: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=ToleratingProxyHeader,
         lifespan="off",
         log_config=None,
         access_log=False,

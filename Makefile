@@ -42,11 +42,17 @@ lock: ## Pin the dependencies anew (needs uv)
 	uv pip compile -q --universal --generate-hashes --python-version 3.11 pyproject.toml --no-header -o requirements.lock
 	uv pip compile -q --universal --generate-hashes --python-version 3.11 pyproject.toml --extra demo -c requirements.lock --no-header -o service/embedded/requirements.lock
 	uv pip compile -q --universal --generate-hashes --python-version 3.11 pyproject.toml --all-extras -c requirements.lock --no-header -o tests/requirements.lock
+	echo flit-core | uv pip compile -q --universal --generate-hashes --python-version 3.11 - -c tests/requirements.lock --no-header -o deploy/image/build.lock
+
+.PHONY: sbom
+sbom: $(VENV)/.test ## Say what the image is made of: poplar.cdx.json, CycloneDX
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --of JSON \
+	  --output-reproducible -o poplar.cdx.json requirements.lock
 
 .PHONY: clean
 clean: ## Remove what these targets made: environments, caches, tools, the demo's data
 	rm -rf .venv .venv-* .tools .demo .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
-	rm -rf .coverage .coverage.* htmlcov *.egg-info
+	rm -rf .coverage .coverage.* htmlcov *.egg-info poplar.cdx.json
 	find service tests -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -59,6 +59,7 @@ def _values(state: Path, redis_url: str, logins: Logins, ports: DemoPorts) -> di
         "tls": {"directory": str(state / "certificates")},
         "http": {"host": HOST, "port": ports.http},
         "drain": {"grace": 5.0},
+        "events": {"file": str(state / "events.jsonl")},
     }
 
 

@@ -66,6 +66,7 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
             tls=context,
             options=pop3_options(settings),
             scram=scram.challenges if scram else None,
+            events=shared.events,
         )
         await announcements.first()
         shared.tasks.every("announcements", ANNOUNCEMENTS_EVERY, announcements.refresh)

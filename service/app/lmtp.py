@@ -31,7 +31,7 @@ async def lmtp_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
             PostgresDirectory(database), shared.blobs, PostgresMessageIndex(database), SystemClock()
         )
         delivery = Delivery(stores, settings.hostname, _memory(shared))
-        service = LmtpService(delivery, terms(settings), context, lmtp_options(settings))
+        service = LmtpService(delivery, terms(settings), context, lmtp_options(settings), shared.events)
         yield Service(partial(LmtpConnection, service), context)
 
 

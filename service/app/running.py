@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from service.app.background import background
 from service.app.certificates import watched_certificates
+from service.app.events import event_stream
 from service.app.front import pop3_service
 from service.app.listening import Service, make_listeners, started
 from service.app.lmtp import lmtp_service
@@ -73,7 +74,8 @@ async def running(settings: Settings, roles: Collection[Role], place: Place = AL
         url = await stack.enter_async_context(_ops_http(settings, drain, place, api))
         tasks = await stack.enter_async_context(background())
         tasks.start("loop lag", lambda: watch_loop_lag(metrics.loop_lag))
-        shared = Shared(settings, make_blobs(settings.object_store), tasks)
+        events = await stack.enter_async_context(event_stream(settings))
+        shared = Shared(settings, make_blobs(settings.object_store), tasks, events)
         services: dict[str, Service] = {
             role: await _service(stack, shared, role) for role in sorted(SERVICES.keys() & roles)
         }

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from service.app.background import Background
 from service.app.stores import open_database
+from service.mail.events import Events
 from service.mail.ports import BlobStore
 from service.settings import Settings
 from service.settings.systems import Role
@@ -20,11 +21,12 @@ MEASURE_EVERY = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Settings, blobs and background tasks of a process."""
+    """Settings, blobs, background tasks and the event stream of a process."""
 
     settings: Settings
     blobs: BlobStore
     tasks: Background
+    events: Events
 
     @asynccontextmanager
     async def database(self, role: Role) -> AsyncIterator[Database]:

@@ -9,13 +9,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from service.mail.delivery import Transaction
+from service.mail.events import Events
 from service.model.ending import Ending
 from service.model.envelope import Envelope
-from service.model.refusal import FAULTS, Refusal
+from service.model.event import Event, Kind
+from service.model.refusal import FAULTS, Reason, Refusal
 from service.net.peer import Peer
 from service.protocol.lmtp.effects import Answered
 from service.telemetry import metrics
 from service.telemetry.logs import SessionLine, SessionLog
+
+OF_AN_ACCOUNT = frozenset({Reason.SUSPENDED, Reason.OVER_QUOTA, Reason.NEVER_FITS})
+"""Refusals of recipients that are there; an event names no other."""
 
 
 @dataclass(slots=True)
@@ -23,6 +28,8 @@ class Record:
     """Counts of one connection."""
 
     listener: str
+    client: str
+    events: Events
     session_id: str = field(default_factory=lambda: secrets.token_hex(8))
     octets_in: int = 0
     log: SessionLog = field(init=False)
@@ -49,6 +56,7 @@ class Record:
     def refused(self, address: str, refusal: Refusal) -> None:
         """A recipient was refused before any text."""
         self._refused("recipient refused", refusal, recipient=address)
+        self._tell(refusal, "", address if refusal.reason in OF_AN_ACCOUNT else "")
 
     def delivered(self, envelope: Envelope, transaction: Transaction, outcomes: Sequence[Refusal | None]) -> None:
         """A text came to its end: one outcome for each recipient. The id is the one in its Received line."""
@@ -62,6 +70,7 @@ class Record:
                 self.log.info("delivered", **whose, **text)
             else:
                 self._refused("not delivered", refusal, **whose, **text)
+                self._tell(refusal, **whose)
 
     def ended(self, peer: Peer, ending: Ending, octets_out: int) -> None:
         """The connection is gone: the one line of the session, and its metrics."""
@@ -83,6 +92,19 @@ class Record:
                 octets_out=octets_out,
             )
         )
+
+    def _tell(self, refusal: Refusal, tenant: str, address: str) -> None:
+        event = Event(
+            Kind.DELIVERY_REFUSAL,
+            session=self.session_id,
+            protocol="lmtp",
+            listener=self.listener,
+            client=self.client,
+            tenant=tenant,
+            address=address,
+            reason=refusal.reason.value,
+        )
+        self.events.tell(event)
 
     def _refused(self, event: str, refusal: Refusal, **facts: object) -> None:
         tell = self.log.warning if refusal.reason in FAULTS else self.log.info

@@ -8,6 +8,7 @@ import ssl
 from dataclasses import dataclass, field
 
 from service.mail.delivery import Delivery
+from service.mail.events import Events, Unheard
 from service.protocol.lmtp.state import Terms
 
 
@@ -32,3 +33,5 @@ class LmtpService:
     terms: Terms
     tls: ssl.SSLContext | None = None
     options: LmtpOptions = field(default_factory=LmtpOptions)
+    events: Events = field(default_factory=Unheard)
+    """Where refused deliveries are told."""

@@ -34,7 +34,7 @@ class Pop3Connection(Conversation):
         super().__init__(peer, Patience(options.autologout, options.stall, options.handshake), service.tls)
         self._service = service
         self._session = Session(service.surroundings(peer))
-        self._record = Record(peer.listener)
+        self._record = Record(peer.listener, service.events, lambda: self._peer)
         self._performer = Performer(service, self._session, self._outlet, self._record)
 
     def shed(self) -> None:

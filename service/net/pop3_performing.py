@@ -56,6 +56,7 @@ class Performer:
             # A name that is nobody's may be a password, typed into the wrong field (G17).
             name = refusal.account.address if refusal.account else None
             self._record.refused("login refused", refusal, client=client, name=name, mechanism=effect.mechanism)
+            self._record.tidings.refused(effect, refusal)
             if refusal.reason is Reason.CREDENTIALS:
                 await asyncio.sleep(rest_of_delay(time.monotonic() - began, self._service.options.failure_delay))
             self._session.refused(refusal.reason)
@@ -130,6 +131,8 @@ class Performer:
             self._refuse(refusal)
         else:
             self._record.removed = len(effect.sequences)
+            if effect.sequences:
+                self._record.tidings.removed(held, len(effect.sequences))
             metrics.messages_removed(len(effect.sequences))
             self._session.updated()
 

@@ -5,12 +5,15 @@ Owns the counting. Refuses to decide anything. No name, address or text becomes 
 
 import secrets
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from service.mail.events import Events
 from service.mail.maildrop import OpenMaildrop
 from service.model.ending import Ending
 from service.model.refusal import FAULTS, Refusal
 from service.net.peer import Peer
+from service.net.pop3_events import Tidings
 from service.protocol.pop3.commands import State
 from service.protocol.pop3.session import Session
 from service.telemetry import metrics
@@ -24,12 +27,15 @@ class Record:
     """Counts of one connection."""
 
     listener: str
+    events: Events
+    peer: Callable[[], Peer]
     session_id: str = field(default_factory=lambda: secrets.token_hex(8))
     mechanism: str | None = None
     maildrop: OpenMaildrop | None = None
     removed: int = 0
     octets_in: int = 0
     log: SessionLog = field(init=False)
+    tidings: Tidings = field(init=False)
     _commands: int = 0
     _retrieved: int = 0
     _topped: int = 0
@@ -38,6 +44,7 @@ class Record:
 
     def __post_init__(self) -> None:
         self.log = SessionLog(self.session_id, self.listener)
+        self.tidings = Tidings(self.events, self.session_id, self.peer)
 
     def opened(self) -> None:
         """The connection is made."""
@@ -58,6 +65,7 @@ class Record:
         """A login succeeded."""
         self.maildrop, self.mechanism = maildrop, mechanism
         self.log.bind(tenant=maildrop.tenant, address=maildrop.address)
+        self.tidings.logged_in(maildrop)
 
     def retrieved(self) -> None:
         """RETR sent a message whole."""
@@ -85,23 +93,24 @@ class Record:
         metrics.octets_received(self.listener, self.octets_in)
         metrics.octets_sent(self.listener, octets_out)
         held = self.maildrop
-        self.log.ended(
-            SessionLine(
-                protocol="pop3",
-                listener=self.listener,
-                client=peer.address,
-                end=ending.value,
-                seconds=seconds,
-                tenant=held.tenant if held else None,
-                maildrop=str(held.key.maildrop_id) if held else None,
-                address=held.address if held else None,
-                mechanism=self.mechanism,
-                tls=peer.tls.version if peer.tls else None,
-                commands=self._commands,
-                retrieved=self._retrieved,
-                topped=self._topped,
-                removed=self.removed,
-                octets_in=self.octets_in,
-                octets_out=octets_out,
-            )
+        line = SessionLine(
+            protocol="pop3",
+            listener=self.listener,
+            client=peer.address,
+            end=ending.value,
+            seconds=seconds,
+            tenant=held.tenant if held else None,
+            maildrop=str(held.key.maildrop_id) if held else None,
+            address=held.address if held else None,
+            mechanism=self.mechanism,
+            tls=peer.tls.version if peer.tls else None,
+            commands=self._commands,
+            retrieved=self._retrieved,
+            topped=self._topped,
+            removed=self.removed,
+            octets_in=self.octets_in,
+            octets_out=octets_out,
         )
+        self.log.ended(line)
+        if held is not None:
+            self.tidings.ended(held, ending, line.counts)

@@ -6,9 +6,10 @@ Owns nothing but the grouping, so that a connection is made from one value. Refu
 
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from service.mail.budget import Budget
+from service.mail.events import Events, Unheard
 from service.mail.login import Login
 from service.mail.ports import MessageIndex
 from service.mail.prefetch import Limits
@@ -59,6 +60,8 @@ class Pop3Service:
     options: Pop3Options
     scram: ScramChallenges | None = None
     """What SCRAM-SHA-256 needs; None where it isn't offered."""
+    events: Events = field(default_factory=Unheard)
+    """Where logins, refusals, removals and ends are told."""
 
     def surroundings(self, peer: Peer) -> Surroundings:
         """What a session of `peer` may know and offer now."""

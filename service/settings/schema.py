@@ -18,6 +18,7 @@ from service.settings.behaviour import (
     Pop3Settings,
     SweepSettings,
 )
+from service.settings.events import EventsSettings
 from service.settings.listening import DEFAULT_LISTENERS, HttpSettings, ListenerSettings, TlsSettings
 from service.settings.section import Section
 from service.settings.systems import DatabaseSettings, ObjectStoreSettings, RedisSettings
@@ -42,6 +43,7 @@ class Settings(Section):
     sweep: SweepSettings = SweepSettings()
     logging: LoggingSettings = LoggingSettings()
     pop3: Pop3Settings = Pop3Settings()
+    events: EventsSettings = EventsSettings()
 
     @field_validator("hostname")
     @classmethod

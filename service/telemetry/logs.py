@@ -52,6 +52,13 @@ class SessionLine:
     octets_in: int = 0
     octets_out: int = 0
 
+    @property
+    def counts(self) -> dict[str, int | float]:
+        """Its numbers, without those that are unknown."""
+        names = ("commands", "retrieved", "topped", "removed", "delivered", "octets_in", "octets_out")
+        known = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        return {"seconds": round(self.seconds, 3), **known}
+
 
 class SessionLog:
     """The log of one session: every line carries its id, the last one says what happened."""

@@ -36,6 +36,15 @@ def test_explain_prints_every_setting_and_no_secret(run: Run) -> None:
     assert SECRET not in ended.stdout
 
 
+def test_a_webhook_for_events_needs_a_secret_and_tls(run: Run) -> None:
+    ended = run("settings", POPLAR_EVENTS__WEBHOOK="https://siem.example/in")
+    assert (ended.returncode, "webhook_secret of at least 32" in ended.stderr) == (2, True)
+    clear = {"POPLAR_EVENTS__WEBHOOK": "http://siem.example/in", "POPLAR_EVENTS__WEBHOOK_SECRET": SECRET * 5}
+    ended = run("settings", **clear)
+    assert (ended.returncode, "must begin with https://" in ended.stderr) == (2, True)
+    assert SECRET not in ended.stderr
+
+
 def test_the_version_is_that_of_the_package(run: Run) -> None:
     from importlib.metadata import version
 

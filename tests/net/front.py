@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from service.mail.budget import Budget
+from service.mail.events import Events, Unheard
 from service.model.policy import Announced
 from service.net.admission import Admission
 from service.net.arrival import ListenerSpec
@@ -33,6 +34,7 @@ class Front:
     admission: Admission = field(default_factory=lambda: Admission(1000))
     connections: list[Pop3Connection] = field(default_factory=list)
     port: int = 0
+    events: Events = field(default_factory=Unheard)
 
     def _made(self, service: Pop3Service, peer: Peer) -> Pop3Connection:
         self.connections.append(Pop3Connection(service, peer))
@@ -52,6 +54,7 @@ class Front:
             Announced,
             self.context,
             self.options,
+            events=self.events,
         )
         reception = Reception(partial(self._made, service), self.admission, self.context)
         listener = Listener(ListenerSpec("test", "127.0.0.1", 0, tls), reception)

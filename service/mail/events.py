@@ -1,0 +1,166 @@
+"""How events leave a process: told without waiting, queued for each sink within bounds, handed on in batches.
+
+Owns the order in each sink, the repetition while one is away, and that what is lost is counted and said: at once in the
+metrics, and in the stream where the gap is. Refuses to let a login wait, or memory grow, because somebody doesn't
+listen (G15).
+"""
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Protocol
+
+from service.mail.ports import Clock
+from service.model.event import Event, Kind
+from service.model.refusal import Reason, Refusal
+from service.model.unique_id import RANDOM_OCTETS, time_ordered
+
+
+class Events(Protocol):
+    """Where the parts of a process tell what happened."""
+
+    def tell(self, event: Event) -> None:
+        """Send it on its way; returns at once and never raises."""
+
+
+class Sink(Protocol):
+    """One receiver of events."""
+
+    async def take(self, batch: Sequence[Event]) -> None:
+        """Hand on all of `batch`, in order; a repetition may hand on again what was handed on before.
+
+        Raises Refusal: UNAVAILABLE to be asked again, INVALID when this batch will never be taken.
+        """
+
+
+class Unheard:
+    """Implements `Events` where nobody listens."""
+
+    def tell(self, event: Event) -> None:
+        """Forget it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PipeBounds:
+    """How much one sink may cost; seconds and counts."""
+
+    queue: int = 10_000
+    """Events that wait; further ones are dropped."""
+    batch: int = 100
+    patience: float = 300.0
+    """How long one batch is tried."""
+    first_pause: float = 0.25
+    longest_pause: float = 30.0
+
+
+Told = Callable[[str, int], object]
+"""Hears `delivered`, `repeated` or `dropped`, and of how many events."""
+
+
+class Pipe:
+    """The way to one sink."""
+
+    def __init__(self, sink: Sink, bounds: PipeBounds, told: Told) -> None:
+        self._sink = sink
+        self._bounds = bounds
+        self._told = told
+        self._queue: deque[Event] = deque()
+        self._filled = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._lost = 0
+        """Events dropped since the stream last said so."""
+
+    def __len__(self) -> int:
+        """Events that wait."""
+        return len(self._queue)
+
+    def put(self, event: Event) -> None:
+        """Queue the event, or drop it where there is no room."""
+        if len(self._queue) >= self._bounds.queue:
+            self._drop([event])
+            return
+        if self._lost:
+            self._queue.append(_gap(event, self._lost))
+            self._lost = 0
+        self._queue.append(event)
+        self._filled.set()
+        self._idle.clear()
+
+    async def run(self) -> None:
+        """Hand on whatever comes, for ever. Cancelled in the middle of a batch, the next run hands it on again."""
+        while True:
+            await self._filled.wait()
+            batch = list(islice(self._queue, self._bounds.batch))
+            taken = await self._tried(batch)
+            for _ in batch:
+                self._queue.popleft()
+            if not taken:
+                self._drop(batch)
+            if not self._queue:
+                self._filled.clear()
+                self._idle.set()
+
+    async def settled(self, seconds: float) -> int:
+        """Wait until nothing waits any more, at most `seconds`; how many events are left."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            return len(self._queue)
+        return 0
+
+    async def _tried(self, batch: Sequence[Event]) -> bool:
+        """Whether the batch was handed on within the patience."""
+        clock = asyncio.get_running_loop().time
+        end, pause = clock() + self._bounds.patience, self._bounds.first_pause
+        while True:
+            try:
+                await self._sink.take(batch)
+            except Refusal as refusal:
+                if refusal.reason is Reason.INVALID or clock() + pause > end:
+                    return False
+                self._told("repeated", len(batch))
+            else:
+                self._told("delivered", len(batch))
+                return True
+            await asyncio.sleep(_jittered(pause))
+            pause = min(2 * pause, self._bounds.longest_pause)
+
+    def _drop(self, events: Sequence[Event]) -> None:
+        lost = sum(int(event.counts.get("dropped", 1)) for event in events)
+        self._lost += lost
+        self._told("dropped", lost)
+
+
+class EventStream:
+    """Implements `Events`: stamps each and puts it into every pipe."""
+
+    def __init__(self, pipes: Sequence[Pipe], clock: Clock, process: str) -> None:
+        self._pipes = pipes
+        self._clock = clock
+        self._process = process
+
+    def tell(self, event: Event) -> None:
+        """Send it on its way."""
+        if not self._pipes:
+            return
+        now = self._clock.now()
+        event_id = time_ordered(now, secrets.token_bytes(RANDOM_OCTETS)).hex
+        stamped = replace(event, moment=now, event_id=event_id, process=self._process)
+        for pipe in self._pipes:
+            pipe.put(stamped)
+
+
+def _gap(following: Event, lost: int) -> Event:
+    """Says how many events are missing before `following`; as constant as that one, for it may be repeated too."""
+    identity = (following.moment, f"{following.event_id}-gap", following.process)
+    return Event(Kind.DROPPED, *identity, counts={"dropped": lost})
+
+
+def _jittered(pause: float) -> float:
+    """Between half of `pause` and all of it, so that processes don't come back at the same moment."""
+    return pause * (0.5 + secrets.randbelow(1000) / 2000)

@@ -1,0 +1,24 @@
+"""Metrics of the event stream: what each sink was handed, what it lost, what waits.
+
+Owns two series for each sink; the sinks are few and their names a closed set (G17). Refuses to know any event.
+"""
+
+from prometheus_client import Counter, Gauge
+
+from service.telemetry.labels import closed
+
+SINKS = frozenset({"file", "webhook", "recent"})
+OUTCOMES = frozenset({"delivered", "repeated", "dropped"})
+
+_events = Counter("poplar_events", "Events by sink and what came of them; repeated: tried again", ["sink", "outcome"])
+_waiting = Gauge("poplar_events_waiting", "Events that wait for a sink", ["sink"], multiprocess_mode="livesum")
+
+
+def told(sink: str, outcome: str, count: int) -> None:
+    """`count` events came to one of OUTCOMES at one of SINKS."""
+    _events.labels(closed(sink, SINKS), closed(outcome, OUTCOMES)).inc(count)
+
+
+def waiting(sink: str, count: int) -> None:
+    """`count` events wait for one of SINKS now."""
+    _waiting.labels(closed(sink, SINKS)).set(count)

@@ -90,6 +90,10 @@ class PolicyValues(Values):
     mechanisms: Mechanisms | None = None
     networks: Networks | None = None
     app_passwords: AppPasswords = "allowed"
+    login_burst: Annotated[StrictInt, _number("login_burst")] = 2
+    sessions_per_address: Annotated[StrictInt, _number("sessions_per_address")] | None = None
+    sessions_per_tenant: Annotated[StrictInt, _number("sessions_per_tenant")] | None = None
+    octets_per_day: Annotated[StrictInt, _number("octets_per_day")] | None = None
     dele: Dele = "remove"
     order: Order = "oldest"
 
@@ -103,6 +107,10 @@ PolicyName = Literal[
     "mechanisms",
     "networks",
     "app_passwords",
+    "login_burst",
+    "sessions_per_address",
+    "sessions_per_tenant",
+    "octets_per_day",
     "dele",
     "order",
 ]

@@ -16,6 +16,7 @@ from service.app.listening import Service
 from service.app.observed import ObservedLocks, Outages
 from service.app.shared import MEASURE_EVERY, Shared
 from service.app.stores import open_locks, open_scram, open_uses, open_verification
+from service.mail.allowances import Places
 from service.mail.budget import Budget
 from service.mail.leases import Leases
 from service.mail.login import Login
@@ -30,6 +31,7 @@ from service.net.pop3_service import Pop3Options, Pop3Service
 from service.settings import Settings
 from service.stores.postgres.directory import PostgresDirectory
 from service.stores.postgres.index import PostgresMessageIndex
+from service.stores.redis import RedisAllowances
 from service.telemetry import metrics
 
 ANNOUNCEMENTS_EVERY = 60.0
@@ -49,7 +51,9 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
     ):
         locks = ObservedLocks(redis)
         directory, index = PostgresDirectory(database), PostgresMessageIndex(database)
-        leases = Leases(locks, index)
+        allowances = RedisAllowances(redis.servers, lease_seconds=settings.redis.lease_seconds, observer=metrics)
+        places = Places(allowances)
+        leases = Leases(locks, index, places)
         process = f"{settings.hostname}:{os.getpid()}"
         login = Login(directory, verification, locks, index, leases, SystemClock(), process, scram, uses)
         announcements = Announcements(directory)
@@ -58,6 +62,7 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
             login=login,
             update=Update(index, leases),
             index=index,
+            allowances=allowances,
             retrieval=Retrieval(shared.blobs, Resumption(resumed=metrics.retrieval_resumed)),
             ahead=ahead,
             memory=memory,
@@ -70,6 +75,7 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
         )
         await announcements.first()
         shared.tasks.every("announcements", ANNOUNCEMENTS_EVERY, announcements.refresh)
+        shared.tasks.start("places", lambda: places.keep(settings.redis.renew_every, Outages("places").report))
         shared.tasks.start("leases", _keep(leases, settings.redis.renew_every))
         yield Service(partial(Pop3Connection, service), context)
 

@@ -44,9 +44,9 @@ class ObservedLocks:
         """As the port says."""
         return await self._locks.seize(lease)
 
-    async def may_log_in(self, key: MaildropKey, delay: int) -> bool:
+    async def may_log_in(self, key: MaildropKey, delay: int, burst: int) -> bool:
         """As the port says."""
-        return await self._locks.may_log_in(key, delay)
+        return await self._locks.may_log_in(key, delay, burst)
 
     async def holders(self) -> Sequence[Holder]:
         """As the port says."""

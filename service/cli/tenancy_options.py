@@ -51,6 +51,10 @@ class PolicyFlags:
     mechanisms: Annotated[str | None, _flag("mechanisms")] = None
     networks: Annotated[str | None, _flag("networks")] = None
     app_passwords: Annotated[str | None, _flag("app_passwords")] = None
+    login_burst: Annotated[str | None, _flag("login_burst")] = None
+    sessions_per_address: Annotated[str | None, _flag("sessions_per_address")] = None
+    sessions_per_tenant: Annotated[str | None, _flag("sessions_per_tenant")] = None
+    octets_per_day: Annotated[str | None, _flag("octets_per_day")] = None
     dele: Annotated[str | None, _flag("dele")] = None
     order: Annotated[str | None, _flag("order")] = None
 

@@ -9,8 +9,10 @@ import asyncio
 from collections.abc import Callable, Iterable, Set
 from dataclasses import dataclass
 
+from service.mail.allowances import Places
 from service.mail.maildrop import OpenMaildrop
 from service.mail.ports import Lease, MaildropLocks, MessageIndex
+from service.model.account import Account
 from service.model.refusal import Refusal
 
 OnLost = Callable[[], None]
@@ -27,9 +29,10 @@ class _Held:
 class Leases:
     """Every maildrop that a session of this process holds, by its lease's token."""
 
-    def __init__(self, locks: MaildropLocks, index: MessageIndex) -> None:
+    def __init__(self, locks: MaildropLocks, index: MessageIndex, places: Places | None = None) -> None:
         self._locks = locks
         self._index = index
+        self._places = places
         self._held: dict[str, _Held] = {}
 
     def __len__(self) -> int:
@@ -40,9 +43,16 @@ class Leases:
         """Renew its lease from now on; `on_lost` is called at most once, when another session holds the maildrop."""
         self._held[maildrop.lease.token] = _Held(maildrop, on_lost, maildrop.guarded)
 
+    async def counted(self, account: Account, client: str, lease: Lease) -> None:
+        """Count the session that holds `lease` until its release. Raises Refusal(TOO_MANY_SESSIONS)."""
+        if self._places is not None:
+            await self._places.take(account, client, lease.token)
+
     async def release(self, lease: Lease) -> None:
         """Stop renewing and free the maildrop; where the store can't be reached it expires by itself (G6)."""
         self._held.pop(lease.token, None)
+        if self._places is not None:
+            await self._places.give_back(lease.token)
         try:
             await self._locks.release(lease)
         except Refusal:

@@ -75,6 +75,7 @@ class Login:
         lease = self._lease(account, attempt)
         guarded = await self._acquire(lease)
         try:
+            await self.leases.counted(account, attempt.client, lease)
             fence = secrets.token_bytes(FENCE_OCTETS)
             drop = await self.index.open(account.key, fence)
             await self._not_too_soon(account)
@@ -114,11 +115,11 @@ class Login:
 
         It isn't while its counter can't be reached.
         """
-        delay = account.policy.login_delay
-        if not delay:
+        policy = account.policy
+        if not policy.login_delay:
             return
         try:
-            allowed = await self.locks.may_log_in(account.key, delay)
+            allowed = await self.locks.may_log_in(account.key, policy.login_delay, policy.login_burst)
         except Refusal:
             return
         if not allowed:

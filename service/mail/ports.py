@@ -125,8 +125,8 @@ class MaildropLocks(Protocol):
         False, with nothing taken, where staff evicted the holder.
         """
 
-    async def may_log_in(self, key: MaildropKey, delay: int) -> bool:
-        """Whether `delay` seconds have passed since this last returned True (LOGIN-DELAY); starts the next delay."""
+    async def may_log_in(self, key: MaildropKey, delay: int, burst: int) -> bool:
+        """Whether fewer than `burst` logins are in the bucket, which loses one in `delay` seconds; puts this one in."""
 
     async def holders(self) -> Sequence[Holder]:
         """The live sessions, for staff."""

@@ -31,6 +31,14 @@ class Policy:
     """Networks that clients may come from, in CIDR notation; None for any."""
     app_passwords: str = "allowed"
     """Whether app passwords are `required`: then the maildrop's ordinary password opens nothing."""
+    login_burst: int = 2
+    """Logins that may follow each other at once before `login_delay` holds the next one back."""
+    sessions_per_address: int | None = None
+    """Sessions at once of the tenant's maildrops from one client address; None for no limit."""
+    sessions_per_tenant: int | None = None
+    """Sessions at once of all the tenant's maildrops; None for no limit."""
+    octets_per_day: int | None = None
+    """Octets of messages that the maildrop may retrieve in 24 hours; None for no limit."""
     dele: str = "remove"
     """What DELE means: `remove`; `keep`, which pretends until the session's end; `refuse`."""
     order: str = "oldest"

@@ -41,6 +41,22 @@ RULES: Mapping[str, Rule] = MappingProxyType(
             metavar="required|allowed",
             options=("required", "allowed"),
         ),
+        "login_burst": Number(
+            help="logins that may follow each other at once before login_delay holds",
+            metavar="LOGINS",
+            low=1,
+            high=100,
+            optional=False,
+        ),
+        "sessions_per_address": Number(
+            help="sessions at once of the tenant from one client address", metavar="SESSIONS", low=1, high=1_000_000
+        ),
+        "sessions_per_tenant": Number(
+            help="sessions at once of all the tenant's maildrops", metavar="SESSIONS", low=1, high=1_000_000
+        ),
+        "octets_per_day": Number(
+            help="octets of messages that may be retrieved in 24 hours", metavar="OCTETS", low=1, high=LARGEST
+        ),
         "dele": Choice(
             help="what DELE means: an error, a pretence until QUIT that keeps the mail, or its removal by QUIT",
             metavar="refuse|keep|remove",

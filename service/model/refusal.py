@@ -22,6 +22,10 @@ class Reason(Enum):
     """Another session holds the maildrop (RFC 2449 §8.1.2)."""
     LOGIN_DELAY = "login_delay"
     """Logged in again too soon (RFC 2449 §8.1.1)."""
+    TOO_MANY_SESSIONS = "too_many_sessions"
+    """The tenant, or the client's address with it, has as many sessions as its policy allows: transient."""
+    DAY_USED_UP = "day_used_up"
+    """The maildrop retrieved as many octets as its policy allows in a day: transient."""
     UNAVAILABLE = "unavailable"
     """Another system is down, slow or unreachable: transient (RFC 3206 §4, SYS/TEMP)."""
     OVERLOADED = "overloaded"
@@ -63,6 +67,7 @@ _WHY: Mapping[Reason, Why] = MappingProxyType(
         Reason.CREDENTIALS: Why.WRONG_SECRET,
         Reason.IN_USE: Why.IN_USE,
         Reason.LOGIN_DELAY: Why.LOGIN_DELAY,
+        Reason.TOO_MANY_SESSIONS: Why.TOO_MANY_SESSIONS,
         Reason.UNAVAILABLE: Why.UNAVAILABLE,
         Reason.OVERLOADED: Why.OVERLOADED,
         Reason.DRAINING: Why.DRAINING,
@@ -73,10 +78,12 @@ _WHY: Mapping[Reason, Why] = MappingProxyType(
 class Refusal(Exception):
     """A request was refused for `reason`; `cause` is private text for the log, `why` is private too."""
 
-    def __init__(self, reason: Reason, cause: str = "", why: Why | None = None) -> None:
+    def __init__(self, reason: Reason, cause: str = "", why: Why | None = None, *, wait: float | None = None) -> None:
         super().__init__(f"{reason.value}: {cause}" if cause else reason.value)
         self.reason = reason
         self.cause = cause
         self.why = why or _WHY.get(reason, Why.OTHER)
+        self.wait = wait
+        """Seconds after which to try again, where that is known."""
         self.account: Account | None = None
         """Whose login was refused, as far as that was known by then."""

@@ -22,6 +22,7 @@ class Why(Enum):
     """Too many failures lately, of the client's address or of the account."""
     IN_USE = "in_use"
     LOGIN_DELAY = "login_delay"
+    TOO_MANY_SESSIONS = "too_many_sessions"
     UNAVAILABLE = "unavailable"
     OVERLOADED = "overloaded"
     DRAINING = "draining"

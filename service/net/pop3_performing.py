@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 
+from service.mail.allowances import DailyOctets
 from service.mail.login import Attempt
 from service.mail.maildrop import OpenMaildrop
 from service.mail.prefetch import Prefetch
@@ -42,6 +43,7 @@ class Performer:
         self._record = record
         self._maildrop: OpenMaildrop | None = None
         self._prefetch: Prefetch | None = None
+        self._day: DailyOctets | None = None
         self._listing_octets = 0
 
     async def log_in(self, effect: effects.LogIn, client: str, on_lost: Callable[[], None]) -> None:
@@ -141,11 +143,14 @@ class Performer:
         held, self._maildrop = self._maildrop, None
         self._clear_ahead()
         self._forget_listing()
+        if self._day is not None:
+            await self._day.close()
         if held is not None:
             await self._service.update.close(held)
 
     def _opened(self, held: OpenMaildrop, mechanism: str) -> None:
         self._maildrop = held
+        self._day = DailyOctets(self._service.allowances, held.key, held.policy)
         self._record.logged_in(held, mechanism)
         if not held.guarded:
             self._record.log.warning("no lease could be had; the fence alone guards this maildrop")
@@ -161,9 +166,10 @@ class Performer:
         """Send a message, or its header and `lines` lines; whether it was sent rather than refused."""
         began, sent = time.monotonic(), self._outlet.octets
         try:
-            message = await self._located(effect)
-            async with self._memory(message):
-                await self._multi_line(message, pieces(message), lines)
+            async with self._within_the_day():
+                message = await self._located(effect)
+                async with self._memory(message):
+                    await self._multi_line(message, pieces(message), lines)
         except Refusal as refusal:
             if self._outlet.octets == sent:
                 self._refuse(refusal)
@@ -173,6 +179,18 @@ class Performer:
             raise CutError(Ending.STORE, refusal.cause) from refusal
         self._session.retrieved()
         return True
+
+    @asynccontextmanager
+    async def _within_the_day(self) -> AsyncIterator[None]:
+        """Count what is sent against what the maildrop may retrieve in a day. Raises Refusal(DAY_USED_UP)."""
+        if self._day is None:
+            raise AssertionError("a retrieval without a maildrop")
+        await self._day.admit()
+        sent = self._outlet.octets
+        try:
+            yield
+        finally:
+            self._day.sent(self._outlet.octets - sent)
 
     async def _located(self, effect: effects.Retrieve | effects.Top) -> StoredMessage:
         """Where the message is that was listed. Raises Refusal."""
@@ -207,7 +225,7 @@ class Performer:
 
     def _refuse(self, refusal: Refusal) -> None:
         self._record.refused("refused", refusal)
-        self._session.refused(refusal.reason)
+        self._session.refused(refusal.reason, refusal.wait)
 
     def _held(self) -> OpenMaildrop:
         if self._maildrop is None:

@@ -8,6 +8,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from service.mail.allowances import Allowances
 from service.mail.budget import Budget
 from service.mail.events import Events, Unheard
 from service.mail.login import Login
@@ -49,6 +50,8 @@ class Pop3Service:
     update: Update
     index: MessageIndex
     retrieval: Retrieval
+    allowances: Allowances
+    """What is counted against a policy's octets of the day."""
     ahead: Limits
     memory: Budget
     """Octets of messages on their way to clients, all sessions together."""

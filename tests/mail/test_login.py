@@ -157,7 +157,7 @@ async def test_one_may_act_for_oneself(authzid: str) -> None:
 
 async def test_r34_a_login_delay_is_enforced_after_the_credentials() -> None:
     house = await House().furnish()
-    house.provider.state.maildrops[house.key].policy["login_delay"] = 60
+    house.provider.state.maildrops[house.key].policy |= {"login_delay": 60, "login_burst": 1}
     await house.update.close(await house.open())
     assert await reason_of(house) is Reason.LOGIN_DELAY
     assert await reason_of(house, secret="wrong") is Reason.CREDENTIALS
@@ -168,7 +168,7 @@ async def test_r34_a_login_delay_is_enforced_after_the_credentials() -> None:
 
 async def test_r34_a_login_refused_for_another_reason_starts_no_delay() -> None:
     house = await House().furnish()
-    house.provider.state.maildrops[house.key].policy["login_delay"] = 60
+    house.provider.state.maildrops[house.key].policy |= {"login_delay": 60, "login_burst": 1}
     held = await house.open()
     house.clock.move(seconds=61)
     house.clock.seconds += 61
@@ -180,7 +180,7 @@ async def test_r34_a_login_refused_for_another_reason_starts_no_delay() -> None:
 
 async def test_r34_a_login_too_soon_leaves_the_maildrop_free() -> None:
     house = await House().furnish()
-    house.provider.state.maildrops[house.key].policy["login_delay"] = 60
+    house.provider.state.maildrops[house.key].policy |= {"login_delay": 60, "login_burst": 1}
     await house.update.close(await house.open())
     assert await reason_of(house) is Reason.LOGIN_DELAY
     assert await house.locks.holders() == []

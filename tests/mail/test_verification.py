@@ -122,7 +122,7 @@ async def test_g11_whatever_ends_a_credential_binds_the_next_login_though_it_is_
 
 async def test_g11_a_changed_policy_binds_the_next_login_though_it_is_remembered(house: House) -> None:
     await come_and_go(house)
-    house.provider.state.maildrops[house.key].policy["login_delay"] = 60
+    house.provider.state.maildrops[house.key].policy |= {"login_delay": 60, "login_burst": 1}
     await come_and_go(house)
     assert await refused(house) is Reason.LOGIN_DELAY
 

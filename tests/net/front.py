@@ -16,6 +16,7 @@ from service.net.listener import Listener, Reception
 from service.net.peer import Peer, TlsMode
 from service.net.pop3 import Pop3Connection
 from service.net.pop3_service import Pop3Options, Pop3Service
+from service.stores.memory.allowances import MemoryAllowances
 from tests.mail.house import ADDRESS, SECRET, House
 from tests.net.wire import Wire
 
@@ -48,6 +49,7 @@ class Front:
             house.update,
             house.index,
             house.retrieval,
+            MemoryAllowances(house.clock),
             house.ahead,
             self.memory,
             self.listings,

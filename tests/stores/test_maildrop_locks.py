@@ -303,23 +303,33 @@ async def test_nobody_is_evicted_from_a_free_maildrop(locks: MaildropLocks) -> N
 async def test_login_delay_is_enforced_and_starts_anew(backend: Backend) -> None:
     """RFC 2449 §6.5."""
     key = MaildropKey(TENANT, uuid4())
-    assert await backend.locks.may_log_in(key, 60)
-    assert not await backend.locks.may_log_in(key, 60)
+    assert await backend.locks.may_log_in(key, 60, 1)
+    assert not await backend.locks.may_log_in(key, 60, 1)
     await backend.let_pass(59)
-    assert not await backend.locks.may_log_in(key, 60)
+    assert not await backend.locks.may_log_in(key, 60, 1)
     await backend.let_pass(1.001)
-    assert await backend.locks.may_log_in(key, 60)
-    assert not await backend.locks.may_log_in(key, 60)
+    assert await backend.locks.may_log_in(key, 60, 1)
+    assert not await backend.locks.may_log_in(key, 60, 1)
+
+
+async def test_as_many_logins_as_the_bucket_holds_may_follow_each_other_at_once(backend: Backend) -> None:
+    """RFC 2449 §6.5 sets the rate; the bucket forgives who comes twice and then stays away."""
+    key = MaildropKey(TENANT, uuid4())
+    assert [await backend.locks.may_log_in(key, 60, 2) for _ in range(3)] == [True, True, False]
+    await backend.let_pass(60.001)
+    assert [await backend.locks.may_log_in(key, 60, 2) for _ in range(2)] == [True, False]
+    await backend.let_pass(121)
+    assert [await backend.locks.may_log_in(key, 60, 2) for _ in range(3)] == [True, True, False]
 
 
 async def test_without_a_login_delay_nobody_waits(locks: MaildropLocks) -> None:
     key = MaildropKey(TENANT, uuid4())
-    assert [await locks.may_log_in(key, 0) for _ in range(3)] == [True] * 3
+    assert [await locks.may_log_in(key, 0, 1) for _ in range(3)] == [True] * 3
 
 
 async def test_a_login_delay_is_each_maildrops_own(locks: MaildropLocks) -> None:
-    assert await locks.may_log_in(MaildropKey(TENANT, uuid4()), 60)
-    assert await locks.may_log_in(MaildropKey(TENANT, uuid4()), 60)
+    assert await locks.may_log_in(MaildropKey(TENANT, uuid4()), 60, 1)
+    assert await locks.may_log_in(MaildropKey(TENANT, uuid4()), 60, 1)
 
 
 Step = Callable[[MaildropLocks, Lease], Awaitable[object]]
@@ -330,7 +340,7 @@ Step = Callable[[MaildropLocks, Lease], Awaitable[object]]
     [
         lambda locks, mine: locks.release(mine),
         lambda locks, mine: locks.renew([mine]),
-        lambda locks, mine: locks.may_log_in(mine.key, 60),
+        lambda locks, mine: locks.may_log_in(mine.key, 60, 1),
     ],
     ids=["release", "renew", "may_log_in"],
 )

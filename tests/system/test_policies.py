@@ -4,13 +4,14 @@ RFC 3206 §5 ([AUTH] where a policy stands against an attempt).
 """
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.backends.demo import Account, RunningDemo
 from tests.system.clients.letters import PLAIN
-from tests.system.clients.maildrop import Maildrop
+from tests.system.clients.maildrop import Maildrop, new_maildrop
 from tests.system.clients.program import Way
 from tests.system.clients.programs import Curl, Mpop
 
@@ -92,3 +93,42 @@ def test_an_app_password_is_shown_once_and_never_again(demo: RunningDemo, maildr
     assert json.loads(shown)["kind"] == "app"
     assert json.loads(shown)["policy"] == {"networks": [HERE]}
     assert f"networks={HERE}" in listed
+
+
+def test_r34_two_quick_logins_are_forgiven_and_the_third_is_told_to_wait(maildrop: Maildrop) -> None:
+    """RFC 2449 §6.5, §8.1.1; Outlook reads and removes in two sessions."""
+    set_policy(maildrop, "--login-delay", "600")
+    with maildrop.session() as wire:
+        assert wire.say(b"CAPA").startswith(b"+OK")
+        assert b"LOGIN-DELAY 600\r\n" in wire.multi_line()
+    assert answer(maildrop).startswith(b"+OK")
+    assert answer(maildrop).startswith(b"-ERR [LOGIN-DELAY] ")
+
+
+def test_a_tenant_with_all_its_sessions_is_told_to_wait_and_comes_in_when_one_has_ended(
+    demo: RunningDemo, maildrop: Maildrop
+) -> None:
+    other = new_maildrop(demo, "another password")
+    for each in (maildrop, other):
+        set_policy(each, "--sessions-per-tenant", "1")
+    with maildrop.session():
+        assert answer(other) == b"-ERR [SYS/TEMP] Too many sessions at once, please wait and try again later\r\n"
+        assert maildrop.demo.poplar("session", "list", "--json").count(other.account.address) == 0
+    assert answer(other).startswith(b"+OK")
+
+
+def test_who_retrieved_the_octets_of_the_day_is_told_when_to_come_back(maildrop: Maildrop, home: Path) -> None:
+    maildrop.fill([PLAIN, PLAIN])
+    set_policy(maildrop, "--octets-per-day", "1")
+    with maildrop.session() as wire:
+        assert wire.say(b"RETR 1").startswith(b"+OK")
+        wire.multi_line()
+        told_when = rb"-ERR \[SYS/TEMP\] Octets of the day .* please wait 2[34] hours.*\r\n"
+        assert re.fullmatch(told_when, wire.say(b"RETR 2"))
+        assert wire.say(b"TOP 2 0").startswith(b"-ERR [SYS/TEMP]")
+        assert wire.say(b"LIST 2").startswith(b"+OK 2 ")
+        assert wire.say(b"DELE 2").startswith(b"+OK")
+        assert wire.say(b"RSET").startswith(b"+OK")
+    told = Curl().asked(home, maildrop, Way.TLS, "1")
+    assert told.code != 0
+    assert maildrop.stat[0] == 2

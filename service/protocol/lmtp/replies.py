@@ -81,6 +81,8 @@ REFUSED: Mapping[Reason, Reply] = {
     Reason.CREDENTIALS: _LATER,
     Reason.IN_USE: _LATER,
     Reason.LOGIN_DELAY: _LATER,
+    Reason.TOO_MANY_SESSIONS: _LATER,
+    Reason.DAY_USED_UP: _LATER,
     Reason.LOST: _LATER,
     Reason.NOT_FOUND: _LATER,
     Reason.EXISTS: _LATER,

@@ -6,6 +6,8 @@ nowhere else; a vendor's text never does. fetchmail takes a refusal without `loc
 RFC 1939 §3, RFC 2449 §8, RFC 3206 §4 and §5.
 """
 
+import math
+
 from service.model.refusal import Reason
 
 # RFC 1939 §7: a greeting with a timestamp in angle brackets offers APOP. Ours has no `<`.
@@ -36,6 +38,8 @@ REFUSALS: dict[Reason, bytes] = {
     Reason.CREDENTIALS: b"-ERR [AUTH] Authentication failed\r\n",
     Reason.IN_USE: b"-ERR [IN-USE] Maildrop locked by another session, please wait\r\n",
     Reason.LOGIN_DELAY: b"-ERR [LOGIN-DELAY] Too soon after the last login, please wait\r\n",
+    Reason.TOO_MANY_SESSIONS: b"-ERR [SYS/TEMP] Too many sessions at once, please wait and try again later\r\n",
+    Reason.DAY_USED_UP: b"-ERR [SYS/TEMP] Octets of the day are used up, please wait until tomorrow\r\n",
     Reason.UNAVAILABLE: b"-ERR [SYS/TEMP] Try again later: service unavailable, please wait\r\n",
     Reason.OVERLOADED: b"-ERR [SYS/TEMP] Try again later: service busy, please wait\r\n",
     Reason.DRAINING: DRAINING,
@@ -47,9 +51,21 @@ REFUSALS: dict[Reason, bytes] = {
 }
 
 
-def refusal(reason: Reason) -> bytes:
-    """The response for `reason`; one that no POP3 command can meet is a fault of ours: SYS/PERM."""
+def refusal(reason: Reason, wait: float | None = None) -> bytes:
+    """The response for `reason`, with the seconds to `wait` in words where they are known.
+
+    A reason that no POP3 command can meet is a fault of ours: SYS/PERM.
+    """
+    if reason is Reason.DAY_USED_UP and wait is not None:
+        return f"-ERR [SYS/TEMP] Octets of the day are used up, please wait {_in_words(wait)}\r\n".encode()
     return REFUSALS.get(reason, b"-ERR [SYS/PERM] Internal error, please tell the postmaster\r\n")
+
+
+def _in_words(seconds: float) -> str:
+    """A time as people say it, rounded up to whole minutes."""
+    hours, minutes = divmod(max(1, math.ceil(seconds / 60)), 60)
+    parts = [(hours, "hour"), (minutes, "minute")]
+    return " ".join(f"{number} {unit}{'s' * (number > 1)}" for number, unit in parts if number)
 
 
 def drop_listing(messages: int, octets: int) -> bytes:

@@ -180,12 +180,12 @@ class Session:
         self.utf8 = False
         self.around = around
 
-    def refused(self, reason: Reason) -> None:
-        """The effect was refused before anything of it was sent."""
+    def refused(self, reason: Reason, wait: float | None = None) -> None:
+        """The effect was refused before anything of it was sent; it may succeed after `wait` seconds, if known."""
         effect = self._effect
         self._settle()
         self._again = None
-        self.respond(responses.refusal(reason))
+        self.respond(responses.refusal(reason, wait))
         if isinstance(effect, effects.Update):
             # RFC 1939 §6: "-ERR some deleted messages not removed", and the connection is closed either way.
             self.close(Ending.QUIT_FAILED)

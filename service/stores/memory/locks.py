@@ -24,7 +24,8 @@ class MemoryMaildropLocks:
         self._clock = clock
         self._seconds = lease_seconds
         self._held: dict[MaildropKey, _Held] = {}
-        self._delays: dict[MaildropKey, float] = {}
+        self._empty: dict[MaildropKey, float] = {}
+        """When each maildrop's bucket of logins will be empty."""
 
     async def acquire(self, lease: Lease) -> bool:
         """Whether the maildrop was free, or held under this token already, and is now held under it."""
@@ -50,14 +51,15 @@ class MemoryMaildropLocks:
         self._held.pop(lease.key, None)
         return self._take(lease)
 
-    async def may_log_in(self, key: MaildropKey, delay: int) -> bool:
-        """Whether `delay` seconds have passed since this last returned True; starts the next delay."""
+    async def may_log_in(self, key: MaildropKey, delay: int, burst: int) -> bool:
+        """Whether fewer than `burst` logins are in the bucket, which loses one in `delay` seconds; puts this one in."""
         now = self._clock.monotonic()
         if delay <= 0:
             return True
-        if now < self._delays.get(key, now):
+        empty = max(now, self._empty.get(key, now))
+        if empty - now > delay * (burst - 1):
             return False
-        self._delays[key] = now + delay
+        self._empty[key] = empty + delay
         return True
 
     async def holders(self) -> Sequence[Holder]:
@@ -76,7 +78,7 @@ class MemoryMaildropLocks:
     def forget(self) -> None:
         """Lose everything, as a Redis without persistence does when it restarts."""
         self._held.clear()
-        self._delays.clear()
+        self._empty.clear()
 
     def _take(self, lease: Lease) -> bool:
         held = self._current(lease.key)

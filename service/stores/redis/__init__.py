@@ -4,7 +4,8 @@ Owns keys, Lua files, pipelines and the breaker; implements `mail.ports.Maildrop
 Sentinel and Cluster. Refuses to be the judge of who may remove: with Redis down, logins go on under the fence alone.
 """
 
+from service.stores.redis.allowances import RedisAllowances
 from service.stores.redis.batch import Limits
 from service.stores.redis.locks import Facts, RedisMaildropLocks
 
-__all__ = ["Facts", "Limits", "RedisMaildropLocks"]
+__all__ = ["Facts", "Limits", "RedisAllowances", "RedisMaildropLocks"]

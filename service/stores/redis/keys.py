@@ -25,8 +25,18 @@ def session_key(key: MaildropKey) -> str:
 
 
 def delay_key(key: MaildropKey) -> str:
-    """Present until the maildrop may be logged in to again."""
-    return f"delay:{_tag(key)}"
+    """The bucket of the maildrop's logins, which lives until it is empty."""
+    return f"logins:{_tag(key)}"
+
+
+def octets_key(key: MaildropKey) -> str:
+    """What the maildrop had in its day."""
+    return f"octets:{_tag(key)}"
+
+
+def circle_key(name: str) -> str:
+    """The sessions that are counted together."""
+    return f"sessions:{{{name}}}"
 
 
 def _tag(key: MaildropKey) -> str:

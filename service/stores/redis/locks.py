@@ -17,8 +17,8 @@ from service.stores.redis.batch import Limits
 from service.stores.redis.errors import kind_of
 from service.stores.redis.keys import SESSIONS, delay_key, entry, lock_key, parse_entry, session_key
 from service.stores.redis.renewals import Answer, Renewals
-from service.stores.redis.scripts import ACQUIRE, EVICT, RELEASE, RENEW, SEIZE, Command
-from service.stores.redis.servers import PING, connect
+from service.stores.redis.scripts import ACQUIRE, EVICT, MAY_LOG_IN, RELEASE, RENEW, SEIZE, Command
+from service.stores.redis.servers import PING, Servers, connect
 from service.stores.redis.urls import parse_target
 
 EVICTED = "evicted"
@@ -49,6 +49,11 @@ class RedisMaildropLocks:
         self._calls = Calls("redis", observer or Unobserved(), kind_of)
         self._renewals = Renewals(self._extend, self._take, self._limits.batch * self._limits.connections)
         self._abandoned: set[asyncio.Task[object]] = set()
+
+    @property
+    def servers(self) -> Servers:
+        """The servers it uses, for whoever's commands are to travel in the same pipelines."""
+        return self._servers
 
     async def acquire(self, lease: Lease) -> bool:
         """Whether the maildrop was free, or held under this token already, and is now held under it."""
@@ -81,12 +86,12 @@ class RedisMaildropLocks:
             words = (lease.token, self._milliseconds, entry(lease.holder), EVICTED)
             return await self._submit(lease.key, SEIZE.on(_keys(lease.key), *words)) == 1
 
-    async def may_log_in(self, key: MaildropKey, delay: int) -> bool:
-        """Whether `delay` seconds have passed since this last returned True; starts the next delay."""
+    async def may_log_in(self, key: MaildropKey, delay: int, burst: int) -> bool:
+        """Whether fewer than `burst` logins are in the bucket, which loses one in `delay` seconds; puts this one in."""
         if delay <= 0:
             return True
         with self._calls.observed():
-            return bool(await self._submit(key, Command(("SET", delay_key(key), "1", "NX", "EX", delay))))
+            return await self._submit(key, MAY_LOG_IN.on((delay_key(key),), delay * 1000, burst)) == 1
 
     async def holders(self) -> Sequence[Holder]:
         """The live sessions, oldest first. Walks all keys: for staff, not for sessions."""

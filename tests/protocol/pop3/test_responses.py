@@ -8,7 +8,15 @@ import pytest
 from service.model.refusal import Reason
 from service.protocol.pop3 import responses
 
-TRANSIENT = (Reason.UNAVAILABLE, Reason.OVERLOADED, Reason.DRAINING, Reason.LOST, Reason.UNKNOWN_OUTCOME)
+TRANSIENT = (
+    Reason.TOO_MANY_SESSIONS,
+    Reason.DAY_USED_UP,
+    Reason.UNAVAILABLE,
+    Reason.OVERLOADED,
+    Reason.DRAINING,
+    Reason.LOST,
+    Reason.UNKNOWN_OUTCOME,
+)
 
 
 @pytest.mark.parametrize("reason", Reason)
@@ -39,6 +47,21 @@ def test_a_lock_is_named_as_such() -> None:
 
 def test_a_login_delay_is_named_as_such() -> None:
     assert responses.refusal(Reason.LOGIN_DELAY).startswith(b"-ERR [LOGIN-DELAY] ")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (1, b"1 minute"),
+        (60.1, b"2 minutes"),
+        (3600, b"1 hour"),
+        (7261, b"2 hours 2 minutes"),
+        (86_400, b"24 hours"),
+    ],
+)
+def test_who_used_up_the_day_is_told_when_to_come_back(seconds: float, words: bytes) -> None:
+    line = responses.refusal(Reason.DAY_USED_UP, seconds)
+    assert line == b"-ERR [SYS/TEMP] Octets of the day are used up, please wait " + words + b"\r\n"
 
 
 def test_damage_asks_for_a_person() -> None:

@@ -6,13 +6,16 @@ Nothing here reaches beyond the tenant it names (G10), save `Domains.find`, whic
 """
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
+from service.mail.batches import MaildropRow, Manner, Outcome
 from service.model.account import Status
 from service.model.address import Address
+from service.model.refusal import Refusal
 from service.model.tenancy import (
     AliasView,
     AuditEntry,
@@ -208,6 +211,20 @@ class Audit(Protocol):
         """The tenant's entries, newest first. Raises Refusal(NOT_FOUND)."""
 
 
+class MaildropBatches(Protocol):
+    """Maildrops by the thousand, each batch in one transaction with one audit row."""
+
+    async def there(self, tenant: str, addresses: Sequence[Address]) -> AbstractSet[Address]:
+        """Which of these are maildrops of the tenant's."""
+
+    async def put(self, act: Act, rows: Sequence[MaildropRow], manner: Manner) -> Sequence[Outcome | Refusal]:
+        """What became of each row, whose addresses are distinct; all that wasn't refused is kept together.
+
+        A row is refused with NOT_FOUND (a domain isn't the tenant's) or EXISTS (a name is taken).
+        Raises Refusal: NOT_FOUND (no such tenant).
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Tenancy:
     """Every port of provisioning, as one vendor offers them."""
@@ -219,3 +236,4 @@ class Tenancy:
     aliases: Aliases
     credentials: Credentials
     audit: Audit
+    batches: MaildropBatches

@@ -8,6 +8,7 @@ from service.mail.tenancy import Tenancy
 from service.stores.memory.state import MemoryState
 from service.stores.memory.tenancy.aliases import MemoryAliases
 from service.stores.memory.tenancy.audit import MemoryAudit
+from service.stores.memory.tenancy.batches import MemoryMaildropBatches
 from service.stores.memory.tenancy.credentials import MemoryCredentials
 from service.stores.memory.tenancy.domains import MemoryDomains
 from service.stores.memory.tenancy.maildrops import MemoryMaildrops
@@ -25,4 +26,5 @@ def memory_tenancy(state: MemoryState) -> Tenancy:
         MemoryAliases(state),
         MemoryCredentials(state),
         MemoryAudit(state),
+        MemoryMaildropBatches(state),
     )

@@ -9,6 +9,7 @@ from service.mail.tenancy import Tenancy
 from service.stores.postgres.database import Database
 from service.stores.postgres.tenancy.aliases import PostgresAliases
 from service.stores.postgres.tenancy.audit import PostgresAudit
+from service.stores.postgres.tenancy.batches import PostgresMaildropBatches
 from service.stores.postgres.tenancy.credentials import PostgresCredentials
 from service.stores.postgres.tenancy.domains import PostgresDomains
 from service.stores.postgres.tenancy.maildrops import PostgresMaildrops
@@ -26,4 +27,5 @@ def postgres_tenancy(database: Database) -> Tenancy:
         PostgresAliases(database),
         PostgresCredentials(database),
         PostgresAudit(database),
+        PostgresMaildropBatches(database),
     )

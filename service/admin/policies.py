@@ -66,7 +66,7 @@ Way = Literal["USER", "PLAIN", "LOGIN", "SCRAM-SHA-256"]
 Network = Annotated[str, Field(pattern=r"^[0-9a-fA-F.:]+(/[0-9]{1,3})?$", description="In CIDR notation.")]
 Mechanisms = Annotated[tuple[Way, ...], _several("mechanisms")]
 Networks = Annotated[tuple[Network, ...], _several("networks")]
-Dele = Annotated[Literal["refuse", "keep", "remove"], Field(description=_told("dele"))]
+Dele = Annotated[Literal["refuse", "keep", "undo", "remove"], Field(description=_told("dele"))]
 Order = Annotated[Literal["oldest", "newest"], Field(description=_told("order"))]
 AppPasswords = Annotated[Literal["required", "allowed"], Field(description=_told("app_passwords"))]
 
@@ -95,6 +95,8 @@ class PolicyValues(Values):
     sessions_per_tenant: Annotated[StrictInt, _number("sessions_per_tenant")] | None = None
     octets_per_day: Annotated[StrictInt, _number("octets_per_day")] | None = None
     dele: Dele = "remove"
+    undo_days: Annotated[StrictInt, _number("undo_days")] = 30
+    retrieved_days: Annotated[StrictInt, _number("retrieved_days")] | None = None
     order: Order = "oldest"
 
 
@@ -112,5 +114,7 @@ PolicyName = Literal[
     "sessions_per_tenant",
     "octets_per_day",
     "dele",
+    "undo_days",
+    "retrieved_days",
     "order",
 ]

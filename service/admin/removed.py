@@ -3,6 +3,7 @@
 Owns the paths. Refuses to show any text of a message.
 """
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -28,6 +29,7 @@ class Removed(BaseModel):
     octets: int
     received: datetime
     removed_at: datetime
+    restorable_until: datetime
 
 
 class Restoring(Form):
@@ -60,8 +62,7 @@ async def restore_messages(caller: Assistant, tenant: TenantName, address: Addre
 
 
 def _resource(message: RemovedMessage) -> Removed:
-    m = message
-    return Removed(unique_id=m.unique_id, octets=m.octets, received=m.received, removed_at=m.removed_at)
+    return Removed.model_validate(asdict(message))
 
 
 def _name(message: RemovedMessage) -> str:

@@ -16,7 +16,7 @@ from service.model.account import Status
 from service.model.tenancy import counted
 
 COLUMNS = ("address", "tenant", "status", "messages", "octets", "policy")
-REMOVED_COLUMNS = ("unique_id", "octets", "received", "removed_at")
+REMOVED_COLUMNS = ("unique_id", "octets", "received", "removed_at", "restorable_until")
 
 AliasName = Annotated[str, typer.Argument(metavar="ALIAS", help="The other address.")]
 

@@ -56,6 +56,8 @@ class PolicyFlags:
     sessions_per_tenant: Annotated[str | None, _flag("sessions_per_tenant")] = None
     octets_per_day: Annotated[str | None, _flag("octets_per_day")] = None
     dele: Annotated[str | None, _flag("dele")] = None
+    undo_days: Annotated[str | None, _flag("undo_days")] = None
+    retrieved_days: Annotated[str | None, _flag("retrieved_days")] = None
     order: Annotated[str | None, _flag("order")] = None
 
     def asked(self) -> PolicyChange:

@@ -29,6 +29,16 @@ class OpenMaildrop:
     trail: Trail
     """By what the audit follows the session."""
 
+    @property
+    def counts_retrieval(self) -> bool:
+        """Whether what RETR brings is to be noted: a session that may remove nothing removes nothing so either."""
+        return self.policy.retrieved_days is not None and self.policy.dele != "refuse"
+
+    @property
+    def undo_days(self) -> int | None:
+        """Days for which what this session removes can be restored; None for as long as the service keeps it."""
+        return self.policy.undo_days if self.policy.dele == "undo" else None
+
     def numbered(self, listing: Listing) -> Listing:
         """`listing`, which comes oldest first, in the order in which this maildrop's messages are numbered.
 

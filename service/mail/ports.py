@@ -12,6 +12,7 @@ from uuid import UUID
 
 from service.model.account import Account, MaildropKey, Recipient
 from service.model.address import Address
+from service.model.aftermath import NO_AFTERMATH, Aftermath
 from service.model.listing import DropListing, Listing
 from service.model.message import NewMessage, StoredMessage
 from service.model.policy import Announced
@@ -153,10 +154,17 @@ class MessageIndex(Protocol):
     async def locate(self, key: MaildropKey, sequences: Sequence[int]) -> Mapping[int, StoredMessage]:
         """Where the messages with these sequence numbers are stored; a missing one is left out."""
 
-    async def remove(self, key: MaildropKey, fence: bytes, sequences: Sequence[int], trail: Trail = NO_TRAIL) -> None:
+    async def remove(
+        self,
+        key: MaildropKey,
+        fence: bytes,
+        sequences: Sequence[int],
+        trail: Trail = NO_TRAIL,
+        aftermath: Aftermath = NO_AFTERMATH,
+    ) -> None:
         """Remove exactly these messages and adjust the counters, all or none, if `fence` is still the newest.
 
-        The audit gets one row that says how many and by whom, in the same transaction.
+        The audit gets one row that says how many and by whom, and `aftermath` is seen to, in the same transaction.
         Idempotent under one fence; resolves an unknown outcome by repeating itself.
         Raises Refusal: LOST (none removed), UNAVAILABLE (none removed), UNKNOWN_OUTCOME.
         """
@@ -185,13 +193,13 @@ class Sweepable(Protocol):
     """The sweep's view of the index."""
 
     async def expire(self, limit: int) -> int:
-        """Remove messages older than their maildrop's expire_days, at most `limit`; how many were.
+        """Remove messages received expire_days ago or retrieved retrieved_days ago, at most `limit`; how many were.
 
         The audit gets a row for each maildrop, in the same transaction.
         """
 
     async def removed_before(self, moment: datetime, limit: int) -> Sequence[Expired]:
-        """Messages removed before `moment`, oldest first."""
+        """Messages removed before `moment`, oldest first, and those that a policy kept until now."""
 
     async def release_blobs(self, expired: Sequence[Expired]) -> Sequence[str]:
         """The blob keys among `expired` that no row outside `expired` names."""
@@ -203,7 +211,7 @@ class Sweepable(Protocol):
         """Those of `blob_keys` that some row names."""
 
     async def backlog(self, moment: datetime) -> int:
-        """How many messages were removed before `moment` and still have a row."""
+        """How many such messages still have a row."""
 
     async def forget_audit(self, moment: datetime, limit: int) -> int:
         """Delete what the audit kept before `moment`, at most `limit` entries; how many were."""

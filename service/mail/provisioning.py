@@ -12,7 +12,7 @@ from uuid import UUID
 
 from service.mail.naming import domain_name, found, maildrop_address, owned, pages, plainly
 from service.mail.passwords import Passwords
-from service.mail.tenancy import Act, Tenancy
+from service.mail.tenancy import MARGIN, Act, Tenancy
 from service.model.account import Status
 from service.model.address import Address
 from service.model.policy_table import check_policy
@@ -31,9 +31,6 @@ from service.model.tenancy import (
     Usage,
     parse_tenant_name,
 )
-
-MARGIN = timedelta(hours=1)
-"""How long before the sweep may touch a removed message it is out of reach: longer than clocks differ."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,9 @@ from service.model.tenancy import (
     Usage,
 )
 
+MARGIN = timedelta(hours=1)
+"""How long before the sweep may touch a removed message it is out of reach: longer than clocks differ."""
+
 
 @dataclass(frozen=True, slots=True)
 class Act:
@@ -130,7 +133,8 @@ class RemovedMessages(Protocol):
     """Messages that a client, the retention or staff removed, while their blobs surely exist.
 
     `within` is how long ago a message may have been removed: short of the time after which the sweep deletes blobs.
-    One that was restored is no longer among them.
+    One that a policy keeps longer or shorter is among them until `MARGIN` before that is over; one that was restored no
+    longer is.
     """
 
     async def newest(self, tenant: str, address: Address, within: timedelta, limit: int) -> Sequence[RemovedMessage]:

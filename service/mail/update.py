@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from service.mail.leases import Leases
 from service.mail.maildrop import OpenMaildrop
 from service.mail.ports import MessageIndex
+from service.model.aftermath import Aftermath
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +21,16 @@ class Update:
     index: MessageIndex
     leases: Leases
 
-    async def __call__(self, maildrop: OpenMaildrop, sequences: Sequence[int]) -> None:
-        """Remove exactly these messages, then release the maildrop, whether or not they could be removed.
+    async def __call__(self, maildrop: OpenMaildrop, sequences: Sequence[int], retrieved: Sequence[int] = ()) -> None:
+        """Remove exactly these messages and note others as retrieved, then release the maildrop, whatever came of it.
 
         RFC 1939 §6: "Whether the removal was successful or not, the server then releases any exclusive-access
         lock on the maildrop". Raises Refusal: LOST or UNAVAILABLE (none removed), UNKNOWN_OUTCOME (all or none).
         """
         try:
-            if sequences:
-                await self.index.remove(maildrop.key, maildrop.fence, sequences, maildrop.trail)
+            if sequences or retrieved:
+                aftermath = Aftermath(retrieved, maildrop.undo_days)
+                await self.index.remove(maildrop.key, maildrop.fence, sequences, maildrop.trail, aftermath)
         finally:
             await self.close(maildrop)
 

@@ -40,14 +40,26 @@ class Policy:
     octets_per_day: int | None = None
     """Octets of messages that the maildrop may retrieve in 24 hours; None for no limit."""
     dele: str = "remove"
-    """What DELE means: `remove`; `keep`, which pretends until the session's end; `refuse`."""
+    """What DELE means: `remove`; `undo`, which can be restored for `undo_days`; `keep`, which pretends; `refuse`."""
+    undo_days: int = 30
+    """Days for which a message can be restored where `dele` is `undo`."""
+    retrieved_days: int | None = None
+    """Days after which a message that RETR brought is removed; 0 with that session's QUIT; None for never."""
     order: str = "oldest"
     """Which message has number 1: the `oldest` or the `newest`."""
 
     @property
     def removes(self) -> bool:
         """Whether what a client marks is removed by its QUIT."""
-        return self.dele == "remove"
+        return self.dele in ("remove", "undo")
+
+    @property
+    def retention(self) -> int | None:
+        """Days for which a message is surely kept that nobody removes; None for ever.
+
+        RFC 2449 §6.7: where messages are treated differently, by whether they were seen, the smallest is announced.
+        """
+        return min((days for days in (self.expire_days, self.retrieved_days) if days is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True)

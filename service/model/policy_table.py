@@ -58,10 +58,23 @@ RULES: Mapping[str, Rule] = MappingProxyType(
             help="octets of messages that may be retrieved in 24 hours", metavar="OCTETS", low=1, high=LARGEST
         ),
         "dele": Choice(
-            help="what DELE means: an error, a pretence until QUIT that keeps the mail, or its removal by QUIT",
-            metavar="refuse|keep|remove",
-            options=("refuse", "keep", "remove"),
+            help="what DELE means: an error, a pretence that keeps the mail, its removal with undo, its removal",
+            metavar="refuse|keep|undo|remove",
+            options=("refuse", "keep", "undo", "remove"),
             narrows=True,
+        ),
+        "undo_days": Number(
+            help="days until what DELE removed with undo is gone for good",
+            metavar="DAYS",
+            low=1,
+            high=3_650,
+            optional=False,
+        ),
+        "retrieved_days": Number(
+            help="days until mail that RETR brought is removed, 0 for with that QUIT",
+            metavar="DAYS",
+            low=0,
+            high=36_500,
         ),
         "order": Choice(
             help="which message has number 1", metavar="oldest|newest", options=("oldest", "newest"), unordered=True

@@ -158,6 +158,7 @@ class RemovedMessage:
     octets: int
     received: datetime
     removed_at: datetime
+    restorable_until: datetime
 
 
 @dataclass(frozen=True, slots=True)

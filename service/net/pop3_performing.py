@@ -128,7 +128,7 @@ class Performer:
         self._maildrop = None
         self._clear_ahead()
         try:
-            await self._service.update(held, effect.sequences)
+            await self._service.update(held, effect.sequences, effect.retrieved)
         except Refusal as refusal:
             self._refuse(refusal)
         else:
@@ -154,7 +154,7 @@ class Performer:
         self._record.logged_in(held, mechanism)
         if not held.guarded:
             self._record.log.warning("no lease could be had; the fence alone guards this maildrop")
-        self._session.logged_in(held.drop, held.policy)
+        self._session.logged_in(held.drop, held.policy, counts_retrieval=held.counts_retrieval)
 
     async def _send(
         self,

@@ -36,6 +36,8 @@ def test_every_value_of_a_policy_has_its_row_and_a_sound_default() -> None:
         ("dele", "ignore"),
         ("dele", None),
         ("order", "random"),
+        ("undo_days", 0),
+        ("undo_days", None),
         ("quota", 1),
     ],
 )
@@ -79,7 +81,11 @@ def test_what_can_not_be_read_is_refused_with_the_text(name: str, text: str) -> 
         ("networks", ("2001:db8::/32",), ("2001:db8::/31",)),
         ("networks", ("10.0.0.0/9",), ("10.0.0.0/8",)),
         ("dele", "refuse", "keep"),
-        ("dele", "keep", "remove"),
+        ("dele", "keep", "undo"),
+        ("dele", "undo", "remove"),
+        ("undo_days", 1, 2),
+        ("retrieved_days", 0, 1),
+        ("retrieved_days", 14, None),
     ],
 )
 def test_of_two_values_one_allows_more(name: str, tight: PolicyValue, loose: PolicyValue) -> None:

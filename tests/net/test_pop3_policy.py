@@ -7,7 +7,7 @@ import pytest
 
 from service.model.policy import PolicyValue
 from tests.mail.house import House
-from tests.net.front import Front, read_multi_line
+from tests.net.front import Front, read_multi_line, until
 from tests.net.wire import Wire
 
 TEXTS = (b"Subject: one\r\n\r\n1\r\n", b"Subject: two\r\n\r\n22\r\n", b"Subject: three\r\n\r\n333\r\n")
@@ -33,6 +33,7 @@ async def scan(wire: Wire) -> list[bytes]:
     ("dele", "marked", "farewell", "left"),
     [
         ("remove", b"+OK", b"+OK Bye, 1 message removed", 2),
+        ("undo", b"+OK", b"+OK Bye, 1 message removed", 2),
         ("keep", b"+OK", b"+OK Bye, 1 message kept", 3),
         ("refuse", b"-ERR Messages may not be removed here", b"+OK Bye", 3),
     ],
@@ -50,7 +51,7 @@ async def test_g3_dele_means_what_the_policy_says_and_quit_tells_the_truth(
         again = await front.logged_in()
         assert len(await scan(again)) == left
         assert await say(again, b"QUIT") == b"+OK Bye"
-    assert [e.action for _, e in front.house.provider.state.audit] == ["messages.remove"] * (dele == "remove")
+    assert [e.action for _, e in front.house.provider.state.audit] == ["messages.remove"] * (left == 2)
 
 
 async def test_g9_newest_first_turns_numbers_and_nothing_else() -> None:
@@ -78,3 +79,64 @@ async def test_g7_a_unique_id_is_the_same_whichever_message_is_number_one() -> N
             found.append([line.split()[1] for line in (await read_multi_line(wire))[1:]])
             await say(wire, b"QUIT")
     assert found[0] == found[1][::-1]
+
+
+async def retrieve(wire: Wire, number: int) -> None:
+    await wire.send(b"RETR %d\r\n" % number)
+    await read_multi_line(wire)
+
+
+def retrieved(front: Front) -> list[int]:
+    rows = front.house.provider.state.messages[front.house.key]
+    return [sequence for sequence, row in rows.items() if row.retrieved_at]
+
+
+async def test_r27_what_retr_brought_goes_with_that_quit_where_nothing_may_be_left() -> None:
+    front = await front_with(retrieved_days=0)
+    async with front.listening():
+        wire = await front.logged_in()
+        await retrieve(wire, 2)
+        await wire.send(b"TOP 3 99999999\r\n")
+        await read_multi_line(wire)
+        assert await say(wire, b"STAT") == b"+OK 3 %d" % sum(map(len, TEXTS))
+        assert await say(wire, b"QUIT") == b"+OK Bye, 1 message removed"
+        assert await scan(await front.logged_in()) == [b"1 19", b"2 23"]
+
+
+@pytest.mark.parametrize("days", [0, 14])
+async def test_r27_g2_a_session_that_ends_without_quit_retrieved_nothing(days: int) -> None:
+    front = await front_with(retrieved_days=days)
+    async with front.listening():
+        wire = await front.logged_in()
+        await retrieve(wire, 2)
+        wire.close()
+        await until(lambda: not len(front.house.leases))
+        assert len(await scan(await front.logged_in())) == 3
+    assert retrieved(front) == []
+
+
+@pytest.mark.parametrize(("dele", "noted"), [("remove", [1]), ("keep", [1, 2]), ("refuse", [])])
+async def test_only_a_session_that_may_remove_starts_the_days_of_what_it_retrieved(dele: str, noted: list[int]) -> None:
+    front = await front_with(retrieved_days=14, dele=dele)
+    async with front.listening():
+        wire = await front.logged_in()
+        await retrieve(wire, 1)
+        await retrieve(wire, 2)
+        await say(wire, b"DELE 2")
+        await say(wire, b"QUIT")
+    assert retrieved(front) == noted
+
+
+async def test_without_such_a_policy_a_quit_that_removes_nothing_writes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    front = await front_with()
+
+    async def unexpected(*_: object) -> None:
+        raise AssertionError("asked of the index")
+
+    monkeypatch.setattr(front.house.index, "remove", unexpected)
+    async with front.listening():
+        wire = await front.logged_in()
+        await retrieve(wire, 1)
+        assert await say(wire, b"QUIT") == b"+OK Bye"

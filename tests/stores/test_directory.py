@@ -218,3 +218,10 @@ async def test_a_removed_tenants_policy_is_not_announced(world: World) -> None:
     await world.tenant("acme", {"login_delay": 60, "expire_days": 1}, status="removed")
     await world.tenant("zeta", {"login_delay": 5})
     assert await world.directory.announced() == Announced(5, False, None, False)
+
+
+async def test_the_announced_retention_is_the_smaller_of_the_two(world: World) -> None:
+    key = await one_maildrop(world, {"expire_days": 60, "retrieved_days": 60})
+    assert await world.directory.announced() == Announced(0, False, 60, False)
+    await world.maildrop(key.tenant_id, "bob@acme.example", {"retrieved_days": 0})
+    assert await world.directory.announced() == Announced(0, False, 0, True)

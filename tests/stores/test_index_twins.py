@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 import pytest
 
 from service.model.account import MaildropKey
+from service.model.aftermath import Aftermath
 from service.model.listing import DropListing
 from service.model.message import NewMessage
 from service.model.refusal import Refusal
+from service.model.trail import NO_TRAIL
 from tests.stores.worlds import MemoryWorld, PostgresWorld, World, message, one_maildrop, recipient
 
 STEPS = 120
-POLICY = {"quota_messages": 25, "quota_octets": 20_000}
+POLICY = {"quota_messages": 25, "quota_octets": 20_000, "retrieved_days": 0}
 
 
 @dataclass
@@ -35,12 +37,15 @@ class Life:
         self.drops.append(await self.world.index.open(self.key, fence))
         return self.drops[-1]
 
-    async def remove(self, fence: bytes, sequences: list[int]) -> object:
+    async def remove(self, fence: bytes, sequences: list[int], aftermath: Aftermath) -> object:
         try:
-            await self.world.index.remove(self.key, fence, sequences)
+            await self.world.index.remove(self.key, fence, sequences, NO_TRAIL, aftermath)
         except Refusal as refusal:
             return refusal.reason
-        return None
+        return await self.world.notes(self.key)
+
+    async def expire(self) -> object:
+        return await self.world.sweepable.expire(3)
 
     async def listed(self, nth: int) -> object:
         listing = await self.world.index.listing(self.key, self.drops[nth])
@@ -58,7 +63,7 @@ class Chance:
     sent: list[NewMessage] = field(default_factory=list)
 
     async def step(self, *lives: Life) -> list[object]:
-        choice = self.draw.choices(["append", "repeat", "open", "remove", "list"], [4, 1, 2, 4, 3])[0]
+        choice = self.draw.choices(["append", "repeat", "open", "remove", "expire", "list"], [4, 1, 2, 4, 1, 3])[0]
         if choice == "append" or not self.fences or not self.sent:
             self.sent.append(message(self.draw.randrange(2, 2500), b"X: y\r\n" * self.draw.randrange(3)))
             self.fences.append(secrets.token_bytes(16))
@@ -71,7 +76,11 @@ class Chance:
             return await self._each(lives, "open", self.fences[-1])
         if choice == "remove":
             fence = self.draw.choice(self.fences[-3:])
-            return await self._each(lives, "remove", fence, self.draw.sample(range(1, 60), 4))
+            first, second = (self.draw.sample(range(1, 60), self.draw.randrange(5)) for _ in range(2))
+            aftermath = Aftermath(second, self.draw.choice([None, None, 3]))
+            return await self._each(lives, "remove", fence, first, aftermath)
+        if choice == "expire":
+            return await self._each(lives, "expire")
         return await self._each(lives, "listed", self.draw.randrange(len(lives[0].drops)))
 
     async def _each(self, lives: tuple[Life, ...], what: str, *arguments: object) -> list[object]:

@@ -99,6 +99,7 @@ async def test_a_front_end_can_write_fences_removals_and_counters_and_nothing_el
     assert columns == {
         *("maildrops.messages", "maildrops.octets", "maildrops.removals"),
         *("messages.removed_at", "messages.removed_in", "messages.removed_by"),
+        *("messages.retrieved_at", "messages.kept_until"),
     }
 
 

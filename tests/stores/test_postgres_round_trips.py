@@ -3,16 +3,21 @@
 RFC 1939 §5: STAT needs only counters; the listing comes packed, however many messages there are.
 """
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import pytest
 
 from service.model.account import MaildropKey
 from service.model.address import parse_address
+from service.model.aftermath import Aftermath
+from service.model.trail import NO_TRAIL
 from service.stores.postgres.database import Database, DatabaseOptions
 from service.stores.postgres.directory import PostgresDirectory
 from service.stores.postgres.index import LISTING, PostgresMessageIndex
+from service.stores.postgres.sweep import DUE, REMOVED
 from tests.stores.wiretap import Wiretap, tapped
 from tests.stores.worlds import PostgresWorld, deliver, message, one_maildrop, recipient
 
@@ -81,6 +86,7 @@ async def test_resolving_opening_listing_locating_and_removing_cost_one_round_tr
         lambda: wire.index.listing(key, drop),
         lambda: wire.index.locate(key, [1, 2]),
         lambda: wire.index.remove(key, FENCE, [1]),
+        lambda: wire.index.remove(key, FENCE, [1], NO_TRAIL, Aftermath([2], 30)),
     ):
         assert await wire.trips(ask) == 1
 
@@ -113,6 +119,21 @@ async def test_a_listing_is_read_from_the_index_alone(postgres_world: PostgresWo
     plan = "\n".join(row[0] for row in rows)
     assert "Index Only Scan using messages_pkey" in plan
     assert "Sort" not in plan
+
+
+async def test_the_sweep_finds_what_is_due_by_indexes_alone(postgres_world: PostgresWorld) -> None:
+    key = await one_maildrop(postgres_world, {"retrieved_days": 1, "expire_days": 1})
+    await fill(postgres_world, key, 5_000)
+    await postgres_world.index.open(key, FENCE)
+    await postgres_world.index.remove(key, FENCE, [1, 2], NO_TRAIL, Aftermath([3, 4], 30))
+    await postgres_world.owner.execute("VACUUM (ANALYZE) messages")
+    await postgres_world.owner.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
+    for statement, values, indexes in (
+        (DUE, (100,), {"messages_received", "messages_retrieved"}),
+        (REMOVED, (datetime.now(UTC), 100), {"messages_forgettable", "messages_kept"}),
+    ):
+        plan = "\n".join(row[0] for row in await postgres_world.owner.fetch(f"EXPLAIN {statement}", *values))
+        assert set(re.findall(r"Scan using (messages_\w+)", plan)) == indexes, plan
 
 
 async def test_counters_change_without_touching_an_index(postgres_world: PostgresWorld) -> None:

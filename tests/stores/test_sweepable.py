@@ -6,6 +6,8 @@ RFC 2449 §6.7: a message is kept at least as long as EXPIRE announces.
 from datetime import UTC, datetime, timedelta
 
 from service.model.account import MaildropKey
+from service.model.aftermath import Aftermath
+from service.model.trail import NO_TRAIL
 from tests.stores.worlds import World, deliver, message, one_maildrop
 
 FENCE = b"\x01" * 16
@@ -55,6 +57,60 @@ async def test_expiry_stops_at_its_limit_and_goes_on_the_next_time(world: World)
     for each in (key, other):
         await deliver(world, each, message(received=days_ago(3)), message(received=days_ago(2)))
     assert [await world.sweepable.expire(3) for _ in range(3)] == [3, 1, 0]
+
+
+async def note(world: World, key: MaildropKey, *sequences: int) -> None:
+    """A session that retrieved these, and ended with QUIT."""
+    await world.index.open(key, FENCE)
+    await world.index.remove(key, FENCE, [], NO_TRAIL, Aftermath(sequences))
+
+
+async def test_a_message_is_removed_so_many_days_after_it_was_retrieved_and_no_other(world: World) -> None:
+    key = await one_maildrop(world, {"retrieved_days": 14})
+    await deliver(world, key, *(message(received=days_ago(500)) for _ in range(3)))
+    await note(world, key, 2)
+    assert await world.sweepable.expire(100) == 0
+    await world.pass_days(13)
+    await note(world, key, 2, 3)
+    assert await world.sweepable.expire(100) == 0
+    await world.pass_days(2)
+    assert await world.sweepable.expire(100) == 1
+    assert list((await world.index.listing(key, await world.index.open(key, FENCE))).sequences) == [1, 3]
+
+
+async def test_what_was_noted_under_an_earlier_policy_goes_as_the_present_one_says(world: World) -> None:
+    key = await one_maildrop(world)
+    hasty = await world.maildrop(key.tenant_id, "hasty@acme.example", {"retrieved_days": 0})
+    for each in (key, hasty):
+        await deliver(world, each, message())
+        await note(world, each, 1)
+    assert await world.sweepable.expire(100) == 1
+    assert [await listed(world, each) for each in (key, hasty)] == [1, 0]
+
+
+async def test_both_retentions_of_a_maildrop_are_obeyed_within_one_limit(world: World) -> None:
+    key = await one_maildrop(world, {"retrieved_days": 1, "expire_days": 30})
+    await deliver(world, key, *(message(received=days_ago(days)) for days in (31, 31, 29, 29)))
+    await note(world, key, 1, 3)
+    await world.pass_days(2)
+    assert [await world.sweepable.expire(2) for _ in range(3)] == [2, 1, 0]
+    assert list((await world.index.listing(key, await world.index.open(key, FENCE))).sequences) == [4]
+
+
+async def test_what_is_removed_with_undo_is_kept_as_long_as_that_says_and_no_longer(world: World) -> None:
+    key = await one_maildrop(world)
+    await deliver(world, key, message(), message(), message())
+    await world.index.open(key, FENCE)
+    await world.index.remove(key, FENCE, [1], NO_TRAIL, Aftermath(undo_days=2))
+    await world.index.remove(key, FENCE, [2], NO_TRAIL, Aftermath(undo_days=30))
+    await world.index.remove(key, FENCE, [3])
+    week_ago = days_ago(7)
+    seen = []
+    for days in (1, 2, 5, 23):
+        await world.pass_days(days)
+        seen.append([e.sequence for e in await world.sweepable.removed_before(week_ago, 10)])
+        assert await world.sweepable.backlog(week_ago) == len(seen[-1])
+    assert list(map(sorted, seen)) == [[], [1], [1, 3], [1, 2, 3]]
 
 
 async def test_removed_messages_are_seen_once_their_time_has_come_oldest_first(world: World) -> None:

@@ -34,6 +34,7 @@ OLD = "{SSHA}H/zrDv8FXUu1JmwvVYijfrYEF34jVZcO"
 WITH_OWNERS_RIGHTS = {
     "add_scram_keys": "poplar_front",
     "expire_messages": "poplar_sweep",
+    "expire_retrieved": "poplar_sweep",
     "remove_messages": "poplar_front",
     "replace_verifier": "poplar_front",
     "use_credential": "poplar_front",

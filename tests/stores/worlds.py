@@ -8,7 +8,7 @@ import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from uuid import UUID, uuid4
 
@@ -58,6 +58,8 @@ class World(Protocol):
     async def lose_row(self, key: MaildropKey, sequence: int) -> None: ...
     async def lose_fences(self) -> None: ...
     async def backdate_removals(self, moment: datetime) -> None: ...
+    async def pass_days(self, days: float) -> None: ...
+    async def notes(self, key: MaildropKey) -> Mapping[int, tuple[bool, bool]]: ...
     async def maildrops(self) -> set[MaildropKey]: ...
     async def audit(self, tenant: UUID) -> list[AuditEntry]: ...
 
@@ -106,6 +108,16 @@ class MemoryWorld:
     async def backdate_removals(self, moment: datetime) -> None:
         for row in self.state.rows():
             row.removed_at = row.removed_at and moment
+
+    async def pass_days(self, days: float) -> None:
+        for row in self.state.rows():
+            row.removed_at = row.removed_at and row.removed_at - timedelta(days=days)
+            row.retrieved_at = row.retrieved_at and row.retrieved_at - timedelta(days=days)
+            row.kept_until = row.kept_until and row.kept_until - timedelta(days=days)
+
+    async def notes(self, key: MaildropKey) -> Mapping[int, tuple[bool, bool]]:
+        rows = self.state.messages.get(key, {})
+        return {n: (row.retrieved_at is not None, row.kept_until is not None) for n, row in rows.items()}
 
     async def maildrops(self) -> set[MaildropKey]:
         return set(self.state.maildrops)
@@ -170,6 +182,23 @@ class PostgresWorld:
 
     async def backdate_removals(self, moment: datetime) -> None:
         await self.owner.execute("UPDATE messages SET removed_at = $1 WHERE removed_at IS NOT NULL", moment)
+
+    async def pass_days(self, days: float) -> None:
+        """Make it so long ago that messages were removed, retrieved and promised to be kept."""
+        await self.owner.execute(
+            "UPDATE messages SET removed_at = removed_at - $1::interval, retrieved_at = retrieved_at - $1::interval,"
+            " kept_until = kept_until - $1::interval",
+            timedelta(days=days),
+        )
+
+    async def notes(self, key: MaildropKey) -> Mapping[int, tuple[bool, bool]]:
+        """Of each message, whether it was noted as retrieved and whether it is kept until a time of its own."""
+        rows = await self.owner.fetch(
+            "SELECT sequence, retrieved_at IS NOT NULL AS retrieved, kept_until IS NOT NULL AS kept FROM messages"
+            " WHERE tenant_id = $1 AND maildrop_id = $2",
+            *(key.tenant_id, key.maildrop_id),
+        )
+        return {row["sequence"]: (row["retrieved"], row["kept"]) for row in rows}
 
     async def maildrops(self) -> set[MaildropKey]:
         rows = await self.owner.fetch("SELECT tenant_id, maildrop_id FROM maildrops")

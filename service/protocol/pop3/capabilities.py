@@ -54,7 +54,7 @@ def after_login(around: Surroundings, policy: Policy) -> list[str]:
     (RFC 5034 §3); but not STLS, which is "AUTHORIZATION state only" (RFC 2595 §8).
     RFC 2449 §6.5 and §6.7: the maildrop's true values, without `USER`.
     """
-    lines = [*ALWAYS, _expire(policy.expire_days)]
+    lines = [*ALWAYS, _expire(policy.retention)]
     # RFC 2449 §5: what AUTHORIZATION listed is listed in TRANSACTION too, so a delay of 0 is said where others wait.
     if policy.login_delay or around.announced.login_delay:
         lines.append(f"LOGIN-DELAY {policy.login_delay}")

@@ -64,9 +64,13 @@ class SendListing:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Remove the messages with these sequence numbers, then release the maildrop. Outcome: `updated` or `refused`."""
+    """Remove the messages with these sequence numbers, then release the maildrop. Outcome: `updated` or `refused`.
+
+    `retrieved` are those that are to be noted as retrieved.
+    """
 
     sequences: tuple[int, ...]
+    retrieved: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,27 @@
-"""The messages of one session and which of them are marked for removal.
+"""The messages of one session, which of them are marked for removal, and which were retrieved.
 
 Owns the arithmetic of STAT, LIST, UIDL, DELE and RSET over the listing frozen at login. Numbers
 never move: a marked message keeps its number and is not listed (RFC 1939 §5).
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from service.model.listing import DropListing, Listing
+from service.model.policy import Policy
 
 SLICE = 5_000
 """Lines of a listing made at a time, so that one session never holds the event loop for long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parting:
+    """How a session leaves its maildrop: the sequence numbers of what is removed and of what is noted as retrieved."""
+
+    removed: tuple[int, ...] = ()
+    retrieved: tuple[int, ...] = ()
+    kept: int = 0
+    """How many marked messages stay."""
 
 
 class Marks:
@@ -20,6 +32,8 @@ class Marks:
         self._listing: Listing | None = None
         self._marked: set[int] = set()
         self._marked_octets = 0
+        self._retrieved = bytearray()
+        """An octet a message, so that a session which reads a million keeps no object for each."""
 
     @property
     def loaded(self) -> bool:
@@ -72,9 +86,23 @@ class Marks:
         self._marked.clear()
         self._marked_octets = 0
 
-    def marked_sequences(self) -> tuple[int, ...]:
-        """The sequence numbers of the marked messages, ascending."""
-        return tuple(self.sequence_of(number) for number in sorted(self._marked))
+    def note_retrieved(self, number: int) -> None:
+        """Remember that a listed message was sent whole by RETR."""
+        if not self._retrieved:
+            self._retrieved = bytearray(len(self.listing) + 1)
+        self._retrieved[number] = 1
+
+    def parting(self, policy: Policy) -> Parting:
+        """What QUIT makes of these messages; RFC 2449 §6.7 has 0 days mean that none stays which was retrieved."""
+        retrieved = {number for number, seen in enumerate(self._retrieved) if seen}
+        removed = self._marked if policy.removes else set()
+        noted = retrieved - removed
+        if policy.retrieved_days == 0:
+            removed, noted = removed | noted, set()
+        return Parting(self._sequences(removed), self._sequences(noted), len(self._marked - removed))
+
+    def _sequences(self, numbers: set[int]) -> tuple[int, ...]:
+        return tuple(self.sequence_of(number) for number in sorted(numbers))
 
     def upcoming(self, number: int, count: int) -> tuple[int, ...]:
         """The sequence numbers of up to `count` messages listed after `number`, for prefetching."""

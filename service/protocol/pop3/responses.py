@@ -93,20 +93,13 @@ def retrieved(octets: int) -> bytes:
     return b"+OK %d octets\r\n" % octets
 
 
-def removed(marked: int) -> bytes:
-    """The response to QUIT once all marked messages are gone."""
-    return _farewell(marked, b"removed")
-
-
-def kept(marked: int) -> bytes:
-    """The response to QUIT where the policy keeps what was marked; a person who reads it learns the truth."""
-    return _farewell(marked, b"kept")
-
-
-def _farewell(messages: int, what: bytes) -> bytes:
-    if not messages:
+def farewell(removed: int, kept: int) -> bytes:
+    """The response to QUIT once all is done; whoever reads it learns the truth where a policy keeps what was marked."""
+    parts = [b"%d %s" % (count, what) for count, what in ((removed, b"removed"), (kept, b"kept")) if count]
+    if not parts:
         return BYE
-    return b"+OK Bye, %d message%s %s\r\n" % (messages, b"s" if messages > 1 else b"", what)
+    noun = b" messages " if removed + kept > 1 else b" message "
+    return b"+OK Bye, " + b", ".join(parts).replace(b" ", noun, 1) + b"\r\n"
 
 
 def challenge(encoded: bytes) -> bytes:

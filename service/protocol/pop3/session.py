@@ -27,7 +27,7 @@ from service.protocol.pop3.commands import (
     split,
 )
 from service.protocol.pop3.effects import Close, Effect, Step
-from service.protocol.pop3.marks import Marks
+from service.protocol.pop3.marks import Marks, Parting
 from service.protocol.pop3.table import TABLE, Command
 
 OUTPUT_BOUND = 64 * 1024
@@ -55,6 +55,8 @@ class Session:
         self._effect: Effect | None = None
         self._verb = OTHER
         self._again: Callable[[], None] | None = None
+        self._counts_retrieval = False
+        self._parting = Parting()
 
     @property
     def buffered(self) -> int:
@@ -117,8 +119,8 @@ class Session:
             self._again = act
             self.perform(effects.LoadListing())
 
-    def logged_in(self, drop: DropListing, policy: Policy) -> None:
-        """The login succeeded and the maildrop is held.
+    def logged_in(self, drop: DropListing, policy: Policy, *, counts_retrieval: bool = False) -> None:
+        """The login succeeded and the maildrop is held; `counts_retrieval` if what RETR brings is to be noted.
 
         RFC 1939 §4: "The POP3 session now enters the TRANSACTION state, with no messages marked as deleted."
         """
@@ -127,7 +129,14 @@ class Session:
         self.authentication = Authentication()
         self.policy = policy
         self.marks = Marks(drop)
+        self._counts_retrieval = counts_retrieval
         self.respond(responses.drop_ready(drop.messages, drop.octets))
+
+    def update(self) -> None:
+        """Enter UPDATE: have removed what is to be removed, and noted what is to be noted."""
+        self.state = State.UPDATE
+        self._parting = self.marks.parting(self.policy)
+        self.perform(effects.Update(self._parting.removed, self._parting.retrieved))
 
     def keys_fetched(self, keys: ScramKeys, nonce: str) -> None:
         """The keys for a name are there, and a nonce that was never used: go on with the exchange."""
@@ -150,6 +159,8 @@ class Session:
 
     def retrieved(self) -> None:
         """The message was sent whole."""
+        if self._counts_retrieval and isinstance(self._effect, effects.Retrieve):
+            self.marks.note_retrieved(self._effect.number)
         self._settle()
         self.completed.append((self._verb, True))
 
@@ -159,13 +170,9 @@ class Session:
         self.completed.append((self._verb, True))
 
     def updated(self) -> None:
-        """All marked messages are removed, or kept where the policy says so, and the maildrop is released.
-
-        RFC 1939 §6.
-        """
-        marked = self.marks.count
+        """All that was to be removed is, and the maildrop is released (RFC 1939 §6)."""
         self._settle()
-        self.respond(responses.removed(marked) if self.policy.removes else responses.kept(marked))
+        self.respond(responses.farewell(len(self._parting.removed), self._parting.kept))
         self.close(Ending.QUIT)
 
     def tls_started(self, around: Surroundings) -> None:

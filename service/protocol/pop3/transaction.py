@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from service.model.ending import Ending
 from service.protocol.pop3 import responses
 from service.protocol.pop3.commands import State
-from service.protocol.pop3.effects import Retrieve, SendListing, Top, Update
+from service.protocol.pop3.effects import Retrieve, SendListing, Top
 from service.protocol.pop3.marks import SLICE
 
 if TYPE_CHECKING:
@@ -105,8 +105,7 @@ def quit_(session: "Session") -> None:
         session.respond(responses.BYE)
         session.close(Ending.QUIT)
         return
-    session.state = State.UPDATE
-    session.perform(Update(session.marks.marked_sequences() if session.policy.removes else ()))
+    session.update()
 
 
 def _listed(session: "Session", number: int, answer: Callable[[], bytes]) -> None:

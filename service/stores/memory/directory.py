@@ -51,7 +51,7 @@ class MemoryDirectory:
             if m.policy and m.status != REMOVED and m.key.tenant_id in tenants
         ]
         delays = {p.login_delay for p in policies}
-        days = {p.expire_days for p in policies}
+        days = {p.retention for p in policies}
         smallest = min((d for d in days if d is not None), default=None)
         return Announced(max(delays, default=0), len(delays) > 1, smallest, len(days) > 1)
 

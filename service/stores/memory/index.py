@@ -6,10 +6,11 @@ await anything, so that each method is one transaction. RFC 1939 §4 (numbers an
 
 from array import array
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from service.model.account import MaildropKey, Recipient
+from service.model.aftermath import NO_AFTERMATH, Aftermath
 from service.model.listing import DropListing, Listing
 from service.model.message import NewMessage, StoredMessage
 from service.model.refusal import Reason, Refusal
@@ -55,9 +56,16 @@ class MemoryMessageIndex:
         found = [rows[sequence] for sequence in sequences if sequence in rows]
         return {row.sequence: _stored(row) for row in found}
 
-    async def remove(self, key: MaildropKey, fence: bytes, sequences: Sequence[int], trail: Trail = NO_TRAIL) -> None:
+    async def remove(
+        self,
+        key: MaildropKey,
+        fence: bytes,
+        sequences: Sequence[int],
+        trail: Trail = NO_TRAIL,
+        aftermath: Aftermath = NO_AFTERMATH,
+    ) -> None:
         """Remove exactly these messages if `fence` is still the newest. Raises Refusal(LOST)."""
-        if not sequences:
+        if not sequences and not aftermath.retrieved:
             return
         rows = [row for row in map(self._rows(key).get, set(sequences)) if row is not None]
         if self._state.fences.get(key) != fence:
@@ -69,6 +77,8 @@ class MemoryMessageIndex:
         by = {"session": trail.session_id, "client": trail.client}
         by |= {"mechanism": trail.mechanism, "credential": trail.credential}
         record_removal(self._state, maildrop, ("client:" + maildrop.address, "messages.remove"), removed, by)
+        own = [row for row in rows if row.removed_by == fence]
+        _see_to(aftermath, own, self._rows(key))
 
     async def append(self, arrivals: Sequence[tuple[Recipient, NewMessage]]) -> Sequence[Refusal | None]:
         """Append each message to its maildrop; an outcome a recipient, in order."""
@@ -134,6 +144,15 @@ def remove_rows(maildrop: MaildropRow, rows: Sequence[MessageRow], fence: bytes 
         maildrop.messages -= 1
         maildrop.octets -= row.message.octets
     return listed
+
+
+def _see_to(aftermath: Aftermath, removed: Sequence[MessageRow], rows: Mapping[int, MessageRow]) -> None:
+    for row in removed:
+        if aftermath.undo_days is not None and row.removed_at and not row.kept_until:
+            row.kept_until = row.removed_at + timedelta(days=aftermath.undo_days)
+    for row in filter(None, map(rows.get, aftermath.retrieved)):
+        if row.removed_at is None and row.retrieved_at is None:
+            row.retrieved_at = datetime.now(UTC)
 
 
 def _stored(row: MessageRow) -> StoredMessage:

@@ -91,6 +91,8 @@ class MessageRow:
     removed_at: datetime | None = None
     removed_in: int | None = None
     removed_by: bytes | None = None
+    retrieved_at: datetime | None = None
+    kept_until: datetime | None = None
 
 
 @dataclass(slots=True)

@@ -20,7 +20,7 @@ class MemorySweepable:
         self._state = state
 
     async def expire(self, limit: int) -> int:
-        """Remove messages older than their maildrop's expire_days, at most `limit`; how many were."""
+        """Remove what is past its maildrop's expire_days or retrieved_days, at most `limit`; how many were."""
         removed = 0
         for maildrop in self._state.maildrops.values():
             gone = remove_rows(maildrop, self._due(maildrop)[: limit - removed], None)
@@ -29,7 +29,7 @@ class MemorySweepable:
         return removed
 
     async def removed_before(self, moment: datetime, limit: int) -> Sequence[Expired]:
-        """Messages removed before `moment`, oldest first."""
+        """Messages removed before `moment`, oldest first, and those that a policy kept until now."""
         rows = sorted(self._removed_before(moment), key=lambda pair: pair[0])
         return [Expired(row.key, row.sequence, row.message.blob.key) for _, row in rows[:limit]]
 
@@ -52,7 +52,7 @@ class MemorySweepable:
         return {row.message.blob.key for row in self._state.rows()} & set(blob_keys)
 
     async def backlog(self, moment: datetime) -> int:
-        """How many messages were removed before `moment` and still have a row."""
+        """How many such messages still have a row."""
         return len(list(self._removed_before(moment)))
 
     async def forget_audit(self, moment: datetime, limit: int) -> int:
@@ -62,18 +62,21 @@ class MemorySweepable:
         return len(due)
 
     def _due(self, maildrop: MaildropRow) -> list[MessageRow]:
-        # RFC 2449 §6.7 gives EXPIRE 0 a meaning of its own, about what was downloaded: it removes nothing here.
-        days = self._state.policy(maildrop).expire_days
-        if not days:
-            return []
-        before = datetime.now(UTC) - timedelta(days=days)
-        rows = self._state.messages.get(maildrop.key, {}).values()
-        due = [row for row in rows if row.removed_at is None and row.message.received < before]
-        return sorted(due, key=lambda row: row.message.received)
+        # RFC 2449 §6.7 has EXPIRE 0 tell of what was downloaded: zero days since it was received remove nothing.
+        policy, now = self._state.policy(maildrop), datetime.now(UTC)
+        listed = [row for row in self._state.messages.get(maildrop.key, {}).values() if row.removed_at is None]
+        received = sorted(listed, key=lambda row: row.message.received) if policy.expire_days else []
+        due = [row for row in received if row.message.received < now - timedelta(days=policy.expire_days or 0)]
+        for row in listed if policy.retrieved_days is not None else ():
+            noted = row.retrieved_at
+            if noted and noted < now - timedelta(days=policy.retrieved_days or 0) and row not in due:
+                due.append(row)
+        return due
 
     def _removed_before(self, moment: datetime) -> Iterator[tuple[datetime, MessageRow]]:
         for row in self._state.rows():
-            if row.removed_at is not None and row.removed_at < moment:
+            over = row.kept_until < datetime.now(UTC) if row.kept_until else row.removed_at and row.removed_at < moment
+            if row.removed_at is not None and over:
                 yield row.removed_at, row
 
     def _forget_maildrops(self) -> None:

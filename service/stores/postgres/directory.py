@@ -65,7 +65,8 @@ WITH policies AS (
     SELECT t.policy || m.policy FROM maildrops m JOIN tenants t USING (tenant_id)
     WHERE m.policy <> '{}' AND m.status <> 'removed' AND t.status <> 'removed'
 ), valued AS (
-    SELECT coalesce((policy ->> 'login_delay')::bigint, 0) AS delay, (policy ->> 'expire_days')::bigint AS days
+    SELECT coalesce((policy ->> 'login_delay')::bigint, 0) AS delay,
+           least((policy ->> 'expire_days')::bigint, (policy ->> 'retrieved_days')::bigint) AS days
     FROM policies
 )
 SELECT coalesce(max(delay), 0) AS login_delay, coalesce(max(delay) <> min(delay), false) AS login_delay_varies,

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from service.model.account import MaildropKey, Recipient
+from service.model.aftermath import NO_AFTERMATH, Aftermath
 from service.model.listing import DropListing, Listing
 from service.model.message import Blob, NewMessage, StoredMessage
 from service.model.refusal import Reason, Refusal
@@ -46,6 +47,8 @@ FROM messages WHERE tenant_id = $1 AND maildrop_id = $2 AND sequence = ANY ($3::
 """
 
 REMOVE = "SELECT remove_messages($1, $2, $3, $4, $5, $6, $7, $8)"
+
+LEAVE = "SELECT leave_maildrop($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 
 APPEND = "SELECT append_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
 
@@ -93,17 +96,26 @@ class PostgresMessageIndex:
         rows = await self._database.read(LOCATE, key.tenant_id, key.maildrop_id, list(sequences))
         return {row["sequence"]: _stored(row) for row in rows}
 
-    async def remove(self, key: MaildropKey, fence: bytes, sequences: Sequence[int], trail: Trail = NO_TRAIL) -> None:
+    async def remove(
+        self,
+        key: MaildropKey,
+        fence: bytes,
+        sequences: Sequence[int],
+        trail: Trail = NO_TRAIL,
+        aftermath: Aftermath = NO_AFTERMATH,
+    ) -> None:
         """Remove exactly these messages, all or none, if `fence` is still the newest; audited in the same transaction.
 
         Raises Refusal: LOST or UNAVAILABLE (none removed), UNKNOWN_OUTCOME (all or none).
         """
-        if not sequences:
+        chosen, retrieved, days = list(sequences), list(aftermath.retrieved), aftermath.undo_days
+        if not chosen and not retrieved:
             return
-        chosen = list(sequences)
-        values = (key.tenant_id, key.maildrop_id, UUID(bytes=fence), chosen)
+        more = (retrieved, days) if retrieved or days is not None else ()
+        values = (key.tenant_id, key.maildrop_id, UUID(bytes=fence), chosen, *more)
         by = (trail.session_id, trail.client, trail.mechanism, trail.credential)
-        rows = await self._database.write(REMOVE, *values, *by, rows=len(chosen))
+        count = len(chosen) + len(retrieved)
+        rows = await self._database.write(LEAVE if more else REMOVE, *values, *by, rows=count)
         if not rows[0][0]:
             raise Refusal(Reason.LOST, f"a newer session holds maildrop {key.maildrop_id}")
 

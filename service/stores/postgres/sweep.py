@@ -11,28 +11,48 @@ from service.mail.ports import Expired
 from service.model.account import MaildropKey
 from service.stores.postgres.database import Database
 
-# RFC 2449 §6.7 gives EXPIRE 0 a meaning of its own: clients may not leave on the server what they downloaded. It says
-# nothing of mail that nobody has read, so zero days never removes a message here.
+# Zero days since a message was received never remove it: RFC 2449 §6.7 has EXPIRE 0 tell of what was downloaded, not of
+# mail that nobody has read. Zero days since it was retrieved remove what an earlier policy would have kept longer.
 DUE = """
-SELECT m.tenant_id, m.maildrop_id, p.before
+SELECT m.tenant_id, m.maildrop_id, p.received_before, p.retrieved_before
 FROM maildrops m
 JOIN tenants t USING (tenant_id)
 CROSS JOIN LATERAL (
-    SELECT now() - make_interval(days => nullif(((t.policy || m.policy) ->> 'expire_days')::integer, 0)) AS before
+    SELECT now() - make_interval(days => nullif((v.policy ->> 'expire_days')::integer, 0)) AS received_before,
+           now() - make_interval(days => (v.policy ->> 'retrieved_days')::integer) AS retrieved_before
+    FROM (SELECT t.policy || m.policy AS policy) v
 ) p
-WHERE p.before IS NOT NULL AND m.messages > 0 AND EXISTS (
-    SELECT FROM messages x
-    WHERE x.tenant_id = m.tenant_id AND x.maildrop_id = m.maildrop_id
-      AND x.removed_at IS NULL AND x.received < p.before
+WHERE m.messages > 0 AND (
+    p.received_before IS NOT NULL AND EXISTS (
+        SELECT FROM messages x
+        WHERE x.tenant_id = m.tenant_id AND x.maildrop_id = m.maildrop_id
+          AND x.removed_at IS NULL AND x.received < p.received_before
+    ) OR p.retrieved_before IS NOT NULL AND EXISTS (
+        SELECT FROM messages x
+        WHERE x.tenant_id = m.tenant_id AND x.maildrop_id = m.maildrop_id
+          AND x.removed_at IS NULL AND x.retrieved_at < p.retrieved_before
+    )
 )
 LIMIT $1
 """
 
 EXPIRE = "SELECT expire_messages($1, $2, $3, $4)"
+EXPIRE_RETRIEVED = "SELECT expire_retrieved($1, $2, $3, $4)"
 
-REMOVED = """
-SELECT tenant_id, maildrop_id, sequence, blob_key FROM messages WHERE removed_at < $1 ORDER BY removed_at LIMIT $2
+# Postgres wrote until when it keeps a message, and its own clock says whether that is over.
+FORGETTABLE = """
+SELECT tenant_id, maildrop_id, sequence, blob_key, removed_at FROM messages
+WHERE removed_at < $1 AND kept_until IS NULL
 """
+KEPT_LONG_ENOUGH = """
+SELECT tenant_id, maildrop_id, sequence, blob_key, removed_at FROM messages
+WHERE kept_until < now()
+"""
+REMOVED = f"""
+(SELECT * FROM ({FORGETTABLE}) f ORDER BY removed_at LIMIT $2)
+UNION ALL (SELECT * FROM ({KEPT_LONG_ENOUGH}) k LIMIT $2)
+ORDER BY removed_at LIMIT $2
+"""  # noqa: S608 - constants alone
 
 # Another tenant's row would count too: a blob is only let go when no row at all names it.
 RELEASED = """
@@ -57,7 +77,7 @@ SELECT k.blob_key FROM unnest($1::text[]) AS k (blob_key)
 WHERE EXISTS (SELECT FROM messages m WHERE m.blob_key = k.blob_key)
 """
 
-BACKLOG = "SELECT count(*) FROM messages WHERE removed_at < $1"
+BACKLOG = f"SELECT (SELECT count(*) FROM ({FORGETTABLE}) f) + (SELECT count(*) FROM ({KEPT_LONG_ENOUGH}) k)"  # noqa: S608
 
 FORGET_AUDIT = """
 WITH oldest AS (SELECT tenant_id, audit_id FROM audit WHERE moment < $1 ORDER BY moment LIMIT $2), gone AS (
@@ -74,17 +94,18 @@ class PostgresSweepable:
         self._database = database
 
     async def expire(self, limit: int) -> int:
-        """Remove messages older than their maildrop's expire_days, at most `limit`; one short transaction each."""
+        """Remove what is past its maildrop's expire_days or retrieved_days, at most `limit`, in short transactions."""
         removed = 0
-        for row in await self._database.read(DUE, limit):
-            if removed >= limit:
-                break
-            done = await self._database.write(EXPIRE, row[0], row[1], row[2], limit - removed, rows=limit - removed)
-            removed += done[0][0]
+        for tenant, maildrop, *moments in await self._database.read(DUE, limit):
+            for statement, moment in zip((EXPIRE, EXPIRE_RETRIEVED), moments, strict=True):
+                left = limit - removed
+                if left > 0 and moment is not None:
+                    done = await self._database.write(statement, tenant, maildrop, moment, left, rows=left)
+                    removed += done[0][0]
         return removed
 
     async def removed_before(self, moment: datetime, limit: int) -> Sequence[Expired]:
-        """Messages removed before `moment`, oldest first."""
+        """Messages removed before `moment`, oldest first, and those that a policy kept until now."""
         rows = await self._database.read(REMOVED, moment, limit)
         return [Expired(MaildropKey(row[0], row[1]), row[2], row[3]) for row in rows]
 
@@ -102,7 +123,7 @@ class PostgresSweepable:
         return {row[0] for row in await self._database.read(NAMED, list(blob_keys))}
 
     async def backlog(self, moment: datetime) -> int:
-        """How many messages were removed before `moment` and still have a row."""
+        """How many such messages still have a row."""
         rows = await self._database.read(BACKLOG, moment)
         return int(rows[0][0])
 

@@ -49,6 +49,12 @@ def test_the_smallest_retention_is_announced_before_login_and_the_true_one_after
     assert "EXPIRE 60" in after_login(around, Policy(expire_days=60))
 
 
+def test_the_retention_of_what_was_retrieved_is_announced_where_it_is_the_smaller_one() -> None:
+    for expire, retrieved, told in ((60, 14, "14"), (7, 14, "7"), (None, 0, "0"), (None, None, "NEVER")):
+        policy = Policy(expire_days=expire, retrieved_days=retrieved)
+        assert f"EXPIRE {told}" in after_login(TLS, policy)
+
+
 def test_the_largest_login_delay_is_announced_before_login_and_the_true_one_after() -> None:
     around = replace(TLS, announced=Announced(login_delay=900, login_delay_varies=True))
     assert "LOGIN-DELAY 900 USER" in before_login(around, stls=False)

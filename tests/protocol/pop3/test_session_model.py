@@ -18,15 +18,20 @@ REFUSED = b"-ERR Messages may not be removed here\r\n"
 class MaildropMachine(RuleBasedStateMachine):
     """One session after another over a maildrop of up to five messages, and the model beside them."""
 
-    @initialize(count=st.integers(0, 5), dele=st.sampled_from(["remove", "keep", "refuse"]))
-    def open(self, count: int, dele: str) -> None:
-        self.policy = Policy(dele=dele)
+    @initialize(
+        count=st.integers(0, 5),
+        dele=st.sampled_from(["remove", "undo", "keep", "refuse"]),
+        days=st.sampled_from([None, 0, 14]),
+    )
+    def open(self, count: int, dele: str, days: int | None) -> None:
+        self.policy = Policy(dele=dele, retrieved_days=days)
         self.stored = [b"N: %d\r\n\r\n" % n + b".line\r\n" * n for n in range(1, count + 1)]
         self.reopen()
 
     def reopen(self) -> None:
         self.world = World(messages=list(self.stored), policy=self.policy).log_in()
         self.marked: set[int] = set()
+        self.retrieved: set[int] = set()
 
     def listed(self, number: int) -> bool:
         return 1 <= number <= len(self.stored) and number not in self.marked
@@ -34,10 +39,6 @@ class MaildropMachine(RuleBasedStateMachine):
     @property
     def unmarked(self) -> list[int]:
         return [n for n in range(1, len(self.stored) + 1) if n not in self.marked]
-
-    @property
-    def plural(self) -> bytes:
-        return b"s" if len(self.marked) > 1 else b""
 
     @rule(number=numbers)
     def dele(self, number: int) -> None:
@@ -56,8 +57,15 @@ class MaildropMachine(RuleBasedStateMachine):
         if self.listed(number):
             stuffed = self.stored[number - 1].replace(b"\r\n.", b"\r\n..")
             assert answer == b"+OK %d octets\r\n" % len(self.stored[number - 1]) + stuffed + b".\r\n"
+            self.retrieved.add(number)
         else:
             assert answer == ABSENT
+
+    @rule(number=numbers)
+    def top(self, number: int) -> None:
+        """RFC 1939 §7: TOP isn't RETR, however many lines it asks for."""
+        answer = self.world.send(b"TOP %d 99999999\r\n" % number)
+        assert answer.startswith(b"+OK\r\n" if self.listed(number) else ABSENT)
 
     @rule(number=numbers)
     def uidl(self, number: int) -> None:
@@ -83,11 +91,16 @@ class MaildropMachine(RuleBasedStateMachine):
 
     @rule()
     def quit(self) -> None:
-        gone = b"removed" if self.policy.dele == "remove" else b"kept"
-        messages = b"" if not self.marked else b", %d message%s %s" % (len(self.marked), self.plural, gone)
-        assert self.world.send(b"QUIT\r\n") == b"+OK Bye" + messages + b"\r\n"
-        if self.policy.dele == "remove":
-            self.stored = [self.stored[n - 1] for n in self.unmarked]
+        removed = self.marked if self.policy.removes else set()
+        noted = self.retrieved - removed if self.policy.retrieved_days is not None else set()
+        if self.policy.retrieved_days == 0:
+            removed, noted = removed | noted, set()
+        kept = len(self.marked - removed)
+        answer = self.world.send(b"QUIT\r\n")
+        assert answer.startswith(b"+OK Bye")
+        assert [int(word) for word in answer.split() if word.isdigit()] == [n for n in (len(removed), kept) if n]
+        assert self.world.noted == [self.stored[n - 1] for n in sorted(noted)]
+        self.stored = [message for n, message in enumerate(self.stored, 1) if n not in removed]
         assert self.world.messages == self.stored
         self.reopen()
 

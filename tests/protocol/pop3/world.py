@@ -53,6 +53,8 @@ class World:
     def __post_init__(self) -> None:
         self.session = Session(self.around)
         self.frozen: list[bytes] = []
+        self.noted: list[bytes] = []
+        """What is noted as retrieved."""
 
     def send(self, data: bytes) -> bytes:
         """What the client reads after it sent `data`."""
@@ -102,8 +104,9 @@ class World:
             case effects.SendListing(slices=slices):
                 self.session.listing_sent()
                 return b"".join(slices)
-            case effects.Update(sequences=sequences):
+            case effects.Update(sequences=sequences, retrieved=retrieved):
                 self.messages = [m for n, m in enumerate(self.frozen, 1) if n * 10 not in sequences]
+                self.noted = [m for n, m in enumerate(self.frozen, 1) if n * 10 in retrieved]
                 self.session.updated()
             case effects.StartTls():
                 self.session.tls_started(TLS)
@@ -117,7 +120,8 @@ class World:
             return
         self.frozen = list(self.messages)
         octets = sum(map(len, self.frozen))
-        self.session.logged_in(DropListing(len(self.frozen), octets, 10 * len(self.frozen), 0), self.policy)
+        drop = DropListing(len(self.frozen), octets, 10 * len(self.frozen), 0)
+        self.session.logged_in(drop, self.policy, counts_retrieval=self.policy.retrieved_days is not None)
 
     def _listing(self) -> Listing:
         numbers = range(1, len(self.frozen) + 1)

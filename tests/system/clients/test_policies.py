@@ -74,3 +74,33 @@ def test_every_message_comes_once_though_the_newest_is_the_first(
     newest = maildrop.messages[0]
     second = program.fetch(home, maildrop, Way.TLS, keep=True)
     assert (second.code, second.brought) == (0, [program.stored(PLAIN, newest)]), second.said
+
+
+@pytest.mark.parametrize("program", [pytest.param(p, id=p.name) for p in (Getmail(), Mpop(), Poplib())])
+def test_r27_what_a_program_left_is_gone_with_its_quit_where_nothing_may_be_left(
+    program: Program, maildrop: Maildrop, home: Path
+) -> None:
+    messages = maildrop.fill(LETTERS)
+    maildrop.set_policy(retrieved_days=0)
+    first = program.fetch(home, maildrop, Way.TLS, keep=True)
+    assert first.code == 0, first.said
+    maildrop.set_policy(retrieved_days=None)
+    assert maildrop.stat == (0, 0)
+    assert sorted(first.brought) == expected(program, messages)
+
+
+def test_what_fetchmail_keeps_is_not_retrieved_as_it_reads_with_top(maildrop: Maildrop, home: Path) -> None:
+    messages, program = maildrop.fill(LETTERS), Fetchmail()
+    maildrop.set_policy(retrieved_days=0)
+    first = program.fetch(home, maildrop, Way.TLS, keep=True)
+    assert (first.code, sorted(first.brought)) == (0, expected(program, messages)), first.said
+    assert maildrop.stat[0] == len(LETTERS)
+
+
+def test_r27_curl_s_every_run_is_a_session_that_takes_away_what_it_brought(maildrop: Maildrop, home: Path) -> None:
+    messages = maildrop.fill(LETTERS)
+    maildrop.set_policy(retrieved_days=0)
+    assert b"EXPIRE 0\r\n" in Curl().asked(home, maildrop, Way.TLS, "", "CAPA").brought[0]
+    brought = [Curl().asked(home, maildrop, Way.TLS, "1").brought for _ in LETTERS]
+    assert brought == [[message] for message in messages]
+    assert maildrop.stat == (0, 0)

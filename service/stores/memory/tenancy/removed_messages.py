@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
-from service.mail.tenancy import Act
+from service.mail.tenancy import MARGIN, Act
 from service.model.address import Address
 from service.model.tenancy import RemovedMessage
 from service.stores.memory.state import MaildropRow, MemoryState, MessageRow
@@ -26,8 +26,8 @@ class MemoryRemovedMessages:
         """The messages removed within this time, last removed first. Raises Refusal(NOT_FOUND)."""
         maildrop = maildrop_row(self._state, tenant, address)
         found = [
-            (removed_at, row.sequence, RemovedMessage(m.unique_id, m.octets, m.received, removed_at))
-            for removed_at, row in self._restorable(maildrop, within)
+            (removed_at, row.sequence, RemovedMessage(m.unique_id, m.octets, m.received, removed_at, until))
+            for removed_at, until, row in self._restorable(maildrop, within)
             for m in [row.message]
         ]
         return [view for _, _, view in sorted(found, key=lambda each: each[:2], reverse=True)][:limit]
@@ -35,7 +35,7 @@ class MemoryRemovedMessages:
     async def restore(self, act: Act, address: Address, unique_ids: Sequence[UUID], within: timedelta) -> int:
         """How many of these are listed again. Raises Refusal(NOT_FOUND)."""
         maildrop = maildrop_row(self._state, act.tenant, address)
-        rows = [row for _, row in self._restorable(maildrop, within) if row.message.unique_id in unique_ids]
+        rows = [row for _, _, row in self._restorable(maildrop, within) if row.message.unique_id in unique_ids]
         newest = {row.message.blob.key: row for row in sorted(rows, key=lambda row: row.sequence)}
         for row in sorted(newest.values(), key=lambda row: row.sequence):
             self._copy(maildrop, row)
@@ -44,11 +44,15 @@ class MemoryRemovedMessages:
         record(self._state, tenant, act, ("maildrop.restore", str(address)), detail)
         return len(newest)
 
-    def _restorable(self, maildrop: MaildropRow, within: timedelta) -> list[tuple[datetime, MessageRow]]:
+    def _restorable(self, maildrop: MaildropRow, within: timedelta) -> list[tuple[datetime, datetime, MessageRow]]:
+        """When each was removed, and until when it can be restored."""
         rows = list(self._state.messages.get(maildrop.key, {}).values())
         listed = {row.message.blob.key for row in rows if row.removed_at is None}
         removed = [(row.removed_at, row) for row in rows if row.removed_at and row.message.blob.key not in listed]
-        return [(moment, row) for moment, row in removed if moment > datetime.now(UTC) - within]
+        timed = [
+            (moment, row.kept_until - MARGIN if row.kept_until else moment + within, row) for moment, row in removed
+        ]
+        return [each for each in timed if each[1] > datetime.now(UTC)]
 
     def _copy(self, maildrop: MaildropRow, row: MessageRow) -> None:
         # RFC 1939 §7: "The server should never reuse an unique-id in a given maildrop, for as long as the entity

@@ -8,16 +8,18 @@ from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from service.mail.tenancy import Act
+from service.mail.tenancy import MARGIN, Act
 from service.model.address import Address
 from service.model.tenancy import RemovedMessage
 from service.stores.postgres.database import Database
 from service.stores.postgres.tenancy.rows import MAILDROP, lock_maildrop, maildrop_key, record
 
+# Postgres' own clock judges both; to a message that a policy keeps the margin is left that `within` has already.
+UNTIL = "coalesce(m.kept_until - $4::interval, m.removed_at + $3::interval)"
 # One that was restored already lives on in a row that names the same blob.
-RESTORABLE = """
+RESTORABLE = f"""
 FROM messages m
-WHERE m.tenant_id = $1 AND m.maildrop_id = $2 AND m.removed_at > now() - $3::interval
+WHERE m.tenant_id = $1 AND m.maildrop_id = $2 AND m.removed_at IS NOT NULL AND {UNTIL} > now()
   AND NOT EXISTS (
     SELECT FROM messages l
     WHERE l.blob_key = m.blob_key AND l.tenant_id = $1 AND l.maildrop_id = $2 AND l.removed_at IS NULL
@@ -25,8 +27,8 @@ WHERE m.tenant_id = $1 AND m.maildrop_id = $2 AND m.removed_at > now() - $3::int
 """
 
 NEWEST = f"""
-SELECT unique_id, octets, received, removed_at {RESTORABLE}
-ORDER BY removed_at DESC, sequence DESC LIMIT $4
+SELECT unique_id, octets, received, removed_at, {UNTIL} AS restorable_until {RESTORABLE}
+ORDER BY removed_at DESC, sequence DESC LIMIT $5
 """
 
 # RFC 1939 §7: "The server should never reuse an unique-id in a given maildrop, for as long as the entity using the
@@ -34,7 +36,7 @@ ORDER BY removed_at DESC, sequence DESC LIMIT $4
 # and it counts as received now, or its retention would remove it at once.
 RESTORE = f"""
 WITH wanted AS (
-    SELECT DISTINCT ON (m.blob_key) m.* {RESTORABLE} AND m.unique_id = ANY ($4)
+    SELECT DISTINCT ON (m.blob_key) m.* {RESTORABLE} AND m.unique_id = ANY ($5)
     ORDER BY m.blob_key, m.sequence DESC
 ), copied AS (
     INSERT INTO messages (tenant_id, maildrop_id, sequence, octets, header_octets, received, unique_id, dotted,
@@ -62,14 +64,15 @@ class PostgresRemovedMessages:
         """The messages removed within this time, last removed first. Raises Refusal(NOT_FOUND)."""
         rows = await self._database.read(MAILDROP, tenant, address.domain, address.local)
         key = maildrop_key(rows[0] if rows else None, address)
-        found = await self._database.read(NEWEST, key.tenant_id, key.maildrop_id, within, limit)
+        found = await self._database.read(NEWEST, key.tenant_id, key.maildrop_id, within, MARGIN, limit)
         return [RemovedMessage(*row) for row in found]
 
     async def restore(self, act: Act, address: Address, unique_ids: Sequence[UUID], within: timedelta) -> int:
         """How many of these are listed again. Raises Refusal(NOT_FOUND)."""
         async with self._database.transaction() as connection:
             key = await lock_maildrop(connection, act, address)
-            restored = await connection.fetchval(RESTORE, key.tenant_id, key.maildrop_id, within, list(unique_ids))
+            values = (key.tenant_id, key.maildrop_id, within, MARGIN, list(unique_ids))
+            restored = await connection.fetchval(RESTORE, *values)
             await record(
                 connection,
                 key.tenant_id,

@@ -9,12 +9,23 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from service.admin import aliases, audit, credentials, domains, maildrops, removed, sessions, tenants, tokens
+from service.admin import (
+    aliases,
+    audit,
+    credentials,
+    directories,
+    domains,
+    maildrops,
+    removed,
+    sessions,
+    tenants,
+    tokens,
+)
 from service.admin.access import DOCUMENT, Gate, House
 from service.admin.problems import Problem, install, responses
 from service.telemetry.build import VERSION
 
-_PARTS = (tokens, sessions, audit, removed, credentials, maildrops, aliases, domains, tenants)
+_PARTS = (tokens, sessions, audit, removed, credentials, maildrops, aliases, domains, directories, tenants)
 _PROBLEMS = responses(400, 401, 403, 404, 409, 412, 413, 422, 503)
 
 

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from service.app.clock import SystemClock
+from service.app.directories import open_accounts
 from service.app.listening import Service
 from service.app.observed import ObservedLocks, Outages
 from service.app.shared import MEASURE_EVERY, Shared
@@ -29,7 +30,6 @@ from service.model.refusal import Refusal
 from service.net.pop3 import Pop3Connection
 from service.net.pop3_service import Pop3Options, Pop3Service
 from service.settings import Settings
-from service.stores.postgres.directory import PostgresDirectory
 from service.stores.postgres.index import PostgresMessageIndex
 from service.stores.redis import RedisAllowances
 from service.telemetry import metrics
@@ -46,16 +46,17 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
         shared.database("front") as database,
         open_locks(settings) as redis,
         open_verification(settings.hashing, database) as verification,
-        open_scram(settings.hashing, database) as scram,
+        open_accounts(settings, database) as (directory, vouching),
+        open_scram(settings, database, directory) as scram,
         open_uses(database) as uses,
     ):
         locks = ObservedLocks(redis)
-        directory, index = PostgresDirectory(database), PostgresMessageIndex(database)
+        index = PostgresMessageIndex(database)
         allowances = RedisAllowances(redis.servers, lease_seconds=settings.redis.lease_seconds, observer=metrics)
         places = Places(allowances)
         leases = Leases(locks, index, places)
         process = f"{settings.hostname}:{os.getpid()}"
-        login = Login(directory, verification, locks, index, leases, SystemClock(), process, scram, uses)
+        login = Login(directory, verification, locks, index, leases, SystemClock(), process, scram, uses, vouching)
         announcements = Announcements(directory)
         ahead, memory, listings = _budgets(shared)
         service = Pop3Service(

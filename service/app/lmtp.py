@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from service.app.clock import SystemClock
+from service.app.directories import open_accounts
 from service.app.listening import Service
 from service.app.shared import MEASURE_EVERY, Shared
 from service.mail.budget import Budget
@@ -17,7 +18,6 @@ from service.net.lmtp import LmtpConnection
 from service.net.lmtp_service import LmtpOptions, LmtpService
 from service.protocol.lmtp.state import Terms
 from service.settings import Settings
-from service.stores.postgres.directory import PostgresDirectory
 from service.stores.postgres.index import PostgresMessageIndex
 from service.telemetry import metrics
 
@@ -26,10 +26,8 @@ from service.telemetry import metrics
 async def lmtp_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncIterator[Service]:
     """LMTP connections, until the block ends."""
     settings = shared.settings
-    async with shared.database("lmtp") as database:
-        stores = DeliveryStores(
-            PostgresDirectory(database), shared.blobs, PostgresMessageIndex(database), SystemClock()
-        )
+    async with shared.database("lmtp") as database, open_accounts(settings, database) as (directory, _):
+        stores = DeliveryStores(directory, shared.blobs, PostgresMessageIndex(database), SystemClock())
         delivery = Delivery(stores, settings.hostname, _memory(shared))
         service = LmtpService(delivery, terms(settings), context, lmtp_options(settings), shared.events)
         yield Service(partial(LmtpConnection, service), context)

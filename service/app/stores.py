@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from service.app.clock import SystemClock
 from service.mail.enrolments import Enrolments
+from service.mail.ports import Directory
 from service.mail.renewals import Renewals
 from service.mail.scram import ScramChallenges
 from service.mail.uses import Uses
@@ -21,7 +22,6 @@ from service.settings.systems import DatabaseSettings, ObjectStoreSettings, Role
 from service.stores.objects import ObjectBlobStore, ObjectOptions, open_blobs
 from service.stores.passwords import Argon2Hashes
 from service.stores.postgres.database import Database, DatabaseOptions
-from service.stores.postgres.directory import PostgresDirectory
 from service.stores.postgres.observed import ObservedDatabase
 from service.stores.postgres.uses import PostgresLastUses
 from service.stores.postgres.verifiers import PostgresVerifiers
@@ -105,13 +105,13 @@ async def open_hashes(settings: HashingSettings) -> AsyncIterator[Argon2Hashes]:
 
 
 @asynccontextmanager
-async def open_scram(settings: HashingSettings, database: Database) -> AsyncIterator[Enrolments | None]:
-    """What SCRAM needs, where it is switched on; keys are read from `database` and kept there."""
-    secret = settings.scram_secret
-    if not settings.scram or secret is None:
+async def open_scram(settings: Settings, database: Database, directory: Directory) -> AsyncIterator[Enrolments | None]:
+    """What SCRAM needs, where it is switched on and can succeed; Poplar's own keys are kept in `database`."""
+    secret = settings.hashing.scram_secret
+    if not (settings.hashing.scram and settings.directory.may_scram) or secret is None:
         yield None
         return
-    challenges = ScramChallenges(PostgresDirectory(database), secret.get_secret_value().encode())
+    challenges = ScramChallenges(directory, secret.get_secret_value().encode())
     enrolments = Enrolments(challenges, PostgresVerifiers(database), metrics.scram_enrolled)
     try:
         yield enrolments

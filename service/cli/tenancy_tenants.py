@@ -1,4 +1,4 @@
-"""`poplar tenant`: create, list, show, set, suspend, resume, remove, audit.
+"""`poplar tenant`: create, list, show, set, suspend, resume, remove, audit, directory.
 
 Owns the verbs' words. Refuses to know rules: they are `mail/provisioning.py`'s.
 """
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from service.cli.gathering import gathering
+from service.cli.tenancy_directory import directory
 from service.cli.tenancy_options import AsJson, Cascade, PolicyFlags, TenantName, Yes, confirmed
 from service.cli.tenancy_output import print_one, print_rows, say
 from service.cli.tenancy_running import listed, perform
@@ -17,6 +18,7 @@ COLUMNS = ("name", "status", "policy", "created")
 AUDIT_COLUMNS = ("moment", "actor", "action", "subject", "details")
 
 app = typer.Typer(help="Tenants: the customers of this service.", no_args_is_help=True)
+app.command()(directory)
 
 
 @app.command()

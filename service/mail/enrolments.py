@@ -38,7 +38,7 @@ class Enrolments:
 
     def begin(self, account: Account, credential: Credential, secret: str) -> None:
         """Make keys of `secret`, which just opened `credential`, unless it has some."""
-        if credential.kind == KIND and credential.scram is None:
+        if credential.kind == KIND and credential.scram is None and not credential.kept_outside:
             self._work.begin(credential.credential_id, lambda: self._enrol(account, credential, secret))
 
     async def settled(self) -> None:

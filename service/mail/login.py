@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from service.mail.enrolments import Enrolments
 from service.mail.leases import Leases, OnLost
 from service.mail.maildrop import OpenMaildrop
+from service.mail.outside.vouching import Vouching
 from service.mail.policy import admitted
 from service.mail.ports import Clock, Directory, Holder, Lease, MaildropLocks, MessageIndex
 from service.mail.scram import proved
@@ -36,6 +37,7 @@ class Attempt:
     mechanism: str
     session_id: str
     client: str
+    listener: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class Login:
     """Gives right passwords keys for SCRAM; None where that isn't offered."""
     uses: Uses | None = None
     """Keeps when credentials were last used."""
+    vouching: Vouching | None = None
+    """Asks the outside directories that judge passwords themselves; None where there is none."""
 
     async def __call__(self, attempt: Attempt, on_lost: OnLost) -> OpenMaildrop:
         """The maildrop, held by this session until `close`; `on_lost` is called if another takes it.
@@ -67,7 +71,7 @@ class Login:
             account = await self.directory.find(attempt.proof.name if attempt.proof else NO_NAME)
             return await self._log_in(account, attempt, on_lost)
         except Refusal as refusal:
-            refusal.account = account
+            refusal.account = account if account is not None and account.housed else None
             raise
 
     async def _log_in(self, found: Account | None, attempt: Attempt, on_lost: OnLost) -> OpenMaildrop:
@@ -93,6 +97,8 @@ class Login:
     async def _verified(self, account: Account | None, attempt: Attempt) -> tuple[Account, Credential]:
         """What the proof opens, and by what; unknown, wrong, suspended, not allowed: refused alike (G13)."""
         proof = attempt.proof
+        if self.vouching is not None:
+            account = await self.vouching.judged(account, attempt)
         usable = account if proof and account and account.active else None
         opened = await self._opened(usable, proof)
         if opened is None or usable is None or proof is None:
@@ -103,7 +109,7 @@ class Login:
         allowed = replace(usable, policy=admitted(usable.policy, opened, attempt.mechanism, attempt.client))
         if self.enrolments is not None and isinstance(proof, Password):
             self.enrolments.begin(usable, opened, proof.secret)
-        return allowed, opened
+        return (allowed if self.vouching is None else await self.vouching.housed(allowed)), opened
 
     async def _opened(self, account: Account | None, proof: Proof | None) -> Credential | None:
         if isinstance(proof, ScramProof):
@@ -155,6 +161,6 @@ def _cause(account: Account | None, proof: Proof | None) -> tuple[str, Why]:
     """For the log and staff alone: the client hears the same in every case (G13)."""
     if proof is None:
         return "the proof proves nothing", Why.NO_PROOF
-    if account is None:
+    if account is None or not account.housed:
         return "no such account", Why.UNKNOWN_NAME
     return ("no credential matches", Why.WRONG_SECRET) if account.active else ("suspended", Why.SUSPENDED)

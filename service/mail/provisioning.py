@@ -11,6 +11,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from service.mail.naming import domain_name, found, maildrop_address, owned, pages, plainly
+from service.mail.outside.choosing import DirectoryProvisioning
 from service.mail.passwords import Passwords
 from service.mail.tenancy import MARGIN, Act, Tenancy
 from service.model.account import Status
@@ -253,6 +254,7 @@ class Provisioning:
     maildrops: MaildropProvisioning
     aliases: AliasProvisioning
     credentials: CredentialProvisioning
+    directories: DirectoryProvisioning
     passwords: Passwords
 
 
@@ -264,5 +266,6 @@ def provisioning(office: Office, passwords: Passwords) -> Provisioning:
         MaildropProvisioning(office),
         AliasProvisioning(office),
         CredentialProvisioning(office),
+        DirectoryProvisioning(office),
         passwords,
     )

@@ -31,7 +31,7 @@ class Renewals:
 
     def begin(self, key: MaildropKey, credential: Credential, secret: str) -> None:
         """Renew the verifier of `credential`, which `secret` just opened, unless it is as it should be."""
-        if not self._hashes.current(credential.verifier):
+        if not (credential.kept_outside or self._hashes.current(credential.verifier)):
             self._work.begin(credential.credential_id, lambda: self._renew(key, credential, secret))
 
     async def settled(self) -> None:

@@ -229,6 +229,16 @@ class MaildropBatches(Protocol):
         """
 
 
+class DirectoryChoices(Protocol):
+    """Which outside directory keeps a tenant's users: its name in the settings, None for the service's default."""
+
+    async def of(self, tenant: str) -> str | None:
+        """What the tenant chose. Raises Refusal(NOT_FOUND)."""
+
+    async def choose(self, act: Act, directory: str | None) -> None:
+        """Binds the next login and delivery of all the tenant's maildrops. Raises Refusal(NOT_FOUND)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Tenancy:
     """Every port of provisioning, as one vendor offers them."""
@@ -241,3 +251,4 @@ class Tenancy:
     credentials: Credentials
     audit: Audit
     batches: MaildropBatches
+    directories: DirectoryChoices

@@ -45,7 +45,7 @@ class Uses:
         """Keep that `credential` let somebody in."""
         which, now = credential.credential_id, self._clock.monotonic()
         kept = self._kept.get(which)
-        if kept is None or now - kept >= EVERY.total_seconds():
+        if not credential.kept_outside and (kept is None or now - kept >= EVERY.total_seconds()):
             self._work.begin(which, lambda: self._note(key, which, now))
 
     async def settled(self) -> None:

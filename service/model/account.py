@@ -40,6 +40,20 @@ class Credential:
     """The same secret's keys for SCRAM-SHA-256 in their stored form, where they were made (RFC 5803 §1)."""
     policy: Mapping[str, PolicyValue] = field(default_factory=dict)
     """What an app password narrows of its maildrop's policy."""
+    kept_outside: bool = False
+    """Whether an outside directory keeps it, so that nothing of it is written here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What an account has besides whose user an outside directory keeps."""
+
+    directory: str
+    """Its name in the settings."""
+    housed: bool = True
+    """Whether there is a maildrop; False for one that the first login makes, or that nobody may make."""
+    vouched: Credential | None = None
+    """What the directory itself found right, if it judges passwords and said yes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +66,15 @@ class Account:
     active: bool
     policy: Policy
     credentials: tuple[Credential, ...] = ()
+    directory: str | None = None
+    """The outside directory that the tenant chose; None for the service's default."""
+    outside: Outside | None = None
+    """Set where an outside directory is in force; `credentials` are then what it brought."""
+
+    @property
+    def housed(self) -> bool:
+        """Whether there is a maildrop; somebody whom an outside directory may know need not have one yet."""
+        return self.outside is None or self.outside.housed
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class Performer:
     async def log_in(self, effect: effects.LogIn, client: str, on_lost: Callable[[], None]) -> None:
         """Verify the proof and open the maildrop."""
         began = time.monotonic()
-        attempt = Attempt(effect.proof, effect.mechanism, self._record.session_id, client)
+        attempt = Attempt(effect.proof, effect.mechanism, self._record.session_id, client, self._record.listener)
         result = "ok"
         try:
             held = await self._service.login(attempt, on_lost)

@@ -18,6 +18,7 @@ from service.settings.behaviour import (
     Pop3Settings,
     SweepSettings,
 )
+from service.settings.directory import DirectorySettings
 from service.settings.events import EventsSettings
 from service.settings.listening import DEFAULT_LISTENERS, HttpSettings, ListenerSettings, TlsSettings
 from service.settings.section import Section
@@ -44,6 +45,7 @@ class Settings(Section):
     logging: LoggingSettings = LoggingSettings()
     pop3: Pop3Settings = Pop3Settings()
     events: EventsSettings = EventsSettings()
+    directory: DirectorySettings = DirectorySettings()
 
     @field_validator("hostname")
     @classmethod

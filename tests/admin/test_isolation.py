@@ -30,6 +30,7 @@ def forms(name: str) -> Forms:
     return {
         "put /v1/tenants/{tenant}": {"policy": {"login_delay": 7}},
         "patch /v1/tenants/{tenant}": {"status": "suspended"},
+        "put /v1/tenants/{tenant}/directory": {"directory": "crm"},
         "put /v1/tenants/{tenant}/domains/{domain}": {"catch_all": ada},
         "patch /v1/tenants/{tenant}/domains/{domain}": {"catch_all": ada, "status": "suspended"},
         "put /v1/tenants/{tenant}/aliases/{alias}": {"address": ada},
@@ -175,6 +176,7 @@ async def test_a_delegated_admin_does_everything_within_the_tenant_but_what_is_t
         "put /v1/tenants/{tenant}": 403,
         "patch /v1/tenants/{tenant}": 403,
         "delete /v1/tenants/{tenant}": 403,
+        "put /v1/tenants/{tenant}/directory": 403,
         "put /v1/tenants/{tenant}/domains/{domain}": 403,
         "delete /v1/tenants/{tenant}/domains/{domain}": 403,
     }

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 from service.app.doctor.certificates import check_certificates
+from service.app.doctor.directories import check_directories
 from service.app.doctor.findings import Finding, wrong
 from service.app.doctor.machine import check_descriptors, check_ports
 from service.app.doctor.systems import check_objects, check_postgres, check_redis
@@ -18,6 +19,7 @@ CHECKS: dict[str, Check] = {
     "postgres": check_postgres,
     "redis": check_redis,
     "object store": check_objects,
+    "directories": check_directories,
     "certificates": check_certificates,
     "ports": check_ports,
     "open files": check_descriptors,

@@ -69,7 +69,8 @@ class MemoryDirectory:
         newest_first = sorted(usable, key=lambda c: c.created, reverse=True)
         credentials = tuple(map(_credential, newest_first))
         policy, active = self._state.policy(row), self._state.active(row)
-        return Account(row.key, self._tenant(row), row.address, active, policy, credentials)
+        chosen = self._state.tenants[row.key.tenant_id].directory
+        return Account(row.key, self._tenant(row), row.address, active, policy, credentials, chosen)
 
     def _tenant(self, row: MaildropRow) -> str:
         return self._state.tenants[row.key.tenant_id].name

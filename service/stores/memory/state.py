@@ -31,6 +31,7 @@ class TenantRow:
     status: str = ACTIVE
     policy: Overrides = field(default_factory=dict)
     created: datetime = field(default_factory=_now)
+    directory: str | None = None
 
 
 @dataclass(slots=True)

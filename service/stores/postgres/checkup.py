@@ -35,6 +35,9 @@ SELECT current_setting('server_version') AS version, current_user::text AS login
        array(SELECT name FROM unnest(ARRAY['fsync', 'full_page_writes', 'synchronous_commit']) AS name
              WHERE current_setting(name) = 'off') AS careless
 """
+_IN_USE = """
+SELECT directory, min(name) FROM tenants WHERE directory IS NOT NULL AND status <> 'removed' GROUP BY directory
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,11 @@ async def check_up(database: Database, role: str) -> Checkup:
         tuple(name for name in map(" ".join, undue) if name in held),
         tuple(row["careless"]),
     )
+
+
+async def directories_in_use(database: Database) -> Mapping[str, str]:
+    """Each outside directory that tenants chose, with one of those tenants. Raises Refusal(UNAVAILABLE)."""
+    return {row[0]: row[1] for row in await database.read(_IN_USE)}
 
 
 async def _held(database: Database, rights: tuple[Right, ...]) -> set[str]:

@@ -17,7 +17,7 @@ from service.stores.postgres.policies import overrides, policy
 
 FIND = """
 SELECT m.tenant_id, m.maildrop_id, t.name AS tenant, m.local || '@' || m.domain AS address,
-       t.status = 'active' AND d.status = 'active' AND m.status = 'active' AS active,
+       t.status = 'active' AND d.status = 'active' AND m.status = 'active' AS active, t.directory,
        t.policy || m.policy AS policy,
        c.ids, c.kinds, c.verifiers, c.labels, c.expiries, c.scrams, c.policies
 FROM domains d
@@ -131,7 +131,8 @@ def is_full(limits: Policy, messages: int, octets: int) -> bool:
 def _account(row: Row) -> Account:
     columns = (row[name] or () for name in ("ids", "kinds", "verifiers", "labels", "expiries", "scrams", "policies"))
     credentials = tuple(_credential(values) for values in zip(*columns, strict=True))
-    return Account(_key(row), row["tenant"], row["address"], row["active"], policy(row["policy"]), credentials)
+    facts = (row["tenant"], row["address"], row["active"], policy(row["policy"]))
+    return Account(_key(row), *facts, credentials, row["directory"])
 
 
 def _credential(values: tuple[Any, ...]) -> Credential:

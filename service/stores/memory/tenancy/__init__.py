@@ -10,6 +10,7 @@ from service.stores.memory.tenancy.aliases import MemoryAliases
 from service.stores.memory.tenancy.audit import MemoryAudit
 from service.stores.memory.tenancy.batches import MemoryMaildropBatches
 from service.stores.memory.tenancy.credentials import MemoryCredentials
+from service.stores.memory.tenancy.directories import MemoryDirectoryChoices
 from service.stores.memory.tenancy.domains import MemoryDomains
 from service.stores.memory.tenancy.maildrops import MemoryMaildrops
 from service.stores.memory.tenancy.removed_messages import MemoryRemovedMessages
@@ -27,4 +28,5 @@ def memory_tenancy(state: MemoryState) -> Tenancy:
         MemoryCredentials(state),
         MemoryAudit(state),
         MemoryMaildropBatches(state),
+        MemoryDirectoryChoices(state),
     )

@@ -11,6 +11,7 @@ from service.stores.postgres.tenancy.aliases import PostgresAliases
 from service.stores.postgres.tenancy.audit import PostgresAudit
 from service.stores.postgres.tenancy.batches import PostgresMaildropBatches
 from service.stores.postgres.tenancy.credentials import PostgresCredentials
+from service.stores.postgres.tenancy.directories import PostgresDirectoryChoices
 from service.stores.postgres.tenancy.domains import PostgresDomains
 from service.stores.postgres.tenancy.maildrops import PostgresMaildrops
 from service.stores.postgres.tenancy.removed_messages import PostgresRemovedMessages
@@ -28,4 +29,5 @@ def postgres_tenancy(database: Database) -> Tenancy:
         PostgresCredentials(database),
         PostgresAudit(database),
         PostgresMaildropBatches(database),
+        PostgresDirectoryChoices(database),
     )

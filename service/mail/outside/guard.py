@@ -1,0 +1,117 @@
+"""A wall around each outside directory, so that one which hangs harms nobody but its own tenants.
+
+Owns how many questions are under way and wait, for how long, and the breaker: after several in a row that found the
+directory away, the others are refused at once, and one at a time tries whether it is back. What a directory answers,
+however wrong, keeps the breaker closed: whoever guesses names could open it otherwise. Refuses to know vendors (G15).
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from service.mail.outside.ports import AwayError, OutsideDirectory
+from service.model.outside import Answer, Question
+from service.model.refusal import Reason, Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What one directory may use of a process; times in seconds."""
+
+    at_once: int = 8
+    """Questions under way."""
+    waiting: int = 64
+    """Questions that wait for their turn; further ones are refused as overload."""
+    deadline: float = 5.0
+    """How long a question may take, its turn included."""
+    failures: int = 5
+    """After so many in a row without any answer the directory is left alone."""
+    pause: float = 5.0
+    """For how long."""
+
+
+def _untold(outcome: str, seconds: float) -> None:
+    """Whom nobody tells what came of a question."""
+
+
+class Guard:
+    """Implements `OutsideDirectory` over another; `told` hears yes, no, unavailable, overloaded or shut."""
+
+    def __init__(
+        self,
+        name: str,
+        directory: OutsideDirectory,
+        bounds: Bounds,
+        told: Callable[[str, float], None] = _untold,
+    ) -> None:
+        self.name = name
+        self.judges = directory.judges
+        self._directory = directory
+        self._bounds = bounds
+        self._told = told
+        self._turns = asyncio.Semaphore(bounds.at_once)
+        self._held = 0
+        self._failed = 0
+        self._shut_until = 0.0
+
+    @property
+    def held(self) -> int:
+        """Questions under way or waiting."""
+        return self._held
+
+    async def ask(self, question: Question) -> Answer:
+        """As the port says, within bounds. Raises Refusal: UNAVAILABLE, OVERLOADED."""
+        began = time.monotonic()
+        outcome = "unavailable"
+        try:
+            self._enter(began)
+            answer = await self._within(question)
+            outcome = "no" if answer is None else "yes"
+        except _ShutError:
+            outcome = "shut"
+            raise
+        except Refusal as refusal:
+            outcome = "overloaded" if refusal.reason is Reason.OVERLOADED else "unavailable"
+            raise
+        finally:
+            self._told(outcome, time.monotonic() - began)
+        return answer
+
+    def _enter(self, now: float) -> None:
+        if self._failed >= self._bounds.failures:
+            if now < self._shut_until:
+                raise _ShutError(f"directory {self.name}: left alone after {self._failed} failures")
+            # This one tries whether it is back; the others are refused until that is known.
+            self._shut_until = now + max(self._bounds.pause, self._bounds.deadline)
+        if self._held >= self._bounds.at_once + self._bounds.waiting:
+            raise Refusal(Reason.OVERLOADED, f"directory {self.name}: too many questions")
+
+    async def _within(self, question: Question) -> Answer:
+        self._held += 1
+        try:
+            async with asyncio.timeout(self._bounds.deadline), self._turns:
+                answer = await self._directory.ask(question)
+        except TimeoutError as error:
+            raise self._away("no answer in time") from error
+        except AwayError as error:
+            raise self._away(error.cause) from error
+        except Refusal:
+            self._failed = 0
+            raise
+        finally:
+            self._held -= 1
+        self._failed = 0
+        return answer
+
+    def _away(self, cause: str) -> Refusal:
+        self._failed += 1
+        self._shut_until = time.monotonic() + self._bounds.pause
+        return Refusal(Reason.UNAVAILABLE, f"directory {self.name}: {cause}")
+
+
+class _ShutError(Refusal):
+    """Refused without asking."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(Reason.UNAVAILABLE, cause)

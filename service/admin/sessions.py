@@ -12,9 +12,8 @@ from pydantic import BaseModel
 from service.admin.access import Assistant, Caller, Reader
 from service.admin.paging import Listing, Window, Windowed
 from service.admin.schemas import AddressName, TenantName
+from service.mail.evicting import evict
 from service.mail.ports import Holder
-from service.model.account import MaildropKey
-from service.model.refusal import Reason, Refusal
 
 router = APIRouter(tags=["sessions"])
 
@@ -53,11 +52,7 @@ async def list_tenant_sessions(
 async def end_session(caller: Assistant, tenant: TenantName, address: AddressName) -> None:
     """End the session that holds this maildrop, within the renewal of its lease."""
     async with caller.desk() as desk:
-        view = await desk.use.maildrops.show(address, tenant)
-        owner = await desk.use.tenants.show(tenant)
-        await desk.unit.tenancy.audit.note(desk.office.act(tenant), ("session.end", view.address))
-        if not await caller.house.locks.evict(MaildropKey(owner.tenant_id, view.maildrop_id)):
-            raise Refusal(Reason.NOT_FOUND, f"nobody holds {view.address}")
+        await evict(desk.office, caller.house.locks, address, tenant)
 
 
 async def _listed(caller: Caller, window: Window, tenant: str | None, address: str | None) -> Listing[Session]:

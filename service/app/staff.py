@@ -1,16 +1,18 @@
 """What staff ask of running sessions: who is there, and end one.
 
-Owns the way from an address to the lease. Refuses to touch the session itself: it notices that it lost its lease
-and ends without removing anything (G5).
+Owns which stores that takes. Refuses to know what ending one means (`mail/evicting.py`).
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 
-from service.app.stores import open_database, open_locks
+from service.app.provisioning import patient_database
+from service.app.stores import open_locks
+from service.mail import evicting
 from service.mail.ports import Holder
-from service.model.refusal import Reason, Refusal
+from service.mail.provisioning import Office
 from service.settings import Settings
-from service.stores.postgres.directory import PostgresDirectory
+from service.stores.postgres.units import PostgresUnits
 
 
 async def live_sessions(settings: Settings) -> Sequence[Holder]:
@@ -19,10 +21,12 @@ async def live_sessions(settings: Settings) -> Sequence[Holder]:
         return await locks.holders()
 
 
-async def evict(settings: Settings, address: str) -> bool:
-    """Whether a session held this maildrop, and loses it now. Raises Refusal: NOT_FOUND, UNAVAILABLE."""
-    async with open_database(settings.database, "front") as database, open_locks(settings) as locks:
-        account = await PostgresDirectory(database).find(address)
-        if account is None:
-            raise Refusal(Reason.NOT_FOUND, f"there is no maildrop {address}")
-        return await locks.evict(account.key)
+async def evict(settings: Settings, actor: str, address: str) -> None:
+    """End the session that holds this maildrop. Raises Refusal: NOT_FOUND also when nobody does; UNAVAILABLE."""
+    retention = timedelta(days=settings.sweep.removed_retention_days)
+    async with (
+        patient_database(settings.database) as database,
+        open_locks(settings) as locks,
+        PostgresUnits(database).open(None) as unit,
+    ):
+        await evicting.evict(Office(unit.tenancy, actor, retention), locks, address)

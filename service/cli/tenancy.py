@@ -5,7 +5,7 @@ Owns which verb groups exist. Refuses to know what they do: each has a file of i
 
 import typer
 
-from service.cli import tenancy_credentials, tenancy_domains, tenancy_maildrops, tenancy_tenants
+from service.cli import tenancy_aliases, tenancy_credentials, tenancy_domains, tenancy_maildrops, tenancy_tenants
 from service.cli.bulk.command import import_csv
 
 
@@ -15,5 +15,5 @@ def mount(root: typer.Typer) -> None:
     root.add_typer(tenancy_domains.app, name="domain")
     tenancy_maildrops.app.command("import-csv")(import_csv)
     root.add_typer(tenancy_maildrops.app, name="maildrop")
-    root.add_typer(tenancy_maildrops.alias, name="alias")
+    root.add_typer(tenancy_aliases.app, name="alias")
     root.add_typer(tenancy_credentials.app, name="credential")

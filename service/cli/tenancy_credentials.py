@@ -18,8 +18,8 @@ from service.cli.tenancy_options import (
     SecretFlags,
     typed_verifier,
 )
-from service.cli.tenancy_output import print_one, print_rows, say
-from service.cli.tenancy_running import perform
+from service.cli.tenancy_output import print_one, print_rows, say, tell
+from service.cli.tenancy_running import perform, perform_and_look
 from service.mail.passwords import generate_password
 from service.model.account import Status
 from service.model.tenancy import CredentialView
@@ -63,16 +63,20 @@ def _create_app(address: str, naming: NamingFlags, narrowing: "Overrides", as_js
 
 @app.command()
 @gathering
-def change(address: AddressName, naming: NamingFlags, secret: SecretFlags) -> None:
+def change(address: AddressName, naming: NamingFlags, secret: SecretFlags, as_json: AsJson = False) -> None:
     """Put another password under a label; the old one opens nothing from now on."""
     password = secret.password(generate_password())
 
-    async def use(desk: "Provisioning") -> None:
+    async def use(desk: "Provisioning") -> CredentialView:
         credential = await desk.passwords.credential(password, naming.label, naming.ends)
         await desk.credentials.replace(address, credential)
+        return await desk.credentials.show(address, naming.label)
 
-    perform(use)
-    say(f"Changed {naming.label} of {address}" + (f" to {password}" if secret.generate else "."))
+    view, shown = perform(use), {"password": password} if secret.generate else {}
+    if as_json:
+        print_one(view, as_json, shown)
+    else:
+        say(f"Changed {naming.label} of {address}" + (f" to {password}" if secret.generate else "."))
 
 
 @app.command("import")
@@ -104,21 +108,26 @@ def show(address: AddressName, label: LabelName, as_json: AsJson = False) -> Non
 
 
 @app.command()
-def suspend(address: AddressName, label: LabelName) -> None:
+def suspend(address: AddressName, label: LabelName, as_json: AsJson = False) -> None:
     """Refuse a credential from now on."""
-    perform(lambda desk: desk.credentials.set_status(address, label, Status.SUSPENDED))
-    say(f"Suspended {label} of {address}.")
+    tell(f"Suspended {label} of {address}.", as_json, _put(address, label, Status.SUSPENDED))
 
 
 @app.command()
-def resume(address: AddressName, label: LabelName) -> None:
+def resume(address: AddressName, label: LabelName, as_json: AsJson = False) -> None:
     """End a suspension."""
-    perform(lambda desk: desk.credentials.set_status(address, label, Status.ACTIVE))
-    say(f"Resumed {label} of {address}.")
+    tell(f"Resumed {label} of {address}.", as_json, _put(address, label, Status.ACTIVE))
+
+
+def _put(address: str, label: str, status: Status) -> CredentialView:
+    return perform_and_look(
+        lambda desk: desk.credentials.set_status(address, label, status),
+        lambda desk: desk.credentials.show(address, label),
+    )
 
 
 @app.command()
-def remove(address: AddressName, label: LabelName) -> None:
+def remove(address: AddressName, label: LabelName, as_json: AsJson = False) -> None:
     """Remove a credential; it opens nothing from now on."""
     perform(lambda desk: desk.credentials.remove(address, label))
-    say(f"Removed {label} of {address}.")
+    tell(f"Removed {label} of {address}.", as_json, {"removed": label, "address": address})

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from service.cli.tenancy_options import AsJson, TenantName
-from service.cli.tenancy_output import print_one, say
+from service.cli.tenancy_output import print_one, tell
 from service.cli.tenancy_running import perform
 
 DEFAULT = "default"
@@ -24,5 +24,5 @@ def directory(name: TenantName, use: Use = None, as_json: AsJson = False) -> Non
         print_one(perform(lambda desk: desk.directories.show(name)), as_json)
         return
     chosen = None if use == DEFAULT else use
-    perform(lambda desk: desk.directories.choose(name, chosen))
-    say(f"Tenant {name} uses the directory {use}.")
+    view = perform(lambda desk: desk.directories.choose(name, chosen))
+    tell(f"Tenant {name} uses the directory {use}.", as_json, view)

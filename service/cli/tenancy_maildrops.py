@@ -1,4 +1,4 @@
-"""`poplar maildrop` (create, list, show, set, suspend, resume, remove, removed, restore) and `poplar alias`.
+"""`poplar maildrop` (create, list, show, set, suspend, resume, remove, removed, restore).
 
 Owns the verbs' words. Refuses to know rules: they are `mail/provisioning.py`'s.
 """
@@ -9,19 +9,17 @@ from uuid import UUID
 import typer
 
 from service.cli.gathering import gathering
-from service.cli.tenancy_options import AddressName, AsJson, OfTenant, PolicyFlags, Yes, confirmed
-from service.cli.tenancy_output import print_one, print_rows, say
-from service.cli.tenancy_running import listed, perform, throughout
+from service.cli.tenancy_options import AddressName, AsJson, OfTenant, PolicyFlags, WithStatus, Yes, confirmed, standing
+from service.cli.tenancy_output import print_one, print_rows, tell
+from service.cli.tenancy_running import only, perform, perform_and_look, throughout
+from service.mail.naming import domain_name
 from service.model.account import Status
-from service.model.tenancy import counted
+from service.model.tenancy import MaildropView, counted
 
 COLUMNS = ("address", "tenant", "status", "messages", "octets", "policy")
 REMOVED_COLUMNS = ("unique_id", "octets", "received", "removed_at", "restorable_until")
 
-AliasName = Annotated[str, typer.Argument(metavar="ALIAS", help="The other address.")]
-
 app = typer.Typer(help="Maildrops: one address, its messages, its policy.", no_args_is_help=True)
-alias = typer.Typer(help="Aliases: other addresses of maildrops.", no_args_is_help=True)
 
 
 @app.command()
@@ -33,9 +31,19 @@ def create(address: AddressName, flags: PolicyFlags, as_json: AsJson = False) ->
 
 
 @app.command("list")
-def list_(tenant: OfTenant = None, as_json: AsJson = False) -> None:
+def list_(
+    tenant: OfTenant = None,
+    domain: Annotated[str | None, typer.Option(metavar="DOMAIN", help="Only this domain's.")] = None,
+    status: WithStatus = None,
+    as_json: AsJson = False,
+) -> None:
     """List the maildrops, of one tenant or of all."""
-    print_rows(perform(lambda desk: listed(throughout(desk, tenant, desk.maildrops.every))), COLUMNS, as_json)
+    wanted, ending = standing(status), "@" if domain is None else f"@{domain_name(domain)}"
+
+    def keep(view: MaildropView) -> bool:
+        return wanted(view) and (domain is None or view.address.endswith(ending))
+
+    print_rows(perform(lambda desk: only(throughout(desk, tenant, desk.maildrops.every), keep)), COLUMNS, as_json)
 
 
 @app.command()
@@ -46,33 +54,40 @@ def show(address: AddressName, as_json: AsJson = False) -> None:
 
 @app.command("set")
 @gathering
-def set_(address: AddressName, flags: PolicyFlags) -> None:
+def set_(address: AddressName, flags: PolicyFlags, as_json: AsJson = False) -> None:
     """Change a maildrop's own policy; what isn't named stays, 'inherit' gives a value back to the tenant."""
     change = flags.asked()
-    perform(lambda desk: desk.maildrops.set_policy(address, change))
-    say(f"Changed the policy of {address}.")
+    view = perform_and_look(
+        lambda desk: desk.maildrops.set_policy(address, change), lambda desk: desk.maildrops.show(address)
+    )
+    tell(f"Changed the policy of {address}.", as_json, view)
 
 
 @app.command()
-def suspend(address: AddressName) -> None:
+def suspend(address: AddressName, as_json: AsJson = False) -> None:
     """Refuse logins and deliveries from now on; nothing is lost."""
-    perform(lambda desk: desk.maildrops.set_status(address, Status.SUSPENDED))
-    say(f"Suspended {address}.")
+    tell(f"Suspended {address}.", as_json, _put(address, Status.SUSPENDED))
 
 
 @app.command()
-def resume(address: AddressName) -> None:
+def resume(address: AddressName, as_json: AsJson = False) -> None:
     """End a suspension."""
-    perform(lambda desk: desk.maildrops.set_status(address, Status.ACTIVE))
-    say(f"Resumed {address}.")
+    tell(f"Resumed {address}.", as_json, _put(address, Status.ACTIVE))
+
+
+def _put(address: str, status: Status) -> MaildropView:
+    return perform_and_look(
+        lambda desk: desk.maildrops.set_status(address, status), lambda desk: desk.maildrops.show(address)
+    )
 
 
 @app.command()
-def remove(address: AddressName, yes: Yes = False) -> None:
+def remove(address: AddressName, yes: Yes = False, as_json: AsJson = False) -> None:
     """Remove a maildrop, its credentials, aliases and messages; the sweep deletes what was stored."""
     confirmed(f"Remove {address} and all its messages?", yes)
     messages = perform(lambda desk: desk.maildrops.remove(address))
-    say(f"Removed {address} and {counted(messages, 'message')}.")
+    facts = {"removed": address, "messages": messages}
+    tell(f"Removed {address} and {counted(messages, 'message')}.", as_json, facts)
 
 
 @app.command()
@@ -84,27 +99,11 @@ def removed(
 
 
 @app.command()
-def restore(address: AddressName, unique_ids: Annotated[list[UUID], typer.Argument(metavar="UNIQUE_ID...")]) -> None:
+def restore(
+    address: AddressName,
+    unique_ids: Annotated[list[UUID], typer.Argument(metavar="UNIQUE_ID...")],
+    as_json: AsJson = False,
+) -> None:
     """List removed messages again; sessions that log in from now on see them."""
     messages = perform(lambda desk: desk.maildrops.restore(address, unique_ids))
-    say(f"Restored {messages} of {counted(len(unique_ids), 'message')}.")
-
-
-@alias.command("create")
-def create_alias(name: AliasName, address: AddressName, as_json: AsJson = False) -> None:
-    """Deliver mail for another address into a maildrop of the same tenant."""
-    print_one(perform(lambda desk: desk.aliases.create(name, address)), as_json)
-
-
-@alias.command("list")
-def list_aliases(tenant: OfTenant = None, as_json: AsJson = False) -> None:
-    """List the aliases, of one tenant or of all."""
-    views = perform(lambda desk: listed(throughout(desk, tenant, desk.aliases.every)))
-    print_rows(views, ("alias", "address", "tenant"), as_json)
-
-
-@alias.command("remove")
-def remove_alias(name: AliasName) -> None:
-    """Remove an alias; mail for it is refused from now on."""
-    perform(lambda desk: desk.aliases.remove(name))
-    say(f"Removed alias {name}.")
+    tell(f"Restored {messages} of {counted(len(unique_ids), 'message')}.", as_json, {"messages": messages})

@@ -4,15 +4,17 @@ Owns the flags' names and help. Refuses to know what is done with the values.
 """
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
+from service.model.account import Status
 from service.model.policy import PolicyValue
 from service.model.policy_table import NARROWING, POLICY_NAMES, RULES
-from service.model.tenancy import Overrides, PolicyChange
+from service.model.tenancy import DomainView, MaildropView, Overrides, PolicyChange, TenantView
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
@@ -23,6 +25,7 @@ DomainName = Annotated[str, typer.Argument(metavar="DOMAIN")]
 AddressName = Annotated[str, typer.Argument(metavar="ADDRESS", help="The maildrop's address.")]
 LabelName = Annotated[str, typer.Argument(metavar="LABEL", help="The credential's label.")]
 OfTenant = Annotated[str | None, typer.Option("--tenant", metavar="TENANT", help="Only this tenant's.")]
+WithStatus = Annotated[Status | None, typer.Option("--status", help="Only those that are so.")]
 
 _INHERIT = "inherit"
 
@@ -137,6 +140,11 @@ def typed_verifier() -> str:
         asked: str = typer.prompt("Verifier", hide_input=True)
         return asked
     return sys.stdin.readline().strip()
+
+
+def standing(status: Status | None) -> "Callable[[TenantView | DomainView | MaildropView], bool]":
+    """The filter by status; all pass where none is asked for."""
+    return lambda view: status in (None, view.status)
 
 
 def confirmed(question: str, yes: bool) -> None:

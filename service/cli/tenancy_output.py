@@ -24,6 +24,11 @@ def say(text: str) -> None:
     typer.echo(text)
 
 
+def tell(sentence: str, as_json: bool, facts: object) -> None:
+    """What was done: a sentence for a person, or one JSON object."""
+    say(json.dumps(plain(facts), indent=2, ensure_ascii=False) if as_json else sentence)
+
+
 def print_rows(views: Sequence[object], columns: Columns, as_json: bool) -> None:
     """Many things: a table, or one JSON array."""
     if as_json:

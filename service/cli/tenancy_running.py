@@ -28,9 +28,26 @@ async def _performed(use: "Callable[[Provisioning], Awaitable[T]]") -> T:
         return await use(desk)
 
 
+def perform_and_look(
+    act: "Callable[[Provisioning], Awaitable[object]]", look: "Callable[[Provisioning], Awaitable[T]]"
+) -> T:
+    """What `look` returns once `act` is done. Raises Refusal."""
+
+    async def use(desk: "Provisioning") -> T:
+        await act(desk)
+        return await look(desk)
+
+    return perform(use)
+
+
 async def listed(views: AsyncIterator[T]) -> list[T]:
     """All of them."""
     return [view async for view in views]
+
+
+async def only(views: AsyncIterator[T], keep: Callable[[T], bool]) -> list[T]:
+    """Those that are to be kept."""
+    return [view async for view in views if keep(view)]
 
 
 async def throughout(

@@ -9,10 +9,11 @@ import typer
 
 from service.cli.gathering import gathering
 from service.cli.tenancy_directory import directory
-from service.cli.tenancy_options import AsJson, Cascade, PolicyFlags, TenantName, Yes, confirmed
-from service.cli.tenancy_output import print_one, print_rows, say
-from service.cli.tenancy_running import listed, perform
+from service.cli.tenancy_options import AsJson, Cascade, PolicyFlags, TenantName, WithStatus, Yes, confirmed, standing
+from service.cli.tenancy_output import print_one, print_rows, tell
+from service.cli.tenancy_running import only, perform, perform_and_look
 from service.model.account import Status
+from service.model.tenancy import TenantView
 
 COLUMNS = ("name", "status", "policy", "created")
 AUDIT_COLUMNS = ("moment", "actor", "action", "subject", "details")
@@ -30,9 +31,9 @@ def create(name: TenantName, flags: PolicyFlags, as_json: AsJson = False) -> Non
 
 
 @app.command("list")
-def list_(as_json: AsJson = False) -> None:
+def list_(status: WithStatus = None, as_json: AsJson = False) -> None:
     """List the tenants."""
-    print_rows(perform(lambda desk: listed(desk.tenants.every())), COLUMNS, as_json)
+    print_rows(perform(lambda desk: only(desk.tenants.every(), standing(status))), COLUMNS, as_json)
 
 
 @app.command()
@@ -44,33 +45,35 @@ def show(name: TenantName, as_json: AsJson = False) -> None:
 
 @app.command("set")
 @gathering
-def set_(name: TenantName, flags: PolicyFlags) -> None:
+def set_(name: TenantName, flags: PolicyFlags, as_json: AsJson = False) -> None:
     """Change a tenant's policy; what isn't named stays."""
     change = flags.asked()
-    perform(lambda desk: desk.tenants.set_policy(name, change))
-    say(f"Changed the policy of tenant {name}.")
+    view = perform_and_look(lambda desk: desk.tenants.set_policy(name, change), lambda desk: desk.tenants.show(name))
+    tell(f"Changed the policy of tenant {name}.", as_json, view)
 
 
 @app.command()
-def suspend(name: TenantName) -> None:
+def suspend(name: TenantName, as_json: AsJson = False) -> None:
     """Refuse logins and deliveries of all its maildrops from now on; nothing is lost."""
-    perform(lambda desk: desk.tenants.set_status(name, Status.SUSPENDED))
-    say(f"Suspended tenant {name}.")
+    tell(f"Suspended tenant {name}.", as_json, _put(name, Status.SUSPENDED))
 
 
 @app.command()
-def resume(name: TenantName) -> None:
+def resume(name: TenantName, as_json: AsJson = False) -> None:
     """End a suspension."""
-    perform(lambda desk: desk.tenants.set_status(name, Status.ACTIVE))
-    say(f"Resumed tenant {name}.")
+    tell(f"Resumed tenant {name}.", as_json, _put(name, Status.ACTIVE))
+
+
+def _put(name: str, status: Status) -> TenantView:
+    return perform_and_look(lambda desk: desk.tenants.set_status(name, status), lambda desk: desk.tenants.show(name))
 
 
 @app.command()
-def remove(name: TenantName, cascade: Cascade = False, yes: Yes = False) -> None:
+def remove(name: TenantName, cascade: Cascade = False, yes: Yes = False, as_json: AsJson = False) -> None:
     """Remove a tenant; one that still has maildrops only with --cascade."""
     confirmed(f"Remove tenant {name}?", yes)
     perform(lambda desk: desk.tenants.remove(name, cascade))
-    say(f"Removed tenant {name}.")
+    tell(f"Removed tenant {name}.", as_json, {"removed": name})
 
 
 @app.command()

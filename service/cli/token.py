@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from service.cli.tenancy_options import AsJson, OfTenant
-from service.cli.tenancy_output import print_one, print_rows, say
+from service.cli.tenancy_output import print_one, print_rows, tell
 from service.cli.tenancy_running import actor
 from service.model.token import Scope, TokenKey, TokenView
 
@@ -60,14 +60,14 @@ def rotate(name: TokenName, tenant: OfTenant = None, expires: Expires = None, as
 
 
 @app.command()
-def revoke(name: TokenName, tenant: OfTenant = None) -> None:
+def revoke(name: TokenName, tenant: OfTenant = None, as_json: AsJson = False) -> None:
     """Revoke a token; it opens nothing from now on."""
 
     async def use(office: "TokenOffice") -> None:
         await office.tokens.revoke(actor(), (await office.named(tenant, name)).key)
 
     _perform(use)
-    say(f"Revoked token {name}.")
+    tell(f"Revoked token {name}.", as_json, {"revoked": name, "tenant": tenant})
 
 
 def _perform(use: "Callable[[TokenOffice], Awaitable[T]]") -> T:

@@ -13,7 +13,7 @@ from uuid import UUID
 from service.mail.naming import domain_name, found, maildrop_address, owned, pages, plainly
 from service.mail.outside.choosing import DirectoryProvisioning
 from service.mail.passwords import Passwords
-from service.mail.tenancy import MARGIN, Act, Tenancy
+from service.mail.tenancy import MARGIN, Act, AuditQuery, Tenancy
 from service.model.account import Status
 from service.model.address import Address
 from service.model.policy_table import check_policy
@@ -82,6 +82,10 @@ class TenantProvisioning:
     async def history(self, name: str, limit: int = 100) -> Sequence[AuditEntry]:
         """What was done to it and in it, newest first. Raises Refusal(NOT_FOUND)."""
         return await self.office.tenancy.audit.newest(name, limit)
+
+    async def audited(self, name: str | None, query: AuditQuery) -> Sequence[AuditEntry]:
+        """The matching entries of a tenant's audit, or of the service's own. Raises Refusal(NOT_FOUND)."""
+        return await self.office.tenancy.audit.page(name, query)
 
     def every(self) -> AsyncIterator[TenantView]:
         """All tenants by name."""
@@ -197,6 +201,16 @@ class AliasProvisioning:
         """Raises Refusal: INVALID, NOT_FOUND, EXISTS."""
         act, name = await self.office.acting(alias, tenant)
         return await self.office.tenancy.aliases.create(act, name, maildrop_address(address))
+
+    async def show(self, alias: str, tenant: str | None = None) -> AliasView:
+        """The alias. Raises Refusal: INVALID, NOT_FOUND."""
+        act, name = await self.office.acting(alias, tenant)
+        return found(await self.office.tenancy.aliases.find(act.tenant, name), f"there is no alias {name}")
+
+    async def point(self, alias: str, address: str, tenant: str | None = None) -> None:
+        """Have it lead to another maildrop. Raises Refusal: INVALID, NOT_FOUND for either name."""
+        act, name = await self.office.acting(alias, tenant)
+        await self.office.tenancy.aliases.point(act, name, maildrop_address(address))
 
     def every(self, tenant: str) -> AsyncIterator[AliasView]:
         """All aliases of the tenant by domain, then local part."""

@@ -10,6 +10,7 @@ import urllib.request
 import pytest
 import trustme
 
+from service.app.provisioning import provisioning
 from service.app.running import Running, running
 from service.app.staff import evict, live_sessions
 from service.model.refusal import Reason, Refusal
@@ -92,7 +93,10 @@ async def test_staff_see_a_session_and_can_end_it(make: Make, ca: trustme.CA) ->
         (holder,) = await live_sessions(settings)
         assert (holder.address, holder.tenant, holder.client) == (ADDRESS, "orchard", "127.0.0.1")
         await asyncio.to_thread(client.dele, 1)
-        assert await evict(settings, ADDRESS)
+        await evict(settings, "tester", ADDRESS)
+        async with provisioning(settings, "test") as desk:
+            newest = (await desk.tenants.history("orchard"))[0]
+        assert (newest.actor, newest.action, newest.subject) == ("tester", "session.end", ADDRESS)
         # G5: the session is told, or finds the connection closed; it removes nothing.
         with pytest.raises((poplib.error_proto, OSError, EOFError)):
             await asyncio.to_thread(_until_it_fails, client)
@@ -119,10 +123,12 @@ def _until_it_fails(client: poplib.POP3) -> None:
 async def test_nobody_holds_a_maildrop_that_nobody_opened(make: Make) -> None:
     settings = make()
     await provide(settings)
-    assert not await evict(settings, ADDRESS)
-    with pytest.raises(Refusal) as refused:
-        await evict(settings, "nobody@orchard.example")
-    assert refused.value.reason is Reason.NOT_FOUND
+    for address, why in ((ADDRESS, "nobody holds"), ("nobody@orchard.example", "there is no maildrop")):
+        with pytest.raises(Refusal, match=why) as refused:
+            await evict(settings, "tester", address)
+        assert refused.value.reason is Reason.NOT_FOUND
+    async with provisioning(settings, "test") as desk:
+        assert "session.end" not in {entry.action for entry in await desk.tenants.history("orchard")}
 
 
 async def test_a_taken_port_is_named_and_nothing_stays_behind(make: Make) -> None:

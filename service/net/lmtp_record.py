@@ -86,6 +86,8 @@ class Record:
                 end=ending.value,
                 seconds=seconds,
                 tls=peer.tls.version if peer.tls else None,
+                cipher=peer.tls.cipher if peer.tls else None,
+                server_name=peer.tls.server_name if peer.tls else None,
                 commands=self._commands,
                 delivered=self._delivered,
                 octets_in=self.octets_in,

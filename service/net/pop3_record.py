@@ -104,6 +104,8 @@ class Record:
             address=held.address if held else None,
             mechanism=self.mechanism,
             tls=peer.tls.version if peer.tls else None,
+            cipher=peer.tls.cipher if peer.tls else None,
+            server_name=peer.tls.server_name if peer.tls else None,
             commands=self._commands,
             retrieved=self._retrieved,
             topped=self._topped,

@@ -44,6 +44,9 @@ class SessionLine:
     address: str | None = None
     mechanism: str | None = None
     tls: str | None = None
+    cipher: str | None = None
+    server_name: str | None = None
+    """The name that the client asked for (SNI)."""
     commands: int = 0
     retrieved: int | None = None
     topped: int | None = None

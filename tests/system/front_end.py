@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -38,6 +39,13 @@ class FrontEnd:
         lines = [json.loads(line) for line in self.command.said.splitlines() if '"serving"' in line]
         host, _, port = str(lines[0]["listeners"][listener]).rpartition(":")
         return Place(host or "127.0.0.1", int(port))
+
+    @property
+    def ops(self) -> Place:
+        """Where its health and metrics answer."""
+        lines = [json.loads(line) for line in self.command.said.splitlines() if '"serving"' in line]
+        url = urlsplit(str(lines[0]["http"]))
+        return Place(url.hostname or "127.0.0.1", url.port or 0)
 
 
 @contextmanager

@@ -34,6 +34,16 @@ async def test_readiness_follows_the_state_and_liveness_does_not() -> None:
         assert await asyncio.to_thread(fetch, f"{url}/livez") == (200, "alive\n")
 
 
+async def test_a_balancer_hears_404_while_those_who_are_there_may_stay() -> None:
+    state: list[State] = ["starting"]
+    async with serving(ops_app(lambda: state[0], own_registry), "127.0.0.1", 0) as url:
+        told = []
+        for now in ("starting", "ready", "draining"):
+            state[0] = now
+            told.append(await asyncio.to_thread(fetch, f"{url}/routez"))
+    assert told == [(503, "starting\n"), (200, "ready\n"), (404, "draining\n")]
+
+
 async def test_metrics_are_served_as_prometheus_reads_them() -> None:
     metrics.message_retrieved()
     async with serving(ops_app(lambda: "ready", own_registry), "127.0.0.1", 0) as url:

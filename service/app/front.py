@@ -9,10 +9,12 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 
 from service.app.clock import SystemClock
 from service.app.directories import open_accounts
+from service.app.guarding import open_guard
 from service.app.listening import Service
 from service.app.observed import ObservedLocks, Outages
 from service.app.shared import MEASURE_EVERY, Shared
@@ -45,6 +47,7 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
     async with (
         shared.database("front") as database,
         open_locks(settings) as redis,
+        open_guard(settings, redis) as guard,
         open_verification(settings.hashing, database) as verification,
         open_accounts(settings, database) as (directory, vouching),
         open_scram(settings, database, directory) as scram,
@@ -56,8 +59,10 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
         places = Places(allowances)
         leases = Leases(locks, index, places)
         process = f"{settings.hostname}:{os.getpid()}"
-        login = Login(directory, verification, locks, index, leases, SystemClock(), process, scram, uses, vouching)
-        announcements = Announcements(directory)
+        login = Login(
+            directory, verification, locks, index, leases, SystemClock(), process, scram, uses, vouching, guard
+        )
+        announcements = await _announcements(shared, directory)
         ahead, memory, listings = _budgets(shared)
         service = Pop3Service(
             login=login,
@@ -71,14 +76,19 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
             announced=lambda: announcements.latest,
             tls=context,
             options=pop3_options(settings),
-            scram=scram.challenges if scram else None,
+            scram=replace(scram.challenges, guard=guard) if scram else None,
             events=shared.events,
         )
-        await announcements.first()
-        shared.tasks.every("announcements", ANNOUNCEMENTS_EVERY, announcements.refresh)
         shared.tasks.start("places", lambda: places.keep(settings.redis.renew_every, Outages("places").report))
         shared.tasks.start("leases", _keep(leases, settings.redis.renew_every))
         yield Service(partial(Pop3Connection, service), context)
+
+
+async def _announcements(shared: Shared, directory: Directory) -> "Announcements":
+    announcements = Announcements(directory)
+    await announcements.first()
+    shared.tasks.every("announcements", ANNOUNCEMENTS_EVERY, announcements.refresh)
+    return announcements
 
 
 class Announcements:

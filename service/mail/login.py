@@ -7,9 +7,10 @@ RFC 1939 §4, §7; RFC 2449 §6.5, §8.1; RFC 4616 §2.
 """
 
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from service.mail.enrolments import Enrolments
+from service.mail.guard import Guard
 from service.mail.leases import Leases, OnLost
 from service.mail.maildrop import OpenMaildrop
 from service.mail.outside.vouching import Vouching
@@ -57,6 +58,8 @@ class Login:
     """Keeps when credentials were last used."""
     vouching: Vouching | None = None
     """Asks the outside directories that judge passwords themselves; None where there is none."""
+    guard: Guard = field(default_factory=Guard)
+    """Holds back who guesses passwords; by itself nobody."""
 
     async def __call__(self, attempt: Attempt, on_lost: OnLost) -> OpenMaildrop:
         """The maildrop, held by this session until `close`; `on_lost` is called if another takes it.
@@ -66,16 +69,17 @@ class Login:
         the POP3 server must release the lock prior to rejecting the command."
         The refusal says for staff alone whose login it was, and why it was refused.
         """
-        account = None
+        trial = self.guard.trial(attempt.client, attempt.proof)
         try:
-            account = await self.directory.find(attempt.proof.name if attempt.proof else NO_NAME)
-            return await self._log_in(account, attempt, on_lost)
+            async with trial:
+                name = attempt.proof.name if attempt.proof else NO_NAME
+                account, credential = await self._verified(await trial.beside(self.directory.find(name)), attempt)
+            return await self._open(account, credential, attempt, on_lost)
         except Refusal as refusal:
-            refusal.account = account if account is not None and account.housed else None
+            refusal.account = trial.account
             raise
 
-    async def _log_in(self, found: Account | None, attempt: Attempt, on_lost: OnLost) -> OpenMaildrop:
-        account, credential = await self._verified(found, attempt)
+    async def _open(self, account: Account, credential: Credential, attempt: Attempt, on_lost: OnLost) -> OpenMaildrop:
         lease = self._lease(account, attempt)
         guarded = await self._acquire(lease)
         try:

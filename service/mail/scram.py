@@ -10,6 +10,7 @@ import hmac
 import secrets
 from dataclasses import dataclass, field, replace
 
+from service.mail.guard import Guard
 from service.mail.ports import Directory
 from service.model.account import Account, Credential
 from service.model.address import parse_address
@@ -25,13 +26,16 @@ class ScramChallenges:
 
     directory: Directory
     secret: bytes = field(repr=False)
+    guard: Guard = field(default_factory=Guard)
+    """Has those wait who guess passwords; by itself nobody."""
 
-    async def __call__(self, name: str) -> tuple[ScramKeys, str]:
-        """Keys for `name`, whoever has it or nobody, and a nonce that was never used. Raises Refusal(UNAVAILABLE).
+    async def __call__(self, name: str, client: str) -> tuple[ScramKeys, str]:
+        """Keys for `name`, whoever has it or nobody, and a nonce that was never used; `client` is who asks, by address.
 
         A name without usable keys gets the same ones every time, as a name with keys does.
+        Raises Refusal: UNAVAILABLE, and CREDENTIALS where the connection is to be closed.
         """
-        account = await self.directory.find(name)
+        account = await self.guard.look_up(client, name, self.directory.find(name))
         fake = self.nobodys(name)
         own = _with_keys(account)
         keys = own[1] if own else fake

@@ -76,14 +76,26 @@ _WHY: Mapping[Reason, Why] = MappingProxyType(
 
 
 class Refusal(Exception):
-    """A request was refused for `reason`; `cause` is private text for the log, `why` is private too."""
+    """A request was refused for `reason`; `cause` is private text for the log, `why` is private too.
 
-    def __init__(self, reason: Reason, cause: str = "", why: Why | None = None, *, wait: float | None = None) -> None:
+    After a `final` one the connection is closed as well; `wait` seconds after one that has them, try again.
+    """
+
+    def __init__(
+        self,
+        reason: Reason,
+        cause: str = "",
+        why: Why | None = None,
+        *,
+        wait: float | None = None,
+        final: bool = False,
+    ) -> None:
         super().__init__(f"{reason.value}: {cause}" if cause else reason.value)
         self.reason = reason
         self.cause = cause
         self.why = why or _WHY.get(reason, Why.OTHER)
         self.wait = wait
         """Seconds after which to try again, where that is known."""
+        self.final = final
         self.account: Account | None = None
         """Whose login was refused, as far as that was known by then."""

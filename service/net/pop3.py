@@ -99,7 +99,7 @@ class Pop3Connection(Conversation):
                 self.authenticated = self._session.state is State.TRANSACTION
                 self._outlet.bound(self._bound)
             case effects.FetchKeys():
-                await self._performer.fetch_keys(effect)
+                await self._performer.fetch_keys(effect, self._peer.address)
             case effects.LoadListing():
                 await self._performer.load_listing()
             case effects.Retrieve():

@@ -45,10 +45,13 @@ class Performer:
         self._prefetch: Prefetch | None = None
         self._day: DailyOctets | None = None
         self._listing_octets = 0
+        self._looked_up_by: str | None = None
+        """The address of a client whose exchange had its look-up and hasn't come to a login yet."""
 
     async def log_in(self, effect: effects.LogIn, client: str, on_lost: Callable[[], None]) -> None:
         """Verify the proof and open the maildrop."""
         began = time.monotonic()
+        self._looked_up_by = None
         attempt = Attempt(effect.proof, effect.mechanism, self._record.session_id, client, self._record.listener)
         result = "ok"
         try:
@@ -61,20 +64,22 @@ class Performer:
             self._record.tidings.refused(effect, refusal)
             if refusal.reason is Reason.CREDENTIALS:
                 await asyncio.sleep(rest_of_delay(time.monotonic() - began, self._service.options.failure_delay))
-            self._session.refused(refusal.reason)
+            self._session.refused(refusal.reason, final=refusal.final)
         else:
             self._opened(held, effect.mechanism)
         metrics.login(effect.mechanism, result, time.monotonic() - began)
 
-    async def fetch_keys(self, effect: effects.FetchKeys) -> None:
+    async def fetch_keys(self, effect: effects.FetchKeys, client: str) -> None:
         """Get the keys for a name, and a nonce."""
         if self._service.scram is None:
             raise AssertionError("an exchange with keys where none is offered")
+        await self._count_abandoned()
         try:
-            keys, nonce = await self._service.scram(effect.name)
+            keys, nonce = await self._service.scram(effect.name, client)
         except Refusal as refusal:
             self._refuse(refusal)
         else:
+            self._looked_up_by = client
             self._session.keys_fetched(keys, nonce)
 
     async def load_listing(self) -> None:
@@ -147,6 +152,12 @@ class Performer:
             await self._day.close()
         if held is not None:
             await self._service.update.close(held)
+        await self._count_abandoned()
+
+    async def _count_abandoned(self) -> None:
+        client, self._looked_up_by = self._looked_up_by, None
+        if client is not None:
+            await self._service.login.guard.abandoned(client)
 
     def _opened(self, held: OpenMaildrop, mechanism: str) -> None:
         self._maildrop = held
@@ -225,7 +236,7 @@ class Performer:
 
     def _refuse(self, refusal: Refusal) -> None:
         self._record.refused("refused", refusal)
-        self._session.refused(refusal.reason, refusal.wait)
+        self._session.refused(refusal.reason, refusal.wait, final=refusal.final)
 
     def _held(self) -> OpenMaildrop:
         if self._maildrop is None:

@@ -9,6 +9,7 @@ import socket
 
 from pydantic import Field, field_validator, model_validator
 
+from service.settings.abuse import AbuseSettings
 from service.settings.behaviour import (
     DeadlinesSettings,
     DrainSettings,
@@ -46,6 +47,7 @@ class Settings(Section):
     pop3: Pop3Settings = Pop3Settings()
     events: EventsSettings = EventsSettings()
     directory: DirectorySettings = DirectorySettings()
+    abuse: AbuseSettings = AbuseSettings()
 
     @field_validator("hostname")
     @classmethod

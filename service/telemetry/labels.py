@@ -42,6 +42,11 @@ VERDICTS = frozenset({"hit", "miss"})
 ENROLMENTS = frozenset({"added", "outrun", "refused"})
 RENEWALS = frozenset({"replaced", "outrun", "refused"})
 
+GUARDED = frozenset({"address", "network", "pair", "account", "tenant"})
+"""Whom wrong passwords are counted against."""
+HOLDS = frozenset({"delayed", "refused", "closed"})
+FAILURES = frozenset({"new", "repeated", "unseen", "abandoned", "vanished"})
+
 LOCK_OUTCOMES = frozenset({"acquired", "in_use", "unavailable"})
 DELIVERIES = frozenset({"stored", *(reason.value for reason in Reason)})
 

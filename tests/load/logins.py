@@ -1,4 +1,4 @@
-"""How many logins a second one process takes: with right passwords remembered, and without.
+"""How many logins a second one process takes: with right passwords remembered and without, guarded and not, in a flood.
 
     python -m tests.load.logins --seconds 5 --clients 32
 
@@ -8,26 +8,31 @@ Valkey, and its end. TLS and sockets are left out, as they cost the same either 
 
 import argparse
 import asyncio
+import itertools
 import os
 import statistics
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import uvloop
 
 from service.app.clock import SystemClock
+from service.app.guarding import open_guard
 from service.app.stores import open_verification
+from service.mail.guard import Guard
 from service.mail.leases import Leases
 from service.mail.login import Attempt, Login
 from service.mail.update import Update
 from service.mail.verification import Verification
 from service.model.proof import Password
 from service.model.refusal import Refusal
+from service.settings import Settings
 from service.settings.behaviour import HashingSettings
 from service.stores.passwords import Argon2Hashes
 from service.stores.postgres.database import Database
@@ -39,6 +44,8 @@ from tests.backends.postgres import postgres
 from tests.backends.valkey import valkey
 
 SECRET = "correct horse battery staple"
+WRONG_A_SECOND = 200
+_serial = itertools.count()
 DOMAIN = "acme.example"
 
 ACCOUNTS = """
@@ -61,6 +68,7 @@ class House:
     database: Database
     locks: RedisMaildropLocks
     clients: int
+    guard: Guard
 
 
 @asynccontextmanager
@@ -73,7 +81,7 @@ async def furnished(folder: Path, clients: int) -> AsyncIterator[House]:
         await database.write(ACCOUNTS, clients, await hashes.hash(SECRET), DOMAIN)
         hashes.close()
         locks = RedisMaildropLocks(url)
-        yield House(database, locks, clients)
+        yield House(database, locks, clients, Guard())
         await locks.aclose()
         await database.close()
 
@@ -82,7 +90,7 @@ def login_over(house: House, verification: Verification) -> tuple[Login, Update]
     index = PostgresMessageIndex(house.database)
     leases = Leases(house.locks, index)
     directory = PostgresDirectory(house.database)
-    login = Login(directory, verification, house.locks, index, leases, SystemClock(), "load:1")
+    login = Login(directory, verification, house.locks, index, leases, SystemClock(), "load:1", guard=house.guard)
     return login, Update(index, leases)
 
 
@@ -103,48 +111,88 @@ async def come_and_go(house: House, verification: Verification, seconds: float) 
     return took
 
 
-async def flooded(house: House, verification: Verification, seconds: float) -> tuple[list[float], int]:
-    """The same while four times as many clients try wrong passwords; what good logins took, how many bad ones came."""
+async def flooded(
+    house: House, verification: Verification, seconds: float, addresses: int
+) -> tuple[list[float], dict[str, int]]:
+    """The same while wrong passwords come at a fixed rate, whatever became of those before; what came of them."""
     login, _ = login_over(house, verification)
-    ended = asyncio.Event()
+    came: Counter[str] = Counter()
 
-    async def wrong(number: int) -> int:
-        attempt = Attempt(Password(f"user{number % house.clients}@{DOMAIN}", "wrong"), "PLAIN", "s", "192.0.2.2")
-        tries = 0
-        while not ended.is_set():
-            tries += 1
-            try:
-                await login(attempt, lambda: None)
-            except Refusal:
-                await asyncio.sleep(0.5)
-        return tries
+    async def wrong(number: int) -> None:
+        name, place = f"user{number % house.clients}@{DOMAIN}", number % addresses
+        attempt = Attempt(Password(name, f"wrong {number}"), "PLAIN", "s", f"198.18.{place // 250}.{place % 250}")
+        try:
+            await login(attempt, lambda: None)
+        except Refusal as refusal:
+            came["refused unseen" if "held back" in refusal.cause else refusal.reason.value] += 1
 
-    flood = [asyncio.create_task(wrong(number)) for number in range(4 * house.clients)]
+    async def all_wrong() -> None:
+        began = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            for number in itertools.count():
+                group.create_task(wrong(next(_serial)))
+                await asyncio.sleep(max(0.0, began + number / WRONG_A_SECOND - time.monotonic()))
+
+    flood = asyncio.create_task(all_wrong())
     took = await come_and_go(house, verification, seconds)
-    ended.set()
-    return took, sum(await asyncio.gather(*flood))
+    flood.cancel()
+    await asyncio.gather(flood, return_exceptions=True)
+    return took, dict(came)
 
 
-def say(what: str, took: list[float], seconds: float) -> None:
-    cuts = statistics.quantiles(took, n=100)
-    line = f"{what:36} {len(took) / seconds:8.0f}/s   p50 {cuts[49] * 1000:7.1f} ms   p99 {cuts[98] * 1000:7.1f} ms\n"
-    sys.stdout.write(line)
+@dataclass
+class Told:
+    """What came of one kind of run, slice by slice; `cpu` is this process' own, its hashing threads' too."""
+
+    took: list[float] = field(default_factory=list)
+    came: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    cpu: float = 0.0
+
+    def say(self, what: str) -> None:
+        cuts = statistics.quantiles(self.took, n=100)
+        sys.stdout.write(
+            f"{what:40} {len(self.took) / self.seconds:6.0f}/s   p50 {cuts[49] * 1000:6.1f} ms   "
+            f"p99 {cuts[98] * 1000:6.1f} ms   {self.cpu / len(self.took) * 1e6:6.0f} us CPU each\n"
+        )
+        if self.came:
+            sys.stdout.write(
+                f"    {', '.join(f'{number} {outcome}' for outcome, number in sorted(self.came.items()))}\n"
+            )
+
+
+async def compared(houses: dict[str, House], settings: HashingSettings, seconds: float, addresses: int) -> None:
+    """The houses in turn, a second each, so that what else the machine does is the same for all."""
+    told = {what: Told() for what in houses}
+    async with AsyncExitStack() as stack:
+        verifications = {}
+        for what, house in houses.items():
+            verifications[what] = await stack.enter_async_context(open_verification(settings, house.database))
+            await come_and_go(house, verifications[what], 0.5)
+        while told[what].seconds < seconds:
+            for what, house in houses.items():
+                began, cpu = time.monotonic(), time.process_time()
+                if addresses:
+                    took, came = await flooded(house, verifications[what], 1.0, addresses)
+                    told[what].came.update(came)
+                else:
+                    took = await come_and_go(house, verifications[what], 1.0)
+                told[what].took += took
+                told[what].seconds += time.monotonic() - began
+                told[what].cpu += time.process_time() - cpu
+    for what, each in told.items():
+        each.say(what)
 
 
 async def measure(folder: Path, seconds: float, clients: int) -> None:
     sys.stdout.write(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}, {clients} clients, {seconds:g} s each\n")
-    async with furnished(folder, clients) as house:
-        for what, settings in (
-            ("computed each time", HashingSettings(remember_seconds=0)),
-            ("remembered", HashingSettings()),
-        ):
-            async with open_verification(settings, house.database) as verification:
-                await come_and_go(house, verification, 0.5)
-                say(what, await come_and_go(house, verification, seconds), seconds)
-        async with open_verification(HashingSettings(queue=clients), house.database) as verification:
-            await come_and_go(house, verification, 0.1)
-            took, tries = await flooded(house, verification, seconds)
-            say(f"remembered, {tries / seconds:.0f} wrong ones a second", took, seconds)
+    async with furnished(folder, clients) as bare, open_guard(Settings(), bare.locks) as guard:
+        guarded = replace(bare, guard=guard)
+        await compared({"computed each time": bare}, HashingSettings(remember_seconds=0), seconds, 0)
+        await compared({"remembered": bare, "remembered, guarded": guarded}, HashingSettings(), seconds, 0)
+        for addresses in (1, 1000):
+            where = f"{WRONG_A_SECOND} wrong a second from {addresses}"
+            await compared({where: bare, f"{where}, guarded": guarded}, HashingSettings(), seconds, addresses)
 
 
 def main() -> None:

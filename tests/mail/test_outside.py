@@ -175,7 +175,7 @@ async def test_r78_scram_works_with_the_keys_that_a_query_brings_and_with_them_a
     keys = derive_scram(SECRET, b"0123456789abcdef")
     house = OutsideHouse(Users({ADDRESS: SECRET}, scram={ADDRESS: keys.verifier}))
     challenges = ScramChallenges(house.accounts, b"s" * 32)
-    assert (await challenges(ADDRESS))[0] == parse_scram(keys.verifier)
+    assert (await challenges(ADDRESS, "192.0.2.1"))[0] == parse_scram(keys.verifier)
     held = await house.open(ScramProof(ADDRESS, keys, valid=True, nonce="n"))
     assert held.key == house.house.key
     with pytest.raises(Refusal) as refused:
@@ -187,7 +187,7 @@ async def test_r78_scram_works_with_the_keys_that_a_query_brings_and_with_them_a
 async def test_g13_without_keys_scram_meets_what_a_stranger_meets(judges: bool) -> None:
     house = OutsideHouse(users(judges))
     challenges = ScramChallenges(house.accounts, b"s" * 32)
-    keys, _ = await challenges(ADDRESS)
+    keys, _ = await challenges(ADDRESS, "192.0.2.1")
     assert keys == challenges.nobodys(ADDRESS)
     with pytest.raises(Refusal) as refused:
         await house.open(ScramProof(ADDRESS, keys, valid=True, nonce="n"))

@@ -26,6 +26,7 @@ from tests.mail.house import ADDRESS, SECRET, House
 SALT = b"a salt of sixteen"
 KEYS = derive_scram(SECRET, SALT, 4096)
 SERVICE = b"the secret of the whole service"
+CLIENT = "192.0.2.1"
 
 
 async def furnished() -> House:
@@ -57,28 +58,28 @@ async def refused(house: House, offered: ScramProof) -> bool:
 
 
 async def test_a_name_with_keys_gets_its_own() -> None:
-    keys, _ = await challenges(await furnished())(ADDRESS)
+    keys, _ = await challenges(await furnished())(ADDRESS, CLIENT)
     assert keys == KEYS
 
 
 async def test_r78_a_name_is_found_however_it_is_written() -> None:
-    keys, _ = await challenges(await furnished())(ADDRESS.upper())
+    keys, _ = await challenges(await furnished())(ADDRESS.upper(), CLIENT)
     assert keys == KEYS
 
 
 async def test_r81_every_exchange_gets_a_nonce_of_its_own() -> None:
     ask = challenges(await furnished())
-    nonces = [(await ask(name))[1] for name in (ADDRESS, ADDRESS, "nobody@example.org") for _ in range(5)]
+    nonces = [(await ask(name, CLIENT))[1] for name in (ADDRESS, ADDRESS, "nobody@example.org") for _ in range(5)]
     assert len(set(nonces)) == 15
     assert all(len(nonce) == 24 and nonce.isascii() and nonce.isprintable() and "," not in nonce for nonce in nonces)
 
 
 async def test_d47_a_name_that_nobody_has_gets_the_same_salt_from_every_front_end() -> None:
     first, second = challenges(await furnished()), challenges(await furnished())
-    keys, _ = await first("nobody@example.org")
+    keys, _ = await first("nobody@example.org", CLIENT)
     for ask in (first, second):
         for name in ("nobody@example.org", "Nobody@EXAMPLE.org"):
-            assert (await ask(name))[0] == keys
+            assert (await ask(name, CLIENT))[0] == keys
     assert (len(keys.salt), keys.iterations) == (16, ITERATIONS)
 
 
@@ -86,8 +87,8 @@ async def test_d47_two_names_and_two_services_get_different_salts() -> None:
     house = await furnished()
     ask = challenges(house)
     names = ["nobody@example.org", "somebody@example.org", "nobody@example.com", "nobody+tag@example.org", "nobody", ""]
-    salts = {(await ask(name))[0].salt for name in names}
-    salts |= {(await challenges(house, b"another")(name))[0].salt for name in names}
+    salts = {(await ask(name, CLIENT))[0].salt for name in names}
+    salts |= {(await challenges(house, b"another")(name, CLIENT))[0].salt for name in names}
     assert len(salts) == 2 * len(names)
 
 
@@ -95,7 +96,7 @@ async def test_g13_a_tag_changes_the_salt_whether_the_name_exists_or_not() -> No
     ask = challenges(await furnished())
     for name in (ADDRESS, "nobody@example.org"):
         tagged = name.replace("@", "+tag@")
-        assert (await ask(name))[0].salt != (await ask(tagged))[0].salt
+        assert (await ask(name, CLIENT))[0].salt != (await ask(tagged, CLIENT))[0].salt
 
 
 async def test_g13_new_keys_look_like_those_of_nobody() -> None:
@@ -103,14 +104,14 @@ async def test_g13_new_keys_look_like_those_of_nobody() -> None:
     credential = await passwords.credential(SECRET)
     assert credential.scram is not None
     own = parse_scram(credential.scram)
-    nobodys, _ = await challenges(await furnished())("nobody@example.org")
+    nobodys, _ = await challenges(await furnished())("nobody@example.org", CLIENT)
     assert (own.iterations, len(own.salt)) == (nobodys.iterations, len(nobodys.salt))
 
 
 async def test_g13_a_suspension_doesn_t_show_in_the_salt_and_no_proof_fits_any_more() -> None:
     house = await furnished()
     house.provider.state.maildrops[house.key].status = SUSPENDED
-    keys, _ = await challenges(house)(ADDRESS)
+    keys, _ = await challenges(house)(ADDRESS, CLIENT)
     assert (keys.salt, keys.iterations) == (KEYS.salt, KEYS.iterations)
     assert keys.stored_key != KEYS.stored_key
     assert keys.server_key != KEYS.server_key
@@ -120,8 +121,8 @@ async def test_g13_a_suspension_doesn_t_show_in_the_salt_and_no_proof_fits_any_m
 async def test_a_credential_without_keys_that_can_be_read_looks_like_nobody_s(stored: str | None) -> None:
     house = await furnished()
     row(house).scram = stored
-    keys, _ = await challenges(house)(ADDRESS)
-    assert keys == (await challenges(await House().furnish())(ADDRESS))[0]
+    keys, _ = await challenges(house)(ADDRESS, CLIENT)
+    assert keys == (await challenges(await House().furnish())(ADDRESS, CLIENT))[0]
     assert await refused(house, proof(keys))
 
 
@@ -131,7 +132,7 @@ async def test_of_several_credentials_the_newest_with_keys_is_meant() -> None:
     for keys, age in ((newer.verifier, -1), (None, -2), (KEYS.verifier, 1)):
         other = replace(row(house), scram=keys, created=row(house).created - timedelta(seconds=age))
         house.provider.state.credentials.append(other)
-    assert (await challenges(house)(ADDRESS))[0] == newer
+    assert (await challenges(house)(ADDRESS, CLIENT))[0] == newer
     assert await refused(house, proof())
     assert (await opened(house, proof(newer))).address == ADDRESS
 
@@ -177,7 +178,7 @@ def change(house: House) -> None:
 @pytest.mark.parametrize("happens", [suspend, revoke, expire, change])
 async def test_g11_what_happens_during_the_exchange_binds_it(happens: Callable[[House], None]) -> None:
     house = await furnished()
-    keys, _ = await challenges(house)(ADDRESS)
+    keys, _ = await challenges(house)(ADDRESS, CLIENT)
     happens(house)
     assert await refused(house, proof(keys))
 
@@ -198,7 +199,7 @@ async def test_g13_right_wrong_and_unknown_make_the_same_round_trips(monkeypatch
     monkeypatch.setattr(house.hashes, "verify", never)
     for name, valid in ((ADDRESS, True), (ADDRESS, False), ("nobody@example.org", False)):
         asked.clear()
-        keys, _ = await challenges(house)(name)
+        keys, _ = await challenges(house)(name, CLIENT)
         if valid:
             await house.update.close(await opened(house, proof(keys, name)))
         else:
@@ -235,7 +236,7 @@ async def test_a_right_password_gets_keys_beside_its_login_and_the_next_one_may_
     house, enrolments = await enrolling(told)
     await house.update.close(await house.open())
     await enrolments.settled()
-    keys, _ = await challenges(house)(ADDRESS)
+    keys, _ = await challenges(house)(ADDRESS, CLIENT)
     assert keys == derive_scram(SECRET, keys.salt, keys.iterations)
     await house.update.close(await opened(house, proof(keys)))
     await house.open()
@@ -245,10 +246,10 @@ async def test_a_right_password_gets_keys_beside_its_login_and_the_next_one_may_
 
 async def test_g13_new_keys_of_a_right_password_don_t_show() -> None:
     house, enrolments = await enrolling()
-    before, _ = await challenges(house)(ADDRESS)
+    before, _ = await challenges(house)(ADDRESS, CLIENT)
     await house.open()
     await enrolments.settled()
-    after, _ = await challenges(house)(ADDRESS)
+    after, _ = await challenges(house)(ADDRESS, CLIENT)
     assert (after.salt, after.iterations) == (before.salt, before.iterations)
     assert after.stored_key != before.stored_key
 

@@ -187,8 +187,11 @@ class Session:
         self.utf8 = False
         self.around = around
 
-    def refused(self, reason: Reason, wait: float | None = None) -> None:
-        """The effect was refused before anything of it was sent; it may succeed after `wait` seconds, if known."""
+    def refused(self, reason: Reason, wait: float | None = None, *, final: bool = False) -> None:
+        """The effect was refused before anything of it was sent; it may succeed after `wait` seconds, if known.
+
+        After a `final` refusal the connection is closed.
+        """
         effect = self._effect
         self._settle()
         self._again = None
@@ -204,6 +207,8 @@ class Session:
             self.authentication = Authentication()
             if isinstance(effect, effects.LogIn) and reason is Reason.CREDENTIALS:
                 self.login_failed(effect.proof)
+            if final:
+                self.close(Ending.LOGIN_FAILURES)
 
     def _settle(self) -> None:
         self._effect = None

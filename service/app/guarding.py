@@ -1,0 +1,105 @@
+"""The guard before logins, out of the settings, and what it tells the log and the metrics.
+
+Owns which networks are balancers: those whose PROXY header some listener believes. Refuses to count and to judge.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+
+from service.app.clock import SystemClock
+from service.app.observed import Outages
+from service.mail.attempts import Counted, Standby
+from service.mail.counting import Rules
+from service.mail.guard import Guard
+from service.model.attempts import Kind, Limit, Verdict
+from service.model.refusal import Reason, Refusal
+from service.settings import Settings
+from service.settings.abuse import AbuseSettings
+from service.stores.memory.attempts import MemoryAttempts
+from service.stores.redis import RedisAttempts, RedisMaildropLocks
+from service.telemetry import guarding, metrics
+from service.telemetry.logs import get_log
+
+FEW = frozenset({Kind.ACCOUNT, Kind.TENANT})
+"""Of which a block says that an attack comes from many addresses: somebody should look."""
+
+
+def rules_of(settings: Settings) -> Rules:
+    """The rules, in the words of `mail`."""
+    abuse = settings.abuse
+    if not abuse.enabled:
+        return Rules()
+    return Rules(
+        limits=limits_of(abuse),
+        longest_delay=abuse.longest_delay,
+        remember=abuse.remember_days * 86_400,
+        exempt=abuse.exempt,
+        proxies=tuple({network for listener in settings.listeners for network in listener.trusted}),
+    )
+
+
+def limits_of(abuse: AbuseSettings) -> Mapping[Kind, Limit]:
+    """The limits of each counter."""
+    return {kind: Limit(*abuse.limits(kind.value)) for kind in Kind}
+
+
+def shared_attempts(settings: Settings, locks: RedisMaildropLocks) -> RedisAttempts:
+    """The scores of all front ends, in the pipelines of the leases."""
+    return RedisAttempts(locks.servers, half_life=settings.abuse.half_life, observer=metrics)
+
+
+@asynccontextmanager
+async def open_guard(settings: Settings, locks: RedisMaildropLocks) -> AsyncIterator[Guard]:
+    """The guard of this process, over the shared scores and, while those are away, its own."""
+    own = MemoryAttempts(SystemClock(), settings.abuse.half_life)
+    attempts = Standby(shared_attempts(settings, locks), own, _Judging())
+    guard = Guard(attempts, rules_of(settings), Told())
+    try:
+        yield guard
+    finally:
+        await guard.close()
+
+
+class Told:
+    """Implements `mail.guard.Watcher`: counts everything, and says who begins to be refused."""
+
+    def __init__(self) -> None:
+        self._log = get_log("abuse")
+
+    def held_back(self, verdict: Verdict) -> None:
+        """Count it; the refused login's own line says why."""
+        if verdict.by is not None:
+            how = "closed" if verdict.closes else "refused" if verdict.refused else "delayed"
+            guarding.held_back(verdict.by.subject.kind.value, how)
+
+    def counted(self, how: str, limits: Mapping[Kind, Limit], counted: Sequence[Counted], real: bool) -> None:
+        """Count it, and say so where it was one too many."""
+        guarding.failure_counted(how)
+        for each in counted:
+            limit = limits.get(each.subject.kind, Limit())
+            if limit.refuses(each.after) and not limit.refuses(each.before):
+                self._begins(each, real)
+
+    def _begins(self, counted: Counted, real: bool) -> None:
+        kind = counted.subject.kind
+        guarding.block_begun(kind.value)
+        tell = self._log.warning if kind in FEW else self._log.info
+        # A name that is nobody's may be a password, typed into the wrong field (G17).
+        nobody = kind in {Kind.PAIR, Kind.ACCOUNT} and not real
+        tell(
+            "refuses logins",
+            by=kind.value,
+            whom=None if nobody else counted.subject.name,
+            failures=round(counted.after),
+        )
+
+
+class _Judging:
+    """Hears of each login by which scores it was judged."""
+
+    def __init__(self) -> None:
+        self._outages = Outages("abuse")
+
+    def __call__(self, shared: bool) -> None:
+        guarding.login_judged(shared)
+        self._outages.report(None if shared else Refusal(Reason.UNAVAILABLE, "the shared counters can't be reached"))

@@ -1,0 +1,141 @@
+"""Who is counted when a login fails: the client's address, the account, both together, and the tenant.
+
+Owns what the provider sets about it, and which networks are never counted. Refuses to know scores and verdicts.
+RFC 4291 §2.5.4 (an interface's part of an IPv6 address has 64 bits: a customer has a /64 at least).
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from service.model.address import Address, parse_address
+from service.model.attempts import Kind, Limit, Subject
+
+Network = IPv4Network | IPv6Network
+PLACES = 16_384
+"""Addresses that a process needn't read again, at some 600 octets each."""
+DOMAINS = 65_536
+"""Domains of which a process remembers the tenant, at some 200 octets each."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How the provider wants it; seconds. Without limits nobody is counted."""
+
+    limits: Mapping[Kind, Limit] = field(default_factory=dict)
+    longest_delay: float = 8.0
+    remember: float = 7 * 86_400.0
+    """For how long it is known that an address opened an account, and that a wrong password was counted."""
+    exempt: tuple[Network, ...] = ()
+    """Where many clients share an address: the address is never counted, but one account from it is."""
+    proxies: tuple[Network, ...] = ()
+    """Balancers: a client with such an address may be anybody, so that only account and tenant are counted."""
+
+    @cached_property
+    def counted(self) -> frozenset[Kind]:
+        """Which kinds are. An account always is where any is: its marks tell what was counted already."""
+        counted = {kind for kind, limit in self.limits.items() if limit.counts}
+        return frozenset({Kind.ACCOUNT, *counted}) if counted else frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Suspects:
+    """Whom a failure of one login concerns."""
+
+    places: tuple[Subject, ...] = ()
+    """The client's address, and its /48 if it is IPv6."""
+    pair: Subject | None = None
+    account: Subject | None = None
+    tenant: Subject | None = None
+
+    @property
+    def all(self) -> tuple[Subject, ...]:
+        """Each of them."""
+        return (*self.places, *(each for each in (self.pair, self.account, self.tenant) if each is not None))
+
+
+class Tenants:
+    """The tenant of each domain, as last seen: a login's is known only when the directory has answered.
+
+    A domain that was never seen, or that nobody has, stands for itself.
+    """
+
+    def __init__(self, most: int = DOMAINS) -> None:
+        self._most = most
+        self._names: OrderedDict[str, str] = OrderedDict()
+
+    def __getitem__(self, domain: str) -> str:
+        """Whom to count for `domain`."""
+        return self._names.get(domain, domain)
+
+    def __contains__(self, domain: str) -> bool:
+        """Whether somebody was found there."""
+        return domain in self._names
+
+    def learn(self, domain: str, tenant: str) -> None:
+        """`domain` is this tenant's."""
+        if self._names.get(domain) == tenant:
+            return
+        self._names[domain] = tenant
+        if len(self._names) > self._most:
+            self._names.popitem(last=False)
+
+
+def suspects(rules: Rules, tenants: Tenants, client: str, name: str) -> Suspects:
+    """Whom to ask about before a login as `name` from the address `client`.
+
+    What isn't the name of an account concerns the address alone.
+    """
+    counted, place = rules.counted, place_of(client)
+    anybody = place.is_among(rules.proxies)
+    shared = anybody or place.is_among(rules.exempt)
+    places = () if shared else tuple(each for each in place.subjects if each.kind in counted)
+    address = account_of(name)
+    # A name that is nobody's may be a password, typed into the wrong field, and no password may be kept (G17).
+    if address is None or ("." not in address.domain and address.domain not in tenants):
+        return Suspects(places)
+    account = str(address)
+    return Suspects(
+        places,
+        Subject(Kind.PAIR, f"{account} {place.name}") if Kind.PAIR in counted and not anybody else None,
+        Subject(Kind.ACCOUNT, account) if Kind.ACCOUNT in counted else None,
+        Subject(Kind.TENANT, tenants[address.domain]) if Kind.TENANT in counted else None,
+    )
+
+
+def account_of(name: str) -> Address | None:
+    """The account that logs in as `name`, if it could be one's. None has a space in its name."""
+    try:
+        return parse_address(name)
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a client is: its address, and the networks of it that are counted."""
+
+    address: IPv4Address | IPv6Address
+    subjects: tuple[Subject, ...]
+
+    @property
+    def name(self) -> str:
+        """Its narrowest network."""
+        return self.subjects[0].name
+
+    def is_among(self, networks: tuple[Network, ...]) -> bool:
+        """Whether it is in one of these."""
+        return any(self.address in network for network in networks)
+
+
+@lru_cache(maxsize=PLACES)
+def place_of(client: str) -> Place:
+    """Where the client with this address is; one of IPv4 mapped into IPv6 is IPv4's."""
+    address = ip_address(client.partition("%")[0])
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is None:
+        near, far = (str(ip_network((address, bits), strict=False)) for bits in (64, 48))
+        return Place(address, (Subject(Kind.ADDRESS, near), Subject(Kind.NETWORK, far)))
+    plain = address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
+    return Place(plain, (Subject(Kind.ADDRESS, str(plain)),))

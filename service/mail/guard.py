@@ -1,0 +1,248 @@
+"""Stands before every login: holds back who guesses passwords, and counts who guessed wrong.
+
+Owns when a login is asked about, held back and counted. One that is held back makes the same round trip to the
+directory as any other and is refused in the same words, so that nothing tells a block from a wrong password (G13). Only
+a refusal of credentials counts: never a store that is away, nor a maildrop in use (G14). Refuses to know where scores
+are kept.
+RFC 3206 §5.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Protocol
+from uuid import uuid4
+
+from service.mail.afterwards import Afterwards
+from service.mail.attempts import Attempts, Charge, Counted
+from service.mail.counting import Rules, Suspects, Tenants, suspects
+from service.model.account import Account
+from service.model.attempts import LIGHT, NEW, Kind, Limit, Standing, Subject, Verdict, judge, mark_of
+from service.model.proof import Password, Proof
+from service.model.refusal import Reason, Refusal
+from service.model.why import Why
+
+MOST = 1024
+"""Writes that nobody waits for; further ones are left out."""
+HOW = frozenset({"new", "repeated", "unseen", "abandoned", "vanished"})
+"""A wrong password; one that was counted already; one not looked at, as its subject is refused; an exchange that had
+its look-up and never came to a login; a client that went away while its password was being looked at."""
+
+
+class Watcher(Protocol):
+    """Hears what the guard does."""
+
+    def held_back(self, verdict: Verdict) -> None:
+        """A login waits, is refused unseen, or has its connection closed as well."""
+
+    def counted(self, how: str, limits: Mapping[Kind, Limit], counted: Sequence[Counted], real: bool) -> None:
+        """A failure was counted: one of `HOW`. `real` tells that the account among `counted` is somebody's."""
+
+
+class Unwatched:
+    """A watcher that forgets."""
+
+    def held_back(self, verdict: Verdict) -> None:
+        """Forget it."""
+
+    def counted(self, how: str, limits: Mapping[Kind, Limit], counted: Sequence[Counted], real: bool) -> None:
+        """Forget it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is known of a login's suspects."""
+
+    standings: Sequence[Standing] = ()
+
+    @property
+    def pair(self) -> Standing | None:
+        """The account's standing from this address."""
+        return next((each for each in self.standings if each.subject.kind is Kind.PAIR), None)
+
+    @property
+    def repeated(self) -> bool:
+        """Whether this wrong password was counted already."""
+        return any(each.repeated for each in self.standings)
+
+    @property
+    def judged(self) -> Sequence[Standing]:
+        """Whose standing counts: from where the account was opened lately, that of the pair alone.
+
+        Else whoever knows a name could lock its owner out, and one neighbour all who share an address.
+        """
+        pair = self.pair
+        return [pair] if pair is not None and pair.known else self.standings
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """The guard of one process; without `attempts` or limits it lets everybody pass."""
+
+    attempts: Attempts | None = None
+    rules: Rules = field(default_factory=Rules)
+    watcher: Watcher = field(default_factory=Unwatched)
+    pause: Callable[[float], Awaitable[object]] = asyncio.sleep
+    tenants: Tenants = field(default_factory=Tenants)
+    after: Afterwards = field(default_factory=lambda: Afterwards(MOST))
+
+    def trial(self, client: str, proof: Proof | None) -> "Trial":
+        """A login from the address `client`, to be entered with `async with`."""
+        secret = proof.secret if isinstance(proof, Password) else None
+        return Trial(self, self.suspects(client, proof.name if proof else ""), secret)
+
+    async def look_up(self, client: str, name: str, found: Awaitable[Account | None]) -> Account | None:
+        """What `found` brings for an exchange that is to come to a login later.
+
+        Raises Refusal(CREDENTIALS) where the connection is to be closed, and what `found` raises.
+        """
+        account, record = await self.beside(found, self.suspects(client, name))
+        await self.hold_back(self.verdict(record), only_closing=True)
+        return account
+
+    async def abandoned(self, client: str) -> None:
+        """An exchange had its look-up and never came to a login: that counts against the address."""
+        await self.count("abandoned", self.suspects(client, "").places, NEW)
+
+    async def standing(self, client: str, name: str) -> tuple[Record, Verdict]:
+        """How a login as `name` from this address would be met now, for staff. Changes nothing."""
+        record = await self.record(self.suspects(client, name))
+        return record, self.verdict(record)
+
+    def suspects(self, client: str, name: str) -> Suspects:
+        """Whom a login concerns."""
+        return suspects(self.rules, self.tenants, client, name) if self.rules.counted else Suspects()
+
+    async def beside(
+        self, found: Awaitable[Account | None], concerned: Suspects, mark: str = ""
+    ) -> tuple[Account | None, Record]:
+        """What `found` brings and what is known of those concerned, asked for at the same time."""
+        asked = asyncio.ensure_future(self.record(concerned, mark))
+        try:
+            return await found, await asked
+        finally:
+            asked.cancel()
+
+    async def record(self, concerned: Suspects, mark: str = "") -> Record:
+        """What is known of them, in one round trip."""
+        if self.attempts is None or not concerned.all:
+            return Record()
+        return Record(await self.attempts.standings(concerned.all, mark))
+
+    def verdict(self, record: Record) -> Verdict:
+        """What becomes of a login with this record."""
+        return judge(record.judged, self.rules.limits, self.rules.longest_delay)
+
+    async def hold_back(self, verdict: Verdict, *, only_closing: bool = False) -> None:
+        """Wait as long as the verdict says. Raises Refusal(CREDENTIALS) if it is to be refused."""
+        if verdict.by is None:
+            return
+        self.watcher.held_back(verdict)
+        await self.pause(verdict.delay)
+        if verdict.closes or (verdict.refused and not only_closing):
+            cause = f"held back: {_named(verdict.by.subject)}, {verdict.by.score:.0f} wrong passwords"
+            raise Refusal(Reason.CREDENTIALS, cause, Why.BLOCKED, final=verdict.closes)
+
+    async def count(self, how: str, subjects: Sequence[Subject], weight: float, keep: "Keep | None" = None) -> None:
+        """Charge each of `subjects`; the account's charge carries the mark that is to be kept."""
+        if self.attempts is None or not subjects:
+            return
+        charges = []
+        for each in subjects:
+            marked = keep if keep is not None and each.kind is Kind.ACCOUNT else Keep()
+            charges.append(Charge(each, weight, self._limit(each).most, marked.mark, marked.seconds))
+        real = keep is not None and keep.real
+        self.watcher.counted(how, self.rules.limits, await self.attempts.count(charges), real)
+
+    def _limit(self, subject: Subject) -> Limit:
+        return self.rules.limits.get(subject.kind, Limit())
+
+    async def close(self) -> None:
+        """Give what is still to be remembered a short while."""
+        await self.after.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """A mark, and the seconds for which it is kept at least; `real` tells that the account is somebody's."""
+
+    mark: str = ""
+    seconds: float = 0.0
+    real: bool = False
+
+
+class Trial:
+    """One login, from before its password is looked at to its outcome, which leaving the block tells."""
+
+    def __init__(self, guard: Guard, concerned: Suspects, secret: str | None) -> None:
+        self._guard = guard
+        self._suspects = concerned
+        account = concerned.account
+        self._mark = mark_of(account.name, secret) if account and secret is not None else ""
+        self._record = Record()
+        self._seen = False
+        self.account: Account | None = None
+        """Whose login it is, as soon as that is known and if there is a maildrop."""
+
+    async def __aenter__(self) -> "Trial":
+        """Begin; `beside` does the asking."""
+        return self
+
+    async def beside(self, found: Awaitable[Account | None]) -> Account | None:
+        """What `found` brings, once the password may be looked at.
+
+        Raises Refusal(CREDENTIALS) where it may not, and what `found` raises.
+        """
+        guard = self._guard
+        account, self._record = await guard.beside(found, self._suspects, self._mark)
+        self.account = account if account is not None and account.housed else None
+        self._learn_tenant()
+        await guard.hold_back(guard.verdict(self._record))
+        self._seen = True
+        return account
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Count a refusal of credentials, remember a success, and forget everything else."""
+        if error is None:
+            self._opened()
+        elif isinstance(error, asyncio.CancelledError) and self._seen:
+            places = self._suspects.places
+            self._guard.after.begin(uuid4(), lambda: self._guard.count("vanished", places, LIGHT))
+        elif isinstance(error, Refusal) and error.reason is Reason.CREDENTIALS:
+            await self._failed()
+
+    async def _failed(self) -> None:
+        if not self._seen:
+            await self._guard.count("unseen", self._suspects.places, LIGHT)
+            return
+        repeated = self._record.repeated
+        # The marks of names that nobody has would fill the memory for days.
+        keep = Keep(self._mark, self._guard.rules.remember, real=True) if self.account else Keep(self._mark)
+        how, weight = ("repeated", LIGHT) if repeated else ("new", NEW)
+        await self._guard.count(how, self._suspects.all, weight, keep)
+
+    def _opened(self) -> None:
+        pair, attempts, remember = self._record.pair, self._guard.attempts, self._guard.rules.remember
+        if attempts is None or pair is None or self.account is None:
+            return
+        # It isn't written at every login, but often enough that it doesn't end while the account is in use.
+        if pair.score or pair.known < remember / 2:
+            self._guard.after.begin(self.account.key.maildrop_id, lambda: attempts.opened(pair.subject, remember))
+
+    def _learn_tenant(self) -> None:
+        if self.account is not None:
+            self._guard.tenants.learn(self.account.address.rpartition("@")[2], self.account.tenant)
+
+
+def _named(subject: Subject) -> str:
+    """For the log: a name that is nobody's may be a password, typed into the wrong field (G17)."""
+    match subject.kind:
+        case Kind.PAIR:
+            return "the account from this address"
+        case Kind.ACCOUNT:
+            return "the account"
+        case _:
+            return f"{subject.kind.value} {subject.name}"

@@ -38,7 +38,7 @@ class Haproxy:
                 return answer.read()
 
     def states(self, backend: str) -> dict[str, str]:
-        """Each server's state in a backend, such as UP, DRAIN or DOWN."""
+        """Each server's state in a backend: UP, DOWN, or NOLB, which keeps its clients and gets no new ones."""
         rows = [row.split(",") for row in self.asked("show stat").splitlines() if row.startswith(f"{backend},")]
         return {row[1]: row[17] for row in rows if row[1] not in {"FRONTEND", "BACKEND"}}
 

@@ -171,7 +171,7 @@ def test_a_draining_front_end_gets_no_new_clients_and_keeps_those_it_has(
     mine = next(front for front in fronts if process.endswith(f":{front.pid}"))
     other = next(front for front in fronts if front is not mine)
     mine.command.process.send_signal(signal.SIGTERM)
-    await_true(lambda: states(balancer).count("DRAIN") == 2, "the drain to be noticed")
+    await_true(lambda: states(balancer).count("NOLB") == 2, "the drain to be noticed")
     for n in range(6):
         fresh = dialled(balancer, demo, f"127.0.0.{50 + n}")
         assert fresh.say(b"QUIT").startswith(b"+OK")

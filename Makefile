@@ -44,6 +44,10 @@ lock: ## Pin the dependencies anew (needs uv)
 	uv pip compile -q --universal --generate-hashes --python-version 3.11 pyproject.toml --all-extras -c requirements.lock --no-header -o tests/requirements.lock
 	echo flit-core | uv pip compile -q --universal --generate-hashes --python-version 3.11 - -c tests/requirements.lock --no-header -o deploy/image/build.lock
 
+.PHONY: chart-docs
+chart-docs: $(VENV)/.test ## Make the chart's README and schema of its values.yaml and of Poplar's settings
+	$(BIN)/python -m tests.helm.documenting
+
 .PHONY: sbom
 sbom: $(VENV)/.test ## Say what the image is made of: poplar.cdx.json, CycloneDX
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --of JSON \

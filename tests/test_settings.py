@@ -293,3 +293,10 @@ def test_each_role_logs_in_with_its_own_url_or_the_common_one() -> None:
     settings = Settings.model_validate({"database": {"url": "postgres://a/b", "lmtp_url": "postgres://l/b"}})
     assert settings.database.url_for("lmtp") == "postgres://l/b"
     assert settings.database.url_for("front") == "postgres://a/b"
+
+
+def test_the_chart_knows_every_setting() -> None:
+    from tests.helm.documenting import CHART, made
+
+    for name in ("values.schema.json", "README.md"):
+        assert (CHART / name).read_text("utf-8") == made()[CHART / name], "run make chart-docs"

@@ -18,8 +18,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.admin.problems import ForbiddenError, of_refusal, problem
 from service.mail.passwords import Passwords
-from service.mail.ports import MaildropLocks
+from service.mail.ports import Clock, MaildropLocks
 from service.mail.provisioning import Office, Provisioning, provisioning
+from service.mail.recent import RecentLogins
 from service.mail.tokens import TokenOffice
 from service.mail.units import Unit, Units
 from service.model.refusal import Reason, Refusal
@@ -39,6 +40,9 @@ class House:
     locks: MaildropLocks
     passwords: Passwords
     removed_retention: timedelta
+    recent: RecentLogins
+    clock: Clock
+    default_directory: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from service.admin import (
     credentials,
     directories,
     domains,
+    explanation,
     maildrops,
     removed,
     sessions,
@@ -25,7 +26,19 @@ from service.admin.access import DOCUMENT, Gate, House
 from service.admin.problems import Problem, install, responses
 from service.telemetry.build import VERSION
 
-_PARTS = (tokens, sessions, audit, removed, credentials, maildrops, aliases, domains, directories, tenants)
+_PARTS = (
+    tokens,
+    sessions,
+    audit,
+    removed,
+    credentials,
+    explanation,
+    maildrops,
+    aliases,
+    domains,
+    directories,
+    tenants,
+)
 _PROBLEMS = responses(400, 401, 403, 404, 409, 412, 413, 422, 503)
 
 

@@ -64,14 +64,15 @@ async def _listed(caller: Caller, window: Window, tenant: str | None, address: s
         for holder in await caller.house.locks.holders()
         if wanted <= {holder.tenant} and address in {None, holder.address}
     ]
-    return window.of(holders, _name, _resource)
+    return window.of(holders, _name, session_of)
 
 
 def _name(holder: Holder) -> str:
     return f"{holder.since.isoformat(timespec='microseconds')} {holder.session_id}"
 
 
-def _resource(holder: Holder) -> Session:
+def session_of(holder: Holder) -> Session:
+    """As clients see it."""
     h = holder
     return Session(
         session_id=h.session_id,

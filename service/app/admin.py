@@ -15,7 +15,7 @@ from service.admin.access import House
 from service.admin.application import admin_app
 from service.app.clock import SystemClock
 from service.app.provisioning import PATIENCE
-from service.app.stores import open_database, open_hashes, open_locks
+from service.app.stores import open_database, open_hashes, open_locks, open_recent
 from service.mail.passwords import Passwords
 from service.mail.tokens import TokenOffice
 from service.protocol.sasl.prepare import prepare
@@ -36,12 +36,15 @@ async def admin_api(settings: Settings) -> AsyncIterator[ASGIApp]:
         open_database(settings.database, "api") as asked,
         open_database(longer, "api") as written,
         open_locks(settings) as locks,
+        open_recent(settings) as recent,
         open_hashes(settings.hashing) as hashes,
     ):
         passwords = Passwords(hashes, prepare, scram=settings.hashing.scram)
         retention = timedelta(days=settings.sweep.removed_retention_days)
-        tokens = TokenOffice(PostgresTokens(asked), SystemClock())
-        yield admin_app(House(tokens, PostgresUnits(written), locks, passwords, retention))
+        clock = SystemClock()
+        tokens = TokenOffice(PostgresTokens(asked), clock)
+        units, default = PostgresUnits(written), settings.directory.default
+        yield admin_app(House(tokens, units, locks, passwords, retention, recent, clock, default))
 
 
 def with_tokens(settings: Settings, use: Callable[[TokenOffice], Awaitable[T]]) -> T:

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from service.app.background import background
 from service.app.clock import SystemClock
+from service.app.stores import open_recent
 from service.mail.events import Events, EventStream, Pipe, PipeBounds, Sink
 from service.settings import Settings, SettingsError
 from service.settings.errors import Problem
@@ -20,6 +21,7 @@ from service.telemetry import event_metrics
 from service.telemetry.logs import get_log
 
 MEASURE_EVERY = 5.0
+RECENT_PATIENCE = 10.0
 
 
 @asynccontextmanager
@@ -27,8 +29,8 @@ async def event_stream(settings: Settings) -> AsyncIterator[Events]:
     """Where the parts of this process tell what happened, until the block ends. Raises SettingsError."""
     events = settings.events
     async with AsyncExitStack() as stack:
-        sinks = await _sinks(stack, events)
-        pipes = {name: Pipe(sink, _bounds(events), Telling(name)) for name, sink in sinks.items()}
+        sinks = await _sinks(stack, settings)
+        pipes = {name: Pipe(sink, _bounds(name, events), Telling(name)) for name, sink in sinks.items()}
         tasks = await stack.enter_async_context(background())
         for name, pipe in pipes.items():
             tasks.start(f"events to {name}", pipe.run)
@@ -63,14 +65,16 @@ class Telling:
         self._failing = failing
 
 
-async def _sinks(stack: AsyncExitStack, settings: EventsSettings) -> dict[str, Sink]:
+async def _sinks(stack: AsyncExitStack, settings: Settings) -> dict[str, Sink]:
     sinks: dict[str, Sink] = {}
-    if settings.file:
-        file = EventFile(settings.file)
+    if settings.events.file:
+        file = EventFile(settings.events.file)
         stack.callback(file.close)
         sinks["file"] = file
-    if settings.webhook:
-        sinks["webhook"] = await _webhook(stack, settings)
+    if settings.events.webhook:
+        sinks["webhook"] = await _webhook(stack, settings.events)
+    if settings.events.recent:
+        sinks["recent"] = await stack.enter_async_context(open_recent(settings))
     return sinks
 
 
@@ -88,8 +92,10 @@ async def _webhook(stack: AsyncExitStack, settings: EventsSettings) -> Sink:
     return webhook
 
 
-def _bounds(settings: EventsSettings) -> PipeBounds:
-    return PipeBounds(settings.queue, settings.batch, settings.patience)
+def _bounds(sink: str, settings: EventsSettings) -> PipeBounds:
+    # What is recent soon isn't any more.
+    patience = min(settings.patience, RECENT_PATIENCE) if sink == "recent" else settings.patience
+    return PipeBounds(settings.queue, settings.batch, patience)
 
 
 async def _flush(pipes: dict[str, Pipe], seconds: float) -> None:

@@ -6,6 +6,7 @@ used for. Nothing here connects: every system may be down when a process starts,
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from service.app.clock import SystemClock
 from service.mail.enrolments import Enrolments
@@ -25,7 +26,7 @@ from service.stores.postgres.database import Database, DatabaseOptions
 from service.stores.postgres.observed import ObservedDatabase
 from service.stores.postgres.uses import PostgresLastUses
 from service.stores.postgres.verifiers import PostgresVerifiers
-from service.stores.redis import Limits, RedisMaildropLocks
+from service.stores.redis import Keeping, Limits, RedisMaildropLocks, RedisRecentLogins
 from service.telemetry import metrics
 
 
@@ -140,3 +141,18 @@ async def open_uses(database: Database) -> AsyncIterator[Uses]:
         yield uses
     finally:
         await uses.close()
+
+
+@asynccontextmanager
+async def open_recent(settings: Settings) -> AsyncIterator[RedisRecentLogins]:
+    """The register of recent logins and refusals. Raises SettingsError for a URL that means nothing."""
+    keeping = Keeping(settings.events.recent, timedelta(days=settings.events.recent_days))
+    limits = Limits(deadline=settings.redis.deadline)
+    try:
+        recent = RedisRecentLogins(settings.redis.url.get_secret_value(), keeping, limits, metrics)
+    except ValueError as error:
+        raise SettingsError([Problem("redis.url", str(error))]) from None
+    try:
+        yield recent
+    finally:
+        await recent.aclose()

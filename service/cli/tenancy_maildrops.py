@@ -8,6 +8,7 @@ from uuid import UUID
 
 import typer
 
+from service.cli.explaining import explain
 from service.cli.gathering import gathering
 from service.cli.tenancy_options import AddressName, AsJson, OfTenant, PolicyFlags, WithStatus, Yes, confirmed, standing
 from service.cli.tenancy_output import print_one, print_rows, tell
@@ -107,3 +108,6 @@ def restore(
     """List removed messages again; sessions that log in from now on see them."""
     messages = perform(lambda desk: desk.maildrops.restore(address, unique_ids))
     tell(f"Restored {messages} of {counted(len(unique_ids), 'message')}.", as_json, {"messages": messages})
+
+
+app.command()(explain)

@@ -112,6 +112,9 @@ class Maildrops(Protocol):
     async def find(self, tenant: str, address: Address) -> MaildropView | None:
         """The maildrop, or None."""
 
+    async def last_delivery(self, tenant: str, address: Address) -> datetime | None:
+        """When its newest message came, as long as that isn't deleted for good; None if there is none."""
+
     async def page(self, tenant: str, page: Page) -> Sequence[MaildropView]:
         """The tenant's maildrops by domain, then local part; `page.after` is an address."""
 

@@ -20,6 +20,7 @@ from service.model.token import Scope
 from service.protocol.sasl.prepare import prepare
 from service.stores.memory.locks import MemoryMaildropLocks
 from service.stores.memory.passwords import MemoryPasswordHashes
+from service.stores.memory.recent import MemoryRecentLogins
 from service.stores.postgres.database import Database
 from service.stores.postgres.logins import create_login
 from service.stores.postgres.tokens import PostgresTokens
@@ -38,6 +39,7 @@ class Served:
     database: Database
     tokens: TokenOffice
     locks: MemoryMaildropLocks
+    recent: MemoryRecentLogins
     texts: Mapping[str, str]
 
     def client(self, who: str | None = "full") -> httpx.AsyncClient:
@@ -58,9 +60,10 @@ async def serving(dsn: str) -> AsyncIterator[Served]:
         tokens = TokenOffice(PostgresTokens(database), SystemClock())
         locks = MemoryMaildropLocks(SetClock())
         passwords = Passwords(MemoryPasswordHashes(), prepare)
-        house = House(tokens, PostgresUnits(database), locks, passwords, timedelta(days=7))
+        recent = MemoryRecentLogins(SystemClock(), locks)
+        house = House(tokens, PostgresUnits(database), locks, passwords, timedelta(days=7), recent, SystemClock())
         texts: dict[str, str] = {}
-        served = Served(admin_app(house), dsn, database, tokens, locks, texts)
+        served = Served(admin_app(house), dsn, database, tokens, locks, recent, texts)
         for scope in (Scope.FULL, Scope.READ_ONLY, Scope.SUPPORT):
             texts[scope.value] = (await tokens.issue("tester", scope.value, scope)).text
         yield served

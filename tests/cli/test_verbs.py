@@ -19,6 +19,7 @@ from service.mail.tokens import TokenOffice
 from service.protocol.sasl.prepare import prepare
 from service.stores.memory.locks import MemoryMaildropLocks
 from service.stores.memory.passwords import MemoryPasswordHashes
+from service.stores.memory.recent import MemoryRecentLogins
 from service.stores.memory.state import MemoryState
 from service.stores.memory.tokens import MemoryTokens
 from service.stores.memory.units import MemoryUnits
@@ -53,6 +54,7 @@ COMMANDS: Mapping[str, str] = {
     f"DELETE {TENANT}/domains/{{domain}}": "domain remove --cascade",
     f"GET {TENANT}/maildrops": "maildrop list --tenant --domain --status",
     f"GET {MAILDROP}": "maildrop show",
+    f"GET {MAILDROP}/explanation": "maildrop explain --client",
     f"GET {MAILDROP}/usage": "maildrop show",
     f"PUT {MAILDROP}": "maildrop create",
     f"PATCH {MAILDROP}": "maildrop set, maildrop suspend, maildrop resume",
@@ -79,7 +81,9 @@ def operations() -> Iterator[str]:
     clock = SetClock()
     tokens = TokenOffice(MemoryTokens(state), clock)
     passwords = Passwords(MemoryPasswordHashes(), prepare)
-    house = House(tokens, MemoryUnits(state), MemoryMaildropLocks(clock), passwords, timedelta(days=7))
+    locks = MemoryMaildropLocks(clock)
+    recent = MemoryRecentLogins(clock, locks)
+    house = House(tokens, MemoryUnits(state), locks, passwords, timedelta(days=7), recent, clock)
     for path, methods in admin_app(house).openapi()["paths"].items():
         for method in methods:
             yield f"{method.upper()} {path}"

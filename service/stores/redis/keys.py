@@ -39,6 +39,16 @@ def circle_key(name: str) -> str:
     return f"sessions:{{{name}}}"
 
 
+def recent_key(key: MaildropKey) -> str:
+    """Where recent logins and refusals of the maildrop are counted."""
+    return f"recent:{_tag(key)}"
+
+
+def unknown_key(bucket: int) -> str:
+    """Where refusals of names that nobody has are counted."""
+    return f"recent:{{unknown:{bucket}}}"
+
+
 def _tag(key: MaildropKey) -> str:
     return f"{{{key.tenant_id}:{key.maildrop_id}}}"
 

@@ -4,6 +4,7 @@ Owns the same answers as `stores.postgres.tenancy.maildrops`. Refuses to reuse a
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import uuid4
 
 from service.mail.tenancy import Act, Page
@@ -40,6 +41,12 @@ class MemoryMaildrops:
             return self._view(maildrop_row(self._state, tenant, address))
         except Refusal:
             return None
+
+    async def last_delivery(self, tenant: str, address: Address) -> datetime | None:
+        """When its newest message came; None if there is none."""
+        view = await self.find(tenant, address)
+        found = [rows for key, rows in self._state.messages.items() if view and key.maildrop_id == view.maildrop_id]
+        return found[0][max(found[0])].message.received if found and found[0] else None
 
     async def page(self, tenant: str, page: Page) -> Sequence[MaildropView]:
         """The tenant's maildrops by domain, then local part."""

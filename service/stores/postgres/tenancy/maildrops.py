@@ -6,6 +6,7 @@ Refuses to reuse an id: a maildrop created anew under an address shares nothing 
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import uuid4
 
 from service.mail.tenancy import Act, Page
@@ -29,6 +30,14 @@ WHERE t.name = $1 AND t.status <> 'removed' AND m.status <> 'removed'
 """
 FIND = VIEW + " AND m.domain = $2 AND m.local = $3"
 PAGE = VIEW + " AND (m.domain, m.local) > ($2, $3) ORDER BY m.domain, m.local LIMIT $4"
+
+LAST_DELIVERY = """
+SELECT n.received FROM tenants t JOIN maildrops m USING (tenant_id) CROSS JOIN LATERAL (
+    SELECT received FROM messages x WHERE x.tenant_id = m.tenant_id AND x.maildrop_id = m.maildrop_id
+    ORDER BY sequence DESC LIMIT 1
+) n
+WHERE t.name = $1 AND t.status <> 'removed' AND m.domain = $2 AND m.local = $3 AND m.status <> 'removed'
+"""
 
 SET_STATUS = "UPDATE maildrops SET status = $3 WHERE tenant_id = $1 AND maildrop_id = $2"
 SET_POLICY = "UPDATE maildrops SET policy = (policy || $3) - $4::text[] WHERE tenant_id = $1 AND maildrop_id = $2"
@@ -59,6 +68,11 @@ class PostgresMaildrops:
         """The maildrop, or None."""
         rows = await self._database.read(FIND, tenant, address.domain, address.local)
         return _view(rows[0]) if rows else None
+
+    async def last_delivery(self, tenant: str, address: Address) -> datetime | None:
+        """When its newest message came; None if there is none."""
+        rows = await self._database.read(LAST_DELIVERY, tenant, address.domain, address.local)
+        return rows[0][0] if rows else None
 
     async def page(self, tenant: str, page: Page) -> Sequence[MaildropView]:
         """The tenant's maildrops by domain, then local part."""

@@ -1,0 +1,215 @@
+"""What stands against a login as an address, what may, and what doesn't: the stored facts in plain words.
+
+Owns the judgement of each fact and the advice. Refuses to gather: it is given all facts at once. The order is the one
+in which a login meets them.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from service.mail.explaining.facts import Facts
+from service.mail.passwords import KIND as PASSWORD
+from service.mail.policy import obstacle
+from service.model.account import Status
+from service.model.explanation import Finding, Weight
+from service.model.policy_table import policy_of
+from service.model.tenancy import CredentialView, MaildropView
+
+SOON = timedelta(days=7)
+GOOD, NOTE, DOUBTFUL, WRONG = Weight.GOOD, Weight.NOTE, Weight.DOUBTFUL, Weight.WRONG
+
+
+def findings(facts: Facts) -> Sequence[Finding]:
+    """All of them, in order."""
+    return [finding for part in _PARTS for finding in part(facts)]
+
+
+def when(moment: datetime) -> str:
+    """A moment as a person reads it, in UTC."""
+    return moment.strftime("%Y-%m-%d %H:%M:%SZ")
+
+
+def _name(facts: Facts) -> Iterator[Finding]:
+    if facts.domain is None:
+        text = f"The domain {facts.address.domain} is nobody's here."
+        yield Finding(WRONG, "no_domain", text, "Compare the domain letter by letter; mail for it isn't taken either.")
+    elif facts.maildrop is None:
+        yield from _no_maildrop(facts)
+    elif facts.address.tag:
+        text = f"A login has no tag: {facts.address} names nobody, though mail for it is delivered."
+        yield Finding(WRONG, "tag", text, f"The user name is {facts.address.base}.")
+    else:
+        yield Finding(GOOD, "exists", f"The maildrop exists; it is tenant {facts.maildrop.tenant}'s.")
+
+
+def _no_maildrop(facts: Facts) -> Iterator[Finding]:
+    if facts.alias is not None:
+        text = f"{facts.alias.alias} is an alias of {facts.alias.address}: it takes mail, and nobody can log in as it."
+        yield Finding(WRONG, "alias", text, f"The user name is {facts.alias.address}.")
+        return
+    likely = f"Is {' or '.join(facts.alike)} meant?" if facts.alike else "Compare it letter by letter."
+    yield Finding(WRONG, "no_maildrop", f"There is no maildrop {facts.address.base}.", likely)
+    catch_all = facts.domain.catch_all if facts.domain else None
+    if catch_all:
+        text = f"Mail for it is taken all the same, by the domain's catch-all: it goes to {catch_all}."
+        yield Finding(NOTE, "catch_all", text)
+
+
+def _status(facts: Facts) -> Iterator[Finding]:
+    tenant, domain, maildrop = facts.tenant, facts.domain, facts.maildrop
+    named = [("tenant", tenant.name, tenant.status)] if tenant else []
+    named += [("domain", domain.name, domain.status)] if domain else []
+    named += [("maildrop", maildrop.address, maildrop.status)] if maildrop else []
+    suspended = [(kind, name) for kind, name, status in named if status is Status.SUSPENDED]
+    for kind, name in suspended:
+        text = f"The {kind} {name} is suspended: every login is refused as if the password were wrong."
+        yield Finding(WRONG, f"{kind}_suspended", text, f"To let it in again: poplar {kind} resume {name}")
+    if maildrop is not None and not suspended:
+        yield Finding(GOOD, "active", "Its tenant, its domain and the maildrop itself are active.")
+
+
+def _policy(facts: Facts) -> Iterator[Finding]:
+    policy = facts.policy
+    if not policy.pop3:
+        text = f"The policy has POP3 off{_origin(facts.maildrop, 'pop3')}: every login is refused."
+        yield Finding(WRONG, "pop3_off", text, "To allow it: set the policy value pop3.")
+    if policy.mechanisms is not None:
+        ways = ", ".join(policy.mechanisms) or "none at all"
+        text = f"The policy allows these ways to log in alone: {ways}{_origin(facts.maildrop, 'mechanisms')}."
+        yield Finding(DOUBTFUL if policy.mechanisms else WRONG, "mechanisms", text)
+    if policy.networks is not None:
+        yield _networks(facts, policy.networks)
+
+
+def _networks(facts: Facts, networks: tuple[str, ...]) -> Finding:
+    listed = f"{', '.join(networks) or 'none at all'}{_origin(facts.maildrop, 'networks')}"
+    if facts.client is None:
+        text = f"The policy lets clients in from these networks alone: {listed}."
+        return Finding(DOUBTFUL, "networks", text, "Ask with --client and the client's address.")
+    if _outside(facts, networks):
+        text = f"The policy doesn't let {facts.client} in: only {listed}."
+        return Finding(WRONG, "network_refused", text, "Connect from there, or change the policy value networks.")
+    return Finding(GOOD, "network_allowed", f"The policy lets {facts.client} in: {listed}.")
+
+
+def _outside(facts: Facts, networks: tuple[str, ...]) -> bool:
+    only = replace(policy_of({}), networks=networks)
+    return facts.client is not None and obstacle(only, "", facts.client) is not None
+
+
+def _credentials(facts: Facts) -> Iterator[Finding]:
+    if facts.directory is not None:
+        text = f"Its password is judged by the outside directory {facts.directory}, by none that is kept here."
+        yield Finding(NOTE, "directory", text, "Look there whether the account may log in; `poplar doctor` asks it.")
+        return
+    if facts.maildrop is None:
+        return
+    usable = [each for each in facts.credentials if _obstacle(each, facts) is None]
+    if not facts.credentials:
+        advice = f"To set one: poplar credential create {facts.maildrop.address}"
+        yield Finding(WRONG, "no_credential", "It has no password, so nothing can open it.", advice)
+    elif not usable:
+        text = f"None of its credentials can be used: {_listed(facts.credentials, facts)}."
+        yield Finding(WRONG, "no_usable_credential", text, "Resume one, or set a new password.")
+    else:
+        yield Finding(GOOD, "credentials", f"It can be opened by: {_listed(usable, facts)}.")
+        if useless := [each for each in facts.credentials if each not in usable]:
+            text = f"These can't be used: {_listed(useless, facts)}."
+            yield Finding(DOUBTFUL, "useless_credentials", text, "A client that has one of them is refused.")
+
+
+def _listed(credentials: Sequence[CredentialView], facts: Facts) -> str:
+    return "; ".join(_described(each, facts) for each in credentials)
+
+
+def _described(credential: CredentialView, facts: Facts) -> str:
+    used = f"last used about {when(credential.last_used)}" if credential.last_used else "never used yet"
+    parts = [credential.kind, *filter(None, [_obstacle(credential, facts)]), used]
+    if credential.expires is not None and facts.now < credential.expires < facts.now + SOON:
+        parts.append(f"expires {when(credential.expires)}")
+    return f"{credential.label} ({', '.join(parts)})"
+
+
+def _obstacle(credential: CredentialView, facts: Facts) -> str | None:
+    """Why this credential opens nothing; None if it does."""
+    if credential.status is Status.SUSPENDED:
+        return "suspended"
+    if credential.expires is not None and credential.expires <= facts.now:
+        return f"expired {when(credential.expires)}"
+    if facts.policy.app_passwords == "required" and credential.kind == PASSWORD:
+        return "the policy wants an app password"
+    networks = policy_of(credential.policy).networks
+    return "not for this client's network" if networks is not None and _outside(facts, networks) else None
+
+
+def _session(facts: Facts) -> Iterator[Finding]:
+    holder = facts.holder
+    if holder is not None and facts.maildrop is not None:
+        text = (
+            f"A session holds it since {when(holder.since)}, from {holder.client} by {holder.mechanism}"
+            f" (session {holder.session_id} on {holder.process}): another login is told that it is in use."
+        )
+        advice = f"Wait until that client is done, or end it: poplar session kick {facts.maildrop.address}"
+        yield Finding(DOUBTFUL, "in_use", text, advice)
+
+
+def _delay(facts: Facts) -> Iterator[Finding]:
+    delay = timedelta(seconds=facts.policy.login_delay)
+    last = max((attempt.last for attempt in facts.logins), default=None)
+    if not delay or facts.maildrop is None:
+        return
+    burst = f", after {facts.policy.login_burst} at once" if facts.policy.login_burst > 1 else ""
+    wanted = f"{facts.policy.login_delay} seconds between two logins{burst}{_origin(facts.maildrop, 'login_delay')}"
+    if last is not None and facts.now < last + delay:
+        text = (
+            f"The policy wants {wanted}; the last was at {when(last)}: one before {when(last + delay)} may be refused."
+        )
+        yield Finding(DOUBTFUL, "login_delay", text, "Wait, or shorten the policy's login_delay.")
+    else:
+        yield Finding(NOTE, "login_delay_policy", f"The policy wants {wanted}.")
+
+
+def _mail(facts: Facts) -> Iterator[Finding]:
+    maildrop, policy = facts.maildrop, facts.policy
+    if maildrop is None:
+        return
+    full = (policy.quota_messages is not None and maildrop.messages >= policy.quota_messages) or (
+        policy.quota_octets is not None and maildrop.octets >= policy.quota_octets
+    )
+    held = f"It holds {maildrop.messages} messages of {maildrop.octets} octets"
+    if full:
+        text = f"{held}, which is its quota: mail for it bounces or waits. Logins don't mind."
+        yield Finding(NOTE, "over_quota", text, "Have mail removed, or raise the quota.")
+    else:
+        last = f"the last one came {when(facts.last_delivery)}" if facts.last_delivery else "none ever came"
+        yield Finding(NOTE, "mail", f"{held}; {last}.")
+
+
+def _tried(facts: Facts) -> Iterator[Finding]:
+    if facts.attempts is None:
+        text = "What was tried lately, and who holds the maildrop now, can't be seen: Redis doesn't answer."
+        yield Finding(NOTE, "no_register", text, "Ask again later; the event stream has it too.")
+    elif not facts.tried:
+        text = f"Nothing was tried under this name{f' from {facts.client}' if facts.client else ''} lately."
+        advice = (
+            "A client that fails all the same doesn't reach this service, or not under this name: look at its server"
+            " name, its port, its TLS setting and its user name."
+        )
+        yield Finding(NOTE, "nothing_tried", text, advice)
+
+
+def _origin(maildrop: MaildropView | None, name: str) -> str:
+    return f" (set by the {maildrop.settings[name].origin.value})" if maildrop is not None else ""
+
+
+_PARTS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
+    _name,
+    _status,
+    _policy,
+    _credentials,
+    _session,
+    _delay,
+    _tried,
+    _mail,
+)

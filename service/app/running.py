@@ -16,13 +16,14 @@ from service.app.background import background
 from service.app.certificates import watched_certificates
 from service.app.events import event_stream
 from service.app.front import pop3_service
+from service.app.limits import limits_of
 from service.app.listening import Service, make_listeners, started
 from service.app.lmtp import lmtp_service
 from service.app.shared import Shared
 from service.app.stores import make_blobs
 from service.net.drain import Drain
 from service.settings import Settings
-from service.telemetry import metrics
+from service.telemetry import limits, metrics
 from service.telemetry.health import ops_app
 from service.telemetry.looplag import watch_loop_lag
 from service.telemetry.registries import own_registry
@@ -81,6 +82,7 @@ async def running(settings: Settings, roles: Collection[Role], place: Place = AL
         }
         # The stores outlive the tasks that use them.
         stack.push_async_callback(tasks.stop)
+        limits.tell(limits_of(settings, roles))
         listeners = make_listeners(settings, services, place.reuse_port)
         ports = await stack.enter_async_context(started(listeners, drain, settings))
         yield Running({each.spec.name: (_reachable(each.spec.host), ports[each.spec.name]) for each in listeners}, url)

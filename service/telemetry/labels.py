@@ -61,6 +61,7 @@ TLS_VERSIONS = frozenset({"TLSv1.2", "TLSv1.3"})
 REJECTIONS = frozenset({"untrusted", "proxy_header", "handshake", "full", "exhausted"})
 
 BUDGETS = frozenset({"prefetch", "retrieval", "listings", "delivery"})
+LIMITS = BUDGETS | {"connections", "pool", "hashing"}
 
 
 def closed(value: str, allowed: frozenset[str]) -> str:

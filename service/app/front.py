@@ -14,6 +14,7 @@ from functools import partial
 
 from service.app.clock import SystemClock
 from service.app.directories import open_accounts
+from service.app.fair import TELL_EVERY, HeavyTenants, Shares, most_of
 from service.app.guarding import open_guard
 from service.app.listening import Service
 from service.app.observed import ObservedLocks, Outages
@@ -21,9 +22,10 @@ from service.app.shared import MEASURE_EVERY, Shared
 from service.app.stores import open_locks, open_scram, open_uses, open_verification
 from service.mail.allowances import Places
 from service.mail.budget import Budget
+from service.mail.fairness import Fairness
 from service.mail.leases import Leases
 from service.mail.login import Login
-from service.mail.ports import Directory
+from service.mail.ports import Directory, MessageIndex
 from service.mail.prefetch import Limits
 from service.mail.retrieval import Resumption, Retrieval
 from service.mail.update import Update
@@ -33,8 +35,9 @@ from service.net.pop3 import Pop3Connection
 from service.net.pop3_service import Pop3Options, Pop3Service
 from service.settings import Settings
 from service.stores.postgres.index import PostgresMessageIndex
+from service.stores.postgres.owners import PostgresDomainOwners
 from service.stores.redis import RedisAllowances
-from service.telemetry import metrics
+from service.telemetry import metrics, sharing
 
 ANNOUNCEMENTS_EVERY = 60.0
 FIRST_SECONDS = 2.0
@@ -44,32 +47,31 @@ FIRST_SECONDS = 2.0
 async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncIterator[Service]:
     """POP3 connections, with their leases kept until the block ends."""
     settings = shared.settings
+    shares = Shares.of(settings)
     async with (
-        shared.database("front") as database,
+        shared.database("front", shares.database) as database,
         open_locks(settings) as redis,
         open_guard(settings, redis) as guard,
-        open_verification(settings.hashing, database) as verification,
+        open_verification(settings.hashing, database, shares.hashing) as verification,
         open_accounts(settings, database) as (directory, vouching),
         open_scram(settings, database, directory) as scram,
         open_uses(database) as uses,
     ):
-        locks = ObservedLocks(redis)
-        index = PostgresMessageIndex(database)
+        locks, index = ObservedLocks(redis), PostgresMessageIndex(database)
         allowances = RedisAllowances(redis.servers, lease_seconds=settings.redis.lease_seconds, observer=metrics)
-        places = Places(allowances)
-        leases = Leases(locks, index, places)
-        process = f"{settings.hostname}:{os.getpid()}"
-        login = Login(
-            directory, verification, locks, index, leases, SystemClock(), process, scram, uses, vouching, guard
-        )
+        leases = _leases(shared, locks, index, allowances)
+        clock, process = SystemClock(), f"{settings.hostname}:{os.getpid()}"
+        login = Login(directory, verification, locks, index, leases, clock, process, scram, uses, vouching, guard)
         announcements = await _announcements(shared, directory)
-        ahead, memory, listings = _budgets(shared)
+        fairness = shares.fairness(PostgresDomainOwners(database))
+        ahead, memory, listings = _budgets(shared, shares, fairness)
+        retrieval, spare = _retrievals(shared, shares)
         service = Pop3Service(
             login=login,
             update=Update(index, leases),
             index=index,
             allowances=allowances,
-            retrieval=Retrieval(shared.blobs, Resumption(resumed=metrics.retrieval_resumed)),
+            retrieval=retrieval,
             ahead=ahead,
             memory=memory,
             listings=listings,
@@ -78,9 +80,9 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
             options=pop3_options(settings),
             scram=replace(scram.challenges, guard=guard) if scram else None,
             events=shared.events,
+            spare=spare,
+            fairness=fairness,
         )
-        shared.tasks.start("places", lambda: places.keep(settings.redis.renew_every, Outages("places").report))
-        shared.tasks.start("leases", _keep(leases, settings.redis.renew_every))
         yield Service(partial(Pop3Connection, service), context)
 
 
@@ -129,16 +131,36 @@ def pop3_options(settings: Settings) -> Pop3Options:
     )
 
 
-def _budgets(shared: Shared) -> tuple[Limits, Budget, Budget]:
-    limits = shared.settings.limits
-    prefetch, memory = Budget(limits.prefetch_process_octets), Budget(limits.retrieval_octets)
-    listings = Budget(limits.listing_octets)
+def _leases(shared: Shared, locks: ObservedLocks, index: MessageIndex, allowances: RedisAllowances) -> Leases:
+    """The leases of this process and the places that go with them, kept until it ends."""
+    every, places = shared.settings.redis.renew_every, Places(allowances)
+    leases = Leases(locks, index, places)
+    shared.tasks.start("places", lambda: places.keep(every, Outages("places").report))
+    shared.tasks.start("leases", _keep(leases, every))
+    return leases
+
+
+def _retrievals(shared: Shared, shares: Shares) -> tuple[Retrieval, Retrieval]:
+    """What reads for clients that wait, and what reads ahead."""
+    resumption = Resumption(resumed=metrics.retrieval_resumed)
+    waited_for, spare = shares.blobs(shared.blobs), shares.blobs(shared.blobs, spare=True)
+    return Retrieval(waited_for, resumption), Retrieval(spare, resumption)
+
+
+def _budgets(shared: Shared, shares: Shares, fairness: Fairness) -> tuple[Limits, Budget, Budget]:
+    limits, most = shared.settings.limits, most_of(shared.settings)
+    prefetch = Budget(limits.prefetch_process_octets, most=most)
+    memory = Budget(limits.retrieval_octets, most=most, resource="memory", told=sharing)
+    listings = Budget(limits.listing_octets, most=most, resource="listings", told=sharing)
 
     async def measure() -> None:
         metrics.budget_used("prefetch", prefetch.used)
         metrics.budget_used("retrieval", memory.used)
         metrics.budget_used("listings", listings.used)
 
+    heavy = HeavyTenants((*shares.all, memory.turns, listings.turns), fairness)
+    shared.tasks.every("heavy tenants", TELL_EVERY, heavy.tell)
+    shared.tasks.every("turns", MEASURE_EVERY, heavy.measure)
     shared.tasks.every("budgets", MEASURE_EVERY, measure)
     return Limits(limits.prefetch_session_octets, prefetch, used=metrics.prefetched), memory, listings
 

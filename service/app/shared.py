@@ -11,6 +11,7 @@ from service.app.background import Background
 from service.app.stores import open_database
 from service.mail.events import Events
 from service.mail.ports import BlobStore
+from service.mail.turns import Turns
 from service.settings import Settings
 from service.settings.systems import Role
 from service.stores.postgres.database import Database
@@ -29,9 +30,9 @@ class Shared:
     events: Events
 
     @asynccontextmanager
-    async def database(self, role: Role) -> AsyncIterator[Database]:
-        """The pool with this role's login, its use told to the metrics."""
-        async with open_database(self.settings.database, role) as database:
+    async def database(self, role: Role, turns: Turns | None = None) -> AsyncIterator[Database]:
+        """The pool with this role's login, its use told to the metrics, and its connections given in turn."""
+        async with open_database(self.settings.database, role, turns) as database:
 
             async def measure() -> None:
                 stats = database.stats()

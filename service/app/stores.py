@@ -10,12 +10,15 @@ from datetime import timedelta
 
 from service.app.clock import SystemClock
 from service.mail.enrolments import Enrolments
+from service.mail.fair import FairHashes
 from service.mail.ports import Directory
 from service.mail.renewals import Renewals
 from service.mail.scram import ScramChallenges
+from service.mail.turns import Turns
 from service.mail.uses import Uses
 from service.mail.verdicts import Verdicts
 from service.mail.verification import Verification
+from service.mail.whose import WHOSE
 from service.settings import Settings, SettingsError
 from service.settings.behaviour import HashingSettings
 from service.settings.errors import Problem
@@ -23,6 +26,7 @@ from service.settings.systems import DatabaseSettings, ObjectStoreSettings, Role
 from service.stores.objects import ObjectBlobStore, ObjectOptions, open_blobs
 from service.stores.passwords import Argon2Hashes
 from service.stores.postgres.database import Database, DatabaseOptions
+from service.stores.postgres.fair import FairDatabase
 from service.stores.postgres.observed import ObservedDatabase
 from service.stores.postgres.uses import PostgresLastUses
 from service.stores.postgres.verifiers import PostgresVerifiers
@@ -31,9 +35,12 @@ from service.telemetry import metrics
 
 
 @asynccontextmanager
-async def open_database(settings: DatabaseSettings, role: Role) -> AsyncIterator[Database]:
+async def open_database(settings: DatabaseSettings, role: Role, turns: Turns | None = None) -> AsyncIterator[Database]:
     """The pool of connections with this role's login. Raises Refusal(UNAVAILABLE) for a URL that can't be read."""
-    database = ObservedDatabase(settings.url_for(role), database_options(settings, role), metrics)
+    url, options = settings.url_for(role), database_options(settings, role)
+    database = (
+        FairDatabase(url, options, metrics, turns, WHOSE.get) if turns else ObservedDatabase(url, options, metrics)
+    )
     await database.open()
     try:
         yield database
@@ -121,10 +128,13 @@ async def open_scram(settings: Settings, database: Database, directory: Director
 
 
 @asynccontextmanager
-async def open_verification(settings: HashingSettings, database: Database) -> AsyncIterator[Verification]:
+async def open_verification(
+    settings: HashingSettings, database: Database, turns: Turns | None = None
+) -> AsyncIterator[Verification]:
     """The verification of passwords, with what it remembers; verifiers are renewed in `database`."""
     clock = SystemClock()
-    async with open_hashes(settings) as hashes:
+    async with open_hashes(settings) as own:
+        hashes = FairHashes(own, turns) if turns else own
         verdicts = Verdicts(clock, settings.remember_seconds, settings.remember_entries, metrics.verdict_asked)
         renewals = Renewals(hashes, PostgresVerifiers(database), metrics.verifier_renewed)
         try:

@@ -58,8 +58,10 @@ class Delivery:
         Raises Refusal(OVERLOADED) when too many texts are on their way.
         """
         tenants = {recipient.key.tenant_id for recipient in envelope.recipients}
+        # A text for several tenants counts against one of them: which doesn't matter, as there are few.
         share = _share(self._memory, envelope.declared_octets, len(tenants))
-        await self._memory.take(share.held)
+        share.whose = envelope.recipients[0].key.tenant_id
+        await self._memory.take(share.held, share.whose)
         moment = self._stores.clock.now()
         keys = {tenant: blob_key(tenant, moment) for tenant in tenants}
         shipment = Shipment(self._stores.blobs, keys, HELD_OCTETS, self._stall)

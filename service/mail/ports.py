@@ -40,6 +40,13 @@ class Directory(Protocol):
         """What CAPA announces before login: the extremes over all tenants and maildrops."""
 
 
+class DomainOwners(Protocol):
+    """Whose a domain is, whatever its status; no more than that."""
+
+    async def owner(self, domain: str) -> tuple[UUID, str] | None:
+        """The id and the name of the tenant that has `domain`, in lower-case A-labels; None if nobody has."""
+
+
 class PasswordHashes(Protocol):
     """One-way verifiers of passwords, computed off the event loop in a bounded queue."""
 

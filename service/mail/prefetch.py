@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from service.mail.budget import Budget
 from service.mail.retrieval import WHOLE_OCTETS, Places, Retrieval
+from service.mail.turns import Whose
 from service.model.message import StoredMessage
 from service.model.refusal import Reason, Refusal
 
@@ -35,6 +36,8 @@ class Prefetch:
     places: Places
     retrieval: Retrieval
     limits: Limits
+    whose: Whose = None
+    """Against whose share of the process's octets this counts."""
     _ahead: dict[int, tuple[Fetched, int]] = field(default_factory=dict)
     _octets: int = 0
     _expected: int | None = None
@@ -79,7 +82,7 @@ class Prefetch:
     def _fetch(self, message: StoredMessage) -> bool:
         octets = message.octets
         fits = message.blob.octets <= WHOLE_OCTETS and self._octets + octets <= self.limits.session_octets
-        if not fits or not self.limits.process.try_take(octets):
+        if not fits or not self.limits.process.try_take(octets, self.whose):
             return False
         self._octets += octets
         task = asyncio.get_running_loop().create_task(self.retrieval.whole(message))
@@ -94,7 +97,7 @@ class Prefetch:
 
     def _give_back(self, octets: int, *, asked_for: bool) -> None:
         self._octets -= octets
-        self.limits.process.give_back(octets)
+        self.limits.process.give_back(octets, self.whose)
         self.limits.used(asked_for)
 
 

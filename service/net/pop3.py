@@ -93,6 +93,7 @@ class Pop3Connection(Conversation):
             self._begin(self._perform(effect))
 
     async def _perform(self, effect: Effect) -> None:
+        await self._performer.turns.begin(effect)
         match effect:
             case effects.LogIn():
                 await self._performer.log_in(effect, self._peer.address, self._lost)

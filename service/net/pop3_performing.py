@@ -21,6 +21,7 @@ from service.model.refusal import Reason, Refusal
 from service.net.outlet import CutError, Outlet
 from service.net.pop3_record import Record
 from service.net.pop3_service import Pop3Service
+from service.net.pop3_turns import SessionTurns
 from service.protocol.bytestuffing import Stuffer, TopCut
 from service.protocol.pop3 import effects, responses
 from service.protocol.pop3.session import Session
@@ -47,6 +48,7 @@ class Performer:
         self._listing_octets = 0
         self._looked_up_by: str | None = None
         """The address of a client whose exchange had its look-up and hasn't come to a login yet."""
+        self.turns = SessionTurns(service.fairness)
 
     async def log_in(self, effect: effects.LogIn, client: str, on_lost: Callable[[], None]) -> None:
         """Verify the proof and open the maildrop."""
@@ -55,7 +57,7 @@ class Performer:
         attempt = Attempt(effect.proof, effect.mechanism, self._record.session_id, client, self._record.listener)
         result = "ok"
         try:
-            held = await self._service.login(attempt, on_lost)
+            held = await self._admitted(await self._service.login(attempt, on_lost))
         except Refusal as refusal:
             result = refusal.reason.value
             # A name that is nobody's may be a password, typed into the wrong field (G17).
@@ -87,7 +89,7 @@ class Performer:
         held = self._held()
         octets = held.drop.messages * LISTING_OCTETS
         try:
-            await self._service.listings.take(octets)
+            await self._service.listings.take(octets, self.turns.whose)
             self._listing_octets += octets
             listing = await self._service.index.listing(held.key, held.drop)
         except Refusal as refusal:
@@ -148,6 +150,7 @@ class Performer:
         held, self._maildrop = self._maildrop, None
         self._clear_ahead()
         self._forget_listing()
+        self.turns.leave()
         if self._day is not None:
             await self._day.close()
         if held is not None:
@@ -158,6 +161,15 @@ class Performer:
         client, self._looked_up_by = self._looked_up_by, None
         if client is not None:
             await self._service.login.guard.abandoned(client)
+
+    async def _admitted(self, held: OpenMaildrop) -> OpenMaildrop:
+        """`held`, if its tenant has a place left in this process. Raises Refusal(OVERLOADED), and holds nothing."""
+        try:
+            await self.turns.enter(held)
+        except Refusal:
+            await self._service.update.close(held)
+            raise
+        return held
 
     def _opened(self, held: OpenMaildrop, mechanism: str) -> None:
         self._maildrop = held
@@ -228,11 +240,11 @@ class Performer:
     async def _memory(self, message: StoredMessage) -> AsyncIterator[None]:
         """Hold this message's share of the process's memory: all of a small one, two pieces of a large one."""
         octets = min(message.octets, 2 * WHOLE_OCTETS)
-        await self._service.memory.take(octets)
+        await self._service.memory.take(octets, self.turns.whose)
         try:
             yield
         finally:
-            self._service.memory.give_back(octets)
+            self._service.memory.give_back(octets, self.turns.whose)
 
     def _refuse(self, refusal: Refusal) -> None:
         self._record.refused("refused", refusal)
@@ -246,12 +258,13 @@ class Performer:
     def _ahead(self) -> Prefetch:
         if self._prefetch is None:
             places = Places(self._service.index, self._held().key)
-            self._prefetch = Prefetch(places, self._service.retrieval, self._service.ahead)
+            reading = self._service.spare or self._service.retrieval
+            self._prefetch = Prefetch(places, reading, self._service.ahead, self.turns.whose)
         return self._prefetch
 
     def _forget_listing(self) -> None:
         octets, self._listing_octets = self._listing_octets, 0
-        self._service.listings.give_back(octets)
+        self._service.listings.give_back(octets, self.turns.whose)
 
     def _clear_ahead(self) -> None:
         if self._prefetch is not None:

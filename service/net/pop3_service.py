@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from service.mail.allowances import Allowances
 from service.mail.budget import Budget
 from service.mail.events import Events, Unheard
+from service.mail.fairness import Fairness
 from service.mail.login import Login
 from service.mail.ports import MessageIndex
 from service.mail.prefetch import Limits
@@ -65,6 +66,9 @@ class Pop3Service:
     """What SCRAM-SHA-256 needs; None where it isn't offered."""
     events: Events = field(default_factory=Unheard)
     """Where logins, refusals, removals and ends are told."""
+    spare: Retrieval | None = None
+    """Reads what no client waits for yet, where that is told apart."""
+    fairness: Fairness = field(default_factory=Fairness)
 
     def surroundings(self, peer: Peer) -> Surroundings:
         """What a session of `peer` may know and offer now."""

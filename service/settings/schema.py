@@ -21,6 +21,7 @@ from service.settings.behaviour import (
 )
 from service.settings.directory import DirectorySettings
 from service.settings.events import EventsSettings
+from service.settings.fairness import FairnessSettings
 from service.settings.listening import DEFAULT_LISTENERS, HttpSettings, ListenerSettings, TlsSettings
 from service.settings.section import Section
 from service.settings.systems import DatabaseSettings, ObjectStoreSettings, RedisSettings
@@ -42,6 +43,7 @@ class Settings(Section):
     deadlines: DeadlinesSettings = DeadlinesSettings()
     drain: DrainSettings = DrainSettings()
     hashing: HashingSettings = HashingSettings()
+    fairness: FairnessSettings = FairnessSettings()
     sweep: SweepSettings = SweepSettings()
     logging: LoggingSettings = LoggingSettings()
     pop3: Pop3Settings = Pop3Settings()

@@ -60,6 +60,8 @@ STORE_KINDS = frozenset(
 TLS_VERSIONS = frozenset({"TLSv1.2", "TLSv1.3"})
 REJECTIONS = frozenset({"untrusted", "proxy_header", "handshake", "full", "exhausted"})
 
+SHARED = frozenset({"hashing", "database", "domains", "store", "memory", "listings", "sessions"})
+"""What tenants share in fair turns."""
 BUDGETS = frozenset({"prefetch", "retrieval", "listings", "delivery"})
 LIMITS = BUDGETS | {"connections", "pool", "hashing"}
 

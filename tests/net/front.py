@@ -9,6 +9,7 @@ from functools import partial
 
 from service.mail.budget import Budget
 from service.mail.events import Events, Unheard
+from service.mail.fairness import Fairness
 from service.model.policy import Announced
 from service.net.admission import Admission
 from service.net.arrival import ListenerSpec
@@ -32,6 +33,7 @@ class Front:
     context: ssl.SSLContext | None = None
     memory: Budget = field(default_factory=lambda: Budget(1 << 24))
     listings: Budget = field(default_factory=lambda: Budget(1 << 24))
+    fairness: Fairness = field(default_factory=Fairness)
     admission: Admission = field(default_factory=lambda: Admission(1000))
     connections: list[Pop3Connection] = field(default_factory=list)
     port: int = 0
@@ -57,6 +59,7 @@ class Front:
             self.context,
             self.options,
             events=self.events,
+            fairness=self.fairness,
         )
         reception = Reception(partial(self._made, service), self.admission, self.context)
         listener = Listener(ListenerSpec("test", "127.0.0.1", 0, tls), reception)

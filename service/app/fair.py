@@ -1,0 +1,100 @@
+"""What the sessions of a front end share, by the settings: turns at each resource, and who is told of them.
+
+Owns how many turns each resource has. Refuses to know how they are shared out. Which tenant is heavy stands in the log,
+at most once a minute, and never in a metric (G17).
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.mail.fair import FairBlobs, SpareBlobs
+from service.mail.fairness import Fairness
+from service.mail.ports import BlobStore, DomainOwners
+from service.mail.turns import Bounds, Turns
+from service.mail.whose import Owners
+from service.settings import Settings
+from service.telemetry import sharing
+from service.telemetry.logs import get_log
+
+TELL_EVERY = 60.0
+WORTH_TELLING = 100
+"""Callers that had to wait since the last line, or were turned away: fewer are no news."""
+LOOKUPS = 2
+"""Domains whose tenant is asked for at a time, beside the other calls of Postgres."""
+AHEAD = 1
+"""Computations that wait on the threads' own side, so that no thread waits for the event loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """One front end's turns."""
+
+    hashing: Turns
+    database: Turns
+    domains: Turns
+    store: Turns
+    sessions: Turns
+    by_tenant: bool
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Shares":
+        """The turns that these settings give."""
+        most, hashing = most_of(settings), settings.hashing
+        threads = hashing.threads or os.cpu_count() or 1
+        bounds = {
+            "hashing": Bounds(threads + AHEAD, queue=hashing.queue, most=most),
+            "database": Bounds(settings.database.connections, most=most),
+            "domains": Bounds(LOOKUPS, queue=hashing.queue, most=most),
+            "store": Bounds(settings.fairness.store_reads, most=most),
+            "sessions": Bounds(settings.limits.connections, queue=0, most=most),
+        }
+        turns = {resource: Turns(resource, each, sharing) for resource, each in bounds.items()}
+        return cls(**turns, by_tenant=settings.fairness.by_tenant)
+
+    def blobs(self, blobs: BlobStore, *, spare: bool = False) -> BlobStore:
+        """`blobs` behind their turns; the `spare` ones for what no client waits for yet."""
+        return SpareBlobs(blobs, self.store) if spare else FairBlobs(blobs, self.store)
+
+    def fairness(self, owners: DomainOwners) -> Fairness:
+        """What sessions share."""
+        known = Owners(owners, self.domains) if self.by_tenant else None
+        return Fairness(known, self.sessions)
+
+    @property
+    def all(self) -> tuple[Turns, ...]:
+        """What is asked for by tenant."""
+        return (self.hashing, self.database, self.store, self.sessions)
+
+
+class HeavyTenants:
+    """Says in the log who waited most for what, as often as it is called."""
+
+    def __init__(self, shared: Sequence[Turns], fairness: Fairness) -> None:
+        self._shared = shared
+        self._owners = fairness.owners
+
+    async def tell(self) -> None:
+        """One line for each resource that was scarce since the last call."""
+        for turns in self._shared:
+            waits = turns.waits()
+            if self._owners is None or sum(waits.values()) < WORTH_TELLING:
+                continue
+            heaviest = max(waits, key=waits.__getitem__)
+            get_log("shares").info(
+                "heavy tenant",
+                resource=turns.resource,
+                tenant=self._owners.name(heaviest),
+                waited=waits[heaviest],
+                others=sum(waits.values()) - waits[heaviest],
+            )
+
+    async def measure(self) -> None:
+        """Tell the metrics how many wait now."""
+        for turns in self._shared:
+            sharing.waiting(turns.resource, turns.waiting)
+
+
+def most_of(settings: Settings) -> float:
+    """The part that one tenant alone may hold."""
+    return settings.fairness.most if settings.fairness.by_tenant else 1.0

@@ -1,0 +1,30 @@
+"""What a front end's sessions share in fair turns, as one value.
+
+Owns the grouping, and that a front end without it shares first come, first served. Refuses to know what bounds each.
+"""
+
+from dataclasses import dataclass, field
+
+from service.mail.turns import UNBOUNDED, Bounds, Turns, Whose
+from service.mail.whose import Owners
+
+
+def _unbounded(resource: str) -> Turns:
+    return Turns(resource, Bounds(UNBOUNDED))
+
+
+@dataclass(frozen=True, slots=True)
+class Fairness:
+    """Whose a name is, and places for sessions that are logged in."""
+
+    owners: Owners | None = None
+    """None where all are one class."""
+    sessions: Turns = field(default_factory=lambda: _unbounded("sessions"))
+
+    async def whose(self, name: str) -> Whose:
+        """The class of whoever logs in as `name`, whether or not the name exists (G13)."""
+        return await self.owners.of(name) if self.owners else None
+
+    def session(self, tenant: Whose) -> Whose:
+        """The class of a session of this tenant."""
+        return tenant if self.owners else None

@@ -1,0 +1,260 @@
+"""Fair turns at a resource that many tenants share: who asks for more than the others waits longer, and they don't.
+
+Owns the order and the bounds. Turns go by start-time fair queueing (Goyal, Vin and Cheng, 1996): each class of callers
+has a queue of its own, and the one that was served least goes first, whatever the others queue. No class may hold or
+queue more than a multiple of what is still free (the dynamic thresholds of Choudhury and Hahne, 1998), so that there is
+room for one that comes late. An amount larger than the whole bound is granted when nothing else is held (G15).
+Refuses to know what is shared, and what a class is. Nothing here takes longer the more wait, but for a logarithm.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Hashable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count
+from typing import Protocol
+
+from service.model.refusal import Reason, Refusal
+
+Whose = Hashable
+"""A class of callers that get one share together: a tenant's id, or None for those that are nobody's."""
+UNBOUNDED = float("inf")
+FEW_CLASSES = 64
+SHORT = 0.001
+"""What a turn costs that is paid for by time, at least: seconds."""
+
+
+class Told(Protocol):
+    """Who hears how long callers waited, and that some were sent away."""
+
+    def waited(self, resource: str, seconds: float) -> None:
+        """A caller got its turn after `seconds`; one that didn't wait isn't told of."""
+
+    def turned_away(self, resource: str) -> None:
+        """A caller was refused: the queue was full, or its class had its share of it, or patience ran out."""
+
+
+class Untold:
+    """Nobody."""
+
+    def waited(self, resource: str, seconds: float) -> None:
+        """Forget it."""
+
+    def turned_away(self, resource: str) -> None:
+        """Forget it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How much there is, and what one class may have of it."""
+
+    amount: float
+    """Slots, octets or whatever is shared."""
+    queue: float = UNBOUNDED
+    """Callers that may wait."""
+    most: float = 1.0
+    """The part that one class alone may come to hold, and to queue; n of them n times `m / (1 + n m)`, where `m` is
+    `most / (1 - most)`. 1 for no such bound."""
+    patience: float | None = None
+    """Seconds after which a caller is refused rather than kept waiting."""
+
+    def share(self, free: float) -> float:
+        """What a class may have while so much is free."""
+        return UNBOUNDED if self.most >= 1.0 else free * round(self.most / (1.0 - self.most), 6)
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    whose: Whose
+    amount: int
+    cost: float
+    turn: asyncio.Future[None]
+
+
+@dataclass(slots=True, eq=False)
+class _Class:
+    """What one class holds, when all it had is paid for in virtual time, and who of it waits, in order."""
+
+    finish: float = 0.0
+    held: int = 0
+    waiting: deque[_Waiter] = field(default_factory=deque)
+    waits: int = 0
+    """How many of it had to wait, or were turned away, since somebody looked."""
+
+
+class Turns:
+    """One shared resource of a process, under the name `resource`; for use in one event loop."""
+
+    def __init__(self, resource: str, bounds: Bounds, told: Told | None = None) -> None:
+        self.resource = resource
+        self.bounds = bounds
+        self.used = 0
+        self.waiting = 0
+        self._told = told or Untold()
+        self._classes: dict[Whose, _Class] = {}
+        self._heads: list[tuple[float, int, _Waiter]] = []
+        """A heap of the first in each queue, by when it begins in virtual time."""
+        self._order = count()
+        self._now = 0.0
+        """Virtual time: when the turn that was granted last began, and whenever all is idle, the end of all debts."""
+        self._latest = 0.0
+        self._few = FEW_CLASSES
+
+    def try_take(self, whose: Whose, amount: int = 1, *, cost: float = 1.0, leaving: int = 0) -> bool:
+        """Take `amount` at once if it is free and nobody waits, and so much more stays free for those who would."""
+        of = self._class(whose)
+        if self._heads or not self._fits(amount + leaving) or not self._within_share(of):
+            return False
+        self._hold(of, amount, cost, self._begin(of))
+        return True
+
+    async def take(self, whose: Whose, amount: int = 1, *, cost: float = 1.0) -> None:
+        """Take `amount` in turn; `cost` is what it counts for against its class's later turns.
+
+        Raises Refusal(OVERLOADED): the queue is full, this class has its share of it, or patience ran out.
+        """
+        if self.try_take(whose, amount, cost=cost):
+            return
+        of = self._class(whose)
+        of.waits += 1
+        if self.waiting >= self.bounds.queue or len(of.waiting) >= self.bounds.share(self.bounds.queue - self.waiting):
+            self._told.turned_away(self.resource)
+            raise Refusal(Reason.OVERLOADED, f"{self.resource}: all is taken, or this tenant's share of it")
+        waiter = self._join(of, whose, amount, cost)
+        self._grant()
+        if not waiter.turn.done():
+            await self._wait(waiter)
+
+    def give_back(self, whose: Whose, amount: int = 1, *, cost: float = 0.0) -> None:
+        """Return what was taken, which cost so much more than was said; those who wait get their turns."""
+        of = self._class(whose)
+        of.held -= amount
+        self.used -= amount
+        if cost:
+            of.finish += cost
+            self._latest = max(self._latest, of.finish)
+        if self._heads:
+            self._grant()
+        elif not self.used:
+            self._now = self._latest
+
+    @asynccontextmanager
+    async def turn(self, whose: Whose, *, least: float = SHORT) -> AsyncIterator[None]:
+        """One turn, from its beginning to the end of the block; it costs the seconds that it takes, and `least`.
+
+        Raises as `take` does.
+        """
+        await self.take(whose, cost=least)
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.give_back(whose, cost=max(0.0, time.monotonic() - began - least))
+
+    def waits(self) -> dict[Whose, int]:
+        """How many of each class had to wait or were turned away since this was last asked."""
+        told = {whose: of.waits for whose, of in self._classes.items() if of.waits}
+        for whose in told:
+            self._classes[whose].waits = 0
+        return told
+
+    def _class(self, whose: Whose) -> _Class:
+        of = self._classes.get(whose)
+        if of is None:
+            if len(self._classes) >= self._few:
+                self._forget()
+            of = self._classes[whose] = _Class(self._now)
+        return of
+
+    def _forget(self) -> None:
+        """Let go of classes that hold nothing, wait for nothing and have no debt: they are as good as new."""
+        idle = [w for w, of in self._classes.items() if not (of.held or of.waiting) and of.finish <= self._now]
+        for whose in idle:
+            del self._classes[whose]
+        self._few = max(FEW_CLASSES, 2 * len(self._classes))
+
+    def _begin(self, of: _Class) -> float:
+        """When a turn of this class begins: now, or once what it had before is paid for."""
+        return max(self._now, of.finish)
+
+    def _fits(self, amount: int) -> bool:
+        return self.used + amount <= self.bounds.amount or self.used == 0
+
+    def _within_share(self, of: _Class) -> bool:
+        """Whether the class may take more; one that holds nothing always may."""
+        return not of.held or of.held < self.bounds.share(self.bounds.amount - self.used)
+
+    def _hold(self, of: _Class, amount: int, cost: float, start: float) -> None:
+        of.held += amount
+        self.used += amount
+        # What earlier turns cost may have come to be known since this one was lined up.
+        of.finish = max(start, of.finish) + cost
+        self._now = max(self._now, start)
+        self._latest = max(self._latest, of.finish)
+
+    def _join(self, of: _Class, whose: Whose, amount: int, cost: float) -> _Waiter:
+        waiter = _Waiter(whose, amount, cost, asyncio.get_running_loop().create_future())
+        of.waiting.append(waiter)
+        self.waiting += 1
+        if len(of.waiting) == 1:
+            self._line_up(of)
+        return waiter
+
+    def _line_up(self, of: _Class) -> None:
+        """Put the first of this class's queue among the heads."""
+        heappush(self._heads, (self._begin(of), next(self._order), of.waiting[0]))
+
+    def _leave(self, of: _Class, waiter: _Waiter) -> None:
+        """Out of the queue, whether served or not; the next of its class becomes a head if this was one."""
+        was_head = of.waiting[0] is waiter
+        of.waiting.remove(waiter)
+        self.waiting -= 1
+        if was_head and of.waiting:
+            self._line_up(of)
+
+    def _grant(self) -> None:
+        """Give turns while there is room. Whoever is next is waited for, unless its class holds its share already."""
+        passed = []
+        while self._heads:
+            start, _, head = self._heads[0]
+            if head.turn.done():
+                heappop(self._heads)
+                continue
+            of = self._classes[head.whose]
+            if not self._within_share(of):
+                passed.append(heappop(self._heads))
+                continue
+            if not self._fits(head.amount):
+                break
+            heappop(self._heads)
+            self._hold(of, head.amount, head.cost, start)
+            head.turn.set_result(None)
+            self._leave(of, head)
+        for entry in passed:
+            heappush(self._heads, entry)
+
+    async def _wait(self, waiter: _Waiter) -> None:
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(self.bounds.patience):
+                await waiter.turn
+        except BaseException as error:
+            self._withdraw(waiter)
+            if isinstance(error, TimeoutError):
+                self._told.turned_away(self.resource)
+                raise Refusal(Reason.OVERLOADED, f"{self.resource}: no turn in {self.bounds.patience:g} s") from error
+            raise
+        self._told.waited(self.resource, time.monotonic() - began)
+
+    def _withdraw(self, waiter: _Waiter) -> None:
+        """Leave the queue; a turn that was granted in the same moment is given back."""
+        granted = waiter.turn.done() and not waiter.turn.cancelled()
+        if granted:
+            self.give_back(waiter.whose, waiter.amount)
+            return
+        waiter.turn.cancel()
+        self._leave(self._classes[waiter.whose], waiter)
+        self._grant()

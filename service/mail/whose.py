@@ -1,0 +1,67 @@
+"""Whose work is being done: the class of callers whose turn it takes where tenants share something.
+
+Owns the class of the running context, for ports whose calls don't say it, and how a name comes to one: by its domain
+alone, so that neither time nor refusals of a busy process tell whether the name exists (G13). Names in domains that are
+nobody's share one class. Refuses to decide anything else by it.
+"""
+
+from collections import OrderedDict
+from contextvars import ContextVar
+from uuid import UUID
+
+from service.mail.ports import DomainOwners
+from service.mail.turns import Turns, Whose
+from service.model.address import parse_address
+from service.model.refusal import Refusal
+
+OWN = "poplar"
+"""The class of what Poplar does of its own accord, such as to look after its leases."""
+WHOSE: ContextVar[Whose] = ContextVar("whose", default=OWN)
+"""Set at the beginning of each effect of a session; what the effect begins inherits it."""
+REMEMBERED = 65_536
+"""Domains whose tenant is remembered, at some 200 octets each."""
+STRANGERS = 64
+"""Classes of domains that aren't known yet: a flood of one, or of many, keeps few others waiting."""
+
+
+class Owners:
+    """The tenant that a name belongs to, if any; asked for once, as a domain hardly ever changes hands."""
+
+    def __init__(self, domains: DomainOwners, turns: Turns, remembered: int = REMEMBERED) -> None:
+        self._domains = domains
+        self._turns = turns
+        self._remembered = remembered
+        self._known: OrderedDict[str, UUID] = OrderedDict()
+        self._names: dict[UUID, str] = {}
+
+    async def of(self, name: str) -> Whose:
+        """The tenant's id; None for a domain that is nobody's, and while it can't be asked. Raises nothing."""
+        try:
+            domain = parse_address(name).domain
+        except ValueError:
+            return None
+        known = self._known.get(domain)
+        if known is not None:
+            self._known.move_to_end(domain)
+            return known
+        try:
+            async with self._turns.turn(hash(domain) % STRANGERS):
+                owner = await self._domains.owner(domain)
+        except Refusal:
+            return None
+        if owner is not None:
+            self._remember(domain, *owner)
+        return owner[0] if owner else None
+
+    def name(self, whose: Whose) -> str:
+        """What staff call this class: the tenant's name, as far as it is remembered."""
+        if not isinstance(whose, UUID):
+            return "nobody's"
+        return self._names.get(whose, str(whose))
+
+    def _remember(self, domain: str, tenant_id: UUID, tenant: str) -> None:
+        self._known[domain] = tenant_id
+        self._names[tenant_id] = tenant
+        if len(self._known) > self._remembered:
+            _, forgotten = self._known.popitem(last=False)
+            self._names.pop(forgotten, None)

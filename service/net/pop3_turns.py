@@ -1,0 +1,45 @@
+"""One session's share of what its process shares: whose it is, and its place among those that are logged in.
+
+Owns on whose behalf an effect asks other systems. Refuses to know how turns are shared out, and what is done in them.
+RFC 1939 §4 (until a login succeeded, a session is that of the name it gave).
+"""
+
+from service.mail.fairness import Fairness
+from service.mail.maildrop import OpenMaildrop
+from service.mail.turns import Whose
+from service.mail.whose import WHOSE
+from service.protocol.pop3 import effects
+
+
+class SessionTurns:
+    """The turns of one session."""
+
+    def __init__(self, fairness: Fairness) -> None:
+        self._fairness = fairness
+        self.whose: Whose = None
+        """The tenant's id; None before a login, and for names that are nobody's."""
+        self._placed = False
+
+    async def begin(self, effect: effects.Effect) -> None:
+        """An effect begins: what it asks of other systems is asked on its tenant's behalf."""
+        match effect:
+            case effects.LogIn(proof=proof):
+                self.whose = await self._fairness.whose(proof.name if proof else "")
+            case effects.FetchKeys(name=name):
+                self.whose = await self._fairness.whose(name)
+        WHOSE.set(self.whose)
+
+    async def enter(self, held: OpenMaildrop) -> None:
+        """Take a place among the sessions that are logged in.
+
+        Raises Refusal(OVERLOADED) where the tenant has its share of a process that is nearly full.
+        """
+        self.whose = self._fairness.session(held.key.tenant_id)
+        await self._fairness.sessions.take(self.whose)
+        self._placed = True
+
+    def leave(self) -> None:
+        """Give the place back; no effect the second time."""
+        if self._placed:
+            self._placed = False
+            self._fairness.sessions.give_back(self.whose)

@@ -1,0 +1,58 @@
+"""A `Database` whose connections go to callers in fair turns.
+
+Owns that a call costs its class the time for which it holds a connection, so that a tenant's listings of a hundred
+thousand messages and removals of as many stand behind the short calls of others. Refuses to know what a class is.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TypeAlias
+
+import asyncpg
+
+from service.mail.turns import SHORT, Turns, Whose
+from service.stores.observing import Observer
+from service.stores.postgres.database import DatabaseOptions, PoolStats, Row
+from service.stores.postgres.observed import ObservedDatabase
+
+Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Row]"
+
+
+class FairDatabase(ObservedDatabase):
+    """The pool behind `turns`, of which there are as many as connections; `whose` says for whom a call is made."""
+
+    def __init__(
+        self, dsn: str, options: DatabaseOptions, observer: Observer, turns: Turns, whose: Callable[[], Whose]
+    ) -> None:
+        super().__init__(dsn, options, observer)
+        self._turns = turns
+        self._whose = whose
+        self._began: dict[int, tuple[Whose, float]] = {}
+
+    def stats(self) -> PoolStats:
+        """As `Database.stats`; those that wait for their turn wait for a connection."""
+        stats = super().stats()
+        return PoolStats(stats.connections, stats.idle, stats.waiting + self._turns.waiting)
+
+    async def _acquire(self, seconds: float) -> Connection:
+        whose = self._whose()
+        asked = time.monotonic()
+        if not self._turns.try_take(whose, cost=SHORT):
+            async with asyncio.timeout(seconds):
+                await self._turns.take(whose, cost=SHORT)
+        began = time.monotonic()
+        try:
+            connection = await super()._acquire(max(seconds - (began - asked), 0.001))
+        except BaseException:
+            self._turns.give_back(whose)
+            raise
+        self._began[id(connection)] = (whose, began)
+        return connection
+
+    async def _release(self, connection: Connection) -> None:
+        whose, began = self._began.pop(id(connection))
+        try:
+            await super()._release(connection)
+        finally:
+            self._turns.give_back(whose, cost=time.monotonic() - began)

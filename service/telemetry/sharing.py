@@ -1,0 +1,35 @@
+"""The metrics of what tenants share in fair turns: who waits, how long, and who is turned away.
+
+Implements `mail.turns.Told`. Label values come from `labels.SHARED` alone: no tenant has a series (G17).
+"""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from service.telemetry import labels
+from service.telemetry.labels import closed
+
+WAITS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+_waits = Histogram(
+    "poplar_turn_wait_seconds", "Waits for a turn at what tenants share; without those that found room", ["resource"],
+    buckets=WAITS,
+)  # fmt: skip
+_refused = Counter("poplar_turns_refused", "Callers refused where their tenant had its share already", ["resource"])
+_waiting = Gauge(
+    "poplar_turns_waiting", "Callers that wait for their turn now", ["resource"], multiprocess_mode="livesum"
+)
+
+
+def waited(resource: str, seconds: float) -> None:
+    """A caller got its turn at one of `labels.SHARED` after `seconds`."""
+    _waits.labels(closed(resource, labels.SHARED)).observe(seconds)
+
+
+def turned_away(resource: str) -> None:
+    """A caller was refused a turn, or gave up waiting for it."""
+    _refused.labels(closed(resource, labels.SHARED)).inc()
+
+
+def waiting(resource: str, callers: int) -> None:
+    """So many callers wait now."""
+    _waiting.labels(closed(resource, labels.SHARED)).set(callers)

@@ -1,0 +1,110 @@
+"""A session's share of its process: its place among those that are logged in, and on whose behalf it asks. G14, G16.
+
+RFC 1939 §4: a login that is refused leaves no lock behind.
+"""
+
+import asyncio
+from uuid import UUID, uuid4
+
+from service.mail.budget import Budget
+from service.mail.fairness import Fairness
+from service.mail.turns import Bounds, Turns
+from service.mail.whose import WHOSE, Owners
+from tests.mail.house import House
+from tests.net.front import LOGIN, Front, read_multi_line, until
+
+OTHER = uuid4()
+
+
+class Domains:
+    """The domain of the house's one tenant."""
+
+    def __init__(self, house: House) -> None:
+        self._tenant = house.key.tenant_id
+
+    async def owner(self, domain: str) -> tuple[UUID, str] | None:
+        return (self._tenant, "acme") if domain == "example.org" else None
+
+
+def fairness(house: House, places: int = 100) -> Fairness:
+    owners = Owners(Domains(house), Turns("domains", Bounds(2)))
+    return Fairness(owners, Turns("sessions", Bounds(places, queue=0, most=0.8)))
+
+
+async def test_g14_a_tenant_with_its_share_of_a_nearly_full_process_is_asked_to_come_back() -> None:
+    house = await House().furnish()
+    fair = fairness(house, places=10)
+    front = Front(house, fairness=fair)
+    tenant = house.key.tenant_id
+    for _ in range(8):
+        assert fair.sessions.try_take(tenant)
+    async with front.listening():
+        client = await front.client()
+        await client.send(LOGIN)
+        assert (await client.line()).startswith(b"+OK")
+        assert (await client.line()).startswith(b"-ERR [SYS/TEMP] ")
+        assert len(house.leases) == 0
+        assert fair.sessions.try_take(OTHER), "another tenant finds a place"
+        fair.sessions.give_back(tenant)
+        await client.send(LOGIN)
+        assert (await client.line()).startswith(b"+OK")
+        assert (await client.line()).startswith(b"+OK"), "the maildrop was free at once"
+        client.close()
+
+
+async def test_a_place_is_free_again_however_the_session_ends() -> None:
+    house = await House().furnish(b"Subject: x\r\n\r\nx\r\n")
+    fair = fairness(house)
+    front = Front(house, fairness=fair)
+    async with front.listening():
+        for ending in (b"QUIT\r\n", b"DELE 1\r\nQUIT\r\n", b""):
+            client = await front.logged_in()
+            assert fair.sessions.used == 1
+            await client.send(ending)
+            client.close()
+            await until(lambda: fair.sessions.used == 0)
+
+
+async def test_g16_what_a_session_asks_for_it_asks_on_its_tenants_behalf() -> None:
+    house = await House().furnish(b"Subject: x\r\n\r\nx\r\n")
+    seen = []
+    find, read = house.provider.directory.find, house.blobs.behind.read
+
+    async def finding(name: str) -> object:
+        seen.append(("find", WHOSE.get()))
+        return await find(name)
+
+    async def reading(key: str, start: int, end: int) -> bytes:
+        seen.append(("read", WHOSE.get()))
+        return await read(key, start, end)
+
+    house.provider.directory.find = finding  # type: ignore[method-assign, assignment]
+    house.blobs.behind.read = reading  # type: ignore[method-assign]
+    front = Front(house, fairness=fairness(house))
+    async with front.listening():
+        client = await front.client()
+        await client.send(b"USER nobody@nowhere.example\r\nPASS x\r\n")
+        assert (await client.line()).startswith(b"+OK")
+        assert (await client.line()).startswith(b"-ERR")
+        client = await front.logged_in()
+        await client.send(b"RETR 1\r\n")
+        await read_multi_line(client)
+        client.close()
+    tenant = house.key.tenant_id
+    assert seen == [("find", None), ("find", tenant), ("read", tenant)]
+
+
+async def test_g16_memory_that_one_tenant_waits_for_is_not_kept_from_another() -> None:
+    house = await House().furnish(b"Subject: x\r\n\r\nx\r\n")
+    memory = Budget(100, most=0.8)
+    front = Front(house, memory=memory, fairness=fairness(house))
+    await memory.take(80, OTHER)
+    waiting = asyncio.create_task(memory.take(10, OTHER))
+    async with front.listening():
+        client = await front.logged_in()
+        await client.send(b"RETR 1\r\n")
+        assert (await read_multi_line(client))[0].startswith(b"+OK")
+        client.close()
+    assert not waiting.done()
+    memory.give_back(80, OTHER)
+    await waiting

@@ -17,6 +17,7 @@ TENANTS = """
 tenants:
   meadow:
     policy: {login_delay: 60, pop3: on, mechanisms: [PLAIN]}
+    directory: own
     domains:
       meadow.example: {catch_all: info@meadow.example}
       meadow.test:
@@ -53,13 +54,13 @@ def test_the_difference_is_shown_and_a_dry_run_leaves_it(poplar: Poplar, file: s
     assert "  + tenant meadow: login_delay 60, mechanisms PLAIN, pop3 on\n" in shown.out
     assert "  + maildrop info@meadow.example\n" in shown.out
     assert "  ~ maildrop eve@meadow.example: status active -> suspended\n" in shown.out
-    assert shown.out.endswith("12 to create, 2 to change\n")
+    assert shown.out.endswith("12 to create, 3 to change\n")
     assert poplar("tenant", "list", "--json").json == []
 
 
 def test_a_second_run_says_nothing_to_change(poplar: Poplar, file: str) -> None:
     first = poplar("apply", "-f", file)
-    assert (first.code, first.out.splitlines()[-1]) == (0, "12 created, 2 changed")
+    assert (first.code, first.out.splitlines()[-1]) == (0, "12 created, 3 changed")
     assert "horse" not in first.out + first.err
     for more in ((), ("--dry-run",), ("--prune", "--yes"), ("--reset-passwords",)):
         again = poplar("apply", "-f", file, *more)
@@ -72,7 +73,7 @@ def test_a_dry_run_needs_no_secret(poplar: Poplar, file: str, monkeypatch: pytes
     assert poplar("apply", "-f", file, "--dry-run").code == 3
     refused = poplar("apply", "-f", file)
     assert refused.code == 1
-    assert refused.err == f"poplar: {file} line 12: the environment variable INFO_PASSWORD isn't set\n"
+    assert refused.err == f"poplar: {file} line 13: the environment variable INFO_PASSWORD isn't set\n"
     assert poplar("tenant", "list", "--json").json == []
 
 
@@ -153,6 +154,10 @@ def test_a_folder_and_standard_input_are_read_like_files(poplar: Poplar, tmp_pat
     [
         ("tenants:\n  a:\n    polcy: {}\n", "line 3: tenants.a.polcy: there is no such key here"),
         ("tenants:\n  a:\n    policy:\n      quota: 5\n", "line 3: tenants.a.policy: no policy is called quota"),
+        (
+            "tenants:\n  a: {directory: A b}\n",
+            "line 2: tenants.a.directory: a directory's name has 1 to 32 of a-z, 0-9 and -, and doesn't begin with -",
+        ),
         ("tenants:\n  A:\n", "line 2: tenants.A: a tenant's name has 1 to 63 of a-z, 0-9 and -"),
         ("tenants:\n  a:\n  a:\n", "line 3: a is written twice"),
         ("tenants:\n  a: {}\n---\ntenants:\n  a: {}\n", "line 5: tenants.a: is described at {file} line 2 already"),

@@ -108,6 +108,11 @@ def test_a_bad_cell_is_told_without_any_secret(
     assert "xxxx" not in outcome.err
 
 
+def test_what_stands_in_a_list_can_not_write_to_the_terminal(acme: Poplar, tmp_path: Path) -> None:
+    outcome = acme("maildrop", "import-csv", written(tmp_path, "address\n\x1b[2J" + "x" * 1000 + "\n"))
+    assert outcome.err == f"poplar: line 2: ?[2J{'x' * 96}: an address has the form local@domain\n"
+
+
 def test_only_some_bad_lines_are_told_when_there_are_many(acme: Poplar, tmp_path: Path) -> None:
     outcome = acme("maildrop", "import-csv", written(tmp_path, "address\n" + "x\n" * 30))
     assert outcome.err.count("\n") == 21

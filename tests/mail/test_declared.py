@@ -184,19 +184,16 @@ async def test_what_is_not_said_is_left_alone_even_with_pruning(world: World) ->
 
 async def test_without_pruning_nothing_is_removed(world: World) -> None:
     await world.apply(ACME)
-    less = WantedTenant("acme", None, {}, {}, dict([maildrop("ada@acme.example", aliases=[], credentials={})]))
+    less = WantedTenant(
+        "acme", policy={}, domains={}, maildrops=dict([maildrop("ada@acme.example", aliases=[], credentials={})])
+    )
     assert await world.apply(less) == []
 
 
 async def test_pruning_removes_what_a_written_section_does_not_name(world: World) -> None:
     await world.apply(ACME)
-    less = WantedTenant(
-        "acme",
-        None,
-        {},
-        dict([domain("acme.example")]),
-        dict([maildrop("ada@acme.example", aliases=[], credentials={})]),
-    )
+    ada = dict([maildrop("ada@acme.example", aliases=[], credentials={})])
+    less = WantedTenant("acme", policy={}, domains=dict([domain("acme.example")]), maildrops=ada)
     assert await world.apply(less, prune=True) == [
         "change tenant acme",
         "remove alias sales@acme.test",
@@ -312,6 +309,16 @@ async def test_a_policy_is_given_back_by_pruning_alone(world: World) -> None:
     assert await policy_of(world) == {"login_delay": 60, "quota_messages": 7}
     assert await world.apply(other, prune=True) == ["change tenant acme"]
     assert await policy_of(world) == {"quota_messages": 7}
+
+
+async def test_a_tenants_outside_directory_is_declared_too(world: World) -> None:
+    chosen = WantedTenant("acme", directory="ldap")
+    assert await world.apply(chosen) == ["create tenant acme", "change tenant acme"]
+    assert await world.tenancy.directories.of("acme") == "ldap"
+    assert await world.apply(WantedTenant("acme"), prune=True) == []
+    assert await world.apply(chosen) == []
+    assert await world.apply(replace(chosen, directory=None)) == ["change tenant acme"]
+    assert await world.tenancy.directories.of("acme") is None
 
 
 async def policy_of(world: World) -> Mapping[str, object]:

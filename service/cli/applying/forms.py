@@ -1,7 +1,7 @@
 """The form of a declaration: which keys there are and what may stand under each.
 
 Owns the names of keys. Refuses keys it doesn't know: a misspelt one must not pass unseen. What is left out is left
-alone, and so `null` says nothing but for a thing's own name and for `catch_all`. A password never stands in a file.
+alone, and so `null` says nothing but for a thing's own name, `catch_all` and `directory`. Refuses passwords, too.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, mod
 
 from service.mail.naming import maildrop_address
 from service.model.address import parse_domain
+from service.model.outside import parse_directory_name
 from service.model.policy_table import check_policy
 from service.model.refusal import Refusal
 from service.model.tenancy import parse_label, parse_tenant_name
@@ -117,6 +118,8 @@ class TenantForm(Form):
 
     status: Standing = "active"
     policy: PolicyValues = {}
+    directory: Annotated[str, AfterValidator(parse_directory_name)] | None = None
+    """The outside directory that keeps its users, by its name in the settings; `own`, or null for the default."""
     domains: dict[Annotated[str, AfterValidator(_domain)], Annotated[DomainForm, BeforeValidator(_named)]] = {}
     maildrops: dict[AddressText, Annotated[MaildropForm, BeforeValidator(_named)]] = {}
 

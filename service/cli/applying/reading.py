@@ -92,9 +92,14 @@ class _Reader:
         domains = self.below("domains").each(form.domains, parse_domain, _Reader.domain)
         maildrops = self.below("maildrops").each(form.maildrops, _base, _Reader.maildrop)
         self._distinct(maildrops)
-        policy = form.policy if form.said("policy") else None
-        said = (domains if form.said("domains") else None, maildrops if form.said("maildrops") else None)
-        return WantedTenant(name, _status(form), policy, *said)
+        return WantedTenant(
+            name,
+            _status(form),
+            form.policy if form.said("policy") else None,
+            form.directory if form.said("directory") else Unsaid.UNSAID,
+            domains if form.said("domains") else None,
+            maildrops if form.said("maildrops") else None,
+        )
 
     def domain(self, text: str, form: DomainForm) -> WantedDomain:
         target = maildrop_address(form.catch_all) if form.catch_all is not None else None

@@ -24,6 +24,8 @@ PLAIN = ("address", "password", "verifier", "status", "aliases")
 COLUMNS = (*PLAIN, *POLICY_NAMES)
 LONGEST = 64 * 1024
 """Octets of a line."""
+MOST_SHOWN = 100
+"""Characters of a bad line's address that are told."""
 _BETWEEN = re.compile(r"[;\s]+")
 
 
@@ -48,7 +50,7 @@ class Reading:
         address = ""
         try:
             cells = _cells(octets, columns)
-            address = cells["address"]
+            address = _shown(cells["address"])
             row, password = self._row(cells), cells.get("password") or None
         except Refusal as refusal:
             return Entry(number, address, refusal, octets=len(octets))
@@ -66,6 +68,11 @@ class Reading:
             tuple(dict.fromkeys(aliases)),
             self.adopted(verifier, self.label) if verifier else None,
         )
+
+
+def _shown(text: str) -> str:
+    """A cell as it may stand on a terminal, whatever somebody put into it."""
+    return "".join(each if each.isprintable() else "?" for each in text[:MOST_SHOWN])
 
 
 def _lines(file: BinaryIO) -> Iterator[bytes]:

@@ -36,6 +36,7 @@ def planned(wanted: WantedTenant, there: Present, wishes: Wishes) -> Plan:
 
 def _steps(wanted: WantedTenant, there: Present, wishes: Wishes) -> Iterator[Step]:
     yield from _tenant(wanted, there.tenant, wishes)
+    yield from _directory(wanted, there.directory)
     named = (wanted.domains or {}).values()
     for domain in named:
         yield from _domain(domain, there.domains.get(domain.name))
@@ -68,6 +69,13 @@ def _tenant(wanted: WantedTenant, view: TenantView | None, wishes: Wishes) -> It
     if view is not None and (change_ := policy_change(wanted.policy, view.policy, wishes)):
         changes = differences(view.policy, change_.applied_to(view.policy))
         yield Step(Kind.CHANGE, "tenant", wanted.name, lambda h: h.tenancy.tenants.set_policy(h.act, change_), changes)
+
+
+def _directory(wanted: WantedTenant, before: str | None) -> Iterator[Step]:
+    name = wanted.directory
+    if not isinstance(name, Unsaid) and name != before:
+        changes = (Change("directory", before or "default", name or "default"),)
+        yield Step(Kind.CHANGE, "tenant", wanted.name, lambda h: h.tenancy.directories.choose(h.act, name), changes)
 
 
 def _domain(wanted: WantedDomain, view: DomainView | None) -> Iterator[Step]:

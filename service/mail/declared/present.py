@@ -22,6 +22,7 @@ class Present:
     """The tenant, or None, and what stands in it, by name."""
 
     tenant: TenantView | None = None
+    directory: str | None = None
     domains: Mapping[str, DomainView] = field(default_factory=dict)
     maildrops: Mapping[str, MaildropView] = field(default_factory=dict)
     aliases: Mapping[str, AliasView] = field(default_factory=dict)
@@ -36,7 +37,9 @@ async def present(tenancy: Tenancy, wanted: WantedTenant, prune: bool) -> Presen
     maildrops = await survey.maildrops()
     aliases = await survey.aliases()
     credentials = {address: await survey.credentials(address) for address in survey.armed() if address in maildrops}
-    return Present(await tenancy.tenants.find(wanted.name), domains, maildrops, aliases, credentials)
+    tenant = await tenancy.tenants.find(wanted.name)
+    directory = await tenancy.directories.of(wanted.name) if tenant else None
+    return Present(tenant, directory, domains, maildrops, aliases, credentials)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,8 @@ class WantedTenant:
     name: str
     status: Status | None = None
     policy: Overrides | None = None
+    directory: str | Unsaid | None = Unsaid.UNSAID
+    """Which outside directory keeps its users; None says that it is the service's default."""
     domains: Mapping[str, WantedDomain] | None = None
     maildrops: Mapping[str, WantedMaildrop] | None = None
 

@@ -50,7 +50,11 @@ class FrontEnd:
 
 @contextmanager
 def front_end(
-    demo: RunningDemo, folder: Path, listeners: tuple[Mapping[str, object], ...] = (IMPLICIT,), **more: object
+    demo: RunningDemo,
+    folder: Path,
+    listeners: tuple[Mapping[str, object], ...] = (IMPLICIT,),
+    program: str = "service",
+    **more: object,
 ) -> Iterator[FrontEnd]:
     """A front end with these listeners of one protocol and the demo's settings but for `more`; killed in the end."""
     folder.mkdir(exist_ok=True)
@@ -62,7 +66,7 @@ def front_end(
     path = folder / "poplar.yaml"
     path.write_text(yaml.safe_dump(settings), "utf-8")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("POPLAR_")}
-    command = Command(["--config", str(path), verb], environment, folder)
+    command = Command(["--config", str(path), verb], environment, folder, program)
     try:
         command.await_said('"event": "serving"')
         yield FrontEnd(command)

@@ -38,7 +38,8 @@ _places = count(1)
 @contextmanager
 def guarded(demo: RunningDemo, folder: Path, **more: object) -> Iterator[FrontEnd]:
     """A front end behind a balancer, which answers wrong passwords at once, and with small limits."""
-    with front_end(demo, folder, (BEHIND,), abuse=SMALL, pop3={"failure_delay": 0.0}, **more) as started:
+    settings = {"abuse": SMALL, "pop3": {"failure_delay": 0.0}, **more}
+    with front_end(demo, folder, (BEHIND,), "service", **settings) as started:
         yield started
 
 

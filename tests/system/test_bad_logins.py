@@ -34,6 +34,10 @@ WAYS = {"USER": by_user, "PLAIN": by_plain, "LOGIN": by_login}
 
 @pytest.fixture(scope="module")
 def doors(demo: RunningDemo) -> dict[str, tuple[str, str]]:
+    return doors_of(demo)
+
+
+def doors_of(demo: RunningDemo) -> dict[str, tuple[str, str]]:
     """A name and a password for each reason to refuse; the passwords are right wherever there is one."""
     known, disabled, revoked = (new_maildrop(demo, RIGHT) for _ in range(3))
     demo.poplar("maildrop", "suspend", disabled.account.address)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 
 from service.mail.declared.applying import Applier
@@ -361,3 +362,30 @@ async def test_two_at_once_make_it_once(world: World) -> None:
     done = await asyncio.gather(*(world.apply(ACME) for _ in range(4)))
     assert sorted(map(len, done)) == [0, 0, 0, 9]
     assert len(await world.tenancy.audit.newest("acme", 100)) == 9
+
+
+async def test_a_connection_that_is_lost_half_way_costs_nothing(migrated_dsn: str) -> None:
+    """F5: the whole tenant is tried again on another connection."""
+    database = Database(migrated_dsn)
+    await database.open()
+    tenancy, directory = postgres_tenancy(database), PostgresDirectory(database)
+    world = World(
+        Applier(PostgresUnits(database), directory, Passwords(HASHES, prepare), "apply:x"), tenancy, directory
+    )
+    other = await asyncpg.connect(migrated_dsn)
+    blocking = other.transaction()
+    await blocking.start()
+    await other.execute("INSERT INTO tenants (tenant_id, name) VALUES (gen_random_uuid(), 'blocker')")
+    await other.execute("INSERT INTO domains SELECT tenant_id, 'acme.test' FROM tenants")
+    under_way = asyncio.create_task(world.apply(ACME))
+    watch = await asyncpg.connect(migrated_dsn)
+    waiting = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    while not (pid := await watch.fetchval(waiting)):
+        assert not under_way.done()
+    await watch.execute("SELECT pg_terminate_backend($1)", pid)
+    await blocking.rollback()
+    assert len(await under_way) == 9
+    assert len(await tenancy.audit.newest("acme", 100)) == 9
+    for connection in (other, watch):
+        await connection.close()
+    await database.close()

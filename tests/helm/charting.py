@@ -91,6 +91,11 @@ def render(values: Mapping[str, Any] = LEAST, *, kube: str = NEWEST, major: str 
     return Rendered([each for each in yaml.load_all(text, yaml.CSafeLoader) if each])
 
 
+def least(**more: Any) -> Rendered:
+    """What the least values and these give."""
+    return render(merged(LEAST, more))
+
+
 @cache
 def _template(values: str, kube: str, major: str) -> str:
     return run(

@@ -12,7 +12,7 @@ from unittest import mock
 from service.settings import Settings, load_settings
 from tests.helm.charting import Rendered
 
-SECRETS = {"URL": "postgresql://a:b@db/poplar", "REDIS__URL": "redis://cache:6379/0"}
+SECRETS = {"URL": "postgresql://a:b@db/poplar", "REDIS__URL": "redis://cache:6379/0", "__OUTSIDE": "[]"}
 SECRET = "a secret text that is long enough for all"
 
 

@@ -66,7 +66,7 @@ def _plain(schema: dict[str, Any], defs: dict[str, Any], place: tuple[str, ...])
     kept = {}
     for name, below in schema["properties"].items():
         here = (*place, name)
-        if ".".join(here) not in OWNED and not _is_secret(_resolved(below, defs)):
+        if ".".join(here) not in OWNED and not _is_secret(_resolved(below, defs), defs):
             kept[name] = _plain(below, defs, here)
     told = {"description": schema["description"]} if place and "description" in schema else {}
     required = [name for name in schema.get("required", []) if name in kept]
@@ -94,8 +94,12 @@ def _resolved(schema: dict[str, Any], defs: dict[str, Any]) -> dict[str, Any]:
     return {**defs[schema["$ref"].rpartition("/")[2]], **said}
 
 
-def _is_secret(schema: dict[str, Any]) -> bool:
-    return any(each.get("writeOnly") for each in (schema, *schema.get("anyOf", [])))
+def _is_secret(schema: dict[str, Any], defs: dict[str, Any]) -> bool:
+    """Whether it is one, or a list of groups with one in it: the environment sets such a list as a whole."""
+    if any(each.get("writeOnly") for each in (schema, *schema.get("anyOf", []))):
+        return True
+    item = _resolved(schema.get("items", {}), defs)
+    return any(_is_secret(_resolved(each, defs), defs) for each in item.get("properties", {}).values())
 
 
 def _secrets(schema: dict[str, Any], defs: dict[str, Any], place: tuple[str, ...]) -> Iterator[str]:
@@ -103,6 +107,6 @@ def _secrets(schema: dict[str, Any], defs: dict[str, Any], place: tuple[str, ...
     for name, below in schema.get("properties", {}).items():
         resolved = _resolved(below, defs)
         if place[:1] not in {("database",), ("redis",), ("object_store",)}:
-            if _is_secret(resolved):
+            if _is_secret(resolved, defs):
                 yield ".".join((*place, name))
             yield from _secrets(resolved, defs, (*place, name))

@@ -16,6 +16,7 @@ from service.admin import (
     directories,
     domains,
     explanation,
+    issuers,
     maildrops,
     removed,
     sessions,
@@ -37,6 +38,7 @@ _PARTS = (
     aliases,
     domains,
     directories,
+    issuers,
     tenants,
 )
 _PROBLEMS = responses(400, 401, 403, 404, 409, 412, 413, 422, 503)
@@ -47,7 +49,7 @@ def admin_app(house: House) -> FastAPI:
     app = FastAPI(
         title="Poplar",
         version=VERSION,
-        description="Tenants, domains, maildrops, aliases, credentials, live sessions, removed messages and the audit.",
+        description="Tenants and all that stands in them, live sessions, removed messages and the audit.",
         openapi_url=DOCUMENT,
         docs_url=None,
         redoc_url=None,

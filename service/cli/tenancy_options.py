@@ -135,9 +135,14 @@ class NamingFlags:
 
 
 def typed_verifier() -> str:
-    """A verifier from standard input, never from the command line, which every process on the machine may read."""
+    """A verifier, as `typed_secret`."""
+    return typed_secret("Verifier")
+
+
+def typed_secret(prompt: str = "Secret") -> str:
+    """A secret from standard input, never from the command line, which every process on the machine may read."""
     if sys.stdin.isatty():
-        asked: str = typer.prompt("Verifier", hide_input=True)
+        asked: str = typer.prompt(prompt, hide_input=True)
         return asked
     return sys.stdin.readline().strip()
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from service.mail.issuing import IssuerProvisioning
 from service.mail.naming import domain_name, found, maildrop_address, owned, pages, plainly
 from service.mail.outside.choosing import DirectoryProvisioning
 from service.mail.passwords import Passwords
@@ -270,6 +271,7 @@ class Provisioning:
     credentials: CredentialProvisioning
     directories: DirectoryProvisioning
     passwords: Passwords
+    issuers: IssuerProvisioning
 
 
 def provisioning(office: Office, passwords: Passwords) -> Provisioning:
@@ -282,4 +284,5 @@ def provisioning(office: Office, passwords: Passwords) -> Provisioning:
         CredentialProvisioning(office),
         DirectoryProvisioning(office),
         passwords,
+        IssuerProvisioning(office),
     )

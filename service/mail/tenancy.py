@@ -13,6 +13,7 @@ from typing import Protocol
 from uuid import UUID
 
 from service.mail.batches import MaildropRow, Manner, Outcome
+from service.mail.issuing import TenantIssuers
 from service.model.account import Status
 from service.model.address import Address
 from service.model.refusal import Refusal
@@ -255,3 +256,4 @@ class Tenancy:
     audit: Audit
     batches: MaildropBatches
     directories: DirectoryChoices
+    issuers: TenantIssuers

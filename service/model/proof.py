@@ -1,7 +1,7 @@
 """What a client offers to show who it is.
 
 Owns the shapes that protocols make and the login verifies. Refuses to know how either is done.
-RFC 4616 §2, RFC 1939 §7, RFC 5802 §3.
+RFC 4616 §2, RFC 1939 §7, RFC 5802 §3, RFC 7628 §3.1, RFC 4422 §3.
 """
 
 from dataclasses import dataclass, field
@@ -34,4 +34,24 @@ class ScramProof:
     """Whom to act for; empty for the name itself."""
 
 
-Proof = Password | ScramProof
+@dataclass(frozen=True, slots=True)
+class BearerProof:
+    """A claimed name and the token that an issuer gave for it. The token may reach no log (G17)."""
+
+    name: str
+    token: str = field(repr=False)
+    authzid: str = ""
+    """Always empty: the name is the one to act for, and the token must be its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateProof:
+    """A claimed name, and the addresses in the certificate with which TLS was negotiated."""
+
+    name: str
+    certified: tuple[str, ...]
+    authzid: str = ""
+    """Always empty: the name is the one to act for, and the certificate must hold it."""
+
+
+Proof = Password | ScramProof | BearerProof | CertificateProof

@@ -50,7 +50,7 @@ FAILURES = frozenset({"new", "repeated", "unseen", "abandoned", "vanished"})
 LOCK_OUTCOMES = frozenset({"acquired", "in_use", "unavailable"})
 DELIVERIES = frozenset({"stored", *(reason.value for reason in Reason)})
 
-VENDORS = frozenset({"postgres", "redis", "objects", "passwords"})
+VENDORS = frozenset({"postgres", "redis", "objects", "passwords", "oidc"})
 ROLES = frozenset({"front", "lmtp", "sweep", "api"})
 STORE_OUTCOMES = frozenset({"ok", "refused", "failed"})
 STORE_KINDS = frozenset(

@@ -93,4 +93,5 @@ def furniture(name: str) -> dict[str, object]:
         f"{place}/maildrops/ada@{name}.example": {},
         f"{place}/aliases/a@{name}.example": {"address": f"ada@{name}.example"},
         f"{place}/maildrops/ada@{name}.example/credentials/main": {"password": "pencil"},
+        f"{place}/issuers/main": {"url": f"https://id.example/{name}", "audiences": ["poplar"], "client_secret": "ink"},
     }

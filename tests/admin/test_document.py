@@ -42,6 +42,7 @@ THERE = {
     "address": "ada@acme.example",
     "alias": "a@acme.example",
     "label": "main",
+    "issuer": "main",
 }
 
 

@@ -40,6 +40,8 @@ def forms(name: str) -> Forms:
         "put /v1/tenants/{tenant}/maildrops/{address}/credentials/{label}": {"password": "mine"},
         "patch /v1/tenants/{tenant}/maildrops/{address}/credentials/{label}": {"status": "suspended"},
         "post /v1/tenants/{tenant}/maildrops/{address}/removed-messages/restore": {"unique_ids": ["1" * 32]},
+        "put /v1/tenants/{tenant}/issuers/{issuer}": {"url": "https://mine.example", "audiences": ["x"]},
+        "patch /v1/tenants/{tenant}/issuers/{issuer}": {"status": "suspended"},
         "post /v1/tokens": {"name": "mine", "scope": "tenant", "tenant": name},
         "post /v1/tokens/{token_id}/rotate": {},
     }
@@ -72,6 +74,7 @@ def names(tenant: str, name: str) -> dict[str, str]:
         "address": f"ada@{name}.example",
         "alias": f"a@{name}.example",
         "label": "main",
+        "issuer": "main",
         "token_id": "0" * 32,
     }
 
@@ -179,6 +182,9 @@ async def test_a_delegated_admin_does_everything_within_the_tenant_but_what_is_t
         "put /v1/tenants/{tenant}/directory": 403,
         "put /v1/tenants/{tenant}/domains/{domain}": 403,
         "delete /v1/tenants/{tenant}/domains/{domain}": 403,
+        "put /v1/tenants/{tenant}/issuers/{issuer}": 403,
+        "patch /v1/tenants/{tenant}/issuers/{issuer}": 403,
+        "delete /v1/tenants/{tenant}/issuers/{issuer}": 403,
     }
 
 

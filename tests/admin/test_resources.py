@@ -44,7 +44,7 @@ def problem(response: httpx.Response, status: int) -> str:
     return str(told["detail"])
 
 
-@pytest.mark.parametrize("place", range(5))
+@pytest.mark.parametrize("place", range(6))
 async def test_a_put_creates_once_and_then_says_the_same(empty: Served, place: int) -> None:
     forms = list(furniture("acme").items())
     async with empty.client() as client:

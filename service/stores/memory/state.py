@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from service.model.account import MaildropKey
+from service.model.issuer import NewIssuer
 from service.model.message import NewMessage
 from service.model.policy import Policy, PolicyValue
 from service.model.policy_table import policy_of
@@ -83,6 +84,16 @@ class CredentialRow:
 
 
 @dataclass(slots=True)
+class IssuerRow:
+    """An issuer that a tenant trusts."""
+
+    issuer_id: UUID
+    issuer: NewIssuer
+    secret_set: datetime | None = None
+    created: datetime = field(default_factory=_now)
+
+
+@dataclass(slots=True)
 class MessageRow:
     """A message in a maildrop; removed by the `removed_in`-th removal, or listed."""
 
@@ -106,6 +117,8 @@ class MemoryState:
     aliases: dict[tuple[UUID, str, str], UUID] = field(default_factory=dict)
     """(tenant, domain, local) -> maildrop; the empty local part is the domain's catch-all."""
     credentials: list[CredentialRow] = field(default_factory=list)
+    issuers: dict[tuple[UUID, str], IssuerRow] = field(default_factory=dict)
+    """(tenant, name) -> the issuer."""
     messages: dict[MaildropKey, dict[int, MessageRow]] = field(default_factory=dict)
     fences: dict[MaildropKey, bytes] = field(default_factory=dict)
     audit: list[tuple[UUID, AuditEntry]] = field(default_factory=list)

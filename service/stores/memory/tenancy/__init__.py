@@ -12,6 +12,7 @@ from service.stores.memory.tenancy.batches import MemoryMaildropBatches
 from service.stores.memory.tenancy.credentials import MemoryCredentials
 from service.stores.memory.tenancy.directories import MemoryDirectoryChoices
 from service.stores.memory.tenancy.domains import MemoryDomains
+from service.stores.memory.tenancy.issuers import MemoryIssuers
 from service.stores.memory.tenancy.maildrops import MemoryMaildrops
 from service.stores.memory.tenancy.removed_messages import MemoryRemovedMessages
 from service.stores.memory.tenancy.tenants import MemoryTenants
@@ -29,4 +30,5 @@ def memory_tenancy(state: MemoryState) -> Tenancy:
         MemoryAudit(state),
         MemoryMaildropBatches(state),
         MemoryDirectoryChoices(state),
+        MemoryIssuers(state),
     )

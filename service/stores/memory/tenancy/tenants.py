@@ -66,6 +66,8 @@ class MemoryTenants:
         for domain in self._state.domains:
             if domain.tenant_id == row.tenant_id:
                 domain.status = REMOVED
+        state = self._state
+        state.issuers = {key: each for key, each in state.issuers.items() if key[0] != row.tenant_id}
         row.status = REMOVED
         detail = {"maildrops": len(maildrops), "messages": messages}
         record(self._state, row, act, ("tenant.remove", act.tenant), detail)

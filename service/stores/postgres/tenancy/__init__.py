@@ -13,6 +13,7 @@ from service.stores.postgres.tenancy.batches import PostgresMaildropBatches
 from service.stores.postgres.tenancy.credentials import PostgresCredentials
 from service.stores.postgres.tenancy.directories import PostgresDirectoryChoices
 from service.stores.postgres.tenancy.domains import PostgresDomains
+from service.stores.postgres.tenancy.issuers import PostgresIssuers
 from service.stores.postgres.tenancy.maildrops import PostgresMaildrops
 from service.stores.postgres.tenancy.removed_messages import PostgresRemovedMessages
 from service.stores.postgres.tenancy.tenants import PostgresTenants
@@ -30,4 +31,5 @@ def postgres_tenancy(database: Database) -> Tenancy:
         PostgresAudit(database),
         PostgresMaildropBatches(database),
         PostgresDirectoryChoices(database),
+        PostgresIssuers(database),
     )

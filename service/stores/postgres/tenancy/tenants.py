@@ -40,6 +40,7 @@ SET_STATUS = "UPDATE tenants SET status = $2 WHERE tenant_id = $1"
 SET_POLICY = "UPDATE tenants SET policy = (policy || $2) - $3::text[] WHERE tenant_id = $1"
 LOCK_DOMAINS = "SELECT name FROM domains WHERE tenant_id = $1 AND status <> 'removed' ORDER BY name FOR UPDATE"
 REMOVE_DOMAINS = "UPDATE domains SET status = 'removed' WHERE tenant_id = $1 AND status <> 'removed'"
+REMOVE_ISSUERS = "DELETE FROM issuers WHERE tenant_id = $1"
 REMOVE = "UPDATE tenants SET status = 'removed' WHERE tenant_id = $1"
 
 
@@ -99,6 +100,7 @@ class PostgresTenants:
                 raise Refusal(Reason.EXISTS, f"tenant {act.tenant} still has {counted(len(maildrops), 'maildrop')}")
             messages = await remove_maildrops(connection, tenant_id, maildrops)
             await connection.execute(REMOVE_DOMAINS, tenant_id)
+            await connection.execute(REMOVE_ISSUERS, tenant_id)
             await connection.execute(REMOVE, tenant_id)
             detail = {"maildrops": len(maildrops), "messages": messages}
             await record(connection, tenant_id, act, ("tenant.remove", act.tenant), detail)

@@ -3,6 +3,8 @@
 Owns the one warning about a file that can't be loaded. Refuses to read certificates itself.
 """
 
+from pathlib import Path
+
 from service.app.background import Background
 from service.net.certificates import Certificates
 from service.settings.listening import TlsSettings
@@ -10,12 +12,14 @@ from service.telemetry import metrics
 from service.telemetry.logs import get_log
 
 
-def watched_certificates(settings: TlsSettings, alpn: tuple[str, ...], tasks: Background) -> Certificates:
+def watched_certificates(
+    settings: TlsSettings, alpn: tuple[str, ...], tasks: Background, client_ca: Path | None = None
+) -> Certificates:
     """The certificates of the directory, taken up anew when its files change.
 
     Raises OSError or ValueError when none can be loaded.
     """
-    certificates = Certificates(settings.directory, alpn, _failed)
+    certificates = Certificates(settings.directory, alpn, _failed, client_ca)
 
     async def look() -> None:
         await certificates.reload()

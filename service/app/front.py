@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 
+from service.app.bearer import open_bearer, pop3_offer
 from service.app.clock import SystemClock
 from service.app.directories import open_accounts
 from service.app.fair import TELL_EVERY, HeavyTenants, Shares, most_of
@@ -56,16 +57,16 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
         open_accounts(settings, database) as (directory, vouching),
         open_scram(settings, database, directory) as scram,
         open_uses(database) as uses,
+        open_bearer(settings.oauth, database, shared.tasks) as (bearer, tokens),
     ):
         locks, index = ObservedLocks(redis), PostgresMessageIndex(database)
         allowances = RedisAllowances(redis.servers, lease_seconds=settings.redis.lease_seconds, observer=metrics)
         leases = _leases(shared, locks, index, allowances)
-        clock, process = SystemClock(), f"{settings.hostname}:{os.getpid()}"
-        login = Login(directory, verification, locks, index, leases, clock, process, scram, uses, vouching, guard)
+        clock, here = SystemClock(), f"{settings.hostname}:{os.getpid()}"
+        login = Login(directory, verification, locks, index, leases, clock, here, scram, uses, vouching, guard, bearer)
         announcements = await _announcements(shared, directory)
         fairness = shares.fairness(PostgresDomainOwners(database))
-        ahead, memory, listings = _budgets(shared, shares, fairness)
-        retrieval, spare = _retrievals(shared, shares)
+        (ahead, memory, listings), (retrieval, spare) = _budgets(shared, shares, fairness), _retrievals(shared, shares)
         service = Pop3Service(
             login=login,
             update=Update(index, leases),
@@ -82,6 +83,7 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
             events=shared.events,
             spare=spare,
             fairness=fairness,
+            offer=pop3_offer(settings, tokens),
         )
         yield Service(partial(Pop3Connection, service), context)
 

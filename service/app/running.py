@@ -116,7 +116,8 @@ async def _service(stack: AsyncExitStack, shared: Shared, role: Role) -> Service
 def _context(shared: Shared, role: Role) -> ssl.SSLContext | None:
     if not any(each.protocol == role and each.needs_certificate for each in shared.settings.listeners):
         return None
-    return watched_certificates(shared.settings.tls, ALPN[role], shared.tasks).context()
+    tls = shared.settings.tls
+    return watched_certificates(tls, ALPN[role], shared.tasks, tls.client_ca if role == "pop3" else None).context()
 
 
 def _reachable(host: str) -> str:

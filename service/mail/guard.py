@@ -19,7 +19,7 @@ from service.mail.attempts import Attempts, Charge, Counted
 from service.mail.counting import Rules, Suspects, Tenants, suspects
 from service.model.account import Account
 from service.model.attempts import LIGHT, NEW, Kind, Limit, Standing, Subject, Verdict, judge, mark_of
-from service.model.proof import Password, Proof
+from service.model.proof import BearerProof, Password, Proof
 from service.model.refusal import Reason, Refusal
 from service.model.why import Why
 
@@ -89,8 +89,7 @@ class Guard:
 
     def trial(self, client: str, proof: Proof | None) -> "Trial":
         """A login from the address `client`, to be entered with `async with`."""
-        secret = proof.secret if isinstance(proof, Password) else None
-        return Trial(self, self.suspects(client, proof.name if proof else ""), secret)
+        return Trial(self, self.suspects(client, proof.name if proof else ""), _tried(proof))
 
     async def look_up(self, client: str, name: str, found: Awaitable[Account | None]) -> Account | None:
         """What `found` brings for an exchange that is to come to a login later.
@@ -235,6 +234,16 @@ class Trial:
     def _learn_tenant(self) -> None:
         if self.account is not None:
             self._guard.tenants.learn(self.account.address.rpartition("@")[2], self.account.tenant)
+
+
+def _tried(proof: Proof | None) -> str | None:
+    """What is known again when it is tried once more: Thunderbird shows a refused token by both mechanisms in turn."""
+    match proof:
+        case Password(secret=secret):
+            return secret
+        case BearerProof(token=token):
+            return token
+    return None
 
 
 def _named(subject: Subject) -> str:

@@ -9,6 +9,8 @@ RFC 1939 §4, §7; RFC 2449 §6.5, §8.1; RFC 4616 §2.
 import secrets
 from dataclasses import dataclass, field, replace
 
+from service.mail.bearer import Bearer
+from service.mail.certified import certified
 from service.mail.enrolments import Enrolments
 from service.mail.guard import Guard
 from service.mail.leases import Leases, OnLost
@@ -20,7 +22,7 @@ from service.mail.scram import proved
 from service.mail.uses import Uses
 from service.mail.verification import Verification
 from service.model.account import Account, Credential
-from service.model.proof import Password, Proof, ScramProof
+from service.model.proof import BearerProof, CertificateProof, Password, Proof, ScramProof
 from service.model.refusal import Reason, Refusal
 from service.model.trail import Trail
 from service.model.why import Why
@@ -60,6 +62,8 @@ class Login:
     """Asks the outside directories that judge passwords themselves; None where there is none."""
     guard: Guard = field(default_factory=Guard)
     """Holds back who guesses passwords; by itself nobody."""
+    bearer: Bearer | None = None
+    """Takes tokens; None where they aren't offered."""
 
     async def __call__(self, attempt: Attempt, on_lost: OnLost) -> OpenMaildrop:
         """The maildrop, held by this session until `close`; `on_lost` is called if another takes it.
@@ -116,8 +120,13 @@ class Login:
         return (allowed if self.vouching is None else await self.vouching.housed(allowed)), opened
 
     async def _opened(self, account: Account | None, proof: Proof | None) -> Credential | None:
-        if isinstance(proof, ScramProof):
-            return proved(account, proof)
+        match proof:
+            case ScramProof():
+                return proved(account, proof)
+            case CertificateProof():
+                return certified(account, proof)
+            case BearerProof():
+                return await self.bearer(account, proof) if self.bearer else None
         return await self.verification(account, proof.secret if proof else "")
 
     async def _not_too_soon(self, account: Account) -> None:

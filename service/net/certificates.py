@@ -17,6 +17,7 @@ from pathlib import Path
 from cryptography import x509
 
 from service.net.tls import remember_server_name, server_context
+from service.net.tls_identity import remember_end_point
 
 Report = Callable[[str, Exception], object]
 """Told the name of a pair that could not be loaded, and why; the pair's former certificate stays in use."""
@@ -26,6 +27,17 @@ Report = Callable[[str, Exception], object]
 class _Files:
     chain: Path
     key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What all contexts have in common."""
+
+    alpn: tuple[str, ...]
+    client_ca: Path | None
+
+    def context(self) -> ssl.SSLContext:
+        return server_context(self.alpn, self.client_ca)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +61,22 @@ class Certificates:
 
     Names are the certificates' own (SAN). A client that names none, or an unknown one, gets the pair called
     `default`, or else the first by name. Where two hold the same name, the one that expires later answers.
+    Where `client_ca` names a file of authorities, clients are asked for a certificate of theirs.
     Raises OSError (ssl.SSLError is one) or ValueError if no pair can be loaded at the start.
     """
 
-    def __init__(self, directory: Path, alpn: tuple[str, ...] = (), report: Report = lambda _name, _error: None):
+    def __init__(
+        self,
+        directory: Path,
+        alpn: tuple[str, ...] = (),
+        report: Report = lambda _name, _error: None,
+        client_ca: Path | None = None,
+    ):
         self._directory = directory
-        self._alpn = alpn
+        self._rules = _Rules(alpn, client_ca)
         self._report = report
         self._shelf = _Shelf()
-        self._context = server_context(alpn)
+        self._context = self._rules.context()
         self._context.sni_callback = self._choose
         self._put(*self._read())
         if not self._shelf.pairs:
@@ -103,14 +122,14 @@ class Certificates:
     def _read(self) -> tuple[_Shelf, dict[str, Exception]]:
         files = _find(self._directory)
         # Before the contents are loaded: a file replaced meanwhile shows as a change at the next look.
-        signature = _signature(files)
+        signature = _signature(files, self._rules.client_ca)
         if signature == self._shelf.signature:
             return self._shelf, {}
         pairs: dict[str, _Pair] = {}
         problems: dict[str, Exception] = {}
         for name, pair in files.items():
             try:
-                pairs[name] = _load(pair, self._alpn)
+                pairs[name] = _load(pair, self._rules)
             except (OSError, ValueError) as error:
                 problems[name] = error
                 if name in self._shelf.pairs:
@@ -144,19 +163,20 @@ def _find(directory: Path) -> dict[str, _Files]:
     return found
 
 
-def _signature(files: Mapping[str, _Files]) -> bytes:
-    digest = sha256()
+def _signature(files: Mapping[str, _Files], client_ca: Path | None) -> bytes:
+    digest = sha256(client_ca.read_bytes() if client_ca else b"")
     for name, pair in files.items():
         for part in (name.encode(), pair.chain.read_bytes(), pair.key.read_bytes()):
             digest.update(sha256(part).digest())
     return digest.digest()
 
 
-def _load(files: _Files, alpn: tuple[str, ...]) -> _Pair:
-    context = server_context(alpn)
+def _load(files: _Files, rules: _Rules) -> _Pair:
+    context = rules.context()
     # An empty password makes an encrypted key an error; without one OpenSSL asks for it on the terminal.
     context.load_cert_chain(files.chain, files.key, password="")
     leaf = x509.load_pem_x509_certificates(files.chain.read_bytes())[0]
+    remember_end_point(context, leaf)
     return _Pair(context, _names(leaf), leaf.not_valid_after_utc)
 
 

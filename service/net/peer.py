@@ -6,8 +6,10 @@ the TLS handshake and the socket are the listener's business.
 RFC 2595 §4 (STLS), RFC 8314 §3 (implicit TLS).
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from enum import Enum
+from types import MappingProxyType
 
 
 class TlsMode(Enum):
@@ -27,6 +29,10 @@ class TlsFacts:
     version: str
     cipher: str
     server_name: str | None = None
+    bindings: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}), repr=False)
+    """What the connection can be bound to, by kind; nothing where TLS ended in front of us."""
+    certified: tuple[str, ...] = ()
+    """The addresses in the client's certificate, which was verified here."""
 
 
 @dataclass(frozen=True, slots=True)

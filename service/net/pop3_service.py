@@ -20,9 +20,8 @@ from service.mail.scram import ScramChallenges
 from service.mail.update import Update
 from service.model.policy import Announced
 from service.net.peer import Peer
+from service.net.pop3_offer import Offer
 from service.protocol.pop3.capabilities import Surroundings
-from service.protocol.sasl.mechanisms import EVERYWHERE
-from service.protocol.sasl.mechanisms.scram_sha_256 import SCRAM_SHA_256
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +68,8 @@ class Pop3Service:
     spare: Retrieval | None = None
     """Reads what no client waits for yet, where that is told apart."""
     fairness: Fairness = field(default_factory=Fairness)
+    offer: Offer = field(default_factory=Offer)
+    """Which mechanisms there are besides passwords."""
 
     def surroundings(self, peer: Peer) -> Surroundings:
         """What a session of `peer` may know and offer now."""
@@ -79,5 +80,6 @@ class Pop3Service:
             utf8_listed=self.options.utf8_listed,
             implementation=self.options.implementation,
             login_failures=self.options.login_failures,
-            mechanisms=EVERYWHERE | {SCRAM_SHA_256} if self.scram else EVERYWHERE,
+            mechanisms=self.offer.mechanisms(peer),
+            outside=self.offer.outside(peer),
         )

@@ -9,9 +9,11 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from service.net.peer import TlsFacts
+from service.net.tls_identity import Handshake, bindings, certified
 
 HANDSHAKE_SECONDS = 30.0
 # RFC 8314 §3.4: "When a client or server wishes to close the connection, it SHOULD initiate the exchange of
@@ -22,18 +24,24 @@ SHUTDOWN_SECONDS = 5.0
 # CBC with SHA-2 stays for the mail programs of Windows 7 and 8, which know no GCM with an RSA certificate.
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!SHA1:!AESCCM"
 
-_Handshake = ssl.SSLObject | ssl.SSLSocket
-_server_names: WeakKeyDictionary[_Handshake, str] = WeakKeyDictionary()
+_server_names: WeakKeyDictionary[Handshake, str] = WeakKeyDictionary()
 
 
-def server_context(alpn: tuple[str, ...]) -> ssl.SSLContext:
-    """A context with Poplar's rules and no certificate yet, that picks one of `alpn` if the client offers it."""
+def server_context(alpn: tuple[str, ...], client_ca: Path | None = None) -> ssl.SSLContext:
+    """A context with Poplar's rules and no certificate yet, that picks one of `alpn` if the client offers it.
+
+    Where `client_ca`, a PEM file of authorities, is given, clients are asked for a certificate. They need not have one.
+    Raises OSError when it can't be read (ssl.SSLError is one).
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     # RFC 8997 §3: "MSPs currently supporting [...] TLS 1.0, or TLS 1.1 SHOULD transition their users to
     # TLS 1.2 or later and discontinue support for those earlier versions of SSL and TLS."
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_CIPHERS)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+    if client_ca is not None:
+        context.load_verify_locations(cafile=client_ca)
+        context.verify_mode = ssl.CERT_OPTIONAL
     if alpn:
         # RFC 7301 §3.2: "In the event that the server supports no protocols that the client advertises, then the
         # server SHALL respond with a fatal "no_application_protocol" alert."
@@ -43,7 +51,7 @@ def server_context(alpn: tuple[str, ...]) -> ssl.SSLContext:
     return context
 
 
-def remember_server_name(handshake: _Handshake, name: str | None) -> None:
+def remember_server_name(handshake: Handshake, name: str | None) -> None:
     """Keep the SNI name of a handshake under way for `tls_facts`: the ssl module forgets it."""
     if name:
         _server_names[handshake] = name
@@ -51,11 +59,12 @@ def remember_server_name(handshake: _Handshake, name: str | None) -> None:
 
 def tls_facts(transport: asyncio.BaseTransport) -> TlsFacts | None:
     """What was negotiated on `transport`; None if it is in clear. To be asked in `connection_made`."""
-    handshake: _Handshake | None = transport.get_extra_info("ssl_object")
+    handshake: Handshake | None = transport.get_extra_info("ssl_object")
     if handshake is None:
         return None
     cipher = handshake.cipher()
-    return TlsFacts(handshake.version() or "", cipher[0] if cipher else "", _server_names.get(handshake))
+    name, version = _server_names.get(handshake), handshake.version() or ""
+    return TlsFacts(version, cipher[0] if cipher else "", name, bindings(handshake), certified(handshake))
 
 
 def may_be_half_closed(transport: asyncio.BaseTransport | None) -> bool:

@@ -69,6 +69,8 @@ class TlsSettings(Section):
 
     directory: Path = Path("/etc/poplar/tls")
     """Directory of certificates: NAME.crt or NAME.pem with NAME.key, or folders with tls.crt and tls.key."""
+    client_ca: Path | None = None
+    """PEM file of authorities: POP3 clients are asked for a certificate of theirs, with which AUTH EXTERNAL logs in."""
     watch_every: Seconds = 15.0
     """Seconds between two looks for changed files."""
 

@@ -23,6 +23,7 @@ from service.settings.directory import DirectorySettings
 from service.settings.events import EventsSettings
 from service.settings.fairness import FairnessSettings
 from service.settings.listening import DEFAULT_LISTENERS, HttpSettings, ListenerSettings, TlsSettings
+from service.settings.oauth import OAuthSettings
 from service.settings.section import Section
 from service.settings.systems import DatabaseSettings, ObjectStoreSettings, RedisSettings
 
@@ -44,6 +45,7 @@ class Settings(Section):
     drain: DrainSettings = DrainSettings()
     hashing: HashingSettings = HashingSettings()
     fairness: FairnessSettings = FairnessSettings()
+    oauth: OAuthSettings = OAuthSettings()
     sweep: SweepSettings = SweepSettings()
     logging: LoggingSettings = LoggingSettings()
     pop3: Pop3Settings = Pop3Settings()

@@ -10,7 +10,6 @@ from functools import partial
 from service.mail.budget import Budget
 from service.mail.events import Events, Unheard
 from service.mail.fairness import Fairness
-from service.mail.scram import ScramChallenges
 from service.model.policy import Announced
 from service.net.admission import Admission
 from service.net.arrival import ListenerSpec
@@ -39,7 +38,6 @@ class Front:
     connections: list[Pop3Connection] = field(default_factory=list)
     port: int = 0
     events: Events = field(default_factory=Unheard)
-    scram: ScramChallenges | None = None
 
     def _made(self, service: Pop3Service, peer: Peer) -> Pop3Connection:
         self.connections.append(Pop3Connection(service, peer))
@@ -62,7 +60,6 @@ class Front:
             self.options,
             events=self.events,
             fairness=self.fairness,
-            scram=self.scram,
         )
         reception = Reception(partial(self._made, service), self.admission, self.context)
         listener = Listener(ListenerSpec("test", "127.0.0.1", 0, tls), reception)

@@ -1,9 +1,10 @@
 """SCRAM-SHA-256 against the real program: by mpop, by a client library, and by those who guess. D35 to D47, G11, G13.
 
-RFC 5034 §4, RFC 5802 §5, RFC 7677 §3; RFC 2595 §4 (STLS).
+RFC 5034 §4, RFC 5802 §5 and §6, RFC 7677 §3 and §4, RFC 5929 §3 and §4; RFC 2595 §4 (STLS).
 """
 
 import json
+import ssl
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from contextlib import closing
@@ -20,7 +21,7 @@ from tests.protocol.sasl.scram_client import ScramClient
 from tests.system.clients.letters import PLAIN
 from tests.system.clients.maildrop import Maildrop, Wire, dialled, new_maildrop, trusting
 from tests.system.clients.program import Spool, needed, private_file, run, with_local_line_ends
-from tests.system.front_end import IMPLICIT, STARTTLS, FrontEnd, front_end
+from tests.system.front_end import IMPLICIT, STARTTLS, TERMINATED, FrontEnd, front_end
 
 PASSWORD = "pass, w=rd"
 HASHING = {"scram": True, "scram_secret": "for the tests of SCRAM alone, and long"}
@@ -70,11 +71,11 @@ def asked(wire: Wire, name: str) -> bytes:
 
 def test_it_is_listed_before_and_after_login(wire: Wire, known: Maildrop) -> None:
     wire.say(b"CAPA")
-    assert b"SASL SCRAM-SHA-256 PLAIN LOGIN\r\n" in wire.multi_line()
+    assert b"SASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN\r\n" in wire.multi_line()
     wire.say(f"USER {known.account.address}".encode())
     assert wire.say(f"PASS {PASSWORD}".encode()).startswith(b"+OK")
     wire.say(b"CAPA")
-    assert b"SASL SCRAM-SHA-256 PLAIN LOGIN\r\n" in wire.multi_line()
+    assert b"SASL SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN\r\n" in wire.multi_line()
     wire.say(b"QUIT")
 
 
@@ -194,3 +195,77 @@ def mechanisms(front: FrontEnd) -> list[str]:
     """By which mechanism each session that is over had logged in."""
     lines = [json.loads(line) for line in front.command.said.splitlines() if '"mechanism"' in line]
     return [line["mechanism"] for line in lines if line["mechanism"] and line["event"] != "login refused"]
+
+
+def plus(wire: Wire, maildrop: Maildrop, kind: str, context: ssl.SSLSocket | None = None) -> bytes:
+    """The answer to a login by SCRAM-SHA-256-PLUS, bound to the wire's own TLS or to another connection's."""
+    binding = (kind, context or wire.sock)
+    client = Scramp(
+        ["SCRAM-SHA-256-PLUS"], maildrop.account.address, maildrop.account.password, channel_binding=binding
+    )
+    answer = wire.say(b"AUTH SCRAM-SHA-256-PLUS " + line(client.get_client_first().encode()))
+    if answer.startswith(b"-ERR"):
+        return answer
+    client.set_server_first(challenge(answer).decode())
+    answer = wire.say(line(client.get_client_final().encode()))
+    if answer.startswith(b"-ERR"):
+        return answer
+    client.set_server_final(challenge(answer).decode())
+    return wire.say(b"")
+
+
+def within_tls_1_2(demo: RunningDemo) -> ssl.SSLContext:
+    context = trusting(demo)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def test_r85_a_client_library_gets_in_bound_to_the_certificate(wire: Wire, known: Maildrop) -> None:
+    assert plus(wire, known, "tls-server-end-point").startswith(b"+OK")
+    assert wire.say(b"STAT").startswith(b"+OK 1 ")
+    wire.say(b"QUIT")
+
+
+def test_r85_a_client_library_gets_in_bound_to_the_handshake_of_tls_1_2(
+    demo: RunningDemo, front: FrontEnd, known: Maildrop
+) -> None:
+    with closing(dialled(front.place(), within_tls_1_2(demo))) as wire:
+        assert plus(wire, known, "tls-unique").startswith(b"+OK")
+        wire.say(b"QUIT")
+
+
+def test_r85_what_is_bound_to_another_connection_opens_nothing(
+    demo: RunningDemo, front: FrontEnd, known: Maildrop
+) -> None:
+    context = within_tls_1_2(demo)
+    with closing(dialled(front.place(), context)) as wire, closing(dialled(front.place(), context)) as other:
+        assert isinstance(other.sock, ssl.SSLSocket)
+        assert plus(wire, known, "tls-unique", other.sock) == FAILED
+
+
+def test_r85_a_client_that_was_shown_no_binding_is_refused(wire: Wire, known: Maildrop) -> None:
+    client = ScramClient(known.account.address, PASSWORD, header="y,,")
+    assert wire.say(b"AUTH SCRAM-SHA-256 " + line(client.first)) == FAILED
+
+
+def test_binding_is_offered_only_where_tls_ends_here_and_where_it_is_on(
+    demo: RunningDemo, folder: Path, known: Maildrop
+) -> None:
+    hashing = HASHING | {"scram_plus": False}
+    with (
+        front_end(demo, folder / "off", hashing=hashing) as off,
+        closing(dialled(off.place(), trusting(demo))) as its_wire,
+    ):
+        its_wire.say(b"CAPA")
+        assert b"SASL SCRAM-SHA-256 PLAIN LOGIN\r\n" in its_wire.multi_line()
+    with (
+        front_end(demo, folder / "behind", (TERMINATED,), hashing=HASHING) as behind,
+        closing(dialled(behind.place("terminated"))) as its_wire,
+    ):
+        its_wire.say(b"CAPA")
+        assert b"SASL SCRAM-SHA-256 PLAIN LOGIN\r\n" in its_wire.multi_line()
+        client = ScramClient(known.account.address, PASSWORD, header="y,,")
+        first = challenge(its_wire.say(b"AUTH SCRAM-SHA-256 " + line(client.first)))
+        assert client.trusts(challenge(its_wire.say(line(client.final(first)))))
+        assert its_wire.say(b"").startswith(b"+OK")
+        its_wire.say(b"QUIT")

@@ -2,7 +2,7 @@
 
 Owns the name that USER gave, the SASL exchange in progress and what failed. Refuses to know how a
 proof is verified.
-RFC 1939 §7 (USER, PASS), RFC 5034 §4 (AUTH).
+RFC 1939 §7 (USER, PASS), RFC 5034 §4 (AUTH), RFC 7628 §3.2.3 (a failure that is told in a challenge).
 """
 
 from typing import TYPE_CHECKING
@@ -49,6 +49,14 @@ class Authentication:
         self.exchange: Exchange | None = None
         self._mechanism = ""
         self._fetch: Fetch | None = None
+        self._if_refused: bytes | None = None
+        self._owed = False
+        self._refused: Proof | None = None
+
+    @property
+    def under_way(self) -> bool:
+        """Whether the next line answers a challenge."""
+        return self.exchange is not None or self._owed
 
     def forget_name(self) -> None:
         """RFC 1939 §7: PASS may only follow a successful USER immediately."""
@@ -56,7 +64,7 @@ class Authentication:
 
     def begin(self, session: "Session", mechanism: Mechanism, initial: bytes | None) -> None:
         """Start an exchange, with the client's initial response if it sent one."""
-        self.exchange, self._mechanism = mechanism.begin(), mechanism.name
+        self.exchange, self._mechanism = mechanism.begin(session.around.outside), mechanism.name
         if initial is None:
             # RFC 5034 §4: without an initial response a client-first mechanism gets an empty challenge, exactly `+ `.
             session.ask(responses.challenge(encode(mechanism.first_challenge)))
@@ -70,6 +78,12 @@ class Authentication:
     def answer(self, session: "Session", line: bytes) -> None:
         """Take the client's line in an exchange."""
         exchange = self.exchange
+        if self._owed:
+            # RFC 7628 §3.2.3: "The client MUST then send either an additional client response consisting of a single
+            # %x01 (control A) character to the server in order to allow the server to finish the exchange" or cancel.
+            # Whatever it says, the exchange fails now.
+            session.fail(self._refused)
+            return
         if line == b"*" or exchange is None:
             # RFC 5034 §4: "If the client wishes to cancel the authentication exchange, it issues a line with a single
             # "*"."
@@ -88,6 +102,14 @@ class Authentication:
             raise AssertionError("keys that no exchange asked for")
         self._go_on(session, self._fetch.resume(keys, nonce))
 
+    def tells(self, session: "Session", proof: Proof | None) -> bool:
+        """Whether a refusal of `proof` is told in a challenge first; the `-ERR` is then owed until it is answered."""
+        if self._if_refused is None:
+            return False
+        session.ask(responses.challenge(encode(self._if_refused)))
+        self._owed, self._refused = True, proof
+        return True
+
     def _go_on(self, session: "Session", move: Move) -> None:
         match move:
             case Challenge(data=data):
@@ -96,7 +118,7 @@ class Authentication:
                 self._fetch = move
                 session.perform(FetchKeys(name))
             case _:
-                self.exchange = None
+                self.exchange, self._if_refused = None, move.if_refused
                 session.perform(LogIn(self._mechanism, move.proof))
 
     def _end(self, session: "Session", response: bytes) -> None:

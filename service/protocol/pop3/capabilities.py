@@ -7,6 +7,7 @@ RFC 2449 §5, §6; RFC 2595 §4; RFC 3206 §6; RFC 5034 §3; RFC 6856 §2.
 from dataclasses import dataclass
 
 from service.model.policy import Announced, Policy
+from service.protocol.sasl.exchange import NOTHING_KNOWN, Outside
 from service.protocol.sasl.mechanisms import EVERYWHERE, MECHANISMS
 
 ALWAYS = ("TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING")
@@ -26,6 +27,8 @@ class Surroundings:
     """Failed logins after which the connection is closed; the same wrong password counts once."""
     mechanisms: frozenset[str] = EVERYWHERE
     """The SASL mechanisms that can succeed here."""
+    outside: Outside = NOTHING_KNOWN
+    """What those mechanisms are told of the connection."""
 
     @property
     def offered(self) -> list[str]:

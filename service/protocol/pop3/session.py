@@ -195,6 +195,10 @@ class Session:
         effect = self._effect
         self._settle()
         self._again = None
+        if isinstance(effect, effects.LogIn) and reason is Reason.CREDENTIALS and not final:
+            if not self.authentication.tells(self, effect.proof):
+                self.fail(effect.proof)
+            return
         self.respond(responses.refusal(reason, wait))
         if isinstance(effect, effects.Update):
             # RFC 1939 §6: "-ERR some deleted messages not removed", and the connection is closed either way.
@@ -205,10 +209,14 @@ class Session:
             # RFC 5034 §4: "If an AUTH command fails, [...] the server MUST behave as if the client had not issued the
             # AUTH command."
             self.authentication = Authentication()
-            if isinstance(effect, effects.LogIn) and reason is Reason.CREDENTIALS:
-                self.login_failed(effect.proof)
             if final:
                 self.close(Ending.LOGIN_FAILURES)
+
+    def fail(self, proof: Proof | None) -> None:
+        """The login with `proof` is refused: say so and forget the attempt."""
+        self.authentication = Authentication()
+        self.respond(responses.refusal(Reason.CREDENTIALS))
+        self.login_failed(proof)
 
     def _settle(self) -> None:
         self._effect = None
@@ -219,7 +227,7 @@ class Session:
             self.close(Ending.FOREIGN)
         elif isinstance(line, Overlong):
             self._refuse_overlong()
-        elif self.authentication.exchange is not None:
+        elif self.authentication.under_way:
             self.authentication.answer(self, line)
         elif len(line) + 2 > MAX_LINE_OCTETS and line[:5].upper() != b"AUTH ":
             # RFC 2449 §4: "Servers which support the CAPA command MUST support commands up to 255 octets." We take
@@ -263,7 +271,7 @@ class Session:
         command.act(self, *arguments)
 
     def _refuse_overlong(self) -> None:
-        in_exchange = self.authentication.exchange is not None
+        in_exchange = self.authentication.under_way
         if not in_exchange:
             self._verb = OTHER
         self.authentication = Authentication()
@@ -279,4 +287,4 @@ class Session:
     @property
     def _strangers_turn(self) -> bool:
         """Whether a command is due from somebody who isn't logged in."""
-        return self.state is State.AUTHORIZATION and self.authentication.exchange is None
+        return self.state is State.AUTHORIZATION and not self.authentication.under_way

@@ -6,8 +6,9 @@ RFC 4422 §3, RFC 5034 §4.
 """
 
 import binascii
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Protocol
 
 from service.model.proof import Proof
@@ -26,6 +27,8 @@ class Verify:
     """The client's part is done: verify `proof`; None when what it sent can't prove anything."""
 
     proof: Proof | None
+    if_refused: bytes | None = None
+    """A challenge that tells of a refusal; the client answers it with whatever it likes, and then hears `-ERR`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,30 @@ class Fetch:
 Move = Challenge | Verify | Fetch
 
 
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What is known besides what the client says: how it came here, and what it may be told.
+
+    It tells nothing of any tenant or user: what a client hears before it is known must be the same for all (G13).
+    """
+
+    hosts: frozenset[str] = frozenset()
+    """Names under which the client can have reached this server, in lower case; empty when they aren't known."""
+    ports: frozenset[int] = frozenset()
+    """Ports to which it can have connected, likewise."""
+    scope: str = ""
+    """What a token must be good for, as clients are told (RFC 7628 §3.2.2)."""
+    configuration: str = ""
+    """Where an OpenID provider describes itself, as clients are told."""
+    bindings: Mapping[str, bytes] = field(default_factory=lambda: MappingProxyType({}))
+    """What the connection's TLS is bound to, by the kind of binding; empty where TLS doesn't end here."""
+    certified: tuple[str, ...] = ()
+    """The addresses in the client's certificate, which was verified."""
+
+
+NOTHING_KNOWN = Outside()
+
+
 class Exchange(Protocol):
     """One authentication in progress."""
 
@@ -55,7 +82,7 @@ class Mechanism:
 
     name: str
     client_first: bool
-    begin: type[Exchange]
+    begin: Callable[[Outside], Exchange]
     first_challenge: bytes = b""
     """Sent when the client gave no initial response; empty for a client-first mechanism."""
     rank: int = 50

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from service.protocol.pop3.capabilities import Surroundings
-from tests.protocol.pop3.world import CLEAR, SCRAM, TLS, World
+from tests.protocol.pop3.world import ALL, CLEAR, SCRAM, TLS, World
 
-STATES = {"clear": CLEAR, "tls": TLS, "scram": SCRAM}
+STATES = {"clear": CLEAR, "tls": TLS, "scram": SCRAM, "all": ALL}
 FOLDER = Path(__file__).parents[2] / "transcripts"
 
 

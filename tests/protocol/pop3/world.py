@@ -5,20 +5,21 @@ answer is the real protocol code.
 """
 
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 
 from service.model.ending import Ending
 from service.model.listing import DropListing, Listing
 from service.model.policy import Announced, Policy
-from service.model.proof import Password, Proof, ScramProof
+from service.model.proof import BearerProof, CertificateProof, Password, Proof, ScramProof
 from service.model.refusal import Reason
 from service.model.scram import ScramKeys, derive_scram
 from service.protocol.bytestuffing import Stuffer, TopCut
 from service.protocol.pop3 import effects, responses
 from service.protocol.pop3.capabilities import Surroundings
 from service.protocol.pop3.session import Session
-from service.protocol.sasl.mechanisms import MECHANISMS
+from service.protocol.sasl.exchange import Outside
+from service.protocol.sasl.mechanisms import EVERYWHERE, MECHANISMS
 
 NAME, SECRET = "user@example.org", "good pass"
 MESSAGES = (
@@ -27,7 +28,16 @@ MESSAGES = (
     b"Subject: three\r\nX: y\r\n\r\nl1\r\nl2\r\nl3\r\n",
 )
 TLS = Surroundings(private=True, may_start_tls=False, announced=Announced())
-SCRAM = Surroundings(private=True, may_start_tls=False, announced=Announced(), mechanisms=frozenset(MECHANISMS))
+SCRAM = replace(TLS, mechanisms=EVERYWHERE | {"SCRAM-SHA-256"})
+TOKEN = "good.token"
+"""What opens the maildrop by OAUTHBEARER and XOAUTH2."""
+BINDING = {"tls-server-end-point": b"the hash of a certificate"}
+ALL = replace(
+    TLS,
+    mechanisms=frozenset(MECHANISMS),
+    outside=Outside(frozenset({"pop.example.org"}), frozenset({995}), "mail", "", BINDING, (NAME,)),
+)
+"""A connection on which every mechanism can succeed."""
 KEYS = derive_scram(SECRET, b"a salt of sixteen", 4096)
 NOBODYS = ScramKeys(b"sixteen of a salt", 4096, bytes(32), bytes(32))
 CLEAR = Surroundings(private=False, may_start_tls=True, announced=Announced())
@@ -138,6 +148,10 @@ def _is_right(proof: Proof | None) -> bool:
             return (name, secret, authzid) == (NAME, SECRET, "")
         case ScramProof(name=name, valid=valid, authzid=authzid):
             return valid and (name, authzid) == (NAME, "")
+        case BearerProof(name=name, token=token):
+            return (name, token) == (NAME, TOKEN)
+        case CertificateProof(name=name, certified=certified):
+            return name in certified
     return False
 
 

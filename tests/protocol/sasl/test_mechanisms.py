@@ -5,12 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.model.proof import Password
-from service.protocol.sasl.exchange import Challenge, Fetch, Verify, decode, encode
+from service.protocol.sasl.exchange import NOTHING_KNOWN, Challenge, Fetch, Verify, decode, encode
 from service.protocol.sasl.mechanisms import MECHANISMS
 
 
 def plain(response: bytes) -> object:
-    return MECHANISMS["PLAIN"].begin().respond(response)
+    return MECHANISMS["PLAIN"].begin(NOTHING_KNOWN).respond(response)
 
 
 def test_plain_gives_name_password_and_authzid() -> None:
@@ -37,7 +37,7 @@ def test_plain_prepares_what_it_gives() -> None:
 
 
 def test_login_asks_for_the_password_after_the_name() -> None:
-    exchange = MECHANISMS["LOGIN"].begin()
+    exchange = MECHANISMS["LOGIN"].begin(NOTHING_KNOWN)
     assert MECHANISMS["LOGIN"].first_challenge == b"Username:"
     assert exchange.respond(b"me") == Challenge(b"Password:")
     assert exchange.respond(b" pass word ") == Verify(Password("me", " pass word "))
@@ -47,7 +47,7 @@ def test_login_asks_for_the_password_after_the_name() -> None:
     ("name", "secret"), [(b"", b"p"), (b"n", b""), (b"n" * 256, b"p"), (b"n\0", b"p"), (b"\xff", b"p")]
 )
 def test_login_that_can_t_prove_anything_is_verified_as_nothing(name: bytes, secret: bytes) -> None:
-    exchange = MECHANISMS["LOGIN"].begin()
+    exchange = MECHANISMS["LOGIN"].begin(NOTHING_KNOWN)
     exchange.respond(name)
     assert exchange.respond(secret) == Verify(None)
 
@@ -79,6 +79,6 @@ def test_any_octets_decode_or_are_refused_plainly(text: bytes) -> None:
 @given(st.binary(max_size=800))
 def test_no_response_breaks_an_exchange(response: bytes) -> None:
     for mechanism in MECHANISMS.values():
-        exchange = mechanism.begin()
+        exchange = mechanism.begin(NOTHING_KNOWN)
         for _ in range(3):
             assert isinstance(exchange.respond(response), Challenge | Fetch | Verify)

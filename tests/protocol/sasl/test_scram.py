@@ -13,7 +13,7 @@ from scramp import ScramClient as Scramp
 
 from service.model.proof import ScramProof
 from service.model.scram import ScramKeys, derive_scram
-from service.protocol.sasl.exchange import Challenge, Exchange, Fetch, Move, Verify
+from service.protocol.sasl.exchange import NOTHING_KNOWN, Challenge, Exchange, Fetch, Move, Verify
 from service.protocol.sasl.mechanisms import MECHANISMS
 from tests.protocol.sasl.scram_client import ScramClient
 
@@ -23,7 +23,7 @@ KEYS = derive_scram("pencil", SALT, 4096)
 
 def begun(first: bytes, keys: ScramKeys = KEYS, nonce: str = SERVER_NONCE) -> tuple[Exchange, bytes]:
     """An exchange after the client's first message, and the server's first."""
-    exchange = MECHANISMS["SCRAM-SHA-256"].begin()
+    exchange = MECHANISMS["SCRAM-SHA-256"].begin(NOTHING_KNOWN)
     fetch = exchange.respond(first)
     assert isinstance(fetch, Fetch)
     challenge = fetch.resume(keys, nonce)
@@ -123,7 +123,7 @@ def test_r84_a_wrong_password_ends_the_exchange_without_a_word_of_the_server() -
     ],
 )
 def test_a_first_message_out_of_grammar_proves_nothing(first: bytes) -> None:
-    assert outcome(MECHANISMS["SCRAM-SHA-256"].begin().respond(first)) is None
+    assert outcome(MECHANISMS["SCRAM-SHA-256"].begin(NOTHING_KNOWN).respond(first)) is None
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_first_message_out_of_grammar_proves_nothing(first: bytes) -> None:
     ],
 )
 def test_r78_r79_a_name_is_unescaped_and_prepared(first: bytes, name: str) -> None:
-    move = MECHANISMS["SCRAM-SHA-256"].begin().respond(first)
+    move = MECHANISMS["SCRAM-SHA-256"].begin(NOTHING_KNOWN).respond(first)
     assert isinstance(move, Fetch)
     assert move.name == name
 

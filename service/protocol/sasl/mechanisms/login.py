@@ -4,14 +4,14 @@ Owns the two questions that old clients expect word for word. Refuses to know wh
 draft-murchison-sasl-login-00 §2 (never an RFC, kept for Outlook and devices).
 """
 
-from service.protocol.sasl.exchange import Challenge, Mechanism, Move, Verify
+from service.protocol.sasl.exchange import Challenge, Mechanism, Move, Outside, Verify
 from service.protocol.sasl.proof import password_proof
 
 
 class Login:
     """One LOGIN exchange."""
 
-    def __init__(self) -> None:
+    def __init__(self, _outside: Outside) -> None:
         self._name: bytes | None = None
 
     def respond(self, response: bytes) -> Move:

@@ -5,12 +5,15 @@ other than the name itself is handed on for the login to refuse.
 RFC 4616 §2.
 """
 
-from service.protocol.sasl.exchange import Mechanism, Move, Verify
+from service.protocol.sasl.exchange import Mechanism, Move, Outside, Verify
 from service.protocol.sasl.proof import password_proof
 
 
 class Plain:
     """One PLAIN exchange."""
+
+    def __init__(self, _outside: Outside) -> None:
+        pass
 
     def respond(self, response: bytes) -> Move:
         """Verify what the client sent; None when it breaks the grammar.

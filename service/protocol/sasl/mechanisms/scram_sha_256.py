@@ -1,7 +1,8 @@
 """SCRAM-SHA-256: the password is proved without being sent, and the server proves that it knows it.
 
-Owns the four messages and every check of what the client sends; the arithmetic is `model.scram`'s. Refuses to know
-whose keys it was given: those of a name that nobody has are as good, save that no proof fits them (G13).
+Owns the four messages and every check of what the client sends, SCRAM-SHA-256-PLUS's too, which is the same exchange
+bound to its TLS; the arithmetic is `model.scram`'s. Refuses to know whose keys it was given: those of a name that
+nobody has are as good, save that no proof fits them (G13).
 RFC 5802 §5 to §7, RFC 7677 §3; RFC 5034 §4 for the last message.
 """
 
@@ -10,26 +11,21 @@ from dataclasses import dataclass
 
 from service.model.proof import ScramProof
 from service.model.scram import ScramKeys
-from service.protocol.sasl.exchange import Challenge, Fetch, Mechanism, Move, Verify, decode, encode
-from service.protocol.sasl.prepare import prepare
-from service.protocol.sasl.proof import MAX_OCTETS
+from service.protocol.sasl.exchange import Challenge, Fetch, Mechanism, Move, Outside, Verify, decode, encode
+from service.protocol.sasl.saslname import SASLNAME, unescaped
 
 SCRAM_SHA_256 = "SCRAM-SHA-256"
 
-# RFC 5802 §5.1: "If the server receives a username that contains '=' not followed by either '2C' or '3D', then the
-# server MUST fail the authentication."
-_SASLNAME = r"(?:[^\0=,]|=2C|=3D)+"
 _NONCE = r"[\x21-\x2b\x2d-\x7e]+"
 # RFC 5802 §5.1, of `m`: "its presence in a client or a server message MUST cause authentication failure when the
 # attribute is parsed by the other end." And: "Unknown optional extensions MUST be ignored upon receipt."
 _EXTENSIONS = r"(?:,(?!m=)[A-Za-z]=[^\0,]+)*"
 
 # RFC 5802 §5: "Note that the client's first message will always start with "n", "y", or "p"; otherwise, the message is
-# invalid and authentication MUST fail." RFC 5802 §6: without channel binding here, `p` fails; `y`, of a client that
-# could bind but believes that the server can't, is right.
+# invalid and authentication MUST fail."
 _FIRST = re.compile(
-    rf"(?P<header>[ny],(?:a=(?P<authzid>{_SASLNAME}))?,)"
-    rf"(?P<bare>n=(?P<name>{_SASLNAME}),r=(?P<nonce>{_NONCE}){_EXTENSIONS})"
+    rf"(?P<header>(?P<flag>[ny]|p=[A-Za-z0-9.-]+),(?:a=(?P<authzid>{SASLNAME}))?,)"
+    rf"(?P<bare>n=(?P<name>{SASLNAME}),r=(?P<nonce>{_NONCE}){_EXTENSIONS})"
 )
 _BASE64 = "[A-Za-z0-9+/]+={0,2}"
 _FINAL = re.compile(
@@ -41,6 +37,7 @@ _FINAL = re.compile(
 class _First:
     """The client's first message, taken apart; name and authzid are prepared."""
 
+    flag: str
     header: str
     bare: str
     nonce: str
@@ -49,9 +46,11 @@ class _First:
 
 
 class ScramSha256:
-    """One SCRAM-SHA-256 exchange; whatever breaks the grammar proves nothing."""
+    """One exchange, with channel binding if `bound`; whatever breaks the grammar proves nothing."""
 
-    def __init__(self) -> None:
+    def __init__(self, outside: Outside, *, bound: bool = False) -> None:
+        self._bindings = outside.bindings
+        self._bound = bound
         self._first: _First | None = None
         self._keys: ScramKeys | None = None
         self._server_first = ""
@@ -68,7 +67,19 @@ class ScramSha256:
 
     def _take_first(self, response: bytes) -> Move:
         self._first = _parse_first(response)
-        return Verify(None) if self._first is None else Fetch(self._first.name, self._challenge)
+        if self._first is None or not self._is_rightly_bound(self._first.flag):
+            return Verify(None)
+        return Fetch(self._first.name, self._challenge)
+
+    def _is_rightly_bound(self, flag: str) -> bool:
+        """Whether the client's word on channel binding fits what was offered.
+
+        RFC 5802 §6: the flag `p` goes with the name that ends in -PLUS and no other. `y` tells that the client could
+        bind but believes that the server can't: where -PLUS is offered somebody took it out of the list, so it fails.
+        """
+        if self._bound:
+            return flag.removeprefix("p=") in self._bindings
+        return flag == "n" or (flag == "y" and not self._bindings)
 
     def _challenge(self, keys: ScramKeys, nonce: str) -> Move:
         """The server's first message.
@@ -105,8 +116,10 @@ class ScramSha256:
         RFC 5802 §6: "The server MUST always validate the client's "c=" field." §5.1: "The server MUST verify that the
         nonce sent by the client in the second message is the same as the one sent by the server in its first message."
         """
-        header = self._first.header if self._first else ""
-        return _decoded(final["binding"]) == header.encode() and self._server_first.startswith(f"r={final['nonce']},")
+        first = self._first
+        bound_to = self._bindings[first.flag.removeprefix("p=")] if first and self._bound else b""
+        binding = (first.header if first else "").encode() + bound_to
+        return _decoded(final["binding"]) == binding and self._server_first.startswith(f"r={final['nonce']},")
 
 
 def _parse_first(response: bytes) -> _First | None:
@@ -115,21 +128,10 @@ def _parse_first(response: bytes) -> _First | None:
     if found is None:
         return None
     try:
-        name, authzid = _name(found["name"]), _name(found["authzid"]) if found["authzid"] else ""
+        name, authzid = unescaped(found["name"]), unescaped(found["authzid"]) if found["authzid"] else ""
     except ValueError:
         return None
-    return _First(found["header"], found["bare"], found["nonce"], name, authzid)
-
-
-def _name(text: str) -> str:
-    """A saslname as it is compared. Raises ValueError when it is over 255 octets, prohibited or becomes empty.
-
-    RFC 5802 §5.1: "The characters ',' or '=' in usernames are sent as '=2C' and '=3D' respectively."
-    """
-    name = text.replace("=2C", ",").replace("=3D", "=")
-    if len(name.encode()) > MAX_OCTETS:
-        raise ValueError("too long a name")
-    return prepare(name)
+    return _First(found["flag"], found["header"], found["bare"], found["nonce"], name, authzid)
 
 
 def _text(response: bytes) -> str:

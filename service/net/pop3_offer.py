@@ -1,0 +1,67 @@
+"""Which SASL mechanisms a client may use, and what those mechanisms are told of its connection.
+
+Owns the rule that each is offered only where it can succeed: keys for SCRAM where it is switched on, binding where TLS
+ends here, tokens where some tenant trusts an issuer, certificates where one was shown. Refuses to know the mechanisms.
+RFC 5034 §3, RFC 5802 §6, RFC 7628 §3.2, RFC 4422 appendix A.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from service.net.peer import Peer
+from service.protocol.sasl.exchange import Outside
+from service.protocol.sasl.mechanisms import EVERYWHERE
+from service.protocol.sasl.mechanisms.external import EXTERNAL
+from service.protocol.sasl.mechanisms.oauthbearer import OAUTHBEARER
+from service.protocol.sasl.mechanisms.scram_sha_256 import SCRAM_SHA_256
+from service.protocol.sasl.mechanisms.scram_sha_256_plus import SCRAM_SHA_256_PLUS
+from service.protocol.sasl.mechanisms.xoauth2 import XOAUTH2
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What is offered besides passwords."""
+
+    scram: bool = False
+    binding: bool = False
+    """Whether SCRAM is offered with channel binding too."""
+    tokens: Callable[[], bool] = _never
+    """Whether any tenant trusts an issuer, as last read."""
+    hosts: frozenset[str] = frozenset()
+    """The names of this server, in lower case; empty to go by the name that TLS was asked for."""
+    ports: frozenset[int] = frozenset()
+    """The ports that clients connect to; empty where they aren't known."""
+    scope: str = ""
+    configuration: str = ""
+
+    def mechanisms(self, peer: Peer) -> frozenset[str]:
+        """Those that can succeed for `peer`, once its connection is private."""
+        offered = set(EVERYWHERE)
+        if self.scram:
+            offered.add(SCRAM_SHA_256)
+        if self._bindings(peer):
+            offered.add(SCRAM_SHA_256_PLUS)
+        if self.tokens():
+            offered |= {OAUTHBEARER, XOAUTH2}
+        if peer.tls is not None and peer.tls.certified:
+            offered.add(EXTERNAL)
+        return frozenset(offered)
+
+    def outside(self, peer: Peer) -> Outside:
+        """What the mechanisms are told."""
+        named = frozenset({peer.tls.server_name.lower()}) if peer.tls and peer.tls.server_name else frozenset()
+        return Outside(
+            hosts=self.hosts or named,
+            ports=self.ports,
+            scope=self.scope,
+            configuration=self.configuration,
+            bindings=self._bindings(peer),
+            certified=peer.tls.certified if peer.tls else (),
+        )
+
+    def _bindings(self, peer: Peer) -> dict[str, bytes]:
+        return dict(peer.tls.bindings) if peer.tls and self.scram and self.binding else {}

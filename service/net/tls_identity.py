@@ -1,0 +1,70 @@
+"""What a finished handshake proves beyond privacy: to what the connection can be bound, and who the client is.
+
+Owns the kinds of channel binding and the addresses in a client's certificate, which TLS verified. Refuses to know what
+either is used for. Python's ssl module can't export keying material, so there is no tls-exporter (RFC 9266).
+RFC 5929 §3 (tls-unique), §4 (tls-server-end-point), RFC 7677 §4; RFC 5280 §4.2.1.6.
+"""
+
+import ssl
+from collections.abc import Mapping
+from weakref import WeakKeyDictionary
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+
+Handshake = ssl.SSLObject | ssl.SSLSocket
+_WEAK = (hashes.MD5, hashes.SHA1)
+_end_points: WeakKeyDictionary[ssl.SSLContext, bytes] = WeakKeyDictionary()
+
+
+def remember_end_point(context: ssl.SSLContext, leaf: x509.Certificate) -> None:
+    """Keep what connections of `context`, which shows `leaf`, can be bound to."""
+    bound = end_point(leaf)
+    if bound:
+        _end_points[context] = bound
+
+
+def end_point(leaf: x509.Certificate) -> bytes:
+    """The certificate's hash; empty where its signature names no hash to take.
+
+    RFC 5929 §4.1: the hash is that of the certificate's signature, but SHA-256 in the place of MD5 and SHA-1; where
+    the signature uses no hash or several, this kind of binding is undefined.
+    """
+    try:
+        algorithm = leaf.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return b""
+    if algorithm is None:
+        return b""
+    digest = hashes.Hash(hashes.SHA256() if isinstance(algorithm, _WEAK) else algorithm)
+    digest.update(leaf.public_bytes(Encoding.DER))
+    return digest.finalize()
+
+
+def bindings(handshake: Handshake) -> Mapping[str, bytes]:
+    """What the connection can be bound to, by kind."""
+    found: dict[str, bytes] = {}
+    if bound := _end_points.get(handshake.context):
+        found["tls-server-end-point"] = bound
+    # RFC 5929 §3 defines tls-unique up to TLS 1.2. RFC 7677 §4 asks for the extended master secret or for no resumption
+    # beside it, and only the latter can be seen from here.
+    if handshake.version() == "TLSv1.2" and not handshake.session_reused:
+        unique = handshake.get_channel_binding("tls-unique")
+        if unique:
+            found["tls-unique"] = unique
+    return found
+
+
+def certified(handshake: Handshake) -> tuple[str, ...]:
+    """The addresses in the client's certificate; none where it showed none."""
+    octets = handshake.getpeercert(binary_form=True)
+    if not octets or handshake.context.verify_mode is ssl.CERT_NONE:
+        return ()
+    try:
+        extensions = x509.load_der_x509_certificate(octets).extensions
+        names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (ValueError, x509.ExtensionNotFound):
+        return ()
+    return tuple(names.get_values_for_type(x509.RFC822Name))

@@ -66,6 +66,8 @@ Way = Literal["USER", "PLAIN", "LOGIN", "SCRAM-SHA-256"]
 Network = Annotated[str, Field(pattern=r"^[0-9a-fA-F.:]+(/[0-9]{1,3})?$", description="In CIDR notation.")]
 Mechanisms = Annotated[tuple[Way, ...], _several("mechanisms")]
 Networks = Annotated[tuple[Network, ...], _several("networks")]
+Day = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description=_told("shown_since"))]
+Days = Annotated[StrictInt, _number("shown_days")]
 Dele = Annotated[Literal["refuse", "keep", "undo", "remove"], Field(description=_told("dele"))]
 Order = Annotated[Literal["oldest", "newest"], Field(description=_told("order"))]
 AppPasswords = Annotated[Literal["required", "allowed"], Field(description=_told("app_passwords"))]
@@ -77,6 +79,8 @@ class NarrowingValues(Values):
     mechanisms: Mechanisms | None = None
     networks: Networks | None = None
     dele: Dele = "remove"
+    shown_since: Day | None = None
+    shown_days: Days | None = None
 
 
 class PolicyValues(Values):
@@ -97,6 +101,9 @@ class PolicyValues(Values):
     dele: Dele = "remove"
     undo_days: Annotated[StrictInt, _number("undo_days")] = 30
     retrieved_days: Annotated[StrictInt, _number("retrieved_days")] | None = None
+    shown_since: Day | None = None
+    shown_days: Days | None = None
+    recent_days: Annotated[StrictInt, _number("recent_days")] | None = 30
     order: Order = "oldest"
 
 
@@ -116,5 +123,8 @@ PolicyName = Literal[
     "dele",
     "undo_days",
     "retrieved_days",
+    "shown_since",
+    "shown_days",
+    "recent_days",
     "order",
 ]

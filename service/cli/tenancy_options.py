@@ -61,6 +61,9 @@ class PolicyFlags:
     dele: Annotated[str | None, _flag("dele")] = None
     undo_days: Annotated[str | None, _flag("undo_days")] = None
     retrieved_days: Annotated[str | None, _flag("retrieved_days")] = None
+    shown_since: Annotated[str | None, _flag("shown_since")] = None
+    shown_days: Annotated[str | None, _flag("shown_days")] = None
+    recent_days: Annotated[str | None, _flag("recent_days")] = None
     order: Annotated[str | None, _flag("order")] = None
 
     def asked(self) -> PolicyChange:
@@ -86,6 +89,8 @@ class AppFlags:
     mechanisms: Annotated[str | None, _narrowing("mechanisms")] = None
     networks: Annotated[str | None, _narrowing("networks")] = None
     dele: Annotated[str | None, _narrowing("dele")] = None
+    shown_since: Annotated[str | None, _narrowing("shown_since")] = None
+    shown_days: Annotated[str | None, _narrowing("shown_days")] = None
 
     def narrowing(self) -> Overrides:
         """What the flags ask for."""

@@ -21,6 +21,7 @@ from service.mail.ports import Clock, Directory, Holder, Lease, MaildropLocks, M
 from service.mail.scram import proved
 from service.mail.uses import Uses
 from service.mail.verification import Verification
+from service.mail.viewing import shown, told_apart
 from service.model.account import Account, Credential
 from service.model.proof import BearerProof, CertificateProof, Password, Proof, ScramProof
 from service.model.refusal import Reason, Refusal
@@ -41,6 +42,8 @@ class Attempt:
     session_id: str
     client: str
     listener: str = ""
+    recent: bool = False
+    """Whether the name was told with `recent:` before it, which the login finds out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +76,12 @@ class Login:
         the POP3 server must release the lock prior to rejecting the command."
         The refusal says for staff alone whose login it was, and why it was refused.
         """
-        trial = self.guard.trial(attempt.client, attempt.proof)
+        proof, recent = told_apart(attempt.proof)
+        attempt = replace(attempt, proof=proof, recent=recent)
+        trial = self.guard.trial(attempt.client, proof)
         try:
             async with trial:
-                name = attempt.proof.name if attempt.proof else NO_NAME
+                name = proof.name if proof else NO_NAME
                 account, credential = await self._verified(await trial.beside(self.directory.find(name)), attempt)
             return await self._open(account, credential, attempt, on_lost)
         except Refusal as refusal:
@@ -89,14 +94,14 @@ class Login:
         try:
             await self.leases.counted(account, attempt.client, lease)
             fence = secrets.token_bytes(FENCE_OCTETS)
-            drop = await self.index.open(account.key, fence)
+            drop = await self.index.open(account.key, fence, shown(account.policy, recent=attempt.recent))
             await self._not_too_soon(account)
         except BaseException:
             await self.leases.release(lease)
             raise
         trail = Trail(attempt.session_id, attempt.client, attempt.mechanism, credential.label)
         a = account
-        held = OpenMaildrop(a.key, a.tenant, a.address, a.policy, drop, fence, lease, guarded, trail)
+        held = OpenMaildrop(a.key, a.tenant, a.address, a.policy, drop, fence, lease, guarded, trail, attempt.recent)
         self.leases.hold(held, on_lost)
         if self.uses is not None:
             self.uses.begin(account.key, credential)
@@ -115,6 +120,8 @@ class Login:
         if proof.authzid and proof.authzid.lower() not in {proof.name.lower(), usable.address}:
             raise Refusal(Reason.CREDENTIALS, "may not act for another", Why.NOT_FOR_ANOTHER)
         allowed = replace(usable, policy=admitted(usable.policy, opened, attempt.mechanism, attempt.client))
+        if attempt.recent and allowed.policy.recent_days is None:
+            raise Refusal(Reason.CREDENTIALS, "the policy has recent: off", Why.POLICY)
         if self.enrolments is not None and isinstance(proof, Password):
             self.enrolments.begin(usable, opened, proof.secret)
         return (allowed if self.vouching is None else await self.vouching.housed(allowed)), opened

@@ -28,11 +28,13 @@ class OpenMaildrop:
     guarded: bool
     trail: Trail
     """By what the audit follows the session."""
+    recent: bool = False
+    """Whether the last days alone are shown, as several programs read them: none takes them from the others."""
 
     @property
     def counts_retrieval(self) -> bool:
-        """Whether what RETR brings is to be noted: a session that may remove nothing removes nothing so either."""
-        return self.policy.retrieved_days is not None and self.policy.dele != "refuse"
+        """Whether what RETR brings is noted: not where nothing may be removed, nor where several programs read."""
+        return self.policy.retrieved_days is not None and self.policy.dele != "refuse" and not self.recent
 
     @property
     def undo_days(self) -> int | None:

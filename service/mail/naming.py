@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from service.mail.tenancy import Domains, Page
+from service.mail.viewing import PREFIX, is_recent
 from service.model.address import Address, parse_address, parse_domain
 from service.model.refusal import Reason, Refusal
 from service.model.tenancy import DomainView
@@ -45,6 +46,8 @@ def maildrop_address(text: str) -> Address:
         address = parse_address(text)
     if "+" in text.rpartition("@")[0]:
         raise Refusal(Reason.INVALID, "the name of a maildrop or alias has no + (what follows it is a tag)")
+    if is_recent(text):
+        raise Refusal(Reason.INVALID, f"the name of a maildrop or alias doesn't begin with {PREFIX}")
     return address
 
 

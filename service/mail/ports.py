@@ -18,6 +18,7 @@ from service.model.message import NewMessage, StoredMessage
 from service.model.policy import Announced
 from service.model.refusal import Refusal
 from service.model.scram import ScramKeys
+from service.model.shown import EVERYTHING, Shown
 from service.model.trail import NO_TRAIL, Trail
 
 
@@ -146,8 +147,11 @@ class MaildropLocks(Protocol):
 class MessageIndex(Protocol):
     """The rows that say which messages a maildrop has, and the fence that says which session may remove."""
 
-    async def open(self, key: MaildropKey, fence: bytes) -> DropListing:
-        """Write the fence of the newest session (16 octets) and read the counters, in one round trip."""
+    async def open(self, key: MaildropKey, fence: bytes, shown: Shown = EVERYTHING) -> DropListing:
+        """Write the fence of the newest session (16 octets) and read the counters, in one round trip.
+
+        What isn't shown isn't counted, listed or removed by this session.
+        """
 
     async def newest(self, fences: Sequence[tuple[MaildropKey, bytes]]) -> set[bytes]:
         """Those of these fences that are still their maildrop's newest, in one round trip."""

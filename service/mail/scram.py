@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from service.mail.guard import Guard
 from service.mail.ports import Directory
+from service.mail.viewing import bare, is_recent
 from service.model.account import Account, Credential
 from service.model.address import parse_address
 from service.model.proof import ScramProof
@@ -32,15 +33,16 @@ class ScramChallenges:
     async def __call__(self, name: str, client: str) -> tuple[ScramKeys, str]:
         """Keys for `name`, whoever has it or nobody, and a nonce that was never used; `client` is who asks, by address.
 
-        A name without usable keys gets the same ones every time, as a name with keys does.
-        Raises Refusal: UNAVAILABLE, and CREDENTIALS where the connection is to be closed.
+        A name without usable keys gets the same ones every time, as a name with keys does, and no other ones with
+        `recent:` before it. Raises Refusal: UNAVAILABLE, and CREDENTIALS where the connection is to be closed.
         """
+        recent, name = is_recent(name), bare(name)
         account = await self.guard.look_up(client, name, self.directory.find(name))
         fake = self.nobodys(name)
         own = _with_keys(account)
         keys = own[1] if own else fake
-        if account is not None and not account.active:
-            # A suspension may not show in another salt.
+        if account is not None and (not account.active or (recent and account.policy.recent_days is None)):
+            # Neither a suspension nor a policy may show in another salt.
             keys = replace(fake, salt=keys.salt, iterations=keys.iterations)
         # RFC 5802 §7: `c-nonce = printable`, which has no comma; 18 octets are 24 letters of URL-safe base64.
         return keys, secrets.token_urlsafe(NONCE_OCTETS)

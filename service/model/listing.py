@@ -9,6 +9,7 @@ RFC 1939 §4 (numbers), §5 LIST, §7 UIDL.
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from types import MappingProxyType
 from uuid import UUID
 
@@ -18,13 +19,17 @@ class DropListing:
     """What STAT needs, read in the same instant as the fence was written.
 
     `upto` is the newest sequence number and `removals` the count of removals at that instant:
-    together they select the same messages whenever the listing is loaded (G9).
+    together with `since` they select the same messages whenever the listing is loaded (G9).
     """
 
     messages: int
     octets: int
     upto: int
     removals: int
+    since: datetime | None = None
+    """Since when what is counted was received, where that isn't everything; the rest isn't listed, either."""
+    first: int = 1
+    """The least sequence number counted, or less."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,12 @@ class Policy:
     """Days for which a message can be restored where `dele` is `undo`."""
     retrieved_days: int | None = None
     """Days after which a message that RETR brought is removed; 0 with that session's QUIT; None for never."""
+    shown_since: str | None = None
+    """Day, as YYYY-MM-DD in UTC, from which on received mail is shown; None for any."""
+    shown_days: int | None = None
+    """Days for which mail is shown after it was received; None for ever."""
+    recent_days: int | None = 30
+    """Days that are shown to who logs in with `recent:` before the name; None where nobody may."""
     order: str = "oldest"
     """Which message has number 1: the `oldest` or the `newest`."""
 

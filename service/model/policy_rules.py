@@ -1,4 +1,4 @@
-"""What kinds of policy value there are: numbers, switches, one word of several, several words, networks.
+"""What kinds of policy value there are: numbers, switches, days, one word of several, several words, networks.
 
 Owns for each kind which values are sound, how a person types them, and which of two is looser: a tenant's own admin may
 tighten what the provider sold and not loosen it. Refuses to know any one policy; `policy_table.py` names them.
@@ -6,6 +6,7 @@ tighten what the provider sold and not loosen it. Refuses to know any one policy
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from datetime import date
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from service.model.policy import PolicyValue
@@ -26,6 +27,9 @@ class Rule(ABC):
     narrows: bool = False
     """Whether an app password may set it, too, and only so that it allows less than the maildrop's policy."""
 
+    none_is_tightest: bool = False
+    """Whether None allows the least, as where it switches something off."""
+
     def check(self, value: PolicyValue) -> None:
         """Raises ValueError, whose words follow the value's name, when `value` isn't sound."""
         if value is None and not self.optional:
@@ -44,7 +48,7 @@ class Rule(ABC):
     def looser(self, value: PolicyValue, bound: PolicyValue) -> bool:
         """Whether `value` allows a client more than `bound` does."""
         if value is None or bound is None:
-            return bound is not None
+            return (value if self.none_is_tightest else bound) is not None
         return self._looser(value, bound)
 
     @property
@@ -142,6 +146,30 @@ class Switch(Rule):
 
     def _looser(self, value: PolicyValue, bound: PolicyValue) -> bool:
         return value is self.loose and bound is not self.loose
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Day(Rule):
+    """A day of the calendar, from which on something is allowed: an earlier one allows more."""
+
+    metavar: str = "YYYY-MM-DD"
+
+    @property
+    def bounds(self) -> str:
+        """What a day looks like."""
+        return "a day such as 2026-01-31"
+
+    def _sound(self, value: PolicyValue) -> bool:
+        try:
+            return isinstance(value, str) and date.fromisoformat(value).isoformat() == value
+        except ValueError:
+            return False
+
+    def _parse(self, text: str) -> PolicyValue:
+        return text
+
+    def _looser(self, value: PolicyValue, bound: PolicyValue) -> bool:
+        return not (isinstance(value, str) and isinstance(bound, str) and value >= bound)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from service.model.policy import Policy, PolicyValue
-from service.model.policy_rules import Choice, Networks, Number, Rule, Switch, Words
+from service.model.policy_rules import Choice, Day, Networks, Number, Rule, Switch, Words
 
 LARGEST = 2**62
 WAYS = (
@@ -75,6 +75,21 @@ RULES: Mapping[str, Rule] = MappingProxyType(
             metavar="DAYS",
             low=0,
             high=36_500,
+        ),
+        "shown_since": Day(help="day from which on received mail is shown", narrows=True),
+        "shown_days": Number(
+            help="days for which mail is shown after it was received",
+            metavar="DAYS",
+            low=1,
+            high=36_500,
+            narrows=True,
+        ),
+        "recent_days": Number(
+            help="days shown to who logs in with recent: before the name; none for no such name",
+            metavar="DAYS",
+            low=1,
+            high=36_500,
+            none_is_tightest=True,
         ),
         "order": Choice(
             help="which message has number 1", metavar="oldest|newest", options=("oldest", "newest"), unordered=True

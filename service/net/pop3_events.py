@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from service.mail.events import Events
 from service.mail.maildrop import OpenMaildrop
+from service.mail.viewing import bare
 from service.model.address import parse_address
 from service.model.ending import Ending
 from service.model.event import Counts, Event, Kind
@@ -80,6 +81,6 @@ def _of(held: OpenMaildrop, kind: Kind) -> Event:
 def _well_formed(name: str) -> str:
     """The address in `name`, or nothing: what isn't an address is as likely a password."""
     try:
-        return str(parse_address(name))
+        return str(parse_address(bare(name)))
     except ValueError:
         return ""

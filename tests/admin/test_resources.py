@@ -105,7 +105,7 @@ async def test_an_app_password_is_made_up_shown_once_and_narrowed(served: Served
 
 async def test_words_and_switches_of_a_policy_are_kept_and_shown(served: Served) -> None:
     policy = {"pop3": False, "mechanisms": ["PLAIN", "USER"], "networks": ["192.0.2.0/24", "2001:db8::/32"]}
-    policy |= {"dele": "keep", "order": "newest"}
+    policy |= {"dele": "keep", "order": "newest", "shown_since": "2026-01-31", "recent_days": None}
     async with served.client() as client:
         kept = good(await client.put(ADA, json={"policy": policy}))
         assert kept["policy"] == policy
@@ -114,6 +114,7 @@ async def test_words_and_switches_of_a_policy_are_kept_and_shown(served: Served)
         assert "networks" in problem(await client.patch(ADA, json={"policy": {"networks": ["192.0.2.1/24"]}}), 422)
         problem(await client.patch(ADA, json={"policy": {"mechanisms": ["NTLM"]}}), 422)
         problem(await client.patch(ADA, json={"policy": {"dele": "ignore"}}), 422)
+        assert "shown_since" in problem(await client.patch(ADA, json={"policy": {"shown_since": "2026-02-30"}}), 422)
 
 
 async def test_of_two_changes_made_from_one_reading_one_wins_and_the_other_is_told(served: Served) -> None:

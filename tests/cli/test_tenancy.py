@@ -53,13 +53,15 @@ def test_every_policy_value_has_its_flag_and_its_words(acme: Poplar) -> None:
     told = acme("maildrop", "set", "--help").out
     assert [flag for flag in flags if flag not in told] == []
     typed = ["--pop3", "off", "--mechanisms", "plain,user", "--networks", "192.0.2.0/24,2001:db8::/32"]
-    typed += ["--dele", "keep", "--order", "newest"]
+    typed += ["--dele", "keep", "--order", "newest", "--shown-since", "2026-01-31", "--recent-days", "none"]
     assert acme("maildrop", "set", ADA, *typed).code == 0
     shown = acme("maildrop", "show", ADA).out
     assert "pop3=off (maildrop)" in shown
     assert "mechanisms=PLAIN,USER (maildrop)" in shown
     assert "dele=keep (maildrop)" in shown
     assert "order=newest (maildrop)" in shown
+    assert "shown_since=2026-01-31 (maildrop)" in shown
+    assert "recent_days=none (maildrop)" in shown
     assert "networks=192.0.2.0/24,2001:db8::/32 (maildrop)" in shown
     refused = acme("maildrop", "set", ADA, "--networks", "192.0.2.1/24")
     assert refused.code != 0

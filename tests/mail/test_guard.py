@@ -377,3 +377,10 @@ async def test_without_rules_nobody_is_counted() -> None:
     await guarded.guess(100)
     await guarded.opens(ATTACKER)
     assert (len(guarded.attempts), guarded.waited) == (0, [])
+
+
+async def test_recent_before_a_name_gives_no_second_set_of_tries(guarded: Guarded) -> None:
+    for number, name in enumerate((ADDRESS, f"recent:{ADDRESS}", f"RECENT:{ADDRESS}")):
+        await guarded.refusal(f"guess {number}", name=name)
+    assert await guarded.score(Kind.ACCOUNT, ADDRESS) == pytest.approx(3)
+    assert await guarded.score(Kind.PAIR, f"{ADDRESS} {ATTACKER}") == pytest.approx(3)

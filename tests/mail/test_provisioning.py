@@ -70,6 +70,12 @@ async def test_a_domain_is_a_domain_name(desk: Provisioning, name: str) -> None:
         await desk.domains.create("acme", name)
 
 
+@pytest.mark.parametrize("name", ["recent:ada@acme.example", "Recent:x@acme.example"])
+async def test_no_name_begins_with_what_logs_in_to_another(desk: Provisioning, name: str) -> None:
+    with refused(Reason.INVALID, "doesn't begin with recent:"):
+        await desk.maildrops.create(name)
+
+
 async def test_names_are_compared_in_one_form(desk: Provisioning) -> None:
     await desk.domains.create("acme", "BÜCHER.Example")
     assert (await desk.domains.show("xn--bcher-kva.example")).tenant == "acme"

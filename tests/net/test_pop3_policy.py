@@ -3,10 +3,13 @@
 RFC 1939 §4 (numbers), §5 (DELE), §6 (UPDATE).
 """
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from service.model.policy import PolicyValue
-from tests.mail.house import House
+from tests.mail.house import ADDRESS, SECRET, House
 from tests.net.front import Front, read_multi_line, until
 from tests.net.wire import Wire
 
@@ -140,3 +143,24 @@ async def test_without_such_a_policy_a_quit_that_removes_nothing_writes_nothing(
         wire = await front.logged_in()
         await retrieve(wire, 1)
         assert await say(wire, b"QUIT") == b"+OK Bye"
+
+
+@pytest.mark.parametrize("name", [ADDRESS, f"recent:{ADDRESS}"])
+async def test_g9_a_session_that_sees_a_part_counts_lists_and_removes_in_that_part_alone(name: str) -> None:
+    front = await front_with(shown_days=7) if name == ADDRESS else await front_with()
+    rows = front.house.provider.state.messages[front.house.key]
+    for row, days in zip(rows.values(), (1, 40, 2), strict=True):
+        row.message = replace(row.message, received=datetime.now(UTC) - timedelta(days=days))
+    async with front.listening():
+        wire = await front.client()
+        assert (await say(wire, b"USER " + name.encode())).startswith(b"+OK")
+        octets = len(TEXTS[0]) + len(TEXTS[2])
+        ready = b"+OK Maildrop locked and ready, 2 messages (%d octets)" % octets
+        assert await say(wire, b"PASS " + SECRET.encode()) == ready
+        assert await say(wire, b"STAT") == b"+OK 2 %d" % octets
+        assert await scan(wire) == [b"1 19", b"2 23"]
+        await wire.send(b"RETR 2\r\n")
+        assert (await read_multi_line(wire))[1] == b"Subject: three"
+        assert [await say(wire, b"DELE %d" % n) for n in (1, 2, 3)] == [b"+OK", b"+OK", b"-ERR No such message"]
+        assert await say(wire, b"QUIT") == b"+OK Bye, 2 messages removed"
+    assert [sequence for sequence, row in rows.items() if row.removed_at is None] == [2]

@@ -5,7 +5,8 @@ RFC 1939 §4 to §6, as one session after another sees them.
 
 import random
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -14,6 +15,7 @@ from service.model.aftermath import Aftermath
 from service.model.listing import DropListing
 from service.model.message import NewMessage
 from service.model.refusal import Refusal
+from service.model.shown import EVERYTHING, Shown
 from service.model.trail import NO_TRAIL
 from tests.stores.worlds import MemoryWorld, PostgresWorld, World, message, one_maildrop, recipient
 
@@ -33,9 +35,9 @@ class Life:
         outcomes = await self.world.index.append([(recipient(self.key), m) for m in messages])
         return [outcome and outcome.reason for outcome in outcomes]
 
-    async def open(self, fence: bytes) -> object:
-        self.drops.append(await self.world.index.open(self.key, fence))
-        return self.drops[-1]
+    async def open(self, fence: bytes, shown: Shown) -> object:
+        self.drops.append(await self.world.index.open(self.key, fence, shown))
+        return replace(self.drops[-1], since=None)
 
     async def remove(self, fence: bytes, sequences: list[int], aftermath: Aftermath) -> object:
         try:
@@ -65,15 +67,17 @@ class Chance:
     async def step(self, *lives: Life) -> list[object]:
         choice = self.draw.choices(["append", "repeat", "open", "remove", "expire", "list"], [4, 1, 2, 4, 1, 3])[0]
         if choice == "append" or not self.fences or not self.sent:
-            self.sent.append(message(self.draw.randrange(2, 2500), b"X: y\r\n" * self.draw.randrange(3)))
+            received = datetime.now(UTC) - timedelta(days=self.draw.randrange(9), hours=12)
+            trace = b"X: y\r\n" * self.draw.randrange(3)
+            self.sent.append(message(self.draw.randrange(2, 2500), trace, received=received))
             self.fences.append(secrets.token_bytes(16))
-            await self._each(lives, "open", self.fences[-1])
+            await self._each(lives, "open", self.fences[-1], EVERYTHING)
             return await self._each(lives, "append", self.sent[-1])
         if choice == "repeat":
             return await self._each(lives, "append", *self.draw.choices(self.sent, k=2))
         if choice == "open":
             self.fences.append(secrets.token_bytes(16))
-            return await self._each(lives, "open", self.fences[-1])
+            return await self._each(lives, "open", self.fences[-1], self._shown())
         if choice == "remove":
             fence = self.draw.choice(self.fences[-3:])
             first, second = (self.draw.sample(range(1, 60), self.draw.randrange(5)) for _ in range(2))
@@ -82,6 +86,10 @@ class Chance:
         if choice == "expire":
             return await self._each(lives, "expire")
         return await self._each(lives, "listed", self.draw.randrange(len(lives[0].drops)))
+
+    def _shown(self) -> Shown:
+        since = datetime.now(UTC) - timedelta(days=self.draw.randrange(9))
+        return Shown(self.draw.choice([None, since]), self.draw.choice([None, None, 3, 6]))
 
     async def _each(self, lives: tuple[Life, ...], what: str, *arguments: object) -> list[object]:
         return [await getattr(life, what)(*arguments) for life in lives]

@@ -7,16 +7,18 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 
 from service.model.account import MaildropKey
 from service.model.address import parse_address
 from service.model.aftermath import Aftermath
+from service.model.shown import Shown
 from service.model.trail import NO_TRAIL
 from service.stores.postgres.database import Database, DatabaseOptions
 from service.stores.postgres.directory import PostgresDirectory
-from service.stores.postgres.index import LISTING, PostgresMessageIndex
+from service.stores.postgres.index import LISTING, LISTING_SINCE, OPEN_SINCE, PostgresMessageIndex
 from service.stores.postgres.sweep import DUE, REMOVED
 from tests.stores.wiretap import Wiretap, tapped
 from tests.stores.worlds import PostgresWorld, deliver, message, one_maildrop, recipient
@@ -78,12 +80,15 @@ async def test_resolving_opening_listing_locating_and_removing_cost_one_round_tr
 ) -> None:
     key = await one_maildrop(postgres_world)
     await deliver(postgres_world, key, message(), message())
+    part = await wire.index.open(key, FENCE, Shown(days=30))
     drop = await wire.index.open(key, FENCE)
     for ask in (
         lambda: wire.directory.resolve(parse_address("alice@acme.example")),
         wire.directory.announced,
         lambda: wire.index.open(key, FENCE),
+        lambda: wire.index.open(key, FENCE, Shown(days=30)),
         lambda: wire.index.listing(key, drop),
+        lambda: wire.index.listing(key, part),
         lambda: wire.index.locate(key, [1, 2]),
         lambda: wire.index.remove(key, FENCE, [1]),
         lambda: wire.index.remove(key, FENCE, [1], NO_TRAIL, Aftermath([2], 30)),
@@ -121,6 +126,29 @@ async def test_a_listing_is_read_from_the_index_alone(postgres_world: PostgresWo
     assert "Sort" not in plan
 
 
+SCANS = "SELECT idx_scan, idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname = 'messages_shown'"
+
+
+async def test_a_part_is_counted_by_an_index_and_read_from_its_first_message_on(postgres_world: PostgresWorld) -> None:
+    key, owner = await one_maildrop(postgres_world), postgres_world.owner
+    await fill(postgres_world, key, 5_000)
+    await owner.execute("UPDATE messages SET received = now() - interval '9 days' WHERE sequence <= 4900")
+    await owner.execute("VACUUM (ANALYZE) messages")
+    await owner.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
+    # As the service has it: a plan for any values, not for those at hand.
+    await owner.execute("SET plan_cache_mode = force_generic_plan")
+    values = (key.tenant_id, key.maildrop_id)
+    row = await owner.fetchrow(OPEN_SINCE, *values, UUID(bytes=FENCE), None, 7)
+    assert row is not None
+    assert (row["messages"], row["first"]) == (100, 4901)
+    await owner.execute("SELECT pg_stat_force_next_flush()")
+    await owner.execute("SELECT pg_stat_clear_snapshot()")
+    assert tuple(await owner.fetchrow(SCANS) or ()) == (1, 100)
+    frozen = (row["upto"], row["removals"], row["first"], row["since"])
+    plan = "\n".join(line[0] for line in await owner.fetch(f"EXPLAIN {LISTING_SINCE}", *values, *frozen))
+    assert re.search(r"Index Scan using messages_pkey.*\n.*Index Cond:.*sequence >= ", plan), plan
+
+
 async def test_the_sweep_finds_what_is_due_by_indexes_alone(postgres_world: PostgresWorld) -> None:
     key = await one_maildrop(postgres_world, {"retrieved_days": 1, "expire_days": 1})
     await fill(postgres_world, key, 5_000)
@@ -129,7 +157,7 @@ async def test_the_sweep_finds_what_is_due_by_indexes_alone(postgres_world: Post
     await postgres_world.owner.execute("VACUUM (ANALYZE) messages")
     await postgres_world.owner.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
     for statement, values, indexes in (
-        (DUE, (100,), {"messages_received", "messages_retrieved"}),
+        (DUE, (100,), {"messages_shown", "messages_retrieved"}),
         (REMOVED, (datetime.now(UTC), 100), {"messages_forgettable", "messages_kept"}),
     ):
         plan = "\n".join(row[0] for row in await postgres_world.owner.fetch(f"EXPLAIN {statement}", *values))

@@ -35,11 +35,12 @@ WITH_OWNERS_RIGHTS = {
     "add_scram_keys": "poplar_front",
     "expire_messages": "poplar_sweep",
     "expire_retrieved": "poplar_sweep",
+    "provide_maildrop": "poplar_front poplar_lmtp",
     "remove_messages": "poplar_front",
     "replace_verifier": "poplar_front",
     "use_credential": "poplar_front",
 }
-"""Each function that runs with its owner's rights, and who alone may call it."""
+"""Each function that runs with its owner's rights, and the roles that alone may call it."""
 NEW = Cost().form + "A" * 22 + "$" + "B" * 43
 
 
@@ -198,9 +199,9 @@ async def test_a_front_end_adds_keys_for_scram_though_it_may_write_no_credential
     ]
 
 
-@pytest.mark.parametrize(("function", "role"), WITH_OWNERS_RIGHTS.items())
-async def test_a_function_is_pinned_and_open_to_one_role_alone(
-    postgres_world: PostgresWorld, function: str, role: str
+@pytest.mark.parametrize(("function", "roles"), WITH_OWNERS_RIGHTS.items())
+async def test_a_function_is_pinned_and_open_to_its_roles_alone(
+    postgres_world: PostgresWorld, function: str, roles: str
 ) -> None:
     row = await postgres_world.owner.fetchrow(
         "SELECT prosecdef, proconfig, array(SELECT g FROM unnest($1::text[]) g"
@@ -212,7 +213,7 @@ async def test_a_function_is_pinned_and_open_to_one_role_alone(
     )
     assert row is not None
     assert (row["prosecdef"], row["proconfig"]) == (True, ['search_path=""'])
-    assert (row["may"], row["everyone"]) == ([role], False)
+    assert (row["may"], row["everyone"]) == (roles.split(), False)
 
 
 async def test_no_other_function_has_its_owners_rights(postgres_world: PostgresWorld) -> None:

@@ -170,16 +170,16 @@ def test_g11_a_changed_password_binds_scram_too(demo: RunningDemo, wire: Wire, f
         assert wire.say(line(client.final(first))) == FAILED
 
 
-@pytest.mark.parametrize("listener", ["own", "clear"])
+@pytest.mark.parametrize(("listener", "prefix"), [("own", ""), ("clear", ""), ("own", "recent:")])
 def test_mpop_fetches_by_scram_over_implicit_tls_and_over_stls(
-    front: FrontEnd, known: Maildrop, tmp_path: Path, listener: str
+    front: FrontEnd, known: Maildrop, tmp_path: Path, listener: str, prefix: str
 ) -> None:
     program, spool, at = needed("mpop"), Spool(tmp_path), front.place(listener)
     settings = private_file(
         tmp_path / "mpoprc",
         f"account default\nhost {at.host}\nport {at.port}\ntls on\n"
         f"tls_starttls {'on' if listener == 'clear' else 'off'}\ntls_trust_file {known.demo.ca_file}\n"
-        f"auth scram-sha-256\nuser {known.account.address}\n"
+        f"auth scram-sha-256\nuser {prefix}{known.account.address}\n"
         f"passwordeval cat {private_file(tmp_path / 'password', PASSWORD)}\n"
         f"delivery mda {spool.script}\nuidls_file {tmp_path / 'uidls'}\nreceived_header off\nkeep on\n",
     )

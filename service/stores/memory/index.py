@@ -14,6 +14,7 @@ from service.model.aftermath import NO_AFTERMATH, Aftermath
 from service.model.listing import DropListing, Listing
 from service.model.message import NewMessage, StoredMessage
 from service.model.refusal import Reason, Refusal
+from service.model.shown import EVERYTHING, Shown
 from service.model.tenancy import AuditEntry
 from service.model.trail import NO_TRAIL, Trail
 from service.stores.memory.state import REMOVED, MaildropRow, MemoryState, MessageRow
@@ -25,13 +26,18 @@ class MemoryMessageIndex:
     def __init__(self, state: MemoryState) -> None:
         self._state = state
 
-    async def open(self, key: MaildropKey, fence: bytes) -> DropListing:
-        """Write the newest session's fence and read the counters."""
+    async def open(self, key: MaildropKey, fence: bytes, shown: Shown = EVERYTHING) -> DropListing:
+        """Write the newest session's fence and read the counters, or count what is shown."""
         row = self._state.maildrops.get(key)
         if row is None or row.status == REMOVED:
             raise Refusal(Reason.CREDENTIALS, f"maildrop {key.maildrop_id} was removed during the login")
         self._state.fences[key] = fence
-        return DropListing(row.messages, row.octets, row.next_sequence - 1, row.removals)
+        if shown == EVERYTHING:
+            return DropListing(row.messages, row.octets, row.next_sequence - 1, row.removals)
+        since = _since(shown)
+        seen = [each for each in self._rows(key).values() if each.removed_at is None and each.message.received >= since]
+        octets, first = sum(each.message.octets for each in seen), min((each.sequence for each in seen), default=1)
+        return DropListing(len(seen), octets, row.next_sequence - 1, row.removals, since, first)
 
     async def newest(self, fences: Sequence[tuple[MaildropKey, bytes]]) -> set[bytes]:
         """Those of these fences that are still their maildrop's newest."""
@@ -160,4 +166,13 @@ def _stored(row: MessageRow) -> StoredMessage:
 
 
 def _counted(row: MessageRow, drop: DropListing) -> bool:
-    return row.sequence <= drop.upto and (row.removed_in is None or row.removed_in > drop.removals)
+    return (
+        row.sequence <= drop.upto
+        and (row.removed_in is None or row.removed_in > drop.removals)
+        and (drop.since is None or row.message.received >= drop.since)
+    )
+
+
+def _since(shown: Shown) -> datetime:
+    moments = [] if shown.days is None else [datetime.now(UTC) - timedelta(days=shown.days)]
+    return max([*moments, *([shown.since] if shown.since else [])])

@@ -16,11 +16,14 @@ from service.model.aftermath import NO_AFTERMATH, Aftermath
 from service.model.listing import DropListing, Listing
 from service.model.message import Blob, NewMessage, StoredMessage
 from service.model.refusal import Reason, Refusal
+from service.model.shown import EVERYTHING, Shown
 from service.model.trail import NO_TRAIL, Trail
 from service.stores.postgres.database import Database, Row
 from service.stores.postgres.errors import temporary
 
 OPEN = "SELECT messages, octets, upto, removals FROM open_maildrop($1, $2, $3)"
+
+OPEN_SINCE = "SELECT messages, octets, upto, removals, since, first FROM open_maildrop_since($1, $2, $3, $4, $5)"
 
 NEWEST = """
 SELECT f.fence FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS e (tenant_id, maildrop_id, fence)
@@ -40,6 +43,9 @@ SELECT count(*) AS messages, coalesce(sum(octets), 0)::bigint AS octets,
 FROM messages
 WHERE tenant_id = $1 AND maildrop_id = $2 AND sequence <= $3 AND (removed_in IS NULL OR removed_in > $4)
 """
+
+# The same of a session that doesn't see everything; it begins where its first message is.
+LISTING_SINCE = LISTING + " AND sequence >= $5 AND received >= $6"
 
 LOCATE = """
 SELECT sequence, unique_id, octets, header_octets, dotted, sha256, blob_key, trace
@@ -63,12 +69,18 @@ class PostgresMessageIndex:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def open(self, key: MaildropKey, fence: bytes) -> DropListing:
+    async def open(self, key: MaildropKey, fence: bytes, shown: Shown = EVERYTHING) -> DropListing:
         """Write the newest session's fence (16 octets), then read the counters, in one round trip.
+
+        Where not everything is shown, the messages that are get counted instead, in the same round trip.
 
         Raises Refusal: CREDENTIALS when the maildrop was removed since it was looked up.
         """
-        rows = await self._database.read(OPEN, key.tenant_id, key.maildrop_id, UUID(bytes=fence))
+        values: tuple[object, ...] = (key.tenant_id, key.maildrop_id, UUID(bytes=fence))
+        if shown == EVERYTHING:
+            rows = await self._database.read(OPEN, *values)
+        else:
+            rows = await self._database.read(OPEN_SINCE, *values, shown.since, shown.days)
         if not rows:
             raise Refusal(Reason.CREDENTIALS, f"maildrop {key.maildrop_id} was removed during the login")
         return DropListing(*rows[0])
@@ -81,7 +93,11 @@ class PostgresMessageIndex:
 
     async def listing(self, key: MaildropKey, drop: DropListing) -> Listing:
         """The messages that `drop` counted. Raises Refusal(BROKEN) when they aren't those counted (G14)."""
-        rows = await self._database.read(LISTING, key.tenant_id, key.maildrop_id, drop.upto, drop.removals)
+        values: tuple[object, ...] = (key.tenant_id, key.maildrop_id, drop.upto, drop.removals)
+        if drop.since is None:
+            rows = await self._database.read(LISTING, *values)
+        else:
+            rows = await self._database.read(LISTING_SINCE, *values, drop.first, drop.since)
         row = rows[0]
         if (row["messages"], row["octets"]) != (drop.messages, drop.octets):
             raise Refusal(

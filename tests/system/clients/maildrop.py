@@ -10,13 +10,21 @@ import socket
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
+from service.app.clock import SystemClock
 from service.app.provisioning import provisioning
+from service.app.stores import make_blobs, open_database
+from service.mail.importing import Import, import_recipient, open_archive
 from service.model.policy import PolicyValue
 from service.model.tenancy import PolicyChange
 from service.settings import Settings, load_settings
+from service.stores.postgres.directory import PostgresDirectory
+from service.stores.postgres.index import PostgresMessageIndex
 from tests.backends.demo import Account, Place, RunningDemo
 from tests.system.clients.letters import Handed
 
@@ -158,6 +166,16 @@ class Maildrop:
         answered(wire, b"QUIT", b"221")
         wire.close()
 
+    def import_from_the_past(self, letters: Sequence[Handed], ago: timedelta) -> list[bytes]:
+        """Messages that count as received so long ago; they have no trace lines."""
+        asyncio.run(_imported(load_settings(self.demo.state / "state" / "poplar.yaml"), self.account, letters, ago))
+        return [letter.stored for letter in letters]
+
+    @property
+    def recent(self) -> "Maildrop":
+        """The same, by the name that asks for its last days alone."""
+        return replace(self, account=replace(self.account, address=f"recent:{self.account.address}"))
+
 
 TRACE = rb"(?:(?:Return-Path: <[^\r\n]*>|Delivered-To: [^\r\n]+)\r\n){2}Received: [^\r\n]+\r\n(?:\t[^\r\n]+\r\n)+"
 
@@ -206,3 +224,26 @@ async def _provided(settings: Settings, account: Account) -> None:
 async def _ruled(settings: Settings, account: Account, values: Mapping[str, PolicyValue]) -> None:
     async with provisioning(settings, "tests") as desk:
         await desk.maildrops.set_policy(account.address, PolicyChange(values))
+
+
+class _Earlier(SystemClock):
+    """A clock that is late."""
+
+    def __init__(self, by: timedelta) -> None:
+        self._by = by
+
+    def now(self) -> datetime:
+        return super().now() - self._by
+
+
+async def _imported(settings: Settings, account: Account, letters: Sequence[Handed], ago: timedelta) -> None:
+    async with open_database(settings.database, "lmtp") as database:
+        recipient = await import_recipient(PostgresDirectory(database), account.address)
+        index, blobs = PostgresMessageIndex(database), make_blobs(settings.object_store)
+        with TemporaryDirectory() as folder:
+            new = Path(folder) / "new"
+            new.mkdir()
+            for number, letter in enumerate(letters):
+                (new / f"{number}.letter").write_bytes(letter.stored)
+            run = Import(index, blobs, _Earlier(ago), recipient).run(open_archive(Path(folder)))
+            assert [each.refusal async for each in run] == [None] * len(letters)

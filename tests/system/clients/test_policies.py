@@ -3,13 +3,16 @@
 RFC 1939 §5 (DELE), §6 (UPDATE), §7 (UIDL).
 """
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
+from service.model.policy import PolicyValue
 from tests.system.clients.letters import DOTTED, EMPTY, PLAIN
 from tests.system.clients.maildrop import Maildrop
-from tests.system.clients.program import Program, Way
+from tests.system.clients.program import Program, Way, needed, place, run
 from tests.system.clients.programs import Curl, Fetchmail, Getmail, Mpop, Poplib
 
 LETTERS = (PLAIN, DOTTED, EMPTY)
@@ -104,3 +107,46 @@ def test_r27_curl_s_every_run_is_a_session_that_takes_away_what_it_brought(maild
     brought = [Curl().asked(home, maildrop, Way.TLS, "1").brought for _ in LETTERS]
     assert brought == [[message] for message in messages]
     assert maildrop.stat == (0, 0)
+
+
+@EACH
+@pytest.mark.parametrize("policy", [{"shown_days": 30}, {"shown_since": f"{datetime.now(UTC) - timedelta(days=1):%F}"}])
+def test_a_program_gets_and_removes_what_is_shown_and_the_rest_stays(
+    program: Program, maildrop: Maildrop, home: Path, policy: dict[str, PolicyValue]
+) -> None:
+    old = maildrop.import_from_the_past([PLAIN], timedelta(days=31))
+    maildrop.deliver(LETTERS)
+    messages = maildrop.messages[1:]
+    maildrop.set_policy(**policy)
+    done = program.fetch(home, maildrop, Way.TLS, keep=False)
+    assert (done.code, sorted(done.brought)) == (0, expected(program, messages)), done.said
+    assert maildrop.stat == (0, 0)
+    maildrop.set_policy(**dict.fromkeys(policy))
+    assert maildrop.messages == old
+
+
+@pytest.mark.parametrize("program", [pytest.param(p, id=p.name) for p in (Fetchmail(), Getmail(), Mpop(), Poplib())])
+def test_a_program_that_asks_for_recent_mail_gets_the_last_thirty_days(
+    program: Program, maildrop: Maildrop, home: Path
+) -> None:
+    maildrop.import_from_the_past([PLAIN], timedelta(days=31))
+    maildrop.deliver(LETTERS)
+    done = program.fetch(home, maildrop.recent, Way.TLS, keep=True)
+    assert (done.code, sorted(done.brought)) == (0, expected(program, maildrop.messages[1:])), done.said
+    maildrop.set_policy(recent_days=None)
+    refused = program.fetch(home, maildrop.recent, Way.TLS, keep=True)
+    assert refused.code != 0
+    assert refused.brought == []
+    assert maildrop.stat[0] == len(LETTERS) + 1
+
+
+def test_curl_asks_for_recent_mail_by_the_name_in_its_url(maildrop: Maildrop, home: Path) -> None:
+    maildrop.import_from_the_past([PLAIN], timedelta(days=31))
+    maildrop.deliver([DOTTED])
+    at, name, password = (
+        place(maildrop, Way.TLS),
+        *map(quote, (maildrop.recent.account.address, maildrop.account.password)),
+    )
+    url = f"pop3s://{name}:{password}@{at}/1".replace("recent:", "recent%3A")
+    done = run(home, needed("curl"), "--silent", "--show-error", "--cacert", str(maildrop.demo.ca_file), url)
+    assert done.stdout == maildrop.messages[1], done.stderr

@@ -25,7 +25,7 @@ async def test_a_name_that_is_not_there_is_explained_and_no_error(served: Served
     await served.recent.take([replace(TYPO, name="adda@acme.example")])
     async with served.client("acme") as client:
         told = (await client.get("/tenants/acme/maildrops/adda@acme.example/explanation")).raise_for_status().json()
-    assert told["verdict"] == "No login can succeed. There is no maildrop adda@acme.example."
+    assert told["verdict"] == "No login can succeed now. There is no maildrop adda@acme.example."
     (attempt,) = told["attempts"]
     assert (attempt["kind"], attempt["reason"], attempt["client"]) == ("refusal", "unknown_name", "192.0.2.1")
 

@@ -17,14 +17,14 @@ def verdict(facts: Facts, findings: Sequence[Finding]) -> str:
     """What it comes to."""
     wrong = [finding for finding in findings if finding.weight is Weight.WRONG]
     if wrong:
-        return f"No login can succeed. {wrong[0].text}"
+        return f"No login{_by(facts)} can succeed now. {wrong[0].text}"
     doubts = [finding for finding in findings if finding.weight is Weight.DOUBTFUL]
     if not facts.tried:
         known = "can't be seen now" if facts.attempts is None else "was nothing"
         return f"{_now(doubts)} What was tried{_by(facts)} lately {known}."
     last = facts.tried[0]
     if last.kind is Kind.LOGIN:
-        return f"{_now(doubts)} The last login{_by(facts)} went well, at {when(last.last)} from {last.client}."
+        return f"{_now(doubts)} The last login, at {when(last.last)} from {last.client}, went well."
     words = told(last).text.removeprefix("refused: ")
     return f"The last attempt, at {when(last.last)} from {last.client}, was refused: {words}. {_now(doubts)}"
 
@@ -36,4 +36,4 @@ def _now(doubts: Sequence[Finding]) -> str:
 
 
 def _by(facts: Facts) -> str:
-    return f" by {facts.client}" if facts.client else ""
+    return f" from {facts.client}" if facts.client else ""

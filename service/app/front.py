@@ -19,6 +19,7 @@ from service.app.fair import TELL_EVERY, HeavyTenants, Shares, most_of
 from service.app.guarding import open_guard
 from service.app.listening import Service
 from service.app.observed import ObservedLocks, Outages
+from service.app.outage import ignored, open_reading, through_outages
 from service.app.shared import MEASURE_EVERY, Shared
 from service.app.stores import open_locks, open_scram, open_uses, open_verification
 from service.mail.allowances import Places
@@ -47,8 +48,7 @@ FIRST_SECONDS = 2.0
 @asynccontextmanager
 async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncIterator[Service]:
     """POP3 connections, with their leases kept until the block ends."""
-    settings = shared.settings
-    shares = Shares.of(settings)
+    settings, shares = shared.settings, Shares.of(shared.settings)
     async with (
         shared.database("front", shares.database) as database,
         open_locks(settings) as redis,
@@ -58,24 +58,20 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
         open_scram(settings, database, directory) as scram,
         open_uses(database) as uses,
         open_bearer(settings.oauth, database, shared.tasks) as (bearer, tokens),
+        open_reading(settings.outage, index := PostgresMessageIndex(database), redis.servers) as reading,
     ):
-        locks, index = ObservedLocks(redis), PostgresMessageIndex(database)
+        locks = ObservedLocks(redis)
         allowances = RedisAllowances(redis.servers, lease_seconds=settings.redis.lease_seconds, observer=metrics)
         leases = _leases(shared, locks, index, allowances)
-        clock, here = SystemClock(), f"{settings.hostname}:{os.getpid()}"
-        login = Login(directory, verification, locks, index, leases, clock, here, scram, uses, vouching, guard, bearer)
+        beside = (SystemClock(), f"{settings.hostname}:{os.getpid()}", scram, uses, vouching, guard, bearer, reading)
+        login = Login(through_outages(directory, reading, verification), verification, locks, index, leases, *beside)
         announcements = await _announcements(shared, directory)
         fairness = shares.fairness(PostgresDomainOwners(database))
         (ahead, memory, listings), (retrieval, spare) = _budgets(shared, shares, fairness), _retrievals(shared, shares)
         service = Pop3Service(
-            login=login,
-            update=Update(index, leases),
-            index=index,
-            allowances=allowances,
-            retrieval=retrieval,
-            ahead=ahead,
-            memory=memory,
-            listings=listings,
+            login,
+            Update(index, leases, reading.memory.forget if reading else ignored),
+            *(index, retrieval, allowances, ahead, memory, listings),
             announced=lambda: announcements.latest,
             tls=context,
             options=pop3_options(settings),
@@ -84,6 +80,7 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
             spare=spare,
             fairness=fairness,
             offer=pop3_offer(settings, tokens),
+            listed=reading.listed if reading else ignored,
         )
         yield Service(partial(Pop3Connection, service), context)
 

@@ -7,6 +7,7 @@ RFC 1939 §4, §7; RFC 2449 §6.5, §8.1; RFC 4616 §2.
 """
 
 import secrets
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
 from service.mail.bearer import Bearer
@@ -14,7 +15,8 @@ from service.mail.certified import certified
 from service.mail.enrolments import Enrolments
 from service.mail.guard import Guard
 from service.mail.leases import Leases, OnLost
-from service.mail.maildrop import OpenMaildrop
+from service.mail.maildrop import KeptIndex, OpenMaildrop
+from service.mail.outage import Reading
 from service.mail.outside.vouching import Vouching
 from service.mail.policy import admitted
 from service.mail.ports import Clock, Directory, Holder, Lease, MaildropLocks, MessageIndex
@@ -23,6 +25,7 @@ from service.mail.uses import Uses
 from service.mail.verification import Verification
 from service.mail.viewing import shown, told_apart
 from service.model.account import Account, Credential
+from service.model.listing import DropListing
 from service.model.proof import BearerProof, CertificateProof, Password, Proof, ScramProof
 from service.model.refusal import Reason, Refusal
 from service.model.trail import Trail
@@ -67,6 +70,8 @@ class Login:
     """Holds back who guesses passwords; by itself nobody."""
     bearer: Bearer | None = None
     """Takes tokens; None where they aren't offered."""
+    reading: Reading | None = None
+    """Lets people read on while Postgres is away; None where that isn't wanted."""
 
     async def __call__(self, attempt: Attempt, on_lost: OnLost) -> OpenMaildrop:
         """The maildrop, held by this session until `close`; `on_lost` is called if another takes it.
@@ -82,7 +87,9 @@ class Login:
         try:
             async with trial:
                 name = proof.name if proof else NO_NAME
-                account, credential = await self._verified(await trial.beside(self.directory.find(name)), attempt)
+                found = await trial.beside(self.directory.find(name))
+                with self.reading.honestly(found) if self.reading else nullcontext():
+                    account, credential = await self._verified(found, attempt)
             return await self._open(account, credential, attempt, on_lost)
         except Refusal as refusal:
             refusal.account = trial.account
@@ -94,16 +101,20 @@ class Login:
         try:
             await self.leases.counted(account, attempt.client, lease)
             fence = secrets.token_bytes(FENCE_OCTETS)
-            drop = await self.index.open(account.key, fence, shown(account.policy, recent=attempt.recent))
+            drop = await self._drop(account, fence, attempt, guarded)
             await self._not_too_soon(account)
+            if self.reading is not None and account.kept is None:
+                name = attempt.proof.name if attempt.proof and not attempt.recent else None
+                await self.reading.shown(name, account, credential, lease, drop)
         except BaseException:
             await self.leases.release(lease)
             raise
         trail = Trail(attempt.session_id, attempt.client, attempt.mechanism, credential.label)
         a = account
-        held = OpenMaildrop(a.key, a.tenant, a.address, a.policy, drop, fence, lease, guarded, trail, attempt.recent)
+        more = (attempt.recent, KeptIndex(a.kept) if a.kept else None)
+        held = OpenMaildrop(a.key, a.tenant, a.address, a.policy, drop, fence, lease, guarded, trail, *more)
         self.leases.hold(held, on_lost)
-        if self.uses is not None:
+        if self.uses is not None and account.kept is None:
             self.uses.begin(account.key, credential)
         return held
 
@@ -125,6 +136,12 @@ class Login:
         if self.enrolments is not None and isinstance(proof, Password):
             self.enrolments.begin(usable, opened, proof.secret)
         return (allowed if self.vouching is None else await self.vouching.housed(allowed)), opened
+
+    async def _drop(self, account: Account, fence: bytes, attempt: Attempt, guarded: bool) -> DropListing:
+        """What the session sees; from now on `fence` is the newest, save where it is only remembered, and whole."""
+        if self.reading is not None and account.kept is not None:
+            return await self.reading.reopened(account, guarded and not attempt.recent)
+        return await self.index.open(account.key, fence, shown(account.policy, recent=attempt.recent))
 
     async def _opened(self, account: Account | None, proof: Proof | None) -> Credential | None:
         match proof:

@@ -5,13 +5,31 @@ the fence and lease that prove it is still ours.
 RFC 1939 §4, §8.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from service.mail.ports import Lease
 from service.model.account import MaildropKey
+from service.model.kept import Kept
 from service.model.listing import DropListing, Listing
+from service.model.message import StoredMessage
 from service.model.policy import Policy
 from service.model.trail import Trail
+
+
+@dataclass(frozen=True, slots=True)
+class KeptIndex:
+    """What was kept of one maildrop, read as the index is."""
+
+    kept: Kept
+
+    async def listing(self, _key: MaildropKey, _drop: DropListing) -> Listing:
+        """The listing that the counters selected."""
+        return self.kept.listing
+
+    async def locate(self, _key: MaildropKey, sequences: Sequence[int]) -> Mapping[int, StoredMessage]:
+        """Where these messages are stored."""
+        return {sequence: self.kept.places[sequence] for sequence in sequences if sequence in self.kept.places}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +48,8 @@ class OpenMaildrop:
     """By what the audit follows the session."""
     recent: bool = False
     """Whether the last days alone are shown, as several programs read them: none takes them from the others."""
+    kept: KeptIndex | None = None
+    """What is read, and only read, while the index is away; it is what was shown last."""
 
     @property
     def counts_retrieval(self) -> bool:

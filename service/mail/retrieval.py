@@ -9,10 +9,11 @@ RFC 1939 §5 RETR, §7 TOP.
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
-from service.mail.ports import BlobStore, MessageIndex
+from service.mail.ports import BlobStore
 from service.model.account import MaildropKey
 from service.model.message import Blob, StoredMessage
 from service.model.refusal import Reason, Refusal
@@ -33,11 +34,18 @@ class Resumption:
     """Told of each repetition."""
 
 
+class Located(Protocol):
+    """Whatever knows where messages are: the index, or what was kept of it."""
+
+    async def locate(self, key: MaildropKey, sequences: Sequence[int]) -> Mapping[int, StoredMessage]:
+        """As `MessageIndex.locate`."""
+
+
 @dataclass(slots=True)
 class Places:
     """Where the messages of one maildrop are, asked for some at a time and remembered while they are near."""
 
-    index: MessageIndex
+    index: Located
     key: MaildropKey
     _known: dict[int, StoredMessage] = field(default_factory=dict)
 

@@ -5,12 +5,13 @@ that comparison is the index's, in the same statement as the removal.
 RFC 1939 §6.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from service.mail.leases import Leases
 from service.mail.maildrop import OpenMaildrop
 from service.mail.ports import MessageIndex
+from service.model.account import MaildropKey
 from service.model.aftermath import Aftermath
 
 
@@ -20,6 +21,8 @@ class Update:
 
     index: MessageIndex
     leases: Leases
+    changing: Callable[[MaildropKey], None] = lambda _: None
+    """Told of a maildrop whose listing is about to change."""
 
     async def __call__(self, maildrop: OpenMaildrop, sequences: Sequence[int], retrieved: Sequence[int] = ()) -> None:
         """Remove exactly these messages and note others as retrieved, then release the maildrop, whatever came of it.
@@ -28,6 +31,8 @@ class Update:
         lock on the maildrop". Raises Refusal: LOST or UNAVAILABLE (none removed), UNKNOWN_OUTCOME (all or none).
         """
         try:
+            if sequences:
+                self.changing(maildrop.key)
             if sequences or retrieved:
                 aftermath = Aftermath(retrieved, maildrop.undo_days)
                 await self.index.remove(maildrop.key, maildrop.fence, sequences, maildrop.trail, aftermath)

@@ -7,9 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from service.model.policy import Policy, PolicyValue
+
+if TYPE_CHECKING:
+    from service.model.kept import Kept
 
 
 class Status(Enum):
@@ -70,6 +74,8 @@ class Account:
     """The outside directory that the tenant chose; None for the service's default."""
     outside: Outside | None = None
     """Set where an outside directory is in force; `credentials` are then what it brought."""
+    kept: "Kept | None" = None
+    """What the maildrop held when it was opened last, if that is all there is to go by: the directory is away."""
 
     @property
     def housed(self) -> bool:

@@ -91,12 +91,13 @@ class Performer:
         try:
             await self._service.listings.take(octets, self.turns.whose)
             self._listing_octets += octets
-            listing = await self._service.index.listing(held.key, held.drop)
+            listing = await (held.kept or self._service.index).listing(held.key, held.drop)
         except Refusal as refusal:
             self._forget_listing()
             self._refuse(refusal)
         else:
             self._session.listing_loaded(held.numbered(listing))
+            self._service.listed(held, listing)
 
     async def retrieve(self, effect: effects.Retrieve) -> None:
         """Send a message whole."""
@@ -177,7 +178,10 @@ class Performer:
         self._record.logged_in(held, mechanism)
         if not held.guarded:
             self._record.log.warning("no lease could be had; the fence alone guards this maildrop")
-        self._session.logged_in(held.drop, held.policy, counts_retrieval=held.counts_retrieval)
+        if held.kept is not None:
+            self._record.log.warning("Postgres is away: what was shown last is read from memory")
+        counts = held.counts_retrieval
+        self._session.logged_in(held.drop, held.policy, counts_retrieval=counts, read_only=held.kept is not None)
 
     async def _send(
         self,
@@ -257,7 +261,8 @@ class Performer:
 
     def _ahead(self) -> Prefetch:
         if self._prefetch is None:
-            places = Places(self._service.index, self._held().key)
+            held = self._held()
+            places = Places(held.kept or self._service.index, held.key)
             reading = self._service.spare or self._service.retrieval
             self._prefetch = Prefetch(places, reading, self._service.ahead, self.turns.whose)
         return self._prefetch

@@ -13,11 +13,13 @@ from service.mail.budget import Budget
 from service.mail.events import Events, Unheard
 from service.mail.fairness import Fairness
 from service.mail.login import Login
+from service.mail.maildrop import OpenMaildrop
 from service.mail.ports import MessageIndex
 from service.mail.prefetch import Limits
 from service.mail.retrieval import Retrieval
 from service.mail.scram import ScramChallenges
 from service.mail.update import Update
+from service.model.listing import Listing
 from service.model.policy import Announced
 from service.net.peer import Peer
 from service.net.pop3_offer import Offer
@@ -61,6 +63,8 @@ class Pop3Service:
     """What CAPA announces before login, as last read."""
     tls: ssl.SSLContext | None
     options: Pop3Options
+    listed: Callable[[OpenMaildrop, Listing], None] = lambda _held, _listing: None
+    """Told of each listing that a session loaded."""
     scram: ScramChallenges | None = None
     """What SCRAM-SHA-256 needs; None where it isn't offered."""
     events: Events = field(default_factory=Unheard)

@@ -24,6 +24,7 @@ from service.settings.events import EventsSettings
 from service.settings.fairness import FairnessSettings
 from service.settings.listening import DEFAULT_LISTENERS, HttpSettings, ListenerSettings, TlsSettings
 from service.settings.oauth import OAuthSettings
+from service.settings.outage import OutageSettings
 from service.settings.section import Section
 from service.settings.systems import DatabaseSettings, ObjectStoreSettings, RedisSettings
 
@@ -51,6 +52,7 @@ class Settings(Section):
     pop3: Pop3Settings = Pop3Settings()
     events: EventsSettings = EventsSettings()
     directory: DirectorySettings = DirectorySettings()
+    outage: OutageSettings = OutageSettings()
     abuse: AbuseSettings = AbuseSettings()
 
     @field_validator("hostname")

@@ -3,55 +3,23 @@
 RFC 3206 §4: "The SYS/TEMP response code indicates a problem which is likely to be temporary in nature".
 """
 
-import asyncio
-import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from service.embedded.postgres import PostgresServer, running_postgres
-from service.stores.postgres.migrate import migrate
-from tests.cli.conftest import await_true
+from tests.faults.own_postgres import OwnPostgres, own_postgres
 from tests.faults.site import Site, maildrop_of_ones_own, paused, site_in, valkey_in
 from tests.system.clients.letters import DOTTED, PLAIN
 from tests.system.clients.maildrop import Wire
+
+__all__ = ["own_postgres"]
 
 TEMPORARY = b"-ERR [SYS/TEMP] Try again later: service unavailable, please wait\r\n"
 UNKNOWN = b"-ERR [SYS/TEMP] Outcome unknown, please wait: either all marked messages were removed or none\r\n"
 LOST = b"-ERR [SYS/TEMP] A newer session holds the maildrop, please wait; no message was removed\r\n"
 GONE = b"+OK Bye, 2 messages removed\r\n"
-
-
-@dataclass
-class OwnPostgres:
-    """A Postgres that keeps what it committed, and can be ended and started again on its port."""
-
-    folder: Path
-    stack: ExitStack
-    server: PostgresServer
-
-    def end(self, how: signal.Signals) -> None:
-        """SIGINT ends it in order, SIGQUIT as a crash does: nothing but its log of writes is left."""
-        os.kill(self.server.pid, how)
-        await_true(lambda: not (self.folder / "data" / "postmaster.pid").exists(), "Postgres to be gone")
-
-    def start(self) -> None:
-        again = running_postgres(self.folder, durable=True, port=self.server.port)
-        self.server = self.stack.enter_context(again)
-
-
-@pytest.fixture(scope="module")
-def own_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnPostgres]:
-    folder = tmp_path_factory.mktemp("postgres")
-    with ExitStack() as stack:
-        server = stack.enter_context(running_postgres(folder, durable=True))
-        asyncio.run(migrate(server.dsn()))
-        yield OwnPostgres(folder, stack, server)
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ LINE_TOO_LONG = b"-ERR Line too long\r\n"
 WRONG_STATE = b"-ERR Command not valid in this state\r\n"
 TLS_REQUIRED = b"-ERR TLS required\r\n"
 NO_SUCH_MESSAGE = b"-ERR No such message\r\n"
+READ_ONLY = b"-ERR [SYS/TEMP] The maildrop can only be read for now, please wait to remove messages\r\n"
 MAY_NOT_REMOVE = b"-ERR Messages may not be removed here\r\n"
 UNSUPPORTED_MECHANISM = b"-ERR Unsupported mechanism\r\n"
 CANCELLED = b"-ERR Authentication cancelled\r\n"
@@ -73,9 +74,10 @@ def drop_listing(messages: int, octets: int) -> bytes:
     return b"+OK %d %d\r\n" % (messages, octets)
 
 
-def drop_ready(messages: int, octets: int) -> bytes:
+def drop_ready(messages: int, octets: int, read_only: bool = False) -> bytes:
     """The response to a login, once the maildrop is held."""
-    return b"+OK Maildrop locked and ready, %d messages (%d octets)\r\n" % (messages, octets)
+    state = b"read-only for now" if read_only else b"ready"
+    return b"+OK Maildrop locked and %s, %d messages (%d octets)\r\n" % (state, messages, octets)
 
 
 def scan_listing(number: int, octets: int) -> bytes:

@@ -46,6 +46,7 @@ class Session:
         self.failures = Failures()
         self.utf8 = False
         self.policy = Policy()
+        self.read_only = False
         self.marks = Marks(DropListing(0, 0, 0, 0))
         self.completed: list[tuple[str, bool]] = []
         """Each command that was answered and whether with `+OK`, for whoever counts; the caller empties it."""
@@ -119,8 +120,12 @@ class Session:
             self._again = act
             self.perform(effects.LoadListing())
 
-    def logged_in(self, drop: DropListing, policy: Policy, *, counts_retrieval: bool = False) -> None:
+    def logged_in(
+        self, drop: DropListing, policy: Policy, *, counts_retrieval: bool = False, read_only: bool = False
+    ) -> None:
         """The login succeeded and the maildrop is held; `counts_retrieval` if what RETR brings is to be noted.
+
+        A session that is `read_only` marks nothing: what it would remove can't be removed now.
 
         RFC 1939 §4: "The POP3 session now enters the TRANSACTION state, with no messages marked as deleted."
         """
@@ -129,8 +134,9 @@ class Session:
         self.authentication = Authentication()
         self.policy = policy
         self.marks = Marks(drop)
-        self._counts_retrieval = counts_retrieval
-        self.respond(responses.drop_ready(drop.messages, drop.octets))
+        self._counts_retrieval = counts_retrieval and not read_only
+        self.read_only = read_only
+        self.respond(responses.drop_ready(drop.messages, drop.octets, read_only))
 
     def update(self) -> None:
         """Enter UPDATE: have removed what is to be removed, and noted what is to be noted."""

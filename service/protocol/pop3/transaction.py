@@ -74,6 +74,9 @@ def dele(session: "Session", number: int) -> None:
 
     Deviates: where the policy refuses it, it is an error and nothing is marked, though the command exists.
     """
+    if session.read_only:
+        session.respond(responses.READ_ONLY)
+        return
     if session.policy.dele == "refuse":
         session.respond(responses.MAY_NOT_REMOVE)
         return

@@ -10,6 +10,7 @@ from service.stores.redis.attempts import RedisAttempts
 from service.stores.redis.batch import Limits
 from service.stores.redis.locks import Facts, RedisMaildropLocks
 from service.stores.redis.recent import Keeping, RedisRecentLogins
+from service.stores.redis.showings import RedisShowings
 
 __all__ = [
     "Facts",
@@ -19,4 +20,5 @@ __all__ = [
     "RedisAttempts",
     "RedisMaildropLocks",
     "RedisRecentLogins",
+    "RedisShowings",
 ]

@@ -34,6 +34,11 @@ def octets_key(key: MaildropKey) -> str:
     return f"octets:{_tag(key)}"
 
 
+def shown_key(key: MaildropKey) -> str:
+    """Which session the maildrop was shown to last."""
+    return f"shown:{_tag(key)}"
+
+
 def circle_key(name: str) -> str:
     """The sessions that are counted together."""
     return f"sessions:{{{name}}}"

@@ -7,7 +7,7 @@ RFC 6750 §2.1 (the Authorization header).
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated
 
@@ -17,6 +17,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.admin.problems import ForbiddenError, of_refusal, problem
+from service.mail.guard import Guard
 from service.mail.passwords import Passwords
 from service.mail.ports import Clock, MaildropLocks
 from service.mail.provisioning import Office, Provisioning, provisioning
@@ -43,6 +44,7 @@ class House:
     recent: RecentLogins
     clock: Clock
     default_directory: str = ""
+    guard: Guard = field(default_factory=Guard)
 
 
 @dataclass(frozen=True, slots=True)

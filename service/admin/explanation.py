@@ -81,7 +81,7 @@ async def explain_maildrop(
     async with caller.desk() as desk:
         await desk.use.tenants.show(tenant)
         house = caller.house
-        sources = Sources(desk.unit.tenancy, house.recent, house.clock, house.default_directory)
+        sources = Sources(desk.unit.tenancy, house.recent, house.clock, house.default_directory, house.guard)
         return _resource(await explained(sources, address, tenant, str(client) if client else None))
 
 

@@ -4,8 +4,9 @@ Owns which logins it uses: provisioning's for the database, and Redis as far as 
 """
 
 from service.app.clock import SystemClock
+from service.app.guarding import staff_guard
 from service.app.provisioning import patient_database
-from service.app.stores import open_recent
+from service.app.stores import open_locks, open_recent
 from service.mail.explaining import Explanation, Sources, explained
 from service.settings import Settings
 from service.stores.postgres.tenancy import postgres_tenancy
@@ -13,6 +14,11 @@ from service.stores.postgres.tenancy import postgres_tenancy
 
 async def explain(settings: Settings, address: str, client: str | None) -> Explanation:
     """Why a client can or can't log in as `address`. Raises Refusal: INVALID, UNAVAILABLE."""
-    async with patient_database(settings.database) as database, open_recent(settings) as recent:
-        sources = Sources(postgres_tenancy(database), recent, SystemClock(), settings.directory.default)
+    async with (
+        patient_database(settings.database) as database,
+        open_recent(settings) as recent,
+        open_locks(settings) as locks,
+    ):
+        default, guard = settings.directory.default, staff_guard(settings, locks)
+        sources = Sources(postgres_tenancy(database), recent, SystemClock(), default, guard)
         return await explained(sources, address, client=client)

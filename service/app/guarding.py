@@ -60,6 +60,11 @@ async def open_guard(settings: Settings, locks: RedisMaildropLocks) -> AsyncIter
         await guard.close()
 
 
+def staff_guard(settings: Settings, locks: RedisMaildropLocks) -> Guard:
+    """One that is only asked how a login would be met, by the scores of all front ends. It may raise UNAVAILABLE."""
+    return Guard(shared_attempts(settings, locks), rules_of(settings))
+
+
 class Told:
     """Implements `mail.guard.Watcher`: counts everything, and says who begins to be refused."""
 

@@ -5,7 +5,8 @@ by; so does what another system said when it failed (G17). Refuses to know where
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 from service.mail.events import Events
 from service.mail.maildrop import OpenMaildrop
@@ -15,7 +16,6 @@ from service.model.ending import Ending
 from service.model.event import Counts, Event, Kind
 from service.model.refusal import FAULTS, Refusal
 from service.net.peer import Peer
-from service.protocol.pop3.effects import LogIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,54 +28,48 @@ class Tidings:
 
     def logged_in(self, held: OpenMaildrop) -> None:
         """A login succeeded."""
-        self._tell(replace(_of(held, Kind.LOGIN), counts={"messages": held.drop.messages}))
+        self._tell(Kind.LOGIN, **_of(held), counts={"messages": held.drop.messages})
 
-    def refused(self, effect: LogIn, refusal: Refusal) -> None:
-        """A login was refused."""
+    def refused(self, mechanism: str, name: str, refusal: Refusal) -> None:
+        """A login as `name` was refused."""
+        detail = "" if refusal.reason in FAULTS else refusal.cause
+        facts = {"mechanism": mechanism, "reason": refusal.why.value, "detail": detail}
         whose = refusal.account
-        event = Event(
-            Kind.REFUSAL,
-            mechanism=effect.mechanism,
-            reason=refusal.why.value,
-            detail="" if refusal.reason in FAULTS else refusal.cause,
-        )
-        if whose is not None:
-            event = replace(event, tenant=whose.tenant, address=whose.address, key=whose.key)
-        elif effect.proof is not None:
-            event = replace(event, name=_well_formed(effect.proof.name))
-        self._tell(event)
+        if whose is None:
+            self._tell(Kind.REFUSAL, **facts, name=_well_formed(name))
+        else:
+            self._tell(Kind.REFUSAL, **facts, tenant=whose.tenant, address=whose.address, key=whose.key)
 
     def removed(self, held: OpenMaildrop, messages: int) -> None:
         """QUIT removed so many messages."""
-        self._tell(replace(_of(held, Kind.REMOVAL), counts={"removed": messages}))
+        self._tell(Kind.REMOVAL, **_of(held), counts={"removed": messages})
 
     def ended(self, held: OpenMaildrop, ending: Ending, counts: Counts) -> None:
         """The connection of a session that had logged in is gone."""
-        self._tell(replace(_of(held, Kind.END), reason=ending.value, counts=counts))
+        self._tell(Kind.END, **_of(held), reason=ending.value, counts=counts)
 
-    def _tell(self, event: Event) -> None:
+    def _tell(self, kind: Kind, **facts: Any) -> None:
         peer = self.peer()
-        told = replace(
-            event,
+        event = Event(
+            kind,
             session=self.session_id,
             protocol="pop3",
             listener=peer.listener,
             client=peer.address,
             tls=peer.tls.version if peer.tls else "",
+            **facts,
         )
-        self.events.tell(told)
+        self.events.tell(event)
 
 
-def _of(held: OpenMaildrop, kind: Kind) -> Event:
-    trail = held.trail
-    return Event(
-        kind,
-        mechanism=trail.mechanism,
-        tenant=held.tenant,
-        address=held.address,
-        credential=trail.credential,
-        key=held.key,
-    )
+def _of(held: OpenMaildrop) -> dict[str, Any]:
+    return {
+        "mechanism": held.trail.mechanism,
+        "tenant": held.tenant,
+        "address": held.address,
+        "credential": held.trail.credential,
+        "key": held.key,
+    }
 
 
 def _well_formed(name: str) -> str:

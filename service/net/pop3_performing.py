@@ -25,6 +25,7 @@ from service.net.pop3_turns import SessionTurns
 from service.protocol.bytestuffing import Stuffer, TopCut
 from service.protocol.pop3 import effects, responses
 from service.protocol.pop3.session import Session
+from service.protocol.sasl.mechanisms.scram_sha_256 import SCRAM_SHA_256
 from service.telemetry import metrics
 
 Pieces = Callable[[StoredMessage], AsyncGenerator[bytes, None]]
@@ -63,7 +64,7 @@ class Performer:
             # A name that is nobody's may be a password, typed into the wrong field (G17).
             name = refusal.account.address if refusal.account else None
             self._record.refused("login refused", refusal, client=client, name=name, mechanism=effect.mechanism)
-            self._record.tidings.refused(effect, refusal)
+            self._record.tidings.refused(effect.mechanism, effect.proof.name if effect.proof else "", refusal)
             if refusal.reason is Reason.CREDENTIALS:
                 await asyncio.sleep(rest_of_delay(time.monotonic() - began, self._service.options.failure_delay))
             self._session.refused(refusal.reason, final=refusal.final)
@@ -79,6 +80,7 @@ class Performer:
         try:
             keys, nonce = await self._service.scram(effect.name, client)
         except Refusal as refusal:
+            self._record.tidings.refused(SCRAM_SHA_256, effect.name, refusal)
             self._refuse(refusal)
         else:
             self._looked_up_by = client

@@ -3,6 +3,7 @@
 RFC 2449 §6.5 (LOGIN-DELAY), RFC 3206 §5 (what [AUTH] hides).
 """
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -10,18 +11,24 @@ from uuid import uuid4
 
 import pytest
 
+from service.mail.counting import Rules
 from service.mail.explaining import Explanation, Sources, explained
+from service.mail.guard import Guard
 from service.mail.ports import Holder, Lease
 from service.mail.recent import Attempt, Whose
 from service.mail.tenancy import Act
 from service.model.account import MaildropKey, Status
 from service.model.address import parse_address
+from service.model.attempts import Kind as Subjects
+from service.model.attempts import Limit
 from service.model.event import Event, Kind
 from service.model.explanation import Weight
 from service.model.policy import PolicyValue
+from service.model.proof import Password
 from service.model.refusal import Reason, Refusal
 from service.model.tenancy import NewCredential, PolicyChange
 from service.model.why import Why
+from service.stores.memory.attempts import MemoryAttempts
 from service.stores.memory.locks import MemoryMaildropLocks
 from service.stores.memory.recent import MemoryRecentLogins
 from service.stores.memory.state import MemoryState
@@ -53,6 +60,7 @@ class Desk:
         self.locks = MemoryMaildropLocks(self.clock)
         self.recent = MemoryRecentLogins(self.clock, self.locks)
         self.act = Act("tester", "acme")
+        self.guard = Guard()
 
     async def furnished(self) -> "Desk":
         for name in ("acme", "other"):
@@ -79,7 +87,8 @@ class Desk:
         await self.recent.take([replace(event, **more)])  # type: ignore[arg-type]
 
     async def ask(self, address: str = str(ADA), tenant: str | None = None, client: str | None = None) -> Explanation:
-        return await explained(Sources(self.tenancy, self.recent, self.clock), address, tenant, client)
+        sources = Sources(self.tenancy, self.recent, self.clock, guard=self.guard)
+        return await explained(sources, address, tenant, client)
 
 
 @pytest.fixture
@@ -230,6 +239,39 @@ async def test_a_full_maildrop_bounces_mail_and_lets_clients_in(desk: Desk) -> N
     answer = await desk.ask()
     assert "mail for it bounces or waits" in text(answer, "over_quota")
     assert codes(answer, Weight.WRONG, Weight.DOUBTFUL) == []
+
+
+async def guessed(desk: Desk, times: int, client: str = HOME) -> None:
+    """Have somebody at `client` guess Ada's password so often."""
+    for _ in range(times):
+        with contextlib.suppress(Refusal):
+            async with desk.guard.trial(client, Password(str(ADA), uuid4().hex)) as trial:
+                await trial.beside(nobody())
+                raise Refusal(Reason.CREDENTIALS)
+
+
+async def nobody() -> None:
+    return None
+
+
+async def test_a_client_that_is_held_back_for_wrong_passwords_is_told_for_what_and_without_numbers(desk: Desk) -> None:
+    limits = {Subjects.PAIR: Limit(delay_from=2, refuse_from=4)}
+    desk.guard = Guard(MemoryAttempts(desk.clock), Rules(limits), pause=no_pause)
+    await guessed(desk, 3)
+    assert "made to wait" in text(await desk.ask(client=HOME), "held_back")
+    await guessed(desk, 2)
+    answer = await desk.ask(client=HOME)
+    assert codes(answer, Weight.WRONG) == ["held_back"]
+    told = text(answer, "held_back")
+    assert "refused without a look at its password" in told
+    assert "for this account from that address" in told
+    assert codes(await desk.ask(client="198.51.100.7"), Weight.WRONG) == []
+    await desk.tried(1, Why.BLOCKED)
+    assert codes(await desk.ask(), Weight.DOUBTFUL) == ["held_back"]
+
+
+async def no_pause(_seconds: float) -> None:
+    """Don't wait."""
 
 
 async def test_an_outside_directory_is_named_as_the_judge_of_passwords(desk: Desk) -> None:

@@ -13,6 +13,7 @@ from service.model.account import MaildropKey
 from service.model.address import parse_address
 from service.model.envelope import Envelope
 from service.model.refusal import Reason, Refusal
+from service.model.tenancy import AuditEntry
 from service.stores.memory.blobs import MemoryBlobStore
 from service.stores.memory.sweep import MemorySweepable
 from tests.mail.provider import Provider
@@ -216,3 +217,17 @@ async def test_the_backlog_counts_what_is_left(provider: Provider) -> None:
             return []
 
     assert (await Sweep(Rows(provider.state), provider.blobs, provider.clock)()).backlog == 1
+
+
+async def test_what_the_audit_keeps_is_deleted_after_its_retention_and_never_where_there_is_none(
+    provider: Provider,
+) -> None:
+    key = provider.add("user@example.org")
+    moments = [provider.clock.now() - days * DAY for days in (400, 366, 364)]
+    entries = [(key.tenant_id, AuditEntry(moment, "staff", "tenant.status", "example")) for moment in moments]
+    for retention, left in ((None, 3), (timedelta(days=365), 1)):
+        provider.state.audit = list(entries)
+        rules = SweepRules(batch=1, audit_retention=retention)
+        report = await Sweep(provider.sweepable, provider.blobs, provider.clock, rules)()
+        assert (report.audit, len(provider.state.audit)) == (3 - left, left)
+    assert provider.state.audit == entries[2:]

@@ -10,12 +10,14 @@ from functools import partial
 from service.mail.budget import Budget
 from service.mail.events import Events, Unheard
 from service.mail.fairness import Fairness
+from service.mail.scram import ScramChallenges
 from service.model.policy import Announced
 from service.net.admission import Admission
 from service.net.arrival import ListenerSpec
 from service.net.listener import Listener, Reception
 from service.net.peer import Peer, TlsMode
 from service.net.pop3 import Pop3Connection
+from service.net.pop3_offer import Offer
 from service.net.pop3_service import Pop3Options, Pop3Service
 from service.stores.memory.allowances import MemoryAllowances
 from tests.mail.house import ADDRESS, SECRET, House
@@ -38,6 +40,7 @@ class Front:
     connections: list[Pop3Connection] = field(default_factory=list)
     port: int = 0
     events: Events = field(default_factory=Unheard)
+    scram: ScramChallenges | None = None
 
     def _made(self, service: Pop3Service, peer: Peer) -> Pop3Connection:
         self.connections.append(Pop3Connection(service, peer))
@@ -60,6 +63,8 @@ class Front:
             self.options,
             events=self.events,
             fairness=self.fairness,
+            scram=self.scram,
+            offer=Offer(scram=self.scram is not None),
         )
         reception = Reception(partial(self._made, service), self.admission, self.context)
         listener = Listener(ListenerSpec("test", "127.0.0.1", 0, tls), reception)

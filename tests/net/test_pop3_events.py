@@ -1,10 +1,13 @@
 """What sessions tell the event stream, by real sockets over in-memory stores. RFC 1939 §6, RFC 2033 §4.2; G17."""
 
+import base64
 from dataclasses import dataclass, field
 
 import pytest
 
+from service.mail.scram import ScramChallenges
 from service.model.event import Event, Kind, plain
+from service.model.refusal import Reason, Refusal
 from service.stores.memory.state import SUSPENDED
 from tests.mail.house import ADDRESS, SECRET, House
 from tests.net.front import LOGIN, Front
@@ -80,6 +83,21 @@ async def test_g17_no_event_holds_a_password_or_the_text_of_a_message() -> None:
     told = str([plain(event) for event in events])
     assert len(events) == 4
     assert not [word for word in ("private", "secret text", SECRET, "almost right") if word in told]
+
+
+async def test_a_look_up_of_keys_that_fails_is_a_refusal_and_names_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = await House().furnish()
+    front = Front(house)
+    challenges = ScramChallenges(house.provider.directory, b"x" * 32)
+
+    async def away(_name: str) -> None:
+        raise Refusal(Reason.UNAVAILABLE, "told to be away")
+
+    monkeypatch.setattr(house.provider.directory, "find", away)
+    front.scram = challenges
+    first = base64.b64encode(b"n,,n=user@example.org,r=nonce").decode()
+    (event,) = await spoken(front, f"AUTH SCRAM-SHA-256 {first}\r\nQUIT\r\n".encode())
+    assert (event.reason, event.mechanism, event.address, event.detail) == ("unavailable", "SCRAM-SHA-256", "", "")
 
 
 async def test_a_connection_that_never_logged_in_has_no_end_to_tell_of() -> None:

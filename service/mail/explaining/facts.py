@@ -4,17 +4,19 @@ Owns the gathering, in the order in which one thing leads to the next. Refuses t
 may be out of reach: then the answer is poorer, and says so.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from difflib import get_close_matches
 
+from service.mail.guard import Guard
 from service.mail.naming import owned, plainly
 from service.mail.ports import Clock, Holder
 from service.mail.recent import Attempt, RecentLogins, UnknownName
 from service.mail.tenancy import Page, Tenancy
 from service.model.account import MaildropKey
 from service.model.address import Address, parse_address
+from service.model.attempts import Verdict
 from service.model.event import Kind
 from service.model.outside import OWN
 from service.model.policy import Policy
@@ -26,6 +28,8 @@ NEIGHBOURS = 2_000
 """Maildrops of the domain that are compared with a name that isn't there."""
 ALIKE = 0.8
 SUGGESTIONS = 3
+CLIENTS = 5
+"""Clients refused lately that the guard is asked about, where none is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class Sources:
     clock: Clock
     default_directory: str = ""
     """The outside directory of tenants that chose none; empty for Poplar's own credentials."""
+    guard: Guard = field(default_factory=Guard)
+    """Who is held back for wrong passwords."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,8 @@ class Facts:
     """The last one first; None while the register is out of reach."""
     holder: Holder | None = None
     last_delivery: datetime | None = None
+    held_back: Mapping[str, Verdict] = field(default_factory=dict)
+    """Clients whose logins under this name would wait or be refused unseen now."""
 
     @property
     def policy(self) -> Policy:
@@ -90,7 +98,8 @@ async def gathered(sources: Sources, text: str, tenant: str | None, client: str 
     maildrop = await sources.tenancy.maildrops.find(domain.tenant, replace(address, tag=""))
     if maildrop is None:
         return await _with_attempts(sources, await _without_maildrop(sources, facts, domain))
-    return await _with_attempts(sources, await _with_maildrop(sources, facts, maildrop))
+    sources.guard.tenants.learn(domain.name, domain.tenant)
+    return await _with_guard(sources, await _with_attempts(sources, await _with_maildrop(sources, facts, maildrop)))
 
 
 async def _directory(sources: Sources, domain: DomainView) -> str | None:
@@ -141,3 +150,18 @@ async def _with_attempts(sources: Sources, facts: Facts) -> Facts:
         return replace(facts, attempts=None)
     attempts.sort(key=lambda attempt: attempt.last, reverse=True)
     return replace(facts, attempts=attempts, holder=holder)
+
+
+async def _with_guard(sources: Sources, facts: Facts) -> Facts:
+    """With what the guard would do now to the client that is asked about, else to those refused last."""
+    refused = [each.client for each in facts.attempts or () if each.kind is Kind.REFUSAL]
+    clients = [facts.client] if facts.client else list(dict.fromkeys(refused))[:CLIENTS]
+    held_back = {}
+    try:
+        for client in clients:
+            _, verdict = await sources.guard.standing(client, str(facts.address))
+            if verdict.by is not None:
+                held_back[client] = verdict
+    except Refusal:
+        return facts
+    return replace(facts, held_back=held_back)

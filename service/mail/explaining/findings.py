@@ -4,14 +4,16 @@ Owns the judgement of each fact and the advice. Refuses to gather: it is given a
 in which a login meets them.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from service.mail.explaining.facts import Facts
 from service.mail.passwords import KIND as PASSWORD
 from service.mail.policy import obstacle
 from service.model.account import Status
+from service.model.attempts import Kind
 from service.model.explanation import Finding, Weight
 from service.model.policy_table import policy_of
 from service.model.tenancy import CredentialView, MaildropView
@@ -143,6 +145,28 @@ def _obstacle(credential: CredentialView, facts: Facts) -> str | None:
     return "not for this client's network" if networks is not None and _outside(facts, networks) else None
 
 
+def _held_back(facts: Facts) -> Iterator[Finding]:
+    for client, verdict in facts.held_back.items():
+        # No numbers: failures at another tenant's accounts may be among them (G10).
+        whom = _WHOM[verdict.by.subject.kind] if verdict.by else ""
+        waits = f"made to wait {verdict.delay:.1f} seconds"
+        what = "refused without a look at its password" if verdict.refused else waits
+        text = f"A login from {client} is {what} now: there were too many wrong passwords lately {whom}."
+        weight = WRONG if verdict.refused and facts.client is not None else DOUBTFUL
+        yield Finding(weight, "held_back", text, "Correct the password on each device; then it passes by itself.")
+
+
+_WHOM: Mapping[Kind, str] = MappingProxyType(
+    {
+        Kind.ADDRESS: "from that address",
+        Kind.NETWORK: "from that network",
+        Kind.PAIR: "for this account from that address",
+        Kind.ACCOUNT: "for this account, from anywhere",
+        Kind.TENANT: "for the tenant's accounts",
+    }
+)
+
+
 def _session(facts: Facts) -> Iterator[Finding]:
     holder = facts.holder
     if holder is not None and facts.maildrop is not None:
@@ -208,6 +232,7 @@ _PARTS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     _status,
     _policy,
     _credentials,
+    _held_back,
     _session,
     _delay,
     _tried,

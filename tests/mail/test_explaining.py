@@ -23,6 +23,7 @@ from service.model.attempts import Kind as Subjects
 from service.model.attempts import Limit
 from service.model.event import Event, Kind
 from service.model.explanation import Weight
+from service.model.issuer import IssuerTerms, NewIssuer
 from service.model.policy import PolicyValue
 from service.model.proof import Password
 from service.model.refusal import Reason, Refusal
@@ -239,6 +240,26 @@ async def test_a_full_maildrop_bounces_mail_and_lets_clients_in(desk: Desk) -> N
     answer = await desk.ask()
     assert "mail for it bounces or waits" in text(answer, "over_quota")
     assert codes(answer, Weight.WRONG, Weight.DOUBTFUL) == []
+
+
+async def test_a_token_that_was_refused_is_not_called_a_password(desk: Desk) -> None:
+    await desk.tried(1, Why.WRONG_SECRET, mechanism="OAUTHBEARER", detail="the token has expired")
+    (told,) = (await desk.ask()).attempts
+    assert told.text == "refused: its token was not accepted (the token has expired)"
+    assert "Sign in anew" in told.advice
+
+
+async def test_a_maildrop_without_a_password_may_be_opened_by_tokens(desk: Desk) -> None:
+    await desk.tenancy.credentials.remove(desk.act, ADA, "main")
+    terms = IssuerTerms("https://id.example", ("poplar",))
+    await desk.tenancy.issuers.create(desk.act, NewIssuer("staff-login", terms))
+    answer = await desk.ask()
+    assert codes(answer, Weight.WRONG) == []
+    assert "Tokens of these issuers open it: staff-login." in text(answer, "issuers")
+
+
+async def test_the_name_for_recent_mail_alone_is_the_same_account(desk: Desk) -> None:
+    assert (await desk.ask("recent:ada@acme.example")).address == str(ADA)
 
 
 async def guessed(desk: Desk, times: int, client: str = HOME) -> None:

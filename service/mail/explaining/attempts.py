@@ -68,6 +68,10 @@ _WORDS: Mapping[Why, tuple[str, str]] = MappingProxyType(
 )
 
 
+_TOKENS = frozenset({"OAUTHBEARER", "XOAUTH2"})
+_SIGN_IN = "Sign in anew in the mail program; compare the tenant's issuers: poplar issuer list"
+
+
 def told(attempt: Attempt) -> Told:
     """The attempt in words."""
     if attempt.kind is Kind.LOGIN:
@@ -75,6 +79,8 @@ def told(attempt: Attempt) -> Told:
         return Told(attempt, f"logged in{by}")
     why = _why(attempt)
     text, advice = _WORDS[why]
+    if why is Why.WRONG_SECRET and attempt.mechanism in _TOKENS:
+        text, advice = f"its token was not accepted ({attempt.detail})", _SIGN_IN
     if why is Why.POLICY and attempt.detail:
         text = f"{text} {attempt.detail}"
     return Told(attempt, f"refused: {text}", advice)

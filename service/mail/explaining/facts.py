@@ -14,7 +14,8 @@ from service.mail.naming import owned, plainly
 from service.mail.ports import Clock, Holder
 from service.mail.recent import Attempt, RecentLogins, UnknownName
 from service.mail.tenancy import Page, Tenancy
-from service.model.account import MaildropKey
+from service.mail.viewing import bare
+from service.model.account import MaildropKey, Status
 from service.model.address import Address, parse_address
 from service.model.attempts import Verdict
 from service.model.event import Kind
@@ -61,6 +62,8 @@ class Facts:
     alike: tuple[str, ...] = ()
     """Maildrops with a similar name, where there is none of this name."""
     credentials: Sequence[CredentialView] = ()
+    issuers: Sequence[str] = ()
+    """Names of those whose tokens open the tenant's maildrops."""
     attempts: Sequence[Attempt] | None = ()
     """The last one first; None while the register is out of reach."""
     holder: Holder | None = None
@@ -87,7 +90,7 @@ class Facts:
 async def gathered(sources: Sources, text: str, tenant: str | None, client: str | None) -> Facts:
     """The facts about the address in `text`. Raises Refusal: INVALID, NOT_FOUND, UNAVAILABLE."""
     with plainly():
-        address = parse_address(text)
+        address = parse_address(bare(text))
     facts = Facts(sources.clock.now(), address, client)
     domains = sources.tenancy.domains
     domain = await owned(domains, address.domain, tenant) if tenant else await domains.find(address.domain)
@@ -109,9 +112,11 @@ async def _directory(sources: Sources, domain: DomainView) -> str | None:
 
 async def _with_maildrop(sources: Sources, facts: Facts, maildrop: MaildropView) -> Facts:
     name = replace(facts.address, tag="")
+    issuers = await sources.tenancy.issuers.of(maildrop.tenant)
     return replace(
         facts,
         maildrop=maildrop,
+        issuers=[each.name for each in issuers if each.status is Status.ACTIVE],
         credentials=await sources.tenancy.credentials.of(maildrop.tenant, name),
         last_delivery=await sources.tenancy.maildrops.last_delivery(maildrop.tenant, name),
     )

@@ -108,7 +108,11 @@ def _credentials(facts: Facts) -> Iterator[Finding]:
     if facts.maildrop is None:
         return
     usable = [each for each in facts.credentials if _obstacle(each, facts) is None]
-    if not facts.credentials:
+    if facts.issuers:
+        yield Finding(GOOD, "issuers", f"Tokens of these issuers open it: {', '.join(facts.issuers)}.")
+    if not facts.credentials and facts.issuers:
+        yield Finding(NOTE, "tokens_alone", "It has no password: tokens alone open it.")
+    elif not facts.credentials:
         advice = f"To set one: poplar credential create {facts.maildrop.address}"
         yield Finding(WRONG, "no_credential", "It has no password, so nothing can open it.", advice)
     elif not usable:

@@ -17,6 +17,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.admin.problems import ForbiddenError, of_refusal, problem
+from service.mail.blocks import Blocks
 from service.mail.guard import Guard
 from service.mail.passwords import Passwords
 from service.mail.ports import Clock, MaildropLocks
@@ -43,6 +44,7 @@ class House:
     removed_retention: timedelta
     recent: RecentLogins
     clock: Clock
+    blocks: Blocks
     default_directory: str = ""
     guard: Guard = field(default_factory=Guard)
 
@@ -71,10 +73,10 @@ class Caller:
             yield Desk(provisioning(office, self.house.passwords), unit, office)
 
 
-def _may(right: Right) -> Callable[..., Caller]:
+def _may(*rights: Right) -> Callable[..., Caller]:
     def caller(request: Request, _shown: Annotated[object, Depends(_bearer)]) -> Caller:
         token: TokenView = request.state.token
-        if not token.may(right):
+        if not all(map(token.may, rights)):
             raise ForbiddenError
         return Caller(token, request.app.state.house)
 
@@ -85,6 +87,7 @@ Reader = Annotated[Caller, Depends(_may(Right.READ))]
 Overseer = Annotated[Caller, Depends(_may(Right.OVERSEE))]
 Assistant = Annotated[Caller, Depends(_may(Right.ASSIST))]
 Manager = Annotated[Caller, Depends(_may(Right.MANAGE))]
+Lifter = Annotated[Caller, Depends(_may(Right.OVERSEE, Right.ASSIST))]
 Provider = Annotated[Caller, Depends(_may(Right.PROVIDE))]
 
 

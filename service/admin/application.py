@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from service.admin import (
     aliases,
     audit,
+    blocks,
     credentials,
     directories,
     domains,
@@ -28,6 +29,7 @@ from service.admin.problems import Problem, install, responses
 from service.telemetry.build import VERSION
 
 _PARTS = (
+    blocks,
     tokens,
     sessions,
     audit,

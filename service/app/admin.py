@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from service.admin.access import House
 from service.admin.application import admin_app
 from service.app.clock import SystemClock
-from service.app.guarding import staff_guard
+from service.app.guarding import blocks_of, staff_guard
 from service.app.provisioning import PATIENCE
 from service.app.stores import open_database, open_hashes, open_locks, open_recent
 from service.mail.passwords import Passwords
@@ -45,7 +45,8 @@ async def admin_api(settings: Settings) -> AsyncIterator[ASGIApp]:
         clock, guard = SystemClock(), staff_guard(settings, locks)
         tokens = TokenOffice(PostgresTokens(asked), clock)
         units, default = PostgresUnits(written), settings.directory.default
-        yield admin_app(House(tokens, units, locks, passwords, retention, recent, clock, default, guard))
+        blocks = blocks_of(settings, locks)
+        yield admin_app(House(tokens, units, locks, passwords, retention, recent, clock, blocks, default, guard))
 
 
 def with_tokens(settings: Settings, use: Callable[[TokenOffice], Awaitable[T]]) -> T:

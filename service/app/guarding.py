@@ -8,14 +8,19 @@ from contextlib import asynccontextmanager
 
 from service.app.clock import SystemClock
 from service.app.observed import Outages
+from service.app.provisioning import patient_database
+from service.app.stores import open_locks
 from service.mail.attempts import Counted, Standby
+from service.mail.blocks import Block, Blocks
 from service.mail.counting import Rules
 from service.mail.guard import Guard
+from service.mail.provisioning import Office
 from service.model.attempts import Kind, Limit, Verdict
 from service.model.refusal import Reason, Refusal
 from service.settings import Settings
 from service.settings.abuse import AbuseSettings
 from service.stores.memory.attempts import MemoryAttempts
+from service.stores.postgres.units import PostgresUnits
 from service.stores.redis import RedisAttempts, RedisMaildropLocks
 from service.telemetry import guarding, metrics
 from service.telemetry.logs import get_log
@@ -46,6 +51,27 @@ def limits_of(abuse: AbuseSettings) -> Mapping[Kind, Limit]:
 def shared_attempts(settings: Settings, locks: RedisMaildropLocks) -> RedisAttempts:
     """The scores of all front ends, in the pipelines of the leases."""
     return RedisAttempts(locks.servers, half_life=settings.abuse.half_life, observer=metrics)
+
+
+def blocks_of(settings: Settings, locks: RedisMaildropLocks) -> Blocks:
+    """Who is held back, for staff."""
+    return Blocks(shared_attempts(settings, locks), rules_of(settings), settings.abuse.half_life)
+
+
+async def blocks(settings: Settings) -> Sequence[Block]:
+    """Who is held back, by the counters of all front ends. Raises Refusal(UNAVAILABLE)."""
+    async with open_locks(settings) as locks:
+        return await blocks_of(settings, locks).every()
+
+
+async def clear_block(settings: Settings, actor: str, whom: str) -> int:
+    """Forget the wrong passwords of `whom`, as `actor`. Raises Refusal: INVALID, NOT_FOUND, UNAVAILABLE."""
+    async with (
+        patient_database(settings.database) as database,
+        open_locks(settings) as locks,
+        PostgresUnits(database).open(None) as unit,
+    ):
+        return await blocks_of(settings, locks).clear(Office(unit.tenancy, actor), whom)
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from service.cli import auditing, demo, importing, operating, probing, serving, sessions, tenancy, token
+from service.cli import auditing, blocks, demo, importing, operating, probing, serving, sessions, tenancy, token
 from service.cli.applying import command as applying
 
 app = typer.Typer(
@@ -33,7 +33,7 @@ def root(
         os.environ["POPLAR_CONFIG"] = str(config.absolute())
 
 
-for part in (demo, serving, operating, importing, probing, sessions, tenancy, auditing, token, applying):
+for part in (demo, serving, operating, importing, probing, sessions, blocks, tenancy, auditing, token, applying):
     part.mount(app)
 
 

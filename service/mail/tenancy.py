@@ -37,7 +37,7 @@ MARGIN = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One write: who does it, in whose tenancy."""
+    """One write: who does it, in whose tenancy; an act in none concerns the service itself."""
 
     actor: str
     tenant: str

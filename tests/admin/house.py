@@ -14,10 +14,14 @@ from fastapi import FastAPI
 from service.admin.access import House
 from service.admin.application import admin_app
 from service.app.clock import SystemClock
+from service.mail.blocks import Blocks
+from service.mail.counting import Rules
 from service.mail.passwords import Passwords
 from service.mail.tokens import TokenOffice
+from service.model.attempts import Kind, Limit
 from service.model.token import Scope
 from service.protocol.sasl.prepare import prepare
+from service.stores.memory.attempts import MemoryAttempts
 from service.stores.memory.locks import MemoryMaildropLocks
 from service.stores.memory.passwords import MemoryPasswordHashes
 from service.stores.memory.recent import MemoryRecentLogins
@@ -40,6 +44,7 @@ class Served:
     tokens: TokenOffice
     locks: MemoryMaildropLocks
     recent: MemoryRecentLogins
+    attempts: MemoryAttempts
     texts: Mapping[str, str]
 
     def client(self, who: str | None = "full") -> httpx.AsyncClient:
@@ -61,9 +66,12 @@ async def serving(dsn: str) -> AsyncIterator[Served]:
         locks = MemoryMaildropLocks(SetClock())
         passwords = Passwords(MemoryPasswordHashes(), prepare)
         recent = MemoryRecentLogins(SystemClock(), locks)
-        house = House(tokens, PostgresUnits(database), locks, passwords, timedelta(days=7), recent, SystemClock())
+        blocks = Blocks(attempts := MemoryAttempts(SetClock()), Rules(dict.fromkeys(Kind, Limit(5, 10))), 900.0)
+        house = House(
+            tokens, PostgresUnits(database), locks, passwords, timedelta(days=7), recent, SystemClock(), blocks
+        )
         texts: dict[str, str] = {}
-        served = Served(admin_app(house), dsn, database, tokens, locks, recent, texts)
+        served = Served(admin_app(house), dsn, database, tokens, locks, recent, attempts, texts)
         for scope in (Scope.FULL, Scope.READ_ONLY, Scope.SUPPORT):
             texts[scope.value] = (await tokens.issue("tester", scope.value, scope)).text
         yield served

@@ -173,6 +173,8 @@ async def test_a_delegated_admin_does_everything_within_the_tenant_but_what_is_t
     assert refused == {
         "get /v1/tokens": 403,
         "get /v1/audit": 403,
+        "get /v1/blocks": 403,
+        "delete /v1/blocks": 403,
         "post /v1/tokens": 403,
         "post /v1/tokens/{token_id}/rotate": 403,
         "delete /v1/tokens/{token_id}": 403,
@@ -189,7 +191,9 @@ async def test_a_delegated_admin_does_everything_within_the_tenant_but_what_is_t
 
 
 @pytest.mark.parametrize(
-    ("who", "may"), [("read-only", {"get"}), ("support", {"get", "restore", "session"})], ids=["read-only", "support"]
+    ("who", "may"),
+    [("read-only", {"get"}), ("support", {"get", "restore", "session", "blocks"})],
+    ids=["read-only", "support"],
 )
 async def test_each_scope_of_the_provider_holds_its_rights_and_no_others(
     served: Served, who: str, may: set[str]

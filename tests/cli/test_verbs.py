@@ -14,9 +14,12 @@ import typer
 from service.admin.access import House
 from service.admin.application import admin_app
 from service.cli.main import app
+from service.mail.blocks import Blocks
+from service.mail.counting import Rules
 from service.mail.passwords import Passwords
 from service.mail.tokens import TokenOffice
 from service.protocol.sasl.prepare import prepare
+from service.stores.memory.attempts import MemoryAttempts
 from service.stores.memory.locks import MemoryMaildropLocks
 from service.stores.memory.passwords import MemoryPasswordHashes
 from service.stores.memory.recent import MemoryRecentLogins
@@ -37,6 +40,8 @@ COMMANDS: Mapping[str, str] = {
     "GET /v1/sessions": "session list",
     f"GET {TENANT}/sessions": "session list --tenant",
     f"DELETE {MAILDROP}/session": "session kick",
+    "GET /v1/blocks": "block list",
+    "DELETE /v1/blocks": "block clear",
     "GET /v1/audit": "audit --actor --action --subject --since --until",
     f"GET {TENANT}/audit": "audit --tenant",
     "GET /v1/tenants": "tenant list --status",
@@ -83,7 +88,8 @@ def operations() -> Iterator[str]:
     passwords = Passwords(MemoryPasswordHashes(), prepare)
     locks = MemoryMaildropLocks(clock)
     recent = MemoryRecentLogins(clock, locks)
-    house = House(tokens, MemoryUnits(state), locks, passwords, timedelta(days=7), recent, clock)
+    blocks = Blocks(MemoryAttempts(clock), Rules(), 900.0)
+    house = House(tokens, MemoryUnits(state), locks, passwords, timedelta(days=7), recent, clock, blocks)
     for path, methods in admin_app(house).openapi()["paths"].items():
         for method in methods:
             yield f"{method.upper()} {path}"

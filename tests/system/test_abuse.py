@@ -6,6 +6,8 @@ RFC 3206 §5 and §6: a block is told from a wrong password by nothing.
 import json
 import re
 import socket
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -191,6 +193,27 @@ def test_f3_with_valkey_away_logins_go_on_and_this_process_counts_by_itself(demo
         own = lambda: re.search(r'poplar_logins_judged_total\{counters="own"\} [1-9]', scraped(front))  # noqa: E731
         await_true(own, "the metric to say so")
         assert front.command.said.count('"event": "unavailable"') >= 1
+
+
+def test_the_support_desk_sees_a_block_and_lifts_it(front: FrontEnd, victim: Maildrop) -> None:
+    attacker, name = new_place(), victim.account.address
+    tried(front, attacker, name, *guesses(6))
+    assert not opens(front, attacker, victim)
+    (found,) = [row for row in json.loads(poplar(front, "block", "list", "--json")) if row["whom"].startswith(name)]
+    assert (found["by"], found["whom"], found["state"]) == ("pair", f"{name} {attacker}", "refused")
+    assert f"{name} {attacker}" in poplar(front, "block", "list")
+    assert poplar(front, "block", "clear", name) == f"forgot the wrong passwords of {name} (2 counts)\n"
+    assert opens(front, attacker, victim)
+    assert f"block.clear  {name}" in re.sub(" +", "  ", poplar(front, "audit", "--subject", name))
+
+
+def poplar(front: FrontEnd, *arguments: str) -> str:
+    """What a command says with the front end's settings."""
+    settings = str(front.command.log.parent / "poplar.yaml")
+    command = [sys.executable, "-m", "service", "--config", settings, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def scraped(front: FrontEnd) -> str:

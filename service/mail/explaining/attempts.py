@@ -43,7 +43,7 @@ _WORDS: Mapping[Why, tuple[str, str]] = MappingProxyType(
         Why.POLICY: ("the password was right, but", "Use what the policy allows, or change the policy."),
         Why.BLOCKED: (
             "too many wrong passwords had come from there",
-            "Correct the password on every device there; then it passes by itself.",
+            "Correct the password on every device there; then it passes by itself, or at once by `poplar block clear`.",
         ),
         Why.IN_USE: (
             "another session held the maildrop",

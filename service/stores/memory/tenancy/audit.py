@@ -5,6 +5,7 @@ Owns the same answers as `stores.postgres.tenancy.audit`. Refuses to change an e
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from uuid import UUID
 
 from service.mail.tenancy import Act, AuditQuery
@@ -12,7 +13,7 @@ from service.model.refusal import Reason, Refusal
 from service.model.tenancy import AuditEntry
 from service.model.token import SERVICE
 from service.stores.memory.state import REMOVED, MemoryState
-from service.stores.memory.tenancy.rows import record, tenant_row
+from service.stores.memory.tenancy.rows import tenant_row
 
 
 class MemoryAudit:
@@ -27,7 +28,8 @@ class MemoryAudit:
 
     async def note(self, act: Act, what: tuple[str, str]) -> None:
         """Keep an act that changes no row. Raises Refusal(NOT_FOUND)."""
-        record(self._state, tenant_row(self._state, act.tenant), act, what)
+        tenant_id = tenant_row(self._state, act.tenant).tenant_id if act.tenant else SERVICE
+        self._state.audit.append((tenant_id, AuditEntry(datetime.now(UTC), act.actor, *what, {})))
 
     async def page(self, tenant: str | None, query: AuditQuery) -> Sequence[AuditEntry]:
         """The matching entries, newest first. Raises Refusal(NOT_FOUND)."""

@@ -42,7 +42,7 @@ class PostgresAudit:
     async def note(self, act: Act, what: tuple[str, str]) -> None:
         """Keep an act that changes no row. Raises Refusal(NOT_FOUND)."""
         async with self._database.transaction() as connection:
-            await record(connection, await self._tenant_id(act.tenant), act, what)
+            await record(connection, await self._tenant_id(act.tenant) if act.tenant else SERVICE, act, what)
 
     async def page(self, tenant: str | None, query: AuditQuery) -> Sequence[AuditEntry]:
         """The matching entries, newest first. Raises Refusal(NOT_FOUND)."""

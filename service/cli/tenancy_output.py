@@ -92,7 +92,7 @@ def words(value: object, between: str = ", ") -> str:
 def _part(value: object) -> str:
     if isinstance(value, Mapping):
         return f"({words(value)})"
-    return words(value) if isinstance(value, Setting) else value_words(value)
+    return words(value) if isinstance(value, Setting | Enum) else value_words(value)
 
 
 def value_words(value: object) -> str:

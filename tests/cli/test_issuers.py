@@ -20,6 +20,7 @@ def test_an_issuer_is_made_changed_shown_and_removed(acme: Poplar) -> None:
     assert acme("issuer", "suspend", "acme", "corp").out == "Suspended issuer corp of acme.\n"
     assert acme("issuer", "show", "acme", "corp", "--json").json["status"] == "suspended"
     assert acme("issuer", "resume", "acme", "corp").code == 0
+    assert "method=introspection" in acme("issuer", "show", "acme", "corp").out
     table = acme("issuer", "list", "acme").out
     assert "https://id.example/corp" in table
     assert "active" in table

@@ -62,7 +62,7 @@ def _told(name: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-Way = Literal["USER", "PLAIN", "LOGIN", "SCRAM-SHA-256"]
+Way = Literal["USER", "PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", "OAUTHBEARER", "XOAUTH2", "EXTERNAL"]
 Network = Annotated[str, Field(pattern=r"^[0-9a-fA-F.:]+(/[0-9]{1,3})?$", description="In CIDR notation.")]
 Mechanisms = Annotated[tuple[Way, ...], _several("mechanisms")]
 Networks = Annotated[tuple[Network, ...], _several("networks")]

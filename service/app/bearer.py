@@ -43,12 +43,12 @@ async def open_bearer(
         await fetcher.close()
 
 
-def pop3_offer(settings: Settings, tokens: Callable[[], bool]) -> Offer:
-    """Which mechanisms are offered besides passwords."""
-    oauth, hashing = settings.oauth, settings.hashing
+def pop3_offer(settings: Settings, tokens: Callable[[], bool], *, scram: bool) -> Offer:
+    """Which mechanisms are offered besides passwords; `scram` tells whether there are keys for it."""
+    oauth = settings.oauth
     return Offer(
-        scram=hashing.scram,
-        binding=hashing.scram_plus,
+        scram=scram,
+        binding=settings.hashing.scram_plus,
         tokens=tokens,
         hosts=frozenset(host.lower() for host in oauth.hosts),
         ports=frozenset(oauth.ports),

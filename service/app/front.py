@@ -79,7 +79,7 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
             events=shared.events,
             spare=spare,
             fairness=fairness,
-            offer=pop3_offer(settings, tokens),
+            offer=pop3_offer(settings, tokens, scram=scram is not None),
             listed=reading.listed if reading else ignored,
         )
         yield Service(partial(Pop3Connection, service), context)

@@ -40,7 +40,7 @@ def obstacle(policy: Policy, mechanism: str, client: str) -> str | None:
     """
     if not policy.pop3:
         return "the policy has POP3 off"
-    if policy.mechanisms is not None and mechanism not in policy.mechanisms:
+    if policy.mechanisms is not None and not {mechanism, mechanism.removesuffix("-PLUS")} & set(policy.mechanisms):
         return f"the policy does not allow {mechanism}"
     if policy.networks is not None and not _inside(policy.networks, client):
         return f"the policy does not allow {client}"

@@ -17,8 +17,15 @@ WAYS = (
     "PLAIN",
     "LOGIN",
     "SCRAM-SHA-256",
+    "SCRAM-SHA-256-PLUS",
+    "OAUTHBEARER",
+    "XOAUTH2",
+    "EXTERNAL",
 )
-"""The ways to log in that a policy may name: USER stands for USER and PASS, the others are SASL mechanisms."""
+"""The ways to log in that a policy may name: USER stands for USER and PASS, the others are SASL mechanisms.
+
+SCRAM-SHA-256 allows SCRAM-SHA-256-PLUS too, which is the same bound to its connection.
+"""
 
 RULES: Mapping[str, Rule] = MappingProxyType(
     {

@@ -46,3 +46,16 @@ async def test_g13_what_the_policy_forbids_reads_like_a_wrong_password_and_the_l
         assert refused.value.reason is Reason.CREDENTIALS
         assert cause in refused.value.cause
     assert not await house.locks.holders()
+
+
+@pytest.mark.parametrize(
+    ("allowed", "mechanism", "passes"),
+    [
+        ("SCRAM-SHA-256", "SCRAM-SHA-256-PLUS", True),
+        ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256-PLUS", True),
+        ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", False),
+        ("XOAUTH2", "OAUTHBEARER", False),
+    ],
+)
+def test_a_mechanism_allows_its_bound_form_and_no_other_one(allowed: str, mechanism: str, passes: bool) -> None:
+    assert (obstacle(Policy(mechanisms=(allowed,)), mechanism, "198.51.100.7") is None) is passes

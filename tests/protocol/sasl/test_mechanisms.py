@@ -1,9 +1,13 @@
 """PLAIN and LOGIN as pure exchanges, and the set that AUTH offers. RFC 4616 §2, RFC 5034 §4, RFC 4422 §3."""
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.admin.policies import Way
+from service.model.policy_table import WAYS
 from service.model.proof import Password
 from service.protocol.sasl.exchange import NOTHING_KNOWN, Challenge, Fetch, Verify, decode, encode
 from service.protocol.sasl.mechanisms import MECHANISMS
@@ -59,6 +63,10 @@ def test_a_proof_never_shows_its_secret() -> None:
 def test_the_stronger_mechanism_is_listed_first() -> None:
     assert list(MECHANISMS) == sorted(MECHANISMS, key=lambda name: MECHANISMS[name].rank)
     assert {"PLAIN", "LOGIN"} <= set(MECHANISMS)
+
+
+def test_a_policy_may_name_every_mechanism() -> None:
+    assert set(WAYS) == {"USER", *MECHANISMS} == set(get_args(Way))
 
 
 @given(st.binary(max_size=100))

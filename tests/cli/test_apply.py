@@ -16,7 +16,7 @@ from tests.cli.conftest import PATIENCE, Poplar
 TENANTS = """
 tenants:
   meadow:
-    policy: {login_delay: 60, pop3: on, mechanisms: [PLAIN]}
+    policy: {login_delay: 60, pop3: on, mechanisms: [PLAIN], shown_since: 2026-01-31}
     directory: own
     domains:
       meadow.example: {catch_all: info@meadow.example}
@@ -51,7 +51,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_the_difference_is_shown_and_a_dry_run_leaves_it(poplar: Poplar, file: str) -> None:
     shown = poplar("apply", "-f", file, "--dry-run")
     assert shown.code == 3
-    assert "  + tenant meadow: login_delay 60, mechanisms PLAIN, pop3 on\n" in shown.out
+    assert "  + tenant meadow: login_delay 60, mechanisms PLAIN, pop3 on, shown_since 2026-01-31\n" in shown.out
     assert "  + maildrop info@meadow.example\n" in shown.out
     assert "  ~ maildrop eve@meadow.example: status active -> suspended\n" in shown.out
     assert shown.out.endswith("12 to create, 3 to change\n")

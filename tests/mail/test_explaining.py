@@ -295,6 +295,36 @@ async def no_pause(_seconds: float) -> None:
     """Don't wait."""
 
 
+@pytest.mark.parametrize(
+    ("policy", "code", "told"),
+    [
+        ({"shown_since": "2026-01-31"}, "shown_since", "from 2026-01-31 on (set by the maildrop)."),
+        ({"shown_days": 7}, "shown_days", "in the last 7 days"),
+        ({"dele": "keep"}, "dele", "is listed again in its next session"),
+        ({"dele": "refuse"}, "dele", "no client can remove anything"),
+        ({"dele": "undo", "undo_days": 9}, "dele", "can be restored for 9 days"),
+        ({"retrieved_days": 0}, "retrieved_days", "is removed when it quits"),
+        ({"retrieved_days": 14}, "retrieved_days", "is removed 14 days later"),
+    ],
+)
+async def test_what_the_policy_makes_of_the_mail_is_told(
+    desk: Desk, policy: dict[str, PolicyValue], code: str, told: str
+) -> None:
+    """RFC 1939 §5: what DELE and RETR come to."""
+    assert code not in codes(await desk.ask(), Weight.NOTE)
+    await desk.policy(**policy)
+    assert told in text(await desk.ask(), code)
+
+
+async def test_a_login_that_sees_the_last_days_is_explained_as_the_maildrops(desk: Desk) -> None:
+    answer = await desk.ask(f"recent:{ADA}")
+    assert (answer.address, codes(answer, Weight.WRONG)) == (str(ADA), [])
+    assert "the last 30 days alone (set by the default)" in text(answer, "recent_days")
+    await desk.policy(recent_days=None)
+    assert codes(await desk.ask(f"recent:{ADA}"), Weight.WRONG) == ["recent_off"]
+    assert codes(await desk.ask(), Weight.WRONG) == []
+
+
 async def test_an_outside_directory_is_named_as_the_judge_of_passwords(desk: Desk) -> None:
     await desk.tenancy.credentials.remove(desk.act, ADA, "main")
     await desk.tenancy.directories.choose(desk.act, "ldap-north")

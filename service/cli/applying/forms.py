@@ -5,6 +5,7 @@ alone, and so `null` says nothing but for a thing's own name, `catch_all` and `d
 """
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
@@ -25,14 +26,16 @@ def _named(value: object) -> object:
 
 
 def _policy(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    known = {name: _several(value) if isinstance(value, list) else value for name, value in values.items()}
+    known = {name: _kept(value) for name, value in values.items()}
     check_policy(known)
     return known
 
 
-def _several(value: list[object]) -> tuple[str, ...]:
-    """A list of YAML's as the model has several words."""
-    return tuple(map(str, value))
+def _kept(value: Any) -> Any:
+    """A list of YAML's as the model has several words, a date as it has days."""
+    if isinstance(value, list):
+        return tuple(map(str, value))
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def _address(text: str) -> str:

@@ -14,7 +14,7 @@ from service.mail.naming import owned, plainly
 from service.mail.ports import Clock, Holder
 from service.mail.recent import Attempt, RecentLogins, UnknownName
 from service.mail.tenancy import Page, Tenancy
-from service.mail.viewing import bare
+from service.mail.viewing import bare, is_recent
 from service.model.account import MaildropKey, Status
 from service.model.address import Address, parse_address
 from service.model.attempts import Verdict
@@ -70,6 +70,8 @@ class Facts:
     last_delivery: datetime | None = None
     held_back: Mapping[str, Verdict] = field(default_factory=dict)
     """Clients whose logins under this name would wait or be refused unseen now."""
+    recent: bool = False
+    """Whether it is asked about a login that sees the last days alone."""
 
     @property
     def policy(self) -> Policy:
@@ -91,7 +93,7 @@ async def gathered(sources: Sources, text: str, tenant: str | None, client: str 
     """The facts about the address in `text`. Raises Refusal: INVALID, NOT_FOUND, UNAVAILABLE."""
     with plainly():
         address = parse_address(bare(text))
-    facts = Facts(sources.clock.now(), address, client)
+    facts = Facts(sources.clock.now(), address, client, recent=is_recent(text))
     domains = sources.tenancy.domains
     domain = await owned(domains, address.domain, tenant) if tenant else await domains.find(address.domain)
     if domain is None:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from service.mail.explaining.facts import Facts
+from service.mail.explaining.treatment import treatment
 from service.mail.passwords import KIND as PASSWORD
 from service.mail.policy import obstacle
 from service.model.account import Status
@@ -241,4 +242,5 @@ _PARTS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     _delay,
     _tried,
     _mail,
+    treatment,
 )

@@ -25,7 +25,7 @@ test: $(VENV)/.test ## Everything CI runs: style, types, imports, tests (PYTHON=
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n $(JOBS) $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 .PHONY: fuzz
 fuzz: $(VENV)/.test ## Feed the readers and sessions far more invented input (TIMES=50)

@@ -123,3 +123,13 @@ def test_what_helm_test_says_is_understood(example: str) -> None:
         ]
         assert "127.0.0.1:1" in arguments
         assert poplar(*arguments).stderr == "poplar: Connection refused\n"
+
+
+def test_the_notes_name_ports_test_and_the_srv_records() -> None:
+    """RFC 8314 §4: mail programs find `_pop3s` first."""
+    example = f"--values={EXAMPLES['full']}"
+    notes = run("4", "install", "r", str(CHART), "--namespace=mail", "--dry-run=client", example).partition("NOTES:")[2]
+    assert "helm test r --namespace mail" in notes
+    assert "r-poplar-pop3s, port 995 (LoadBalancer)" in notes
+    assert "_pop3s._tcp IN SRV 0 1 995 pop.provider.example." in notes
+    assert "_pop3._tcp  IN SRV 10 1 110 pop.provider.example." in notes

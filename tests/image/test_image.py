@@ -3,8 +3,6 @@
 Needs a Docker engine (`tests/backends/engine.py`); without one these tests skip and say so.
 """
 
-import json
-import os
 import poplib
 import re
 import smtplib
@@ -14,59 +12,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 import trustme
 import yaml
 
 from tests.backends.demo import RunningDemo
-from tests.backends.engine import Engine, base_image, engine
-from tests.backends.s3 import BUCKET, S3Server, start_s3
+from tests.backends.engine import Engine
+from tests.backends.s3 import BUCKET, S3Server
+from tests.image.conftest import EPOCH, LOCKED_DOWN, Built, Container, running
 
-pytestmark = pytest.mark.timeout(900)
-
-EPOCH = "1700000000"
-LOCKED_DOWN = [
-    "--read-only",
-    "--cap-drop=ALL",
-    "--security-opt=no-new-privileges",
-    "--network=host",
-    "--pids-limit=200",
-]
-
-
-@dataclass(frozen=True)
-class Built:
-    """Two images of one commit, the second built without any cache, on one engine."""
-
-    engine: Engine
-    first: str
-    second: str
-
-    def inspect(self, form: str, image: str = "") -> object:
-        return json.loads(self.engine("image", "inspect", "--format", f"{{{{json {form}}}}}", image or self.first))
-
-    def sh(self, script: str) -> str:
-        return self.engine("run", "--rm", *LOCKED_DOWN, "--entrypoint=sh", self.first, "-c", script)
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
-    folder = tmp_path_factory.mktemp("engine")
-    with engine(folder) as docker:
-        base = base_image(docker, folder)
-        first, second = (build(docker, base, f"poplar-test:{each}") for each in ("first", "second"))
-        yield Built(docker, first, second)
-
-
-def build(docker: Engine, base: str, tag: str) -> str:
-    arguments = {"BASE_IMAGE": base, "SOURCE_DATE_EPOCH": EPOCH, "REVISION": "0123abc"}
-    given = [f"--build-arg={name}={value}" for name, value in arguments.items()]
-    bundle = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
-    secret = [f"--secret=id=ca,src={bundle}"] if bundle else []
-    docker("build", "--no-cache", "--network=host", *given, *secret, f"--tag={tag}", ".", seconds=420)
-    return tag
+# One image is built for all of these, so they share a process.
+pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("image")]
 
 
 def test_two_builds_without_a_cache_have_the_same_layers(built: Built) -> None:
@@ -108,53 +65,12 @@ class Site:
     folder: Path
 
     @contextmanager
-    def part(self, verb: str) -> Iterator["Container"]:
+    def part(self, verb: str) -> Iterator[Container]:
         """`poplar VERB` in a container without any right, ended as Kubernetes would."""
-        name = f"poplar-{verb}-{uuid4().hex[:8]}"
         mounts = [f"--volume={self.folder}:/etc/poplar:ro", "--env=POPLAR_CONFIG=/etc/poplar/poplar.yaml"]
         health = ["--health-interval=1s", "--health-start-period=1s"]
-        self.docker("run", "--detach", f"--name={name}", *LOCKED_DOWN, *health, *mounts, self.image, verb)
-        try:
-            container = Container(self.docker, name)
-            container.await_line("serving")
+        with running(self.docker, self.image, [*health, *mounts], [verb]) as container:
             yield container
-        finally:
-            self.docker("rm", "--force", name)
-
-
-@dataclass(frozen=True)
-class Container:
-    """A part that runs."""
-
-    docker: Engine
-    name: str
-
-    def lines(self) -> list[dict[str, object]]:
-        return [json.loads(line) for line in self.docker("logs", self.name).splitlines() if line.startswith("{")]
-
-    def await_line(self, event: str) -> dict[str, object]:
-        """The first line of this event, once it is there."""
-        for _ in range(300):
-            found = [line for line in self.lines() if line.get("event") == event]
-            if found:
-                return found[0]
-            time.sleep(0.1)
-        raise AssertionError(self.docker("logs", self.name))
-
-    def port(self, listener: str) -> int:
-        listeners = self.await_line("serving")["listeners"]
-        assert isinstance(listeners, dict)
-        return int(str(listeners[listener]).rpartition(":")[2])
-
-    def state(self, form: str) -> str:
-        return self.docker("inspect", "--format", f"{{{{.State.{form}}}}}", self.name).strip()
-
-
-@pytest.fixture(scope="module")
-def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    server = start_s3(tmp_path_factory.mktemp("s3"))
-    yield server
-    server.end()
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
 from service.app.background import background
 from service.app.clock import SystemClock
@@ -19,6 +20,9 @@ from service.settings.events import EventsSettings
 from service.stores.event_file import EventFile
 from service.telemetry import event_metrics
 from service.telemetry.logs import get_log
+
+if TYPE_CHECKING:
+    from service.stores.event_webhook import EventWebhook
 
 MEASURE_EVERY = 5.0
 RECENT_PATIENCE = 10.0
@@ -72,24 +76,25 @@ async def _sinks(stack: AsyncExitStack, settings: Settings) -> dict[str, Sink]:
         stack.callback(file.close)
         sinks["file"] = file
     if settings.events.webhook:
-        sinks["webhook"] = await _webhook(stack, settings.events)
+        webhook = webhook_of(settings.events)
+        stack.push_async_callback(webhook.aclose)
+        sinks["webhook"] = webhook
     if settings.events.recent:
         sinks["recent"] = await stack.enter_async_context(open_recent(settings))
     return sinks
 
 
-async def _webhook(stack: AsyncExitStack, settings: EventsSettings) -> Sink:
+def webhook_of(settings: EventsSettings) -> "EventWebhook":
+    """The webhook, to be closed. Raises SettingsError."""
     # Its library is large: a process without a webhook needn't hold it.
     from service.stores.event_webhook import EventWebhook, WebhookOptions
 
     secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else ""
     options = WebhookOptions(settings.webhook, secret, settings.webhook_seconds, settings.webhook_ca)
     try:
-        webhook = EventWebhook(options)
+        return EventWebhook(options)
     except OSError as error:
         raise SettingsError([Problem("events.webhook_ca", f"can't be used: {error.strerror or error}")]) from None
-    stack.push_async_callback(webhook.aclose)
-    return webhook
 
 
 def _bounds(sink: str, settings: EventsSettings) -> PipeBounds:

@@ -12,6 +12,7 @@ from service.model.trail import Trail
 from service.stores.postgres.database import Database
 from service.stores.postgres.index import PostgresMessageIndex
 from service.stores.postgres.sweep import PostgresSweepable
+from service.stores.postgres.tenancy.audit import OF_TARGET
 from tests.stores.test_migrations import as_login
 from tests.stores.worlds import PostgresWorld, World, deliver, message, one_maildrop
 
@@ -124,3 +125,17 @@ async def test_the_sweep_forgets_entries_and_reads_none(postgres_world: Postgres
     assert await PostgresSweepable(sweep).expire(10) == 1
     assert await PostgresSweepable(sweep).forget_audit(datetime.now(UTC) + timedelta(minutes=1), 10) == 1
     await sweep.close()
+
+
+async def test_the_audit_of_one_maildrop_is_found_by_an_index(postgres_world: PostgresWorld) -> None:
+    key = await one_maildrop(postgres_world)
+    await postgres_world.owner.execute(
+        "INSERT INTO audit (tenant_id, actor, action, target)"
+        " SELECT $1, 'a', 'b', 'user' || n FROM generate_series(1, 20000) n",
+        key.tenant_id,
+    )
+    await postgres_world.owner.execute("ANALYZE audit")
+    await postgres_world.owner.execute("SET plan_cache_mode = force_generic_plan")
+    values = (key.tenant_id, None, 100, None, None, "user7", None, None)
+    rows = await postgres_world.owner.fetch(f"EXPLAIN (ANALYZE) {OF_TARGET}", *values)
+    assert "audit_target" in "\n".join(row[0] for row in rows)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 
 from service.app.doctor.certificates import check_certificates
 from service.app.doctor.directories import check_directories
+from service.app.doctor.events import check_events
 from service.app.doctor.findings import Finding, wrong
 from service.app.doctor.machine import check_descriptors, check_ports
 from service.app.doctor.systems import check_objects, check_postgres, check_redis
@@ -20,6 +21,7 @@ CHECKS: dict[str, Check] = {
     "redis": check_redis,
     "object store": check_objects,
     "directories": check_directories,
+    "events": check_events,
     "certificates": check_certificates,
     "ports": check_ports,
     "open files": check_descriptors,

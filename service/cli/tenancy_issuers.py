@@ -11,7 +11,7 @@ import typer
 
 from service.cli.gathering import gathering
 from service.cli.tenancy_options import AsJson, TenantName, Yes, confirmed, typed_secret
-from service.cli.tenancy_output import print_one, print_rows, say
+from service.cli.tenancy_output import print_one, print_rows, tell
 from service.cli.tenancy_running import perform
 from service.mail.issuing import unchanged
 from service.model.account import Status
@@ -93,25 +93,25 @@ def show(tenant: TenantName, name: IssuerName, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def suspend(tenant: TenantName, name: IssuerName) -> None:
+def suspend(tenant: TenantName, name: IssuerName, as_json: AsJson = False) -> None:
     """Take no tokens of an issuer's from now on."""
     perform(lambda desk: desk.issuers.set_status(tenant, name, Status.SUSPENDED))
-    say(f"Suspended issuer {name} of {tenant}.")
+    tell(f"Suspended issuer {name} of {tenant}.", as_json, {"issuer": name, "status": Status.SUSPENDED.value})
 
 
 @app.command()
-def resume(tenant: TenantName, name: IssuerName) -> None:
+def resume(tenant: TenantName, name: IssuerName, as_json: AsJson = False) -> None:
     """End a suspension."""
     perform(lambda desk: desk.issuers.set_status(tenant, name, Status.ACTIVE))
-    say(f"Resumed issuer {name} of {tenant}.")
+    tell(f"Resumed issuer {name} of {tenant}.", as_json, {"issuer": name, "status": Status.ACTIVE.value})
 
 
 @app.command()
-def remove(tenant: TenantName, name: IssuerName, yes: Yes = False) -> None:
+def remove(tenant: TenantName, name: IssuerName, yes: Yes = False, as_json: AsJson = False) -> None:
     """Remove an issuer; its tokens open nothing from now on."""
     confirmed(f"Remove issuer {name} of {tenant}?", yes)
     perform(lambda desk: desk.issuers.remove(tenant, name))
-    say(f"Removed issuer {name} of {tenant}.")
+    tell(f"Removed issuer {name} of {tenant}.", as_json, {"removed": name})
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from service.mail.fair import FairBlobs, SpareBlobs
 from service.mail.fairness import Fairness
+from service.mail.pace import Pace
 from service.mail.ports import BlobStore, DomainOwners
 from service.mail.turns import Bounds, Turns
 from service.mail.whose import Owners
@@ -20,8 +21,12 @@ from service.telemetry.logs import get_log
 TELL_EVERY = 60.0
 WORTH_TELLING = 100
 """Callers that had to wait since the last line, or were turned away: fewer are no news."""
+WORTH_TELLING_OF_LOOP = 6000
+"""The same of steps, which wait for parts of a millisecond."""
 LOOKUPS = 2
 """Domains whose tenant is asked for at a time, beside the other calls of Postgres."""
+LOOP_MOST = 0.67
+"""One tenant's steps leave room for those of another in each round of the event loop, so that they needn't wait."""
 AHEAD = 1
 """Computations that wait on the threads' own side, so that no thread waits for the event loop."""
 
@@ -35,6 +40,7 @@ class Shares:
     domains: Turns
     store: Turns
     sessions: Turns
+    loop: Turns
     by_tenant: bool
 
     @classmethod
@@ -48,6 +54,7 @@ class Shares:
             "domains": Bounds(LOOKUPS, queue=hashing.queue, most=most),
             "store": Bounds(settings.fairness.store_reads, most=most),
             "sessions": Bounds(settings.limits.connections, queue=0, most=most),
+            "loop": Bounds(settings.fairness.steps, most=LOOP_MOST),
         }
         turns = {resource: Turns(resource, each, sharing) for resource, each in bounds.items()}
         return cls(**turns, by_tenant=settings.fairness.by_tenant)
@@ -59,12 +66,12 @@ class Shares:
     def fairness(self, owners: DomainOwners) -> Fairness:
         """What sessions share."""
         known = Owners(owners, self.domains) if self.by_tenant else None
-        return Fairness(known, self.sessions)
+        return Fairness(known, self.sessions, Pace(self.loop) if self.by_tenant else None)
 
     @property
     def all(self) -> tuple[Turns, ...]:
         """What is asked for by tenant."""
-        return (self.hashing, self.database, self.store, self.sessions)
+        return (self.hashing, self.database, self.store, self.sessions, self.loop)
 
 
 class HeavyTenants:
@@ -78,7 +85,8 @@ class HeavyTenants:
         """One line for each resource that was scarce since the last call."""
         for turns in self._shared:
             waits = turns.waits()
-            if self._owners is None or sum(waits.values()) < WORTH_TELLING:
+            worth = WORTH_TELLING_OF_LOOP if turns.resource == "loop" else WORTH_TELLING
+            if self._owners is None or sum(waits.values()) < worth:
                 continue
             heaviest = max(waits, key=waits.__getitem__)
             get_log("shares").info(

@@ -10,6 +10,7 @@ from functools import partial
 
 from service.app.clock import SystemClock
 from service.app.directories import open_accounts
+from service.app.fair import most_of
 from service.app.listening import Service
 from service.app.shared import MEASURE_EVERY, Shared
 from service.mail.budget import Budget
@@ -19,7 +20,7 @@ from service.net.lmtp_service import LmtpOptions, LmtpService
 from service.protocol.lmtp.state import Terms
 from service.settings import Settings
 from service.stores.postgres.index import PostgresMessageIndex
-from service.telemetry import metrics
+from service.telemetry import metrics, sharing
 
 
 @asynccontextmanager
@@ -53,7 +54,8 @@ def lmtp_options(settings: Settings) -> LmtpOptions:
 
 
 def _memory(shared: Shared) -> Budget:
-    memory = Budget(shared.settings.limits.delivery_octets)
+    bound, most = shared.settings.limits.delivery_octets, most_of(shared.settings)
+    memory = Budget(bound, most=most, resource="delivery", told=sharing)
 
     async def measure() -> None:
         metrics.budget_used("delivery", memory.used)

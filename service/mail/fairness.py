@@ -5,6 +5,7 @@ Owns the grouping, and that a front end without it shares first come, first serv
 
 from dataclasses import dataclass, field
 
+from service.mail.pace import Pace
 from service.mail.turns import UNBOUNDED, Bounds, Turns, Whose
 from service.mail.whose import Owners
 
@@ -15,11 +16,14 @@ def _unbounded(resource: str) -> Turns:
 
 @dataclass(frozen=True, slots=True)
 class Fairness:
-    """Whose a name is, and places for sessions that are logged in."""
+    """Whose a name is, places for sessions that are logged in, and the event loop's time."""
 
     owners: Owners | None = None
     """None where all are one class."""
     sessions: Turns = field(default_factory=lambda: _unbounded("sessions"))
+
+    pace: Pace | None = None
+    """None where sessions run in the order in which they are ready."""
 
     async def whose(self, name: str) -> Whose:
         """The class of whoever logs in as `name`, whether or not the name exists (G13)."""

@@ -141,6 +141,13 @@ class Turns:
         elif not self.used:
             self._now = self._latest
 
+    def hold_more(self, whose: Whose, amount: int) -> int:
+        """Hold so much more than was taken, but leave the last free one; how much it came to be, to be given back."""
+        more = max(0, min(amount, int(min(self.bounds.amount, 1 << 62)) - 1 - self.used))
+        self._class(whose).held += more
+        self.used += more
+        return more
+
     @asynccontextmanager
     async def turn(self, whose: Whose, *, least: float = SHORT) -> AsyncIterator[None]:
         """One turn, from its beginning to the end of the block; it costs the seconds that it takes, and `least`.

@@ -58,6 +58,8 @@ class Outlet:
         for start in range(0, len(data), SLICE):
             self.write(view[start : start + SLICE].tobytes())
             await self.flushed()
+            # Others run between two slices of a message.
+            await asyncio.sleep(0)
 
     async def flushed(self) -> None:
         """Wait while too much is unread. Raises ConnectionError."""

@@ -93,7 +93,11 @@ class Pop3Connection(Conversation):
             self._begin(self._perform(effect))
 
     async def _perform(self, effect: Effect) -> None:
-        await self._performer.turns.begin(effect)
+        turns = self._performer.turns
+        await turns.begin(effect)
+        await turns.run(self._performance(effect))
+
+    async def _performance(self, effect: Effect) -> None:
         match effect:
             case effects.LogIn():
                 await self._performer.log_in(effect, self._peer.address, self._lost)

@@ -4,6 +4,9 @@ Owns on whose behalf an effect asks other systems. Refuses to know how turns are
 RFC 1939 §4 (until a login succeeded, a session is that of the name it gave).
 """
 
+from collections.abc import Coroutine
+from typing import Any
+
 from service.mail.fairness import Fairness
 from service.mail.maildrop import OpenMaildrop
 from service.mail.turns import Whose
@@ -28,6 +31,11 @@ class SessionTurns:
             case effects.FetchKeys(name=name):
                 self.whose = await self._fairness.whose(name)
         WHOSE.set(self.whose)
+
+    async def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do `work`, step by step in this tenant's turns of the event loop."""
+        pace = self._fairness.pace
+        await (pace.work(work, lambda: self.whose) if pace else work)
 
     async def enter(self, held: OpenMaildrop) -> None:
         """Take a place among the sessions that are logged in.

@@ -70,7 +70,7 @@ async def poll(client: Client, number: int, tenant: str = "heavy") -> None:
 
 
 async def drain(client: Client, number: int) -> None:
-    await client.log_in(f"large{number % 32}@heavy.example", SECRET)
+    await client.log_in(f"large{number % 40}@heavy.example", SECRET)
     await client.multi_line("LIST")
     for message in range(1, 9):
         await client.multi_line(f"RETR {message}")
@@ -86,7 +86,7 @@ async def unknown(client: Client, number: int) -> None:
 
 async def long(client: Client, number: int) -> None:
     """Listings of many messages."""
-    await client.log_in(f"long{number % 8}@heavy.example", SECRET)
+    await client.log_in(f"long{number % 40}@heavy.example", SECRET)
     await client.multi_line("UIDL")
     await client.multi_line("LIST")
 

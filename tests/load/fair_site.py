@@ -68,7 +68,7 @@ class Site:
     http: str
 
 
-KINDS = (Mail("user", 64, 20, 8_000), Mail("large", 32, 8, 900_000), Mail("long", 8, 20_000, 2_000))
+KINDS = (Mail("user", 64, 20, 8_000), Mail("large", 40, 8, 900_000), Mail("long", 40, 5_000, 2_000))
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 from service.mail.budget import Budget
 from service.mail.fairness import Fairness
+from service.mail.pace import Pace
 from service.mail.turns import Bounds, Turns
 from service.mail.whose import WHOSE, Owners
 from tests.mail.house import House
@@ -28,7 +29,8 @@ class Domains:
 
 def fairness(house: House, places: int = 100) -> Fairness:
     owners = Owners(Domains(house), Turns("domains", Bounds(2)))
-    return Fairness(owners, Turns("sessions", Bounds(places, queue=0, most=0.8)))
+    pace = Pace(Turns("loop", Bounds(4, most=0.67)))
+    return Fairness(owners, Turns("sessions", Bounds(places, queue=0, most=0.8)), pace)
 
 
 async def test_g14_a_tenant_with_its_share_of_a_nearly_full_process_is_asked_to_come_back() -> None:

@@ -1,0 +1,94 @@
+"""The event loop's time, which all sessions of a process share: so much work is done between two looks at the sockets.
+
+Owns when a coroutine goes on. A loop runs whatever is ready in one go: without this, a step of each of a tenant's
+thousand sessions runs before another's only one, at each step again. A step is what runs between two waits; it costs
+the time it takes. Refuses to know the work. Nothing waits while fewer steps are ready than may run in one round.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Generator
+from typing import Any, Generic, TypeVar
+
+from service.mail.turns import Turns, Whose
+
+SHORT = 0.0005
+"""Seconds of a step that counts as one."""
+Result = TypeVar("Result")
+
+
+class Pace:
+    """As many steps in one round of the event loop as there are `turns`."""
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self._done: list[tuple[Whose, int, float]] = []
+
+    def work(self, work: Coroutine[Any, Any, Result], whose: Callable[[], Whose]) -> "Steps[Result]":
+        """`work`, to be awaited, step by step in turn; `whose` is asked before each step. It belongs to the result."""
+        return Steps(self, work, whose)
+
+    def try_begin(self, whose: Whose) -> bool:
+        """Whether a step may run at once; if so, `end` must follow."""
+        return self._turns.try_take(whose, cost=0.0)
+
+    async def begin(self, whose: Whose) -> None:
+        """Wait until a step may run; `end` must follow."""
+        await self._turns.take(whose, cost=0.0)
+
+    def end(self, whose: Whose, seconds: float) -> None:
+        """A step took `seconds`. Its turn goes to another in the next round, once the sockets were looked at.
+
+        A long one uses up the turns of several, so that the round is soon over.
+        """
+        if not self._done:
+            asyncio.get_running_loop().call_soon(self._next_round)
+        amount = 1 + self._turns.hold_more(whose, int(seconds / SHORT))
+        self._done.append((whose, amount, seconds))
+
+    def _next_round(self) -> None:
+        done, self._done = self._done, []
+        for whose, amount, seconds in done:
+            self._turns.give_back(whose, amount, cost=seconds)
+
+
+class Steps(Generic[Result]):
+    """An awaitable that runs a coroutine as the task that awaits it would, but for the turns between its steps."""
+
+    __slots__ = ("_pace", "_whose", "_work")
+
+    def __init__(self, pace: Pace, work: Coroutine[Any, Any, Result], whose: Callable[[], Whose]) -> None:
+        self._pace = pace
+        self._work = work
+        self._whose = whose
+
+    def __await__(self) -> Generator[Any, None, Result]:
+        """Give what the coroutine returns, or raise what it raises; what is thrown in, it hears of in its turn."""
+        thrown: BaseException | None = None
+        while True:
+            whose = self._whose()
+            turn = self._pace.try_begin(whose)
+            if not turn:
+                try:
+                    yield from self._pace.begin(whose).__await__()
+                    turn = True
+                except asyncio.CancelledError as error:
+                    # It hears of its end now: whoever gives up takes nobody's turn.
+                    thrown = error
+            began = time.perf_counter()
+            try:
+                waits_for = self._work.throw(thrown) if thrown else self._work.send(None)
+            except StopIteration as end:
+                result: Result = end.value
+                return result
+            finally:
+                if turn:
+                    self._pace.end(whose, time.perf_counter() - began)
+            thrown = None
+            try:
+                yield waits_for
+            except GeneratorExit:
+                self._work.close()
+                raise
+            except BaseException as error:
+                thrown = error

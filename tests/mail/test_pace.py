@@ -1,0 +1,189 @@
+"""The event loop's time in fair turns, step by step. G16.
+
+RFC 1939 §3: a session that is given up removes nothing, so its work must hear of its end whatever it waits for.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import suppress
+from contextvars import ContextVar
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from service.mail.pace import Pace
+from service.mail.turns import Bounds, Turns, Whose
+
+STEPS = 4
+HEAVY = 100
+both_loops = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
+Run = Callable[[Coroutine[Any, Any, Any], Whose], Awaitable[Any]]
+place: ContextVar[str] = ContextVar("place", default="outside")
+
+
+@pytest.fixture
+def turns() -> Turns:
+    return Turns("loop", Bounds(STEPS, most=0.67))
+
+
+@pytest.fixture
+async def pace(turns: Turns) -> AsyncIterator[Pace]:
+    """A pace whose turns are all given back in the end."""
+    yield Pace(turns)
+    await asyncio.sleep(0.01)
+    assert (turns.used, turns.waiting) == (0, 0)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0)
+
+
+def in_turn(pace: Pace) -> Run:
+    return lambda work, whose: pace.work(work, lambda: whose)
+
+
+async def in_any_order(work: Coroutine[Any, Any, Any], _: Whose) -> Any:
+    return await work
+
+
+@both_loops
+async def test_what_work_returns_or_raises_comes_out(pace: Pace) -> None:
+    async def well() -> str:
+        await asyncio.sleep(0)
+        place.set("inside")
+        async with asyncio.timeout(10):
+            await asyncio.sleep(0.001)
+        return place.get()
+
+    async def badly() -> None:
+        await asyncio.sleep(0)
+        raise KeyError("x")
+
+    run = in_turn(pace)
+    assert await run(well(), "a") == "inside"
+    assert place.get() == "inside", "it runs in the context of the task that awaits it"
+    with pytest.raises(KeyError):
+        await run(badly(), "a")
+
+
+@both_loops
+async def test_a_timeout_in_the_middle_of_work_is_the_works_own(pace: Pace) -> None:
+    async def late() -> str:
+        try:
+            async with asyncio.timeout(0.001):
+                await asyncio.Event().wait()
+        except TimeoutError:
+            return "late"
+        return "never"
+
+    assert await in_turn(pace)(late(), "a") == "late"
+
+
+async def cancelled_when(pace: Pace, turns: Turns, *, waits_for_turn: bool) -> list[str]:
+    said: list[str] = []
+    event = asyncio.Event()
+
+    async def work() -> None:
+        said.append("begun")
+        try:
+            await event.wait()
+            said.append("went on")
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            said.append("cleaned up")
+
+    async def task_of() -> None:
+        await in_turn(pace)(work(), "a")
+
+    task = asyncio.create_task(task_of())
+    await until(lambda: said)
+    if waits_for_turn:
+        for other in range(STEPS):
+            await turns.take(other)
+        event.set()
+        await until(lambda: turns.waiting)
+        task.cancel()
+        await asyncio.sleep(0)
+        for other in range(STEPS):
+            turns.give_back(other)
+    else:
+        task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+    assert task.cancelled()
+    return said
+
+
+@both_loops
+@pytest.mark.parametrize("waits_for_turn", [False, True])
+async def test_work_that_is_cancelled_cleans_up_whatever_it_waits_for(
+    pace: Pace, turns: Turns, waits_for_turn: bool
+) -> None:
+    assert await cancelled_when(pace, turns, waits_for_turn=waits_for_turn) == ["begun", "cleaned up"]
+
+
+async def test_work_that_is_dropped_is_closed(pace: Pace) -> None:
+    closed = []
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            closed.append(True)
+
+    steps = in_turn(pace)(work(), "a").__await__()
+    next(steps)
+    steps.close()
+    assert closed == [True]
+
+
+async def passed_by(run: Run) -> int:
+    """The most steps of the heavy tenant between two steps of the light one, of which each has one after the other."""
+    order: list[str] = []
+    ended = False
+
+    async def heavy() -> None:
+        while not ended:
+            order.append("heavy")
+            await asyncio.sleep(0)
+
+    async def light() -> None:
+        for _ in range(20):
+            order.append("light")
+            await asyncio.sleep(0)
+
+    async def task_of(work: Coroutine[Any, Any, None], whose: str) -> None:
+        await run(work, whose)
+
+    crowd = [asyncio.create_task(task_of(heavy(), "heavy")) for _ in range(HEAVY)]
+    await until(lambda: order.count("heavy") >= HEAVY)
+    await task_of(light(), "light")
+    ended = True
+    await asyncio.gather(*crowd)
+    at = [place for place, whose in enumerate(order) if whose == "light"]
+    return max(after - before - 1 for before, after in pairwise(at))
+
+
+@both_loops
+async def test_g16_a_session_goes_on_in_each_round_however_many_of_another_tenant_are_ready(pace: Pace) -> None:
+    fair, unfair = await passed_by(in_turn(pace)), await passed_by(in_any_order)
+    print(f"\nsteps of {HEAVY} heavy sessions between two of a light one: {fair} in turn, {unfair} without")  # noqa: T201
+    assert fair <= 2 * STEPS
+    assert unfair >= HEAVY - 1
+
+
+async def test_g16_a_long_step_uses_up_the_round_but_for_one_turn(pace: Pace, turns: Turns) -> None:
+    assert pace.try_begin("heavy")
+    pace.end("heavy", 60.0)
+    assert turns.used == STEPS - 1
+    assert not pace.try_begin("heavy")
+    assert pace.try_begin("light")
+    pace.end("light", 0.0)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert turns.used == 0
+    assert turns._classes["heavy"].finish >= 60.0

@@ -1,11 +1,13 @@
 """The settings of outside directories: what is wrong is refused before anybody's password goes there. RFC 8314 §3."""
 
+import json
+import os
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from service.settings import Settings, explain
+from service.settings import Settings, explain, load_settings
 from service.settings.loading import Sources
 
 SECRET = "s" * 32
@@ -53,6 +55,16 @@ def test_a_broken_one_is_refused_in_words_that_repeat_no_secret(one: dict[str, A
         settings(one)
     assert told in str(refused.value)
     assert "hunter2" not in str(refused.value)
+
+
+def test_the_list_may_come_from_the_environment_as_a_secret_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("POPLAR_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("POPLAR_DIRECTORY__OUTSIDE", json.dumps([HOOK, QUERY]))
+    monkeypatch.setenv("POPLAR_DIRECTORY__DEFAULT", "crm")
+    directory = load_settings().directory
+    assert [each.name for each in directory.outside] == ["crm", "erp"]
+    assert directory.default == "crm"
 
 
 def test_names_differ_and_the_default_is_one_of_them() -> None:

@@ -200,4 +200,6 @@ def _cause(account: Account | None, proof: Proof | None) -> tuple[str, Why]:
         return "the proof proves nothing", Why.NO_PROOF
     if account is None or not account.housed:
         return "no such account", Why.UNKNOWN_NAME
+    if account.outside is not None and not account.outside.known:
+        return f"directory {account.outside.directory} doesn't know it", Why.UNKNOWN_NAME
     return ("no credential matches", Why.WRONG_SECRET) if account.active else ("suspended", Why.SUSPENDED)

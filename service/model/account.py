@@ -56,6 +56,8 @@ class Outside:
     """Its name in the settings."""
     housed: bool = True
     """Whether there is a maildrop; False for one that the first login makes, or that nobody may make."""
+    known: bool = True
+    """False where the directory was asked and doesn't know the address: then nothing opens the maildrop."""
     vouched: Credential | None = None
     """What the directory itself found right, if it judges passwords and said yes."""
 

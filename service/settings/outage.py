@@ -14,7 +14,7 @@ class OutageSettings(Section):
     """Reading while Postgres is away."""
 
     read_only: bool = False
-    """Whether who logged in lately may read on while Postgres is away: a new password or suspension isn't seen then."""
+    """Whether who logged in lately at this process may read on while Postgres is away, unseen suspensions and all."""
     remember_seconds: Annotated[float, Field(gt=0, le=3600)] = 300.0
     """Seconds since a login for which it may be repeated so: as long, a changed password or suspension may not bind."""
     messages: Count = 1000

@@ -5,14 +5,14 @@ Owns what a directory answers, and what it was asked.
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID, uuid4
 
 from service.mail.login import Attempt, Login
 from service.mail.maildrop import OpenMaildrop
 from service.mail.outside import Bounds, Directories, Guard, OutsideAccounts, Vouching
 from service.mail.outside.directories import Known
-from service.model.account import Credential
+from service.model.account import Account, Credential
 from service.model.outside import Allowed, Answer, Question, Stored
 from service.model.proof import Password, Proof
 from service.model.refusal import Refusal
@@ -54,6 +54,13 @@ class Users:
         return Stored(
             (Credential(UUID(int=1), "password", self.prefix + password, "crm", scram=keys, kept_outside=True),)
         )
+
+
+class TakesAll:
+    """What the login asks about tokens, as if an issuer vouched for each."""
+
+    async def __call__(self, account: Account | None, _: object) -> Credential | None:
+        return Credential(UUID(int=2), "token", "") if account is not None else None
 
 
 @dataclass
@@ -98,6 +105,10 @@ class OutsideHouse:
     async def password(self, name: str, secret: str) -> OpenMaildrop:
         """Log in with a password."""
         return await self.open(Password(name, secret))
+
+    def trust_tokens(self) -> None:
+        """Take any token for whomever it claims to be."""
+        self.login = replace(self.login, bearer=TakesAll())  # type: ignore[arg-type]
 
     def maildrops(self) -> list[str]:
         """The addresses of all maildrops, sorted."""

@@ -8,7 +8,7 @@ import pytest
 from service.mail.scram import ScramChallenges
 from service.model.address import parse_address
 from service.model.outside import Allowed, Question
-from service.model.proof import ScramProof
+from service.model.proof import BearerProof, ScramProof
 from service.model.refusal import Reason, Refusal
 from service.model.scram import derive_scram, parse_scram
 from service.stores.memory.passwords import OLD, PREFIX
@@ -192,6 +192,22 @@ async def test_g13_without_keys_scram_meets_what_a_stranger_meets(judges: bool) 
     with pytest.raises(Refusal) as refused:
         await house.open(ScramProof(ADDRESS, keys, valid=True, nonce="n"))
     assert refused.value.reason is Reason.CREDENTIALS
+
+
+@BOTH
+async def test_a_token_opens_nothing_for_whom_the_directory_does_not_know(judges: bool) -> None:
+    house = OutsideHouse(users(judges))
+    house.trust_tokens()
+    token = BearerProof(ADDRESS, "good token")
+    assert (await house.open(token)).key == house.house.key
+    await house.open(replace(token, name=NEW))
+    assert house.maildrops() == [NEW, ADDRESS]
+    house.users.passwords.clear()
+    for name in (ADDRESS, NEW, "nobody@example.org"):
+        with pytest.raises(Refusal) as refused:
+            await house.open(replace(token, name=name))
+        assert refused.value.reason is Reason.CREDENTIALS
+    assert house.maildrops() == [NEW, ADDRESS]
 
 
 @BOTH

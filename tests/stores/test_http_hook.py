@@ -156,6 +156,20 @@ async def test_what_a_hook_says_too_much_is_no_answer_to_the_next_question() -> 
         assert await ours.ask(ADA) is None
 
 
+async def test_a_kept_connection_that_the_hook_closes_just_then_costs_nobody_a_login() -> None:
+    async with asking(lambda asked: answer(asked, answer="allow")) as (ours, server):
+        assert await ours.ask(ADA) == Allowed()
+
+        def closing(asked: Asked) -> bytes:
+            server.say = lambda again: answer(again, answer="allow")
+            server.drop()
+            return b""
+
+        server.say = closing
+        assert await ours.ask(ADA) == Allowed()
+        assert server.asked[1].body == server.asked[2].body
+
+
 async def test_connections_are_used_again_and_cookies_are_not() -> None:
     def baking(asked: Asked) -> bytes:
         body = json.dumps({"id": asked.form["id"], "answer": "allow"}).encode()

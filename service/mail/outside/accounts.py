@@ -92,8 +92,9 @@ async def _outside(known: Known, home: Home, account: Account | None, address: A
     if guard.judges:
         return replace(standing, credentials=(), outside=outside)
     answer = await guard.ask(Question(address, home.tenant))
-    brought = answer.credentials if isinstance(answer, Stored) else ()
-    return replace(standing, credentials=brought, outside=outside)
+    if not isinstance(answer, Stored):
+        return replace(standing, active=False, credentials=(), outside=replace(outside, known=False))
+    return replace(standing, credentials=answer.credentials, outside=outside)
 
 
 def _without_maildrop(known: Known, home: Home, address: Address) -> Account:

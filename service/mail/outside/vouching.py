@@ -33,25 +33,19 @@ class Vouching:
     async def judged(self, account: Account | None, attempt: "Attempt") -> Account | None:
         """`account`, vouched for if its directory judges passwords and found this one right.
 
+        What isn't a password, such as a token, opens nothing either for somebody whom the directory doesn't know.
         Raises Refusal: UNAVAILABLE, OVERLOADED.
         """
         proof = attempt.proof
-        if account is None or account.outside is None or not isinstance(proof, Password):
+        if account is None or account.outside is None or proof is None:
             return account
         guard = self.directories.named[account.outside.directory].guard
         if not guard.judges:
             return account
-        address = parse_address(account.address)
-        question = Question(
-            address,
-            account.tenant,
-            proof.secret,
-            attempt.client,
-            attempt.mechanism,
-            attempt.listener,
-            attempt.session_id,
-        )
-        answer = await guard.ask(question)
+        answer = await guard.ask(_question(account, attempt))
+        if not isinstance(proof, Password):
+            unknown = replace(account.outside, known=False)
+            return account if answer is not None else replace(account, active=False, outside=unknown)
         return _vouched_for(account, guard.name, answer) if isinstance(answer, Allowed) else account
 
     async def housed(self, account: Account) -> Account:
@@ -64,6 +58,14 @@ class Vouching:
         if maildrop is None:
             raise Refusal(Reason.CREDENTIALS, f"directory {name} knows it, but there may be no such maildrop")
         return replace(account, key=MaildropKey(home.tenant_id, maildrop))
+
+
+def _question(account: Account, attempt: "Attempt") -> Question:
+    address, proof = parse_address(account.address), attempt.proof
+    if not isinstance(proof, Password):
+        return Question(address, account.tenant)
+    facts = (attempt.client, attempt.mechanism, attempt.listener, attempt.session_id)
+    return Question(address, account.tenant, proof.secret, *facts)
 
 
 def _vouched_for(account: Account, directory: str, answer: Allowed) -> Account:

@@ -24,6 +24,9 @@ from service.model.refusal import Reason, Refusal
 from service.stores.directories.signing import signed
 
 MOST_OCTETS = 16 * 1024
+IDLE_SECONDS = 4.0
+"""For how long a connection is kept; common servers close an idle one after five."""
+_ENDED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 SESSION_POLICY = frozenset(
     {"login_delay", "login_burst", "pop3", "mechanisms", "networks", "octets_per_day", "dele", "order"}
 )
@@ -69,7 +72,11 @@ class HttpHook:
             trust_env=False,
             # The guard in front gives up as a whole; this only frees a connection that it left.
             timeout=httpx.Timeout(None, connect=options.connect_seconds),
-            limits=httpx.Limits(max_connections=options.connections, max_keepalive_connections=options.connections),
+            limits=httpx.Limits(
+                max_connections=options.connections,
+                max_keepalive_connections=options.connections,
+                keepalive_expiry=IDLE_SECONDS,
+            ),
         )
 
     async def ask(self, question: Question) -> Answer:
@@ -78,12 +85,21 @@ class HttpHook:
         body = json.dumps(_form(asked, question)).encode("ascii")
         try:
             return await self._posted(body, asked)
+        except _ENDED:
+            # The hook may have closed a kept connection just then, which says nothing about the hook.
+            return await self._asked_again(body, asked)
         except httpx.HTTPError as error:
             raise AwayError(type(error).__name__) from error
 
     async def aclose(self) -> None:
         """End the connections."""
         await self._client.aclose()
+
+    async def _asked_again(self, body: bytes, asked: str) -> Answer:
+        try:
+            return await self._posted(body, asked)
+        except httpx.HTTPError as error:
+            raise AwayError(type(error).__name__) from error
 
     async def _posted(self, body: bytes, asked: str) -> Answer:
         headers = {

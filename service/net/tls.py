@@ -40,8 +40,7 @@ def server_context(alpn: tuple[str, ...], client_ca: Path | None = None) -> ssl.
     context.set_ciphers(_CIPHERS)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
     if client_ca is not None:
-        context.load_verify_locations(cafile=client_ca)
-        context.verify_mode = ssl.CERT_OPTIONAL
+        _trust_clients(context, client_ca)
     if alpn:
         # RFC 7301 §3.2: "In the event that the server supports no protocols that the client advertises, then the
         # server SHALL respond with a fatal "no_application_protocol" alert."
@@ -49,6 +48,15 @@ def server_context(alpn: tuple[str, ...], client_ca: Path | None = None) -> ssl.
         # line closes the connection all the same.
         context.set_alpn_protocols(list(alpn))
     return context
+
+
+def _trust_clients(context: ssl.SSLContext, client_ca: Path) -> None:
+    """Ask clients for a certificate of these authorities. Raises OSError that names the file."""
+    try:
+        context.load_verify_locations(cafile=client_ca)
+    except OSError as error:
+        raise OSError(error.errno, f"authorities of client certificates: {error.strerror}", str(client_ca)) from error
+    context.verify_mode = ssl.CERT_OPTIONAL
 
 
 def remember_server_name(handshake: Handshake, name: str | None) -> None:

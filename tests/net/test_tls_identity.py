@@ -196,6 +196,15 @@ async def test_stls_asks_for_the_certificate_too(
     await over(asking)
 
 
+@pytest.mark.parametrize("text", [None, "", "nonsense"])
+def test_authorities_that_can_t_be_read_are_told_by_their_file(pairs: Path, tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "clients.pem"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(OSError, match=r"authorities of client certificates.*clients\.pem"):
+        Certificates(pairs, ("pop3",), client_ca=path)
+
+
 @both_loops
 async def test_other_authorities_are_taken_up_while_it_runs(
     asking: Stage, tmp_path: Path, trusting: ssl.SSLContext

@@ -1,0 +1,52 @@
+"""Which mechanisms a connection is offered: each only where it can succeed. RFC 5034 §3, RFC 5802 §6, RFC 7628 §3.2."""
+
+import pytest
+
+from service.net.peer import Peer, TlsFacts
+from service.net.pop3_offer import Offer
+
+BINDING = {"tls-server-end-point": b"x"}
+HERE = Peer("192.0.2.1", 1, "own", TlsFacts("TLSv1.3", "c", "POP.example", BINDING), private=True)
+BEHIND = Peer("192.0.2.1", 1, "own", TlsFacts("TLSv1.3", "c", "pop.example"), private=True)
+CLEAR = Peer("192.0.2.1", 1, "own")
+SHOWN = Peer("192.0.2.1", 1, "own", TlsFacts("TLSv1.3", "c", None, {}, ("ada@acme.example",)), private=True)
+
+
+@pytest.mark.parametrize(
+    ("offer", "peer", "more"),
+    [
+        (Offer(), HERE, set()),
+        (Offer(scram=True), HERE, {"SCRAM-SHA-256"}),
+        (Offer(scram=True, binding=True), HERE, {"SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"}),
+        (Offer(scram=True, binding=True), BEHIND, {"SCRAM-SHA-256"}),
+        (Offer(scram=True, binding=True), CLEAR, {"SCRAM-SHA-256"}),
+        (Offer(binding=True), HERE, set()),
+        (Offer(tokens=lambda: True), BEHIND, {"OAUTHBEARER", "XOAUTH2"}),
+        (Offer(), SHOWN, {"EXTERNAL"}),
+    ],
+)
+def test_each_mechanism_is_offered_where_it_can_succeed(offer: Offer, peer: Peer, more: set[str]) -> None:
+    assert offer.mechanisms(peer) == {"PLAIN", "LOGIN"} | more
+
+
+def test_tokens_are_offered_as_soon_as_somebody_trusts_an_issuer() -> None:
+    trusting: list[bool] = []
+    offer = Offer(tokens=lambda: bool(trusting))
+    assert "OAUTHBEARER" not in offer.mechanisms(HERE)
+    trusting.append(True)
+    assert "OAUTHBEARER" in offer.mechanisms(HERE)
+
+
+def test_the_names_of_the_settings_come_before_the_one_that_tls_was_asked_for() -> None:
+    assert Offer().outside(HERE).hosts == {"pop.example"}
+    assert Offer().outside(CLEAR).hosts == frozenset()
+    assert Offer(hosts=frozenset({"mail.example"})).outside(HERE).hosts == {"mail.example"}
+
+
+def test_a_mechanism_is_told_what_is_configured_and_what_the_connection_shows() -> None:
+    offer = Offer(scram=True, binding=True, ports=frozenset({995}), scope="mail", configuration="https://id.example")
+    outside = offer.outside(HERE)
+    assert (outside.ports, outside.scope, outside.configuration) == (frozenset({995}), "mail", "https://id.example")
+    assert outside.bindings == BINDING
+    assert Offer(scram=True).outside(HERE).bindings == {}
+    assert offer.outside(SHOWN).certified == ("ada@acme.example",)

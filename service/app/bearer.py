@@ -3,9 +3,10 @@
 Owns which setting bounds what. Refuses to know any issuer.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from types import MappingProxyType
 
 from service.app.background import Background
 from service.app.clock import SystemClock
@@ -22,6 +23,10 @@ from service.stores.postgres.database import Database
 from service.stores.postgres.tenancy.issuers import PostgresIssuers
 from service.telemetry import metrics
 
+BINDING: Mapping[str, frozenset[str]] = MappingProxyType(
+    {"never": frozenset(), "tls1.2": frozenset({"TLSv1.2"}), "always": frozenset({"TLSv1.2", "TLSv1.3"})}
+)
+"""The versions of TLS in which SCRAM is offered with channel binding, by the setting."""
 LOOK_EVERY = 15.0
 """Seconds after which the first issuer of all shows in CAPA."""
 
@@ -48,7 +53,7 @@ def pop3_offer(settings: Settings, tokens: Callable[[], bool], *, scram: bool) -
     oauth = settings.oauth
     return Offer(
         scram=scram,
-        binding=settings.hashing.scram_plus,
+        binding=BINDING[settings.hashing.scram_plus],
         tokens=tokens,
         hosts=frozenset(host.lower() for host in oauth.hosts),
         ports=frozenset(oauth.ports),

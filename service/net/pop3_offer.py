@@ -27,8 +27,12 @@ class Offer:
     """What is offered besides passwords."""
 
     scram: bool = False
-    binding: bool = False
-    """Whether SCRAM is offered with channel binding too."""
+    binding: frozenset[str] = frozenset()
+    """The versions of TLS in which SCRAM is offered with channel binding too.
+
+    RFC 9266 §3 makes tls-exporter the binding of TLS 1.3, which can't be had here: a client that takes -PLUS wherever
+    it is listed would then fail.
+    """
     tokens: Callable[[], bool] = _never
     """Whether any tenant trusts an issuer, as last read."""
     hosts: frozenset[str] = frozenset()
@@ -64,4 +68,4 @@ class Offer:
         )
 
     def _bindings(self, peer: Peer) -> dict[str, bytes]:
-        return dict(peer.tls.bindings) if peer.tls and self.scram and self.binding else {}
+        return dict(peer.tls.bindings) if peer.tls and self.scram and peer.tls.version in self.binding else {}

@@ -88,8 +88,8 @@ class HashingSettings(Section):
     """Right passwords that one process remembers, as keyed hashes of some 200 octets each."""
     scram: bool = False
     """Whether SCRAM-SHA-256 is offered; a password gets its keys when it is set, an older one when it is next used."""
-    scram_plus: bool = True
-    """Whether SCRAM-SHA-256-PLUS is offered beside it, on listeners where TLS ends in Poplar itself."""
+    scram_plus: Literal["never", "tls1.2", "always"] = "tls1.2"
+    """On which connections SCRAM-SHA-256-PLUS is offered too; always only where no client insists on tls-exporter."""
     scram_secret: SecretStr | None = None
     """Random text of 32 characters or more, the same everywhere and for good: hides by SCRAM which names exist."""
 

@@ -1,12 +1,16 @@
-"""Which mechanisms a connection is offered: each only where it can succeed. RFC 5034 §3, RFC 5802 §6, RFC 7628 §3.2."""
+"""Which mechanisms a connection is offered: each only where it can succeed.
+RFC 5034 §3, RFC 5802 §6, RFC 7628 §3.2, RFC 9266 §3.
+"""
 
 import pytest
 
 from service.net.peer import Peer, TlsFacts
 from service.net.pop3_offer import Offer
 
+BOTH, OLD = frozenset({"TLSv1.2", "TLSv1.3"}), frozenset({"TLSv1.2"})
 BINDING = {"tls-server-end-point": b"x"}
 HERE = Peer("192.0.2.1", 1, "own", TlsFacts("TLSv1.3", "c", "POP.example", BINDING), private=True)
+WITHIN_TLS_1_2 = Peer("192.0.2.1", 1, "own", TlsFacts("TLSv1.2", "c", None, BINDING), private=True)
 BEHIND = Peer("192.0.2.1", 1, "own", TlsFacts("TLSv1.3", "c", "pop.example"), private=True)
 CLEAR = Peer("192.0.2.1", 1, "own")
 SHOWN = Peer("192.0.2.1", 1, "own", TlsFacts("TLSv1.3", "c", None, {}, ("ada@acme.example",)), private=True)
@@ -17,10 +21,12 @@ SHOWN = Peer("192.0.2.1", 1, "own", TlsFacts("TLSv1.3", "c", None, {}, ("ada@acm
     [
         (Offer(), HERE, set()),
         (Offer(scram=True), HERE, {"SCRAM-SHA-256"}),
-        (Offer(scram=True, binding=True), HERE, {"SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"}),
-        (Offer(scram=True, binding=True), BEHIND, {"SCRAM-SHA-256"}),
-        (Offer(scram=True, binding=True), CLEAR, {"SCRAM-SHA-256"}),
-        (Offer(binding=True), HERE, set()),
+        (Offer(scram=True, binding=BOTH), HERE, {"SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"}),
+        (Offer(scram=True, binding=BOTH), BEHIND, {"SCRAM-SHA-256"}),
+        (Offer(scram=True, binding=BOTH), CLEAR, {"SCRAM-SHA-256"}),
+        (Offer(binding=BOTH), HERE, set()),
+        (Offer(scram=True, binding=OLD), HERE, {"SCRAM-SHA-256"}),
+        (Offer(scram=True, binding=OLD), WITHIN_TLS_1_2, {"SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"}),
         (Offer(tokens=lambda: True), BEHIND, {"OAUTHBEARER", "XOAUTH2"}),
         (Offer(), SHOWN, {"EXTERNAL"}),
     ],
@@ -44,7 +50,7 @@ def test_the_names_of_the_settings_come_before_the_one_that_tls_was_asked_for() 
 
 
 def test_a_mechanism_is_told_what_is_configured_and_what_the_connection_shows() -> None:
-    offer = Offer(scram=True, binding=True, ports=frozenset({995}), scope="mail", configuration="https://id.example")
+    offer = Offer(scram=True, binding=BOTH, ports=frozenset({995}), scope="mail", configuration="https://id.example")
     outside = offer.outside(HERE)
     assert (outside.ports, outside.scope, outside.configuration) == (frozenset({995}), "mail", "https://id.example")
     assert outside.bindings == BINDING

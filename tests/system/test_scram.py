@@ -18,6 +18,7 @@ from tests.backends.demo import RunningDemo
 from tests.cli.conftest import await_true
 from tests.protocol.pop3.test_scram_session import FAILED
 from tests.protocol.sasl.scram_client import ScramClient
+from tests.system.clients.gsasl import conversation
 from tests.system.clients.letters import PLAIN
 from tests.system.clients.maildrop import Maildrop, Wire, dialled, new_maildrop, trusting
 from tests.system.clients.program import Spool, needed, private_file, run, with_local_line_ends
@@ -25,6 +26,7 @@ from tests.system.front_end import IMPLICIT, STARTTLS, TERMINATED, FrontEnd, fro
 
 PASSWORD = "pass, w=rd"
 HASHING = {"scram": True, "scram_secret": "for the tests of SCRAM alone, and long"}
+BOUND = HASHING | {"scram_plus": "always"}
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def front(demo: RunningDemo, folder: Path) -> Iterator[FrontEnd]:
     """A front end that offers SCRAM and answers wrong passwords at once."""
-    with front_end(demo, folder, (IMPLICIT, STARTTLS), hashing=HASHING, pop3={"failure_delay": 0.0}) as started:
+    with front_end(demo, folder, (IMPLICIT, STARTTLS), hashing=BOUND, pop3={"failure_delay": 0.0}) as started:
         yield started
 
 
@@ -234,6 +236,23 @@ def test_r85_a_client_library_gets_in_bound_to_the_handshake_of_tls_1_2(
         wire.say(b"QUIT")
 
 
+@pytest.mark.parametrize(("password", "gets_in"), [(PASSWORD, True), ("wrong", False)])
+def test_r85_gnu_sasl_and_the_server_convince_each_other_within_tls_1_2(
+    demo: RunningDemo, front: FrontEnd, known: Maildrop, password: str, gets_in: bool
+) -> None:
+    """Its version 2.2 binds by tls-unique, or by tls-exporter, which Python's ssl module doesn't have."""
+    with closing(dialled(front.place(), within_tls_1_2(demo))) as wire:
+        assert isinstance(wire.sock, ssl.SSLSocket)
+        unique = b64encode(wire.sock.get_channel_binding("tls-unique") or b"").decode()
+        properties = {"authid": known.account.address, "password": password, "tls-unique": unique}
+        with conversation("SCRAM-SHA-256-PLUS", properties) as client:
+            answer = wire.say(b"AUTH SCRAM-SHA-256-PLUS " + client.step(b""))
+            while answer.startswith(b"+ "):
+                answer = wire.say(client.step(answer[2:-2]))
+            assert client.done is gets_in
+    assert answer.startswith(b"+OK") if gets_in else answer == FAILED
+
+
 def test_r85_what_is_bound_to_another_connection_opens_nothing(
     demo: RunningDemo, front: FrontEnd, known: Maildrop
 ) -> None:
@@ -248,18 +267,22 @@ def test_r85_a_client_that_was_shown_no_binding_is_refused(wire: Wire, known: Ma
     assert wire.say(b"AUTH SCRAM-SHA-256 " + line(client.first)) == FAILED
 
 
-def test_binding_is_offered_only_where_tls_ends_here_and_where_it_is_on(
-    demo: RunningDemo, folder: Path, known: Maildrop
+@pytest.mark.parametrize(("setting", "in_1_2", "in_1_3"), [("never", False, False), (None, True, False)])
+def test_binding_is_offered_by_the_setting(
+    demo: RunningDemo, tmp_path: Path, setting: str | None, in_1_2: bool, in_1_3: bool
 ) -> None:
-    hashing = HASHING | {"scram_plus": False}
+    """RFC 9266 §3: in TLS 1.3 a client may want tls-exporter and nothing else."""
+    hashing = HASHING | ({"scram_plus": setting} if setting else {})
+    with front_end(demo, tmp_path, hashing=hashing) as its:
+        for context, offered in ((within_tls_1_2(demo), in_1_2), (trusting(demo), in_1_3)):
+            with closing(dialled(its.place(), context)) as wire:
+                wire.say(b"CAPA")
+                assert (b" SCRAM-SHA-256-PLUS " in wire.multi_line()) is offered
+
+
+def test_binding_is_offered_only_where_tls_ends_here(demo: RunningDemo, folder: Path, known: Maildrop) -> None:
     with (
-        front_end(demo, folder / "off", hashing=hashing) as off,
-        closing(dialled(off.place(), trusting(demo))) as its_wire,
-    ):
-        its_wire.say(b"CAPA")
-        assert b"SASL SCRAM-SHA-256 PLAIN LOGIN\r\n" in its_wire.multi_line()
-    with (
-        front_end(demo, folder / "behind", (TERMINATED,), hashing=HASHING) as behind,
+        front_end(demo, folder / "behind", (TERMINATED,), hashing=BOUND) as behind,
         closing(dialled(behind.place("terminated"))) as its_wire,
     ):
         its_wire.say(b"CAPA")

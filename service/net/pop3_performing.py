@@ -26,7 +26,7 @@ from service.protocol.bytestuffing import Stuffer, TopCut
 from service.protocol.pop3 import effects, responses
 from service.protocol.pop3.session import Session
 from service.protocol.sasl.mechanisms.scram_sha_256 import SCRAM_SHA_256
-from service.telemetry import metrics
+from service.telemetry import levels, metrics
 
 Pieces = Callable[[StoredMessage], AsyncGenerator[bytes, None]]
 
@@ -201,6 +201,7 @@ class Performer:
                     await self._multi_line(message, pieces(message), lines)
         except Refusal as refusal:
             if self._outlet.octets == sent:
+                levels.retrieval(refusal.reason.value)
                 self._refuse(refusal)
                 return False
             self._record.cut(verb, time.monotonic() - began)

@@ -16,7 +16,7 @@ from service.net.peer import Peer
 from service.net.pop3_events import Tidings
 from service.protocol.pop3.commands import State
 from service.protocol.pop3.session import Session
-from service.telemetry import metrics
+from service.telemetry import levels, metrics
 from service.telemetry.logs import SessionLine, SessionLog
 
 _STATES = {State.AUTHORIZATION: "authorization", State.TRANSACTION: "transaction", State.UPDATE: "update"}
@@ -47,8 +47,9 @@ class Record:
         self.tidings = Tidings(self.events, self.session_id, self.peer)
 
     def opened(self) -> None:
-        """The connection is made."""
+        """The connection is made, and the client greeted."""
         metrics.session_opened(self.listener)
+        levels.greeted(self.listener, time.monotonic() - self._began)
 
     def answered(self, session: Session, seconds: float) -> None:
         """Count the commands that `session` answered since the last call; the last one took `seconds`."""
@@ -69,11 +70,13 @@ class Record:
 
     def retrieved(self) -> None:
         """RETR sent a message whole."""
+        levels.retrieval("sent")
         self._retrieved += 1
         metrics.message_retrieved()
 
     def topped(self) -> None:
         """TOP sent what was asked for."""
+        levels.retrieval("sent")
         self._topped += 1
         metrics.message_topped()
 
@@ -84,6 +87,7 @@ class Record:
 
     def cut(self, verb: str, seconds: float) -> None:
         """A message broke off in the middle."""
+        levels.retrieval("cut")
         metrics.command(verb, "cut", seconds)
 
     def ended(self, peer: Peer, ending: Ending, octets_out: int) -> None:

@@ -48,6 +48,7 @@ HOLDS = frozenset({"delayed", "refused", "closed"})
 FAILURES = frozenset({"new", "repeated", "unseen", "abandoned", "vanished"})
 
 LOCK_OUTCOMES = frozenset({"acquired", "in_use", "unavailable"})
+RETRIEVALS = frozenset({"sent", "cut", *(reason.value for reason in Reason)})
 DELIVERIES = frozenset({"stored", *(reason.value for reason in Reason)})
 
 VENDORS = frozenset({"postgres", "redis", "objects", "passwords", "oidc"})

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import typer
 
+from service.model.policy_table import RULES
 from service.model.tenancy import MaildropView, Setting
 
 WIDE = 400
@@ -78,28 +79,30 @@ def words(value: object, between: str = ", ") -> str:
     """`value` as a person reads it; `between` stands between the parts of what has several."""
     if value is None:
         return "-"
-    if isinstance(value, Setting):
-        return f"{value_words(value.value)} ({value.origin.value})"
     if isinstance(value, datetime):
         return value.strftime("%Y-%m-%d %H:%M:%SZ")
     if dataclasses.is_dataclass(value):
         return words(_facts(value), between)
     if isinstance(value, Mapping):
-        return between.join(f"{name}={_part(each)}" for name, each in value.items()) or "-"
+        return between.join(f"{name}={_part(name, each)}" for name, each in value.items()) or "-"
     return str(plain(value))
 
 
-def _part(value: object) -> str:
+def _part(name: str, value: object) -> str:
     if isinstance(value, Mapping):
         return f"({words(value)})"
-    return words(value) if isinstance(value, Setting | Enum) else value_words(value)
+    if isinstance(value, Setting):
+        return f"{value_words(value.value, name)} ({value.origin.value})"
+    return words(value) if isinstance(value, Enum) else value_words(value, name)
 
 
-def value_words(value: object) -> str:
-    """A policy's value as it is typed."""
+def value_words(value: object, name: str = "") -> str:
+    """A policy's value as it is typed; `name` tells what to call None."""
     if isinstance(value, bool):
         return "on" if value else "off"
-    return "none" if value is None else ",".join(value) if isinstance(value, tuple) else str(value)
+    if value is None:
+        return RULES[name].nothing if name in RULES else "none"
+    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _facts(view: object) -> dict[str, object]:

@@ -24,6 +24,8 @@ class Rule(ABC):
     metavar: str
     optional: bool = True
     """Whether None may be set."""
+    nothing: str = "none"
+    """What a person calls None: no limit, never, any."""
     narrows: bool = False
     """Whether an app password may set it, too, and only so that it allows less than the maildrop's policy."""
 
@@ -177,6 +179,7 @@ class Words(Rule):
     """Some of `known`, at least one; a person types them with commas between."""
 
     known: tuple[str, ...]
+    nothing: str = "any"
 
     @property
     def bounds(self) -> str:
@@ -198,6 +201,7 @@ class Networks(Rule):
     """Networks in CIDR notation, at least one; a person types them with commas between."""
 
     metavar: str = "NETWORK,..."
+    nothing: str = "any"
 
     @property
     def bounds(self) -> str:

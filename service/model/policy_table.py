@@ -37,7 +37,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
             less_is_looser=True,
             optional=False,
         ),
-        "expire_days": Number(help="days until mail is removed", metavar="DAYS", low=1, high=36_500),
+        "expire_days": Number(nothing="never", help="days until mail is removed", metavar="DAYS", low=1, high=36_500),
         "quota_octets": Number(help="octets that a maildrop may hold", metavar="OCTETS", low=0, high=LARGEST),
         "quota_messages": Number(help="messages that a maildrop may hold", metavar="MESSAGES", low=0, high=LARGEST),
         "pop3": Switch(help="whether POP3 may open the maildrop; mail is delivered either way", loose=True),
@@ -78,6 +78,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
             optional=False,
         ),
         "retrieved_days": Number(
+            nothing="never",
             help="days until mail that RETR brought is removed, 0 for with that QUIT",
             metavar="DAYS",
             low=0,

@@ -48,6 +48,17 @@ def test_policy_is_shown_with_the_level_that_set_it(acme: Poplar) -> None:
     assert acme("maildrop", "show", ADA, "--json").json["policy"]["quota_octets"]["value"] == 5000000000
 
 
+def test_what_nothing_limits_is_called_so_that_nobody_reads_it_as_nothing_allowed(acme: Poplar) -> None:
+    shown = acme("maildrop", "show", ADA).out
+    for part in (
+        "networks=any (default)",
+        "mechanisms=any (default)",
+        "expire_days=never (default)",
+        "quota_octets=none",
+    ):
+        assert part in shown
+
+
 def test_every_policy_value_has_its_flag_and_its_words(acme: Poplar) -> None:
     flags = [f"--{name.replace('_', '-')}" for name in POLICY_NAMES]
     told = acme("maildrop", "set", "--help").out

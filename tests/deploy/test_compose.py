@@ -1,0 +1,128 @@
+"""The compose file and what it mounts: settings load, tenants apply, addresses agree, commands and variables exist.
+
+The whole of it is started where Docker Compose is and its images can be had (POPLAR_E2E_COMPOSE=1).
+"""
+
+import os
+import poplib
+import re
+import shutil
+import smtplib
+import ssl
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from service.settings import load_settings
+from tests.cli.conftest import await_true
+
+TOP = Path(__file__).parents[2]
+FOLDER = TOP / "deploy" / "compose"
+SERVICES: dict[str, Any] = yaml.safe_load((FOLDER / "compose.yaml").read_text("utf-8"))["services"]
+OURS = {name: service for name, service in SERVICES.items() if service.get("image") == "poplar:local"}
+
+
+def example() -> dict[str, str]:
+    lines = [line for line in (FOLDER / "example.env").read_text("utf-8").splitlines() if "=" in line]
+    return dict(line.split("=", 1) for line in lines)
+
+
+def filled(text: str) -> str:
+    return re.sub(r"\$\{(\w+)\}", lambda found: example()[found[1]], text)
+
+
+def poplar(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "service", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **environment})
+
+
+def test_every_variable_is_in_the_example() -> None:
+    asked = set(re.findall(r"(?<!\$)\$\{(\w+)\}", (FOLDER / "compose.yaml").read_text("utf-8")))
+    assert asked == set(example())
+
+
+def test_every_part_runs_a_command_that_exists() -> None:
+    assert {"front-1", "front-2", "lmtp", "api", "sweep", "migrate", "tenants"} <= set(OURS)
+    for name, service in OURS.items():
+        if command := service.get("command"):
+            assert poplar(command[0], "--help").returncode == 0, name
+
+
+def test_the_settings_load_with_the_environment_that_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in OURS["front-1"]["environment"].items():
+        if name != "POPLAR_CONFIG":
+            monkeypatch.setenv(name, filled(value))
+    settings = load_settings(FOLDER / "poplar.yaml")
+    assert settings.database.url.get_secret_value().endswith("@postgres:5432/poplar")
+    assert settings.object_store.secret_key is not None
+    grace = int(OURS["front-1"]["stop_grace_period"].removesuffix("s"))
+    assert grace > settings.drain.announce + settings.drain.grace
+
+
+def test_addresses_agree_with_haproxys_configuration() -> None:
+    shipped = (TOP / "deploy" / "haproxy" / "haproxy.cfg").read_text("utf-8")
+    settings = load_settings(FOLDER / "poplar.yaml")
+    for name in ("front-1", "front-2"):
+        address = SERVICES[name]["networks"]["default"]["ipv4_address"]
+        for listener in settings.listeners:
+            if listener.protocol == "pop3":
+                assert f"server {name} {address}:{listener.port}\n" in shipped
+                trusted = [str(network) for network in listener.trusted]
+                assert trusted == [SERVICES["haproxy"]["networks"]["default"]["ipv4_address"] + "/32"]
+
+
+def test_what_is_mounted_from_the_tree_is_there() -> None:
+    made_later = {"./certs", "./certs/both"}
+    for name, service in SERVICES.items():
+        for volume in service.get("volumes", []):
+            source = volume.split(":", 1)[0]
+            if source.startswith(".") and source not in made_later:
+                assert (FOLDER / source).exists(), (name, source)
+
+
+def test_the_certificate_is_made_for_both(tmp_path: Path) -> None:
+    script = tmp_path / "certificate.sh"
+    shutil.copy(FOLDER / "certificate.sh", script)
+    subprocess.run(["bash", str(script)], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "certs" / "both" / "localhost.pem")
+    context.load_cert_chain(tmp_path / "certs" / "localhost.crt", tmp_path / "certs" / "localhost.key")
+
+
+def test_the_first_tenants_are_applied_once_and_a_second_time_change_nothing(migrated_dsn: str) -> None:
+    given = {"POPLAR_DATABASE__URL": migrated_dsn, "ANNA_PASSWORD": "a password", "CARLA_PASSWORD": "another one"}
+    arguments = ("apply", "--file", str(FOLDER / "tenants.yaml"), "--yes")
+    for _ in range(2):
+        done = poplar(*arguments, **given)
+        assert done.returncode == 0, done.stderr
+    assert "nothing to change" in done.stdout
+    assert "carla@harbour.example" in poplar("maildrop", "list", **given).stdout
+
+
+@pytest.mark.timeout(1800)
+def test_mail_flows_through_all_of_it(tmp_path: Path) -> None:
+    if os.environ.get("POPLAR_E2E_COMPOSE") != "1":
+        pytest.skip("POPLAR_E2E_COMPOSE=1 starts it, where Docker Compose is and images can be pulled")
+    shutil.copytree(TOP, tmp_path / "tree", ignore=shutil.ignore_patterns(".git", ".venv*", ".tools", ".demo"))
+    folder = tmp_path / "tree" / "deploy" / "compose"
+    shutil.copy(folder / "example.env", folder / ".env")
+    subprocess.run(["./certificate.sh"], cwd=folder, check=True)
+    compose = ["docker", "compose", "--project-name", "poplar-test"]
+    try:
+        subprocess.run([*compose, "up", "--build", "--detach", "--wait"], cwd=folder, check=True)
+        with smtplib.LMTP("127.0.0.1", 2424) as lmtp:
+            await_true(lambda: lmtp.mail("me@example.org")[0] == 250, "LMTP")
+            lmtp.rset()
+            lmtp.sendmail("me@example.org", ["anna@orchard.example"], "Subject: Hello\r\n\r\nHello.\r\n")
+        context = ssl.create_default_context(cafile=str(folder / "certs" / "localhost.crt"))
+        client = poplib.POP3_SSL("localhost", 995, context=context)
+        client.user("anna@orchard.example")
+        client.pass_(example()["ANNA_PASSWORD"])
+        assert client.stat()[0] == 1
+        client.quit()
+    finally:
+        subprocess.run([*compose, "down", "--volumes"], cwd=folder, check=False)

@@ -8,6 +8,7 @@ const packages = {
   "gateway.networking.k8s.io": "gateway-api",
   "keda.sh": "keda",
   "monitoring.coreos.com": "prometheus-operator",
+  "traefik.io": "traefik",
 };
 const wrong = {};
 for (const object of JSON.parse(readFileSync(0, "utf8"))) {

@@ -5,13 +5,13 @@ a sink keep anything from starting. A sink that fails is said once in the log, a
 """
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from service.app.background import background
 from service.app.clock import SystemClock
+from service.app.identity import this_process
 from service.app.stores import open_recent
 from service.mail.events import Events, EventStream, Pipe, PipeBounds, Sink
 from service.settings import Settings, SettingsError
@@ -45,7 +45,7 @@ async def event_stream(settings: Settings) -> AsyncIterator[Events]:
 
         tasks.every("events that wait", MEASURE_EVERY, measure)
         try:
-            yield EventStream(list(pipes.values()), SystemClock(), f"{settings.hostname}:{os.getpid()}")
+            yield EventStream(list(pipes.values()), SystemClock(), this_process())
         finally:
             await _flush(pipes, events.flush)
 

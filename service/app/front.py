@@ -5,7 +5,6 @@ Owns which setting bounds what. Refuses to know the protocol.
 
 import asyncio
 import contextlib
-import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -17,6 +16,7 @@ from service.app.clock import SystemClock
 from service.app.directories import open_accounts
 from service.app.fair import TELL_EVERY, HeavyTenants, Shares, most_of
 from service.app.guarding import open_guard
+from service.app.identity import this_process
 from service.app.listening import Service
 from service.app.observed import ObservedLocks, Outages
 from service.app.outage import ignored, open_reading, through_outages
@@ -63,7 +63,7 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
         locks = ObservedLocks(redis)
         allowances = RedisAllowances(redis.servers, lease_seconds=settings.redis.lease_seconds, observer=metrics)
         leases = _leases(shared, locks, index, allowances)
-        beside = (SystemClock(), f"{settings.hostname}:{os.getpid()}", scram, uses, vouching, guard, bearer, reading)
+        beside = (SystemClock(), this_process(), scram, uses, vouching, guard, bearer, reading)
         login = Login(through_outages(directory, reading, verification), verification, locks, index, leases, *beside)
         announcements = await _announcements(shared, directory)
         fairness = shares.fairness(PostgresDomainOwners(database))

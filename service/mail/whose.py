@@ -46,18 +46,21 @@ class Owners:
             return known
         try:
             async with self._turns.turn(hash(domain) % STRANGERS):
-                owner = await self._domains.owner(domain)
+                return await self._ask(domain)
         except Refusal:
             return None
-        if owner is not None:
-            self._remember(domain, *owner)
-        return owner[0] if owner else None
 
     def name(self, whose: Whose) -> str:
         """What staff call this class: the tenant's name, as far as it is remembered."""
         if not isinstance(whose, UUID):
             return "nobody's"
         return self._names.get(whose, str(whose))
+
+    async def _ask(self, domain: str) -> Whose:
+        # Of many that came at once, the first one asked for all.
+        if domain not in self._known and (owner := await self._domains.owner(domain)) is not None:
+            self._remember(domain, *owner)
+        return self._known.get(domain)
 
     def _remember(self, domain: str, tenant_id: UUID, tenant: str) -> None:
         self._known[domain] = tenant_id

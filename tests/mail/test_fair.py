@@ -73,6 +73,14 @@ async def test_a_domain_that_cannot_be_asked_for_is_nobodys_until_it_can() -> No
     assert await known.of("ada@acme.example") == ACME
 
 
+async def test_many_that_come_at_once_ask_for_their_domain_but_a_few_times() -> None:
+    domains = Domains()
+    known = owners(domains)
+    names = [f"user{number}@acme.example" for number in range(50)]
+    assert set(await asyncio.gather(*map(known.of, names))) == {ACME}
+    assert len(domains.asked) <= 2
+
+
 async def test_g15_no_more_domains_are_remembered_than_were_allowed() -> None:
     domains = Domains()
     known = owners(domains, remembered=1)

@@ -78,8 +78,7 @@ class Fetcher:
     async def post(self, url: str, form: Mapping[str, str], login: tuple[str, str]) -> Answer:
         """What is answered to a form, sent under a client's id and secret. Raises Refusal(UNAVAILABLE)."""
         request = self._client.build_request("POST", self._allowed(url), data=dict(form))
-        request.headers["Authorization"] = httpx.BasicAuth(*login)._auth_header  # noqa: SLF001
-        return await self._ask(request)
+        return await self._ask(request, httpx.BasicAuth(*login))
 
     def _allowed(self, url: str) -> str:
         # RFC 8414 §3 and RFC 7662 §4 demand TLS. The rows were checked when they were written; where an issuer's own
@@ -88,10 +87,10 @@ class Fetcher:
             raise Refusal(Reason.UNAVAILABLE, "oidc: an address without TLS")
         return url
 
-    async def _ask(self, request: httpx.Request) -> Answer:
+    async def _ask(self, request: httpx.Request, login: httpx.Auth | None = None) -> Answer:
         with self._calls.observed():
             async with asyncio.timeout(self._options.deadline):
-                response = await self._client.send(request, stream=True)
+                response = await self._client.send(request, auth=login, stream=True)
                 try:
                     return Answer(response.status_code, _object(await _whole(response)))
                 finally:

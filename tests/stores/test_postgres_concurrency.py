@@ -7,8 +7,11 @@ import asyncio
 import secrets
 from collections.abc import Awaitable
 
+import pytest
+
 from service.model.account import MaildropKey
 from service.model.refusal import Reason, Refusal
+from service.model.shown import EVERYTHING, Shown
 from tests.stores.worlds import PostgresWorld, deliver, message, one_maildrop, recipient
 
 FENCE = b"\x01" * 16
@@ -44,7 +47,10 @@ async def test_of_two_sessions_that_race_to_remove_one_removes_and_the_other_is_
         assert await consistent(postgres_world, key) == before - 1
 
 
-async def test_a_session_that_opens_while_another_removes_lists_what_it_counts(postgres_world: PostgresWorld) -> None:
+@pytest.mark.parametrize("shown", [EVERYTHING, Shown(days=30)])
+async def test_a_session_that_opens_while_another_removes_lists_what_it_counts(
+    postgres_world: PostgresWorld, shown: Shown
+) -> None:
     key = await one_maildrop(postgres_world)
     for _ in range(20):
         await deliver(postgres_world, key, message(1), message(20), message(300))
@@ -52,7 +58,7 @@ async def test_a_session_that_opens_while_another_removes_lists_what_it_counts(p
         upto = (await postgres_world.index.open(key, fence)).upto
         removal = outcome(postgres_world.index.remove(key, fence, [upto, upto - 1]))
         drop, removed, _ = await asyncio.gather(
-            postgres_world.index.open(key, newer), removal, deliver(postgres_world, key, message(4000))
+            postgres_world.index.open(key, newer, shown), removal, deliver(postgres_world, key, message(4000))
         )
         listing = await postgres_world.index.listing(key, drop)
         assert (len(listing), sum(listing.octets)) == (drop.messages, drop.octets)

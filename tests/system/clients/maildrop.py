@@ -147,6 +147,10 @@ class Maildrop:
         """Override values of the tenant's policy; they bind the next login."""
         asyncio.run(_ruled(load_settings(self.demo.state / "state" / "poplar.yaml"), self.account, values))
 
+    def restore_all(self) -> int:
+        """Restore whatever can be restored; how many messages that were."""
+        return asyncio.run(_restored(load_settings(self.demo.state / "state" / "poplar.yaml"), self.account))
+
     def fill(self, letters: Sequence[Handed]) -> list[bytes]:
         """Deliver `letters` by LMTP; the maildrop's messages, each proved to be trace lines and what was handed in."""
         before, _ = self.stat
@@ -224,6 +228,13 @@ async def _provided(settings: Settings, account: Account) -> None:
 async def _ruled(settings: Settings, account: Account, values: Mapping[str, PolicyValue]) -> None:
     async with provisioning(settings, "tests") as desk:
         await desk.maildrops.set_policy(account.address, PolicyChange(values))
+
+
+async def _restored(settings: Settings, account: Account) -> int:
+    async with provisioning(settings, "tests") as desk:
+        removed = await desk.maildrops.removed(account.address)
+        assert all(each.restorable_until - each.removed_at > timedelta(days=29) for each in removed)
+        return await desk.maildrops.restore(account.address, [each.unique_id for each in removed])
 
 
 class _Earlier(SystemClock):

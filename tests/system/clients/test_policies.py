@@ -36,6 +36,19 @@ def test_what_a_program_removes_is_kept_where_the_policy_says_so(
 
 
 @EACH
+def test_what_a_program_removed_with_undo_can_be_had_back_and_comes_anew(
+    program: Program, maildrop: Maildrop, home: Path
+) -> None:
+    messages = maildrop.fill(LETTERS)
+    maildrop.set_policy(dele="undo", undo_days=30)
+    first = program.fetch(home, maildrop, Way.TLS, keep=False)
+    assert (first.code, maildrop.stat) == (0, (0, 0)), first.said
+    assert maildrop.restore_all() == len(LETTERS)
+    again = program.fetch(home, maildrop, Way.TLS, keep=False)
+    assert (again.code, sorted(again.brought)) == (0, expected(program, messages)), again.said
+
+
+@EACH
 def test_a_program_that_may_not_remove_gets_its_mail_all_the_same(
     program: Program, maildrop: Maildrop, home: Path
 ) -> None:

@@ -133,7 +133,8 @@ class Pipe:
     def _drop(self, events: Sequence[Event]) -> None:
         lost = sum(int(event.counts.get("dropped", 1)) for event in events)
         self._lost += lost
-        self._told("dropped", lost)
+        # What a gap tells of was counted when it was dropped itself.
+        self._told("dropped", sum(event.kind is not Kind.DROPPED for event in events))
 
 
 class EventStream:

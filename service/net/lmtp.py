@@ -32,6 +32,8 @@ class LmtpConnection(Conversation):
         self._session = LmtpSession(terms, peer.private)
         self._record = Record(peer.listener, peer.address, service.events)
         self._performer = Performer(service.delivery, self._session, self._record)
+        self._performing = 0.0
+        """Seconds that the last effect took, until its reply is counted."""
 
     def shed(self) -> None:
         """Make room: refuse as transient and close."""
@@ -70,7 +72,8 @@ class LmtpConnection(Conversation):
     def _run(self) -> None:
         while self._running:
             step = self._session.advance()
-            self._record.answered(step.answered, time.monotonic() - self._since)
+            self._record.answered(step.answered, self._performing + time.monotonic() - self._since)
+            self._performing = 0.0
             if isinstance(step.effect, effects.StartTls):
                 # RFC 3207 §4: the handshake follows the 220 directly, so nothing may be read in clear in between.
                 self._stop_reading_clear()
@@ -84,6 +87,9 @@ class LmtpConnection(Conversation):
             if not (isinstance(step.effect, effects.Store) and self._performer.store(step.effect)):
                 self._start(step.effect)
                 return
+
+    def _counted(self) -> None:
+        self._performing = time.monotonic() - self._since
 
     def _close_if_heard_all(self) -> None:
         if self._heard_all:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import trustme
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from service.mail.budget import Budget
@@ -235,6 +236,23 @@ async def test_a_slow_store_stops_the_reading(lmtp: Stage) -> None:
     stored = await blobs.read(row.message.blob.key, 0, row.message.blob.octets)
     assert stored.endswith(text * 40_000)
     assert hashlib.sha256(stored).digest() == row.message.blob.sha256
+
+
+def spent(verb: str) -> float:
+    """Seconds that the metrics say for commands of this verb that were answered 250."""
+    return REGISTRY.get_sample_value("poplar_lmtp_command_seconds_sum", {"verb": verb, "code": "250"}) or 0.0
+
+
+async def test_the_time_of_a_delivery_is_counted_with_its_storing(lmtp: Stage) -> None:
+    blobs = lmtp.provider.blobs = GatedBlobs()
+    wire = await lmtp.dial()
+    before = spent("DATA")
+    await wire.send(ENVELOPE + b"DATA\r\n" + TEXT)
+    assert await codes(wire, 4) == [250, 250, 250, 354]
+    await asyncio.sleep(0.2)
+    blobs.gate.set()
+    assert await codes(wire, 1) == [250]
+    assert spent("DATA") - before > 0.1
 
 
 @BOTH_LOOPS

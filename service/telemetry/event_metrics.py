@@ -11,6 +11,9 @@ SINKS = frozenset({"file", "webhook", "recent"})
 OUTCOMES = frozenset({"delivered", "repeated", "dropped"})
 
 _events = Counter("poplar_events", "Events by sink and what came of them; repeated: tried again", ["sink", "outcome"])
+# `increase()` does not see the first event of a series that begins with it.
+for _sink in SINKS:
+    _events.labels(_sink, "dropped")
 _waiting = Gauge("poplar_events_waiting", "Events that wait for a sink", ["sink"], multiprocess_mode="livesum")
 
 

@@ -18,6 +18,9 @@ _greetings = Histogram(
     buckets=SECONDS,
 )
 _retrievals = Counter("poplar_retrievals", "RETR and TOP of listed messages: sent, cut, refused and why", ["outcome"])
+# `increase()` doesn't see the first event of a series that begins with it, and one damaged message is reason to page.
+for _outcome in labels.RETRIEVALS:
+    _retrievals.labels(_outcome)
 
 
 def greeted(listener: str, seconds: float) -> None:

@@ -48,6 +48,14 @@ lock: ## Pin the dependencies anew (needs uv)
 chart-docs: $(VENV)/.test ## Make the chart's README and schema of its values.yaml and of Poplar's settings
 	$(BIN)/python -m tests.helm.documenting
 
+.PHONY: dashboards
+dashboards: $(VENV)/.test ## Make Grafana's dashboards of deploy/grafana
+	$(BIN)/python -m deploy.grafana
+
+.PHONY: pictures
+pictures: $(VENV)/.test ## Run Poplar under load for some minutes and draw the dashboards (needs prometheus)
+	$(BIN)/python -m tests.deploy.pictures $(ARGS)
+
 .PHONY: sbom
 sbom: $(VENV)/.test ## Say what the image is made of: poplar.cdx.json, CycloneDX
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --of JSON \

@@ -117,6 +117,8 @@ async def test_a_removal_whose_answer_is_lost_is_found_done(postgres_world: Post
         assert tap.lose == 0
     drop = await postgres_world.index.open(key, NEWER)
     assert (drop.messages, drop.removals) == (1, 1)
+    # The repetition leaves no second entry in the audit.
+    assert [entry.details["messages"] for entry in await postgres_world.audit(key.tenant_id)] == [1]
 
 
 async def warm(index: PostgresMessageIndex, key: MaildropKey) -> None:

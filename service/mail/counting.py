@@ -4,8 +4,9 @@ Owns what the provider sets about it, and which networks are never counted. Refu
 RFC 4291 §2.5.4 (an interface's part of an IPv6 address has 64 bits: a customer has a /64 at least).
 """
 
+import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -15,7 +16,7 @@ from service.model.attempts import Kind, Limit, Subject
 
 Network = IPv4Network | IPv6Network
 PLACES = 16_384
-"""Addresses that a process needn't read again, at some 600 octets each."""
+"""Addresses that a process needn't read again, and pairs that it knows, at some 600 octets each."""
 DOMAINS = 65_536
 """Domains of which a process remembers the tenant, at some 200 octets each."""
 
@@ -81,6 +82,30 @@ class Tenants:
         self._names[domain] = tenant
         if len(self._names) > self._most:
             self._names.popitem(last=False)
+
+
+class Lately:
+    """The pairs of account and address that opened a maildrop in this process in the last `seconds`.
+
+    Nothing but the pair's own standing is asked about these, as nothing else would be judged.
+    """
+
+    def __init__(self, seconds: float = 600.0, most: int = PLACES, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds = seconds
+        self._most = most
+        self._clock = clock
+        self._until: OrderedDict[Subject, float] = OrderedDict()
+
+    def __contains__(self, pair: Subject) -> bool:
+        """Whether it did."""
+        return self._until.get(pair, 0.0) > self._clock()
+
+    def opened(self, pair: Subject) -> None:
+        """It did just now."""
+        self._until[pair] = self._clock() + self._seconds
+        self._until.move_to_end(pair)
+        if len(self._until) > self._most:
+            self._until.popitem(last=False)
 
 
 def suspects(rules: Rules, tenants: Tenants, client: str, name: str) -> Suspects:

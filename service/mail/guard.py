@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from service.mail.afterwards import Afterwards
 from service.mail.attempts import Attempts, Charge, Counted
-from service.mail.counting import Rules, Suspects, Tenants, suspects
+from service.mail.counting import Lately, Rules, Suspects, Tenants, suspects
 from service.model.account import Account
 from service.model.attempts import LIGHT, NEW, Kind, Limit, Standing, Subject, Verdict, judge, mark_of
 from service.model.proof import BearerProof, Password, Proof
@@ -85,6 +85,7 @@ class Guard:
     watcher: Watcher = field(default_factory=Unwatched)
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep
     tenants: Tenants = field(default_factory=Tenants)
+    lately: Lately = field(default_factory=Lately)
     after: Afterwards = field(default_factory=lambda: Afterwards(MOST))
 
     def trial(self, client: str, proof: Proof | None) -> "Trial":
@@ -96,7 +97,7 @@ class Guard:
 
         Raises Refusal(CREDENTIALS) where the connection is to be closed, and what `found` raises.
         """
-        account, record = await self.beside(found, self.suspects(client, name))
+        account, record = await self.beside(found, self.suspects(client, name).all)
         await self.hold_back(self.verdict(record), only_closing=True)
         return account
 
@@ -106,7 +107,7 @@ class Guard:
 
     async def standing(self, client: str, name: str) -> tuple[Record, Verdict]:
         """How a login as `name` from this address would be met now, for staff. Changes nothing."""
-        record = await self.record(self.suspects(client, name))
+        record = await self.record(self.suspects(client, name).all)
         return record, self.verdict(record)
 
     def suspects(self, client: str, name: str) -> Suspects:
@@ -114,20 +115,20 @@ class Guard:
         return suspects(self.rules, self.tenants, client, name) if self.rules.counted else Suspects()
 
     async def beside(
-        self, found: Awaitable[Account | None], concerned: Suspects, mark: str = ""
+        self, found: Awaitable[Account | None], subjects: Sequence[Subject], mark: str = ""
     ) -> tuple[Account | None, Record]:
-        """What `found` brings and what is known of those concerned, asked for at the same time."""
-        asked = asyncio.ensure_future(self.record(concerned, mark))
+        """What `found` brings and what is known of `subjects`, asked for at the same time."""
+        asked = asyncio.ensure_future(self.record(subjects, mark))
         try:
             return await found, await asked
         finally:
             asked.cancel()
 
-    async def record(self, concerned: Suspects, mark: str = "") -> Record:
+    async def record(self, subjects: Sequence[Subject], mark: str = "") -> Record:
         """What is known of them, in one round trip."""
-        if self.attempts is None or not concerned.all:
+        if self.attempts is None or not subjects:
             return Record()
-        return Record(await self.attempts.standings(concerned.all, mark))
+        return Record(await self.attempts.standings(subjects, mark))
 
     def verdict(self, record: Record) -> Verdict:
         """What becomes of a login with this record."""
@@ -194,7 +195,9 @@ class Trial:
         Raises Refusal(CREDENTIALS) where it may not, and what `found` raises.
         """
         guard = self._guard
-        account, self._record = await guard.beside(found, self._suspects, self._mark)
+        pair = self._suspects.pair
+        asked = (pair,) if pair is not None and pair in guard.lately else self._suspects.all
+        account, self._record = await guard.beside(found, asked, self._mark)
         self.account = account if account is not None and account.housed else None
         self._learn_tenant()
         await guard.hold_back(guard.verdict(self._record))
@@ -217,6 +220,8 @@ class Trial:
         if not self._seen:
             await self._guard.count("unseen", self._suspects.places, LIGHT)
             return
+        if len(self._record.standings) < len(self._suspects.all):
+            self._record = await self._guard.record(self._suspects.all, self._mark)
         repeated = self._record.repeated
         # The marks of names that nobody has would fill the memory for days.
         keep = Keep(self._mark, self._guard.rules.remember, real=True) if self.account else Keep(self._mark)
@@ -227,6 +232,7 @@ class Trial:
         pair, attempts, remember = self._record.pair, self._guard.attempts, self._guard.rules.remember
         if attempts is None or pair is None or self.account is None:
             return
+        self._guard.lately.opened(pair.subject)
         # It isn't written at every login, but often enough that it doesn't end while the account is in use.
         if pair.score or pair.known < remember / 2:
             self._guard.after.begin(self.account.key.maildrop_id, lambda: attempts.opened(pair.subject, remember))

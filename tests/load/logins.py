@@ -173,7 +173,8 @@ async def compared(houses: dict[str, House], settings: HashingSettings, seconds:
             for what, house in houses.items():
                 began, cpu = time.monotonic(), time.process_time()
                 if addresses:
-                    took, came = await flooded(house, verifications[what], 1.0, addresses)
+                    # A flood needs its time: until somebody is refused, his guesses are looked at.
+                    took, came = await flooded(house, verifications[what], seconds, addresses)
                     told[what].came.update(came)
                 else:
                     took = await come_and_go(house, verifications[what], 1.0)

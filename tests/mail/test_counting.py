@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from service.mail.counting import Rules, Suspects, Tenants, suspects
+from service.mail.counting import Lately, Rules, Suspects, Tenants, suspects
 from service.model.attempts import Kind, Limit, Subject
 
 LIMITS = dict.fromkeys(Kind, Limit(3, 9))
@@ -81,3 +81,16 @@ def test_domains_of_one_tenant_are_counted_together_once_they_were_seen() -> Non
     }
     tenants.learn("third.example", "third")
     assert tenants["acme.example"] == "acme.example"
+
+
+def test_what_went_well_is_known_for_a_while_and_of_a_bounded_number() -> None:
+    now = [0.0]
+    lately = Lately(seconds=10.0, most=2, clock=lambda: now[0])
+    first, second, third = (Subject(Kind.PAIR, f"a@b.example 192.0.2.{number}") for number in range(3))
+    lately.opened(first)
+    lately.opened(second)
+    lately.opened(first)
+    lately.opened(third)
+    assert [pair in lately for pair in (first, second, third)] == [True, False, True]
+    now[0] = 10.0
+    assert first not in lately

@@ -16,7 +16,7 @@ from service.mail.guard import HOW, Guard
 from service.mail.login import Attempt
 from service.mail.scram import ScramChallenges
 from service.model.account import Account
-from service.model.attempts import Kind, Limit, Subject, Verdict
+from service.model.attempts import Kind, Limit, Standing, Subject, Verdict
 from service.model.proof import Password, Proof, ScramProof
 from service.model.refusal import Reason, Refusal
 from service.model.scram import derive_scram
@@ -226,6 +226,25 @@ async def test_a_success_is_known_for_a_week_and_written_anew_in_its_second_half
     guarded.house.clock.seconds += 86_400
     await guarded.opens(OWNER)
     assert await guarded.known() == 7 * 86_400
+
+
+async def test_where_it_went_well_a_moment_ago_only_the_pair_is_asked_about(guarded: Guarded) -> None:
+    asked: list[set[Kind]] = []
+    standings = guarded.attempts.standings
+
+    async def noting(subjects: Sequence[Subject], mark: str = "") -> Sequence[Standing]:
+        asked.append({each.kind for each in subjects})
+        return await standings(subjects, mark)
+
+    guarded.attempts.standings = noting  # type: ignore[method-assign]
+    every = {Kind.ADDRESS, Kind.PAIR, Kind.ACCOUNT, Kind.TENANT}
+    await guarded.opens(OWNER)
+    await guarded.opens(OWNER)
+    assert asked == [every, {Kind.PAIR}]
+    for _ in range(2):
+        await guarded.refusal("typed wrong", OWNER)
+    assert asked[2:] == [{Kind.PAIR}, every] * 2
+    assert guarded.watched.how == ["new", "repeated"]
 
 
 async def test_many_accounts_of_a_tenant_attacked_slow_its_newcomers(guarded: Guarded) -> None:

@@ -138,4 +138,8 @@ CASES: Mapping[str, Case] = {
         {f'poplar_build_info{{instance="{i}", version="1"}}': "1x400" for i in ("a", "b")},
         "2h",
     ),
+    "PoplarOutsideDirectoryFails": Case(
+        {one("poplar_directory_seconds_count", directory="crm", outcome=o): MANY for o in ("yes", "unavailable")},
+        {one("poplar_directory_seconds_count", directory="crm", outcome=o): MANY for o in ("yes", "no")},
+    ),
 }

@@ -3,6 +3,7 @@
 RFC 5802 §7 (nonce), RFC 7677 §3, RFC 5803 §1.
 """
 
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -296,10 +297,18 @@ async def test_a_login_stands_though_its_keys_can_t_be_kept(monkeypatch: pytest.
     assert told == ["refused", "added"]
 
 
-async def test_many_logins_at_once_make_their_keys_once() -> None:
+async def test_many_logins_at_once_make_their_keys_once(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[str] = []
     house, enrolments = await enrolling(told)
+    over = threading.Event()
+
+    def derived_when_all_have_logged_in(secret: str, salt: bytes) -> ScramKeys:
+        over.wait(60)
+        return derive_scram(secret, salt)
+
+    monkeypatch.setattr("service.mail.enrolments.derive_scram", derived_when_all_have_logged_in)
     for _ in range(5):
         await house.update.close(await house.open())
-    await enrolments.close()
+    over.set()
+    await enrolments.settled()
     assert told == ["added"]

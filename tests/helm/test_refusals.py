@@ -93,6 +93,7 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
         "would both scrape every pod",
         {"monitoring": {"podMonitor": {"enabled": True}, "serviceMonitor": {"enabled": True}}},
     ),
+    ("drain.marginSeconds must be at least 13 more than config.events.flush", at("config.events.flush", 8)),
     ("tenants.files must hold at least one file", at("tenants.enabled", True)),
     ("config.hashing.scram needs hashing.scram_secret", at("config.hashing.scram", True)),
 ]

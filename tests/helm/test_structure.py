@@ -81,7 +81,7 @@ class TestDrain:
     """`terminationGracePeriodSeconds` holds the sleep, the sessions' grace and a margin, whatever they are."""
 
     @given(
-        sleep=st.integers(1, 300), grace=st.integers(1, 86_400), margin=st.integers(15, 300),
+        sleep=st.integers(1, 300), grace=st.integers(1, 86_400), margin=st.integers(18, 300),
         part=st.sampled_from(["pop3", "lmtp", "admin", "sweep"]),
     )  # fmt: skip
     @settings(max_examples=25)
@@ -94,11 +94,12 @@ class TestDrain:
 
     def test_the_least_margin_holds_what_a_process_takes_to_end_the_rest(self) -> None:
         from service.net.drain import END_SECONDS
+        from service.settings import Settings
         from service.telemetry.serving import GRACE
 
         schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))
         margin = schema["properties"]["drain"]["properties"]["marginSeconds"]["minimum"]
-        assert margin >= END_SECONDS + GRACE
+        assert margin >= END_SECONDS + GRACE + Settings().events.flush
 
 
 class TestScaling:

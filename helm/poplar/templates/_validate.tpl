@@ -169,6 +169,10 @@
 {{- if and .Values.monitoring.podMonitor.enabled .Values.monitoring.serviceMonitor.enabled -}}
 {{- $wrong = append $wrong "monitoring.podMonitor and monitoring.serviceMonitor would both scrape every pod: enable one" -}}
 {{- end -}}
+{{- $flush := dig "events" "flush" 5 .Values.config | float64 -}}
+{{- if lt (.Values.drain.marginSeconds | float64) (addf 13 $flush) -}}
+{{- $wrong = append $wrong "drain.marginSeconds must be at least 13 more than config.events.flush" -}}
+{{- end -}}
 {{- if and .Values.tenants.enabled (not .Values.tenants.files) -}}
 {{- $wrong = append $wrong "tenants.files must hold at least one file where tenants is enabled" -}}
 {{- end -}}

@@ -25,6 +25,8 @@ import uvloop
 from service.app.clock import SystemClock
 from service.app.guarding import open_guard
 from service.app.stores import open_verification
+from service.mail.attempts import Charge
+from service.mail.counting import place_of
 from service.mail.guard import Guard
 from service.mail.leases import Leases
 from service.mail.login import Attempt, Login
@@ -94,7 +96,9 @@ def login_over(house: House, verification: Verification) -> tuple[Login, Update]
     return login, Update(index, leases)
 
 
-async def come_and_go(house: House, verification: Verification, seconds: float) -> list[float]:
+async def come_and_go(
+    house: House, verification: Verification, seconds: float, turned_away: Counter[str]
+) -> list[float]:
     """Seconds that each login took, by clients that log in and out without a pause, each its own maildrop."""
     login, update = login_over(house, verification)
     took: list[float] = []
@@ -103,12 +107,21 @@ async def come_and_go(house: House, verification: Verification, seconds: float) 
     async def client(number: int) -> None:
         attempt = Attempt(Password(f"user{number}@{DOMAIN}", SECRET), "PLAIN", f"s{number}", "192.0.2.1")
         while (began := time.monotonic()) < end:
-            held = await login(attempt, lambda: None)
+            try:
+                held = await login(attempt, lambda: None)
+            except Refusal as refusal:
+                turned_away[f"good ones {refusal.reason.value}"] += 1
+                await asyncio.sleep(0.5)
+                continue
             took.append(time.monotonic() - began)
             await update.close(held)
 
     await asyncio.gather(*map(client, range(house.clients)))
     return took
+
+
+def place(number: int) -> str:
+    return f"198.18.{number // 250}.{number % 250}"
 
 
 async def flooded(
@@ -119,8 +132,8 @@ async def flooded(
     came: Counter[str] = Counter()
 
     async def wrong(number: int) -> None:
-        name, place = f"user{number % house.clients}@{DOMAIN}", number % addresses
-        attempt = Attempt(Password(name, f"wrong {number}"), "PLAIN", "s", f"198.18.{place // 250}.{place % 250}")
+        name = f"user{number % house.clients}@{DOMAIN}"
+        attempt = Attempt(Password(name, f"wrong {number}"), "PLAIN", "s", place(number % addresses))
         try:
             await login(attempt, lambda: None)
         except Refusal as refusal:
@@ -134,7 +147,7 @@ async def flooded(
                 await asyncio.sleep(1 / WRONG_A_SECOND)
 
     flood = asyncio.create_task(all_wrong())
-    took = await come_and_go(house, verification, seconds)
+    took = await come_and_go(house, verification, seconds, came)
     flood.cancel()
     await asyncio.gather(flood, return_exceptions=True)
     return took, dict(came)
@@ -168,7 +181,7 @@ async def compared(houses: dict[str, House], settings: HashingSettings, seconds:
         verifications = {}
         for what, house in houses.items():
             verifications[what] = await stack.enter_async_context(open_verification(settings, house.database))
-            await come_and_go(house, verifications[what], 0.5)
+            await come_and_go(house, verifications[what], 0.5, Counter())
         while told[what].seconds < seconds:
             for what, house in houses.items():
                 began, cpu = time.monotonic(), time.process_time()
@@ -177,7 +190,7 @@ async def compared(houses: dict[str, House], settings: HashingSettings, seconds:
                     took, came = await flooded(house, verifications[what], seconds, addresses)
                     told[what].came.update(came)
                 else:
-                    took = await come_and_go(house, verifications[what], 1.0)
+                    took = await come_and_go(house, verifications[what], 1.0, told[what].came)
                 told[what].took += took
                 told[what].seconds += time.monotonic() - began
                 told[what].cpu += time.process_time() - cpu
@@ -191,9 +204,15 @@ async def measure(folder: Path, seconds: float, clients: int) -> None:
         guarded = replace(bare, guard=guard)
         await compared({"computed each time": bare}, HashingSettings(remember_seconds=0), seconds, 0)
         await compared({"remembered": bare, "remembered, guarded": guarded}, HashingSettings(), seconds, 0)
+        # Whoever floods is refused from the start, as after his first minute.
+        charges = [Charge(each, 1000.0, 1000.0) for number in range(1000) for each in place_of(place(number)).subjects]
+        assert guard.attempts is not None
+        await guard.attempts.count(charges)
         for addresses in (1, 1000):
             where = f"{WRONG_A_SECOND} wrong a second from {addresses}"
             await compared({where: bare, f"{where}, guarded": guarded}, HashingSettings(), seconds, addresses)
+        where = "computed each time, in that flood"
+        await compared({where: bare, f"{where}, guarded": guarded}, HashingSettings(remember_seconds=0), seconds, 1000)
 
 
 def main() -> None:

@@ -11,9 +11,9 @@ from redis.asyncio.cluster import RedisCluster
 from service.mail.allowances import DAY_SECONDS, Allowances, Circle
 from service.model.account import MaildropKey
 from service.stores.memory.allowances import MemoryAllowances
-from service.stores.redis import RedisAllowances, RedisMaildropLocks
-from service.stores.redis.batch import Limits
-from tests.backends.valkey_group import Group, cluster_of_process, valkey_cluster
+from service.stores.redis import RedisAllowances
+from tests.backends.redis_kinds import KINDS, reached
+from tests.backends.valkey_group import cluster_of_process, valkey_cluster
 from tests.stores.test_maildrop_locks import TurnableClock
 
 __all__ = ["cluster_of_process", "valkey_cluster"]
@@ -55,22 +55,13 @@ class OnRedis:
 Backend = OnMemory | OnRedis
 
 
-@pytest.fixture(params=["memory", "valkey", "cluster"])
+@pytest.fixture(params=["memory", *KINDS])
 async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
     if request.param == "memory":
         yield OnMemory()
         return
-    client: Redis | RedisCluster
-    if request.param == "valkey":
-        url = request.getfixturevalue("redis_url")
-        client = Redis.from_url(url)
-    else:
-        group: Group = request.getfixturevalue("valkey_cluster")
-        url, client = group.url, RedisCluster(host="127.0.0.1", port=group.nodes[0].port)
-    locks = RedisMaildropLocks(url, limits=Limits(deadline=20.0))
-    yield OnRedis(RedisAllowances(locks.servers, lease_seconds=LEASE), client)
-    await client.aclose()
-    await locks.aclose()
+    async with reached(request) as there:
+        yield OnRedis(RedisAllowances(there.locks.servers, lease_seconds=LEASE), there.client)
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from service.model.refusal import Reason, Refusal
 from service.stores.memory.attempts import MemoryAttempts
 from service.stores.redis import RedisAttempts, RedisMaildropLocks
 from service.stores.redis.batch import Limits
+from tests.backends.redis_kinds import KINDS, reached
 from tests.backends.relay import relay_to
-from tests.backends.valkey_group import Group, cluster_of_process, valkey_cluster
+from tests.backends.valkey_group import cluster_of_process, valkey_cluster
 from tests.mail.provider import SetClock
 from tests.stores.test_redis_faults import lease
 
@@ -60,23 +61,13 @@ class OnRedis:
 Backend = OnMemory | OnRedis
 
 
-@pytest.fixture(params=["memory", "valkey", "cluster"])
+@pytest.fixture(params=["memory", *KINDS])
 async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
     if request.param == "memory":
         yield OnMemory()
         return
-    client: Redis | RedisCluster
-    if request.param == "valkey":
-        url = request.getfixturevalue("redis_url")
-        client = Redis.from_url(url)
-    else:
-        group: Group = request.getfixturevalue("valkey_cluster")
-        url, client = group.url, RedisCluster(host="127.0.0.1", port=group.nodes[0].port)
-    # These tests are about scores, not about deadlines: a busy machine may take its time.
-    locks = RedisMaildropLocks(url, limits=Limits(deadline=20.0))
-    yield OnRedis(locks, client)
-    await client.aclose()
-    await locks.aclose()
+    async with reached(request) as there:
+        yield OnRedis(there.locks, there.client)
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from service.mail.ports import Holder, Lease, MaildropLocks
 from service.model.account import MaildropKey
 from service.stores.memory.locks import MemoryMaildropLocks
 from service.stores.redis import RedisMaildropLocks
-from service.stores.redis.batch import Limits
-from tests.backends.valkey_group import Group, cluster_of_process, valkey_cluster
+from tests.backends.redis_kinds import KINDS, reached
+from tests.backends.valkey_group import cluster_of_process, valkey_cluster
 
 __all__ = ["cluster_of_process", "valkey_cluster"]
 
@@ -66,31 +66,17 @@ class OnRedis:
         await self._client.flushall()
         await self._client.script_flush()
 
-    async def aclose(self) -> None:
-        await self._client.aclose()
-
 
 Backend = OnMemory | OnRedis
 
 
-@pytest.fixture(params=["memory", "valkey", "cluster"])
+@pytest.fixture(params=["memory", *KINDS])
 async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
     if request.param == "memory":
         yield OnMemory()
         return
-    client: Redis | RedisCluster
-    if request.param == "valkey":
-        url = request.getfixturevalue("redis_url")
-        client = Redis.from_url(url)
-    else:
-        group: Group = request.getfixturevalue("valkey_cluster")
-        url, client = group.url, RedisCluster(host="127.0.0.1", port=group.nodes[0].port)
-    # These tests are about leases, not about deadlines: a busy machine may take its time.
-    locks = RedisMaildropLocks(url, limits=Limits(deadline=20.0))
-    backend = OnRedis(locks, client)
-    yield backend
-    await backend.aclose()
-    await locks.aclose()
+    async with reached(request) as there:
+        yield OnRedis(there.locks, there.client)
 
 
 @pytest.fixture

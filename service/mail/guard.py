@@ -92,14 +92,15 @@ class Guard:
         """A login from the address `client`, to be entered with `async with`."""
         return Trial(self, self.suspects(client, proof.name if proof else ""), _tried(proof))
 
-    async def look_up(self, client: str, name: str, found: Awaitable[Account | None]) -> Account | None:
-        """What `found` brings for an exchange that is to come to a login later.
+    async def look_up(self, client: str, name: str, found: Awaitable[Account | None]) -> tuple[Account | None, bool]:
+        """What `found` brings for an exchange that comes to a login later, and whether that is to be refused unseen.
 
         Raises Refusal(CREDENTIALS) where the connection is to be closed, and what `found` raises.
         """
         account, record = await self.beside(found, self.suspects(client, name).all)
-        await self.hold_back(self.verdict(record), only_closing=True)
-        return account
+        verdict = self.verdict(record)
+        await self.hold_back(verdict, only_closing=True)
+        return account, verdict.refused
 
     async def abandoned(self, client: str) -> None:
         """An exchange had its look-up and never came to a login: that counts against the address."""

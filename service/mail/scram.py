@@ -11,14 +11,17 @@ import secrets
 from dataclasses import dataclass, field, replace
 
 from service.mail.guard import Guard
+from service.mail.policy import admitted
 from service.mail.ports import Directory
 from service.mail.viewing import bare, is_recent
 from service.model.account import Account, Credential
 from service.model.address import parse_address
 from service.model.proof import ScramProof
+from service.model.refusal import Refusal
 from service.model.scram import ITERATIONS, SALT_OCTETS, ScramKeys, parse_scram
 
 NONCE_OCTETS = 18
+PLAIN_SCRAM = "SCRAM-SHA-256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +33,20 @@ class ScramChallenges:
     guard: Guard = field(default_factory=Guard)
     """Has those wait who guess passwords; by itself nobody."""
 
-    async def __call__(self, name: str, client: str) -> tuple[ScramKeys, str]:
+    async def __call__(self, name: str, client: str, mechanism: str = PLAIN_SCRAM) -> tuple[ScramKeys, str]:
         """Keys for `name`, whoever has it or nobody, and a nonce that was never used; `client` is who asks, by address.
 
         A name without usable keys gets the same ones every time, as a name with keys does, and no other ones with
         `recent:` before it. Raises Refusal: UNAVAILABLE, and CREDENTIALS where the connection is to be closed.
         """
         recent, name = is_recent(name), bare(name)
-        account = await self.guard.look_up(client, name, self.directory.find(name))
+        account, blocked = await self.guard.look_up(client, name, self.directory.find(name))
         fake = self.nobodys(name)
         own = _with_keys(account)
         keys = own[1] if own else fake
-        if account is not None and (not account.active or (recent and account.policy.recent_days is None)):
-            # Neither a suspension nor a policy may show in another salt.
+        # The exchange tells a right password before the login is judged: whoever is refused anyhow is to learn nothing
+        # by that. Neither a suspension nor a policy nor a block may show in another salt.
+        if account is None or own is None or blocked or _stands_against(account, own[0], (mechanism, client, recent)):
             keys = replace(fake, salt=keys.salt, iterations=keys.iterations)
         # RFC 5802 §7: `c-nonce = printable`, which has no comma; 18 octets are 24 letters of URL-safe base64.
         return keys, secrets.token_urlsafe(NONCE_OCTETS)
@@ -61,6 +65,18 @@ def proved(account: Account | None, proof: ScramProof) -> Credential | None:
     """The credential that `proof` opens, if its keys are still the account's; None for a proof that didn't fit."""
     own = _with_keys(account)
     return own[0] if own and proof.valid and own[1] == proof.keys else None
+
+
+def _stands_against(account: Account, credential: Credential, how: tuple[str, str, bool]) -> bool:
+    """Whether a login with the right password is refused; `how` is the mechanism, the client and `recent:` or not."""
+    mechanism, client, recent = how
+    if not account.active or (recent and account.policy.recent_days is None):
+        return True
+    try:
+        admitted(account.policy, credential, mechanism, client)
+    except Refusal:
+        return True
+    return False
 
 
 def _with_keys(account: Account | None) -> tuple[Credential, ScramKeys] | None:

@@ -25,7 +25,6 @@ from service.net.pop3_turns import SessionTurns
 from service.protocol.bytestuffing import Stuffer, TopCut
 from service.protocol.pop3 import effects, responses
 from service.protocol.pop3.session import Session
-from service.protocol.sasl.mechanisms.scram_sha_256 import SCRAM_SHA_256
 from service.telemetry import levels, metrics
 
 Pieces = Callable[[StoredMessage], AsyncGenerator[bytes, None]]
@@ -78,9 +77,9 @@ class Performer:
             raise AssertionError("an exchange with keys where none is offered")
         await self._count_abandoned()
         try:
-            keys, nonce = await self._service.scram(effect.name, client)
+            keys, nonce = await self._service.scram(effect.name, client, effect.mechanism)
         except Refusal as refusal:
-            self._record.tidings.refused(SCRAM_SHA_256, effect.name, refusal)
+            self._record.tidings.refused(effect.mechanism, effect.name, refusal)
             self._refuse(refusal)
         else:
             self._looked_up_by = client

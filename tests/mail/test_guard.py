@@ -363,6 +363,18 @@ async def test_a_look_up_for_scram_waits_as_its_login_would(guarded: Guarded) ->
     assert salt == before[0].salt  # type: ignore[index]
 
 
+async def test_g13_whoever_is_refused_unseen_learns_nothing_of_a_password_by_scram_either(guarded: Guarded) -> None:
+    guarded.house.provider.state.credentials[0].scram = KEYS.verifier
+    ask = ScramChallenges(guarded.house.provider.directory, b"secret", guarded.guard)
+    assert (await ask(ADDRESS, ATTACKER))[0] == KEYS
+    await guarded.guess(9)
+    assert guarded.watched.verdicts[-1].refused
+    keys, _ = await ask(ADDRESS, ATTACKER)
+    assert (keys.salt, keys.iterations) == (KEYS.salt, KEYS.iterations)
+    assert keys.stored_key != KEYS.stored_key
+    assert (await ask(ADDRESS, OWNER))[0] == KEYS
+
+
 async def test_a_look_up_for_scram_is_refused_where_connections_are_closed(guarded: Guarded) -> None:
     await guarded.attempts.count([])
     for number in range(20):

@@ -15,6 +15,7 @@ from service.mail.login import Attempt
 from service.mail.maildrop import OpenMaildrop
 from service.mail.passwords import Passwords
 from service.mail.scram import ScramChallenges
+from service.model.policy import PolicyValue
 from service.model.proof import Password, ScramProof
 from service.model.refusal import Reason, Refusal
 from service.model.scram import ITERATIONS, ScramKeys, derive_scram, parse_scram
@@ -116,6 +117,29 @@ async def test_g13_a_suspension_doesn_t_show_in_the_salt_and_no_proof_fits_any_m
     assert (keys.salt, keys.iterations) == (KEYS.salt, KEYS.iterations)
     assert keys.stored_key != KEYS.stored_key
     assert keys.server_key != KEYS.server_key
+
+
+@pytest.mark.parametrize(
+    ("policy", "unbound", "bound"),
+    [
+        ({"pop3": False}, False, False),
+        ({"networks": ("198.51.100.0/24",)}, False, False),
+        ({"networks": ("192.0.2.0/24",)}, True, True),
+        ({"mechanisms": ("PLAIN",)}, False, False),
+        ({"mechanisms": ("SCRAM-SHA-256",)}, True, True),
+        ({"mechanisms": ("SCRAM-SHA-256-PLUS",)}, False, True),
+        ({"app_passwords": "required"}, False, False),
+    ],
+)
+async def test_g13_where_the_policy_refuses_a_login_no_proof_fits_and_the_salt_is_the_same(
+    policy: dict[str, PolicyValue], unbound: bool, bound: bool
+) -> None:
+    house = await furnished()
+    house.provider.state.maildrops[house.key].policy = policy
+    for mechanism, allowed in (("SCRAM-SHA-256", unbound), ("SCRAM-SHA-256-PLUS", bound)):
+        keys, _ = await challenges(house)(ADDRESS, CLIENT, mechanism)
+        assert (keys.salt, keys.iterations) == (KEYS.salt, KEYS.iterations)
+        assert (keys.stored_key == KEYS.stored_key, keys.server_key == KEYS.server_key) == (allowed, allowed)
 
 
 @pytest.mark.parametrize("stored", [None, "", "garbled", "SCRAM-SHA-1$4096:AAAA$AAAA:AAAA"])

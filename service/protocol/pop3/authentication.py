@@ -116,7 +116,7 @@ class Authentication:
                 session.ask(responses.challenge(encode(data)))
             case Fetch(name=name):
                 self._fetch = move
-                session.perform(FetchKeys(name))
+                session.perform(FetchKeys(name, self._mechanism))
             case _:
                 self.exchange, self._if_refused = None, move.if_refused
                 session.perform(LogIn(self._mechanism, move.proof))

@@ -25,6 +25,7 @@ class FetchKeys:
     """Get the keys with which `name` can be proved, whether it exists or not. Outcome: `keys_fetched` or `refused`."""
 
     name: str
+    mechanism: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ def test_r70_the_server_s_final_message_is_a_challenge_and_an_empty_line_ends_wi
 def test_no_maildrop_is_opened_before_the_client_has_seen_the_server_s_proof() -> None:
     world = World(SCRAM)
     log_in(world, client())
-    assert world.performed == [FetchKeys(NAME)]
+    assert world.performed == [FetchKeys(NAME, "SCRAM-SHA-256")]
     world.send(b"\r\n")
     assert world.performed[1:] == [
         LogIn("SCRAM-SHA-256", ScramProof(NAME, KEYS, valid=True, nonce="abcnonce1")),

@@ -117,7 +117,8 @@ def _asked() -> Lines:
 def _answers() -> Lines:
     asked = rate("poplar_directory_seconds_count", "outcome")
     panel = look.areas("What they answered", look.PER_SECOND, (asked, "{{outcome}}"))
-    return look.coloured(panel, yes=GREEN, no=YELLOW, unavailable=RED)
+    panel = look.coloured(panel, yes=GREEN, no=YELLOW, unavailable=RED)
+    return look.told_by(panel, "PoplarOutsideDirectoryFails")
 
 
 def _directory_times() -> Lines:

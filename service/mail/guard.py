@@ -9,7 +9,7 @@ RFC 3206 §5.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Protocol
 from uuid import uuid4
@@ -201,7 +201,12 @@ class Trial:
         account, self._record = await guard.beside(found, asked, self._mark)
         self.account = account if account is not None and account.housed else None
         self._learn_tenant()
-        await guard.hold_back(guard.verdict(self._record))
+        verdict = guard.verdict(self._record)
+        if account is not None and account.kept is not None:
+            # Whom nobody remembers was refused before, as the directory is away: neither a wait nor other words may tell
+            # that this one is. A few wrong passwords make it forgotten, and one that is refused opens nothing.
+            return replace(account, active=False) if verdict.refused else account
+        await guard.hold_back(verdict)
         self._seen = True
         return account
 

@@ -6,6 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from service.mail.attempts import Charge
+from service.mail.counting import Rules
+from service.mail.guard import Guard
 from service.mail.leases import Leases
 from service.mail.login import Attempt, Login
 from service.mail.maildrop import OpenMaildrop
@@ -13,10 +16,13 @@ from service.mail.outage import Bounds, Memory, OutageDirectory, Reading
 from service.mail.update import Update
 from service.model.account import Account, MaildropKey, Recipient
 from service.model.address import Address
+from service.model.attempts import Kind, Limit, Subject
 from service.model.message import StoredMessage
 from service.model.policy import Announced
 from service.model.proof import Password
 from service.model.refusal import Reason, Refusal
+from service.model.why import Why
+from service.stores.memory.attempts import MemoryAttempts
 from service.stores.memory.showings import MemoryShowings
 from service.stores.memory.state import CredentialRow
 from tests.mail.house import ADDRESS, SECRET, House
@@ -228,6 +234,26 @@ async def test_g13_g14_a_wrong_password_proves_nothing_and_costs_what_a_stranger
         assert await around.first.refused("wrong", "nobody@example.org") == AWAY.cause
         assert around.first.spent == 1
         await around.first.update.close(await around.first.open())
+
+
+async def test_g13_whoever_is_held_back_for_wrong_passwords_can_t_tell_who_is_remembered() -> None:
+    around = await outages()
+    front, waited = around.first, list[float]()
+    await front.session()
+
+    async def pause(seconds: float) -> None:
+        waited.append(seconds)
+
+    attempts = MemoryAttempts(around.house.clock)
+    front.login = replace(front.login, guard=Guard(attempts, Rules({Kind.ADDRESS: Limit(2, 4)}), pause=pause))
+    await attempts.count([Charge(Subject(Kind.ADDRESS, "192.0.2.1"), 4, 8)])
+    with around.outage():
+        assert await front.refused(SECRET, "nobody@example.org") == AWAY.cause
+        assert "as remembered" in await front.refused(SECRET)
+        assert waited == []
+    with pytest.raises(Refusal) as refused:
+        await front.open()
+    assert (refused.value.why, waited) == (Why.BLOCKED, [8.0])
 
 
 async def test_nobody_guesses_at_what_is_remembered() -> None:

@@ -279,7 +279,7 @@ async def test_a_client_that_is_held_back_for_wrong_passwords_is_told_for_what_a
     limits = {Subjects.PAIR: Limit(delay_from=2, refuse_from=4)}
     desk.guard = Guard(MemoryAttempts(desk.clock), Rules(limits), pause=no_pause)
     await guessed(desk, 3)
-    assert "made to wait" in text(await desk.ask(client=HOME), "held_back")
+    assert f"from {HOME} is made to wait now: " in text(await desk.ask(client=HOME), "held_back")
     await guessed(desk, 2)
     answer = await desk.ask(client=HOME)
     assert codes(answer, Weight.WRONG) == ["held_back"]

@@ -152,10 +152,9 @@ def _obstacle(credential: CredentialView, facts: Facts) -> str | None:
 
 def _held_back(facts: Facts) -> Iterator[Finding]:
     for client, verdict in facts.held_back.items():
-        # No numbers: failures at another tenant's accounts may be among them (G10).
+        # No numbers, nor seconds, which tell them: failures at another tenant's accounts may be among them (G10).
         whom = _WHOM[verdict.by.subject.kind] if verdict.by else ""
-        waits = f"made to wait {verdict.delay:.1f} seconds"
-        what = "refused without a look at its password" if verdict.refused else waits
+        what = "refused without a look at its password" if verdict.refused else "made to wait"
         text = f"A login from {client} is {what} now: there were too many wrong passwords lately {whom}."
         weight = WRONG if verdict.refused and facts.client is not None else DOUBTFUL
         yield Finding(weight, "held_back", text, "Correct the password on each device; then it passes by itself.")

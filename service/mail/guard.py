@@ -203,8 +203,8 @@ class Trial:
         self._learn_tenant()
         verdict = guard.verdict(self._record)
         if account is not None and account.kept is not None:
-            # Whom nobody remembers was refused before, as the directory is away: neither a wait nor other words may tell
-            # that this one is. A few wrong passwords make it forgotten, and one that is refused opens nothing.
+            # The directory is away, and a name that isn't remembered was refused before: neither a wait nor other words
+            # may tell that this one is. A few wrong passwords make it forgotten.
             return replace(account, active=False) if verdict.refused else account
         await guard.hold_back(verdict)
         self._seen = True

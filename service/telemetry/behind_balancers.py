@@ -25,7 +25,7 @@ class Preface:
         """
         self._octets += data
         # PROXY §2: "The receiver MUST be configured to only receive the protocol described in this specification and
-        # MUST NOT try to guess whether the protocol header is present or not."
+        # MUST not try to guess whether the protocol header is present or not."
         # Deviates: kubelet's probes and balancers' checks share this port, and the header changes nothing here.
         if not _may_begin_one(self._octets):
             return self._octets

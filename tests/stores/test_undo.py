@@ -41,6 +41,19 @@ async def test_each_can_be_restored_as_long_as_its_policy_said(world: World) -> 
     assert octets == [{101, 102, 103}, {101, 103}, {101}, {101}, set()]
 
 
+async def test_mail_of_a_removed_maildrop_is_kept_no_longer_than_the_service_says(world: World) -> None:
+    key, tenancy = await one_maildrop(world), tenancy_of(world)
+    await deliver(world, key, message(101), message(102))
+    await world.index.open(key, FENCE)
+    await world.index.remove(key, FENCE, [1], NO_TRAIL, Aftermath(undo_days=3650))
+    await tenancy.maildrops.remove(Act("tests", "acme"), ALICE)
+    assert await world.sweepable.removed_before(datetime.now(UTC) - WEEK, 10) == []
+    await world.pass_days(7.1)
+    week_ago = datetime.now(UTC) - WEEK
+    assert {each.sequence for each in await world.sweepable.removed_before(week_ago, 10)} == {1, 2}
+    assert await world.sweepable.backlog(week_ago) == 2
+
+
 async def test_what_is_restored_is_an_ordinary_message_again(world: World) -> None:
     key, tenancy = await one_maildrop(world), tenancy_of(world)
     removed = message(101)

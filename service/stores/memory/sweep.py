@@ -75,8 +75,11 @@ class MemorySweepable:
 
     def _removed_before(self, moment: datetime) -> Iterator[tuple[datetime, MessageRow]]:
         for row in self._state.rows():
-            over = row.kept_until < datetime.now(UTC) if row.kept_until else row.removed_at and row.removed_at < moment
-            if row.removed_at is not None and over:
+            if row.removed_at is None:
+                continue
+            kept_for_nobody = self._state.maildrops[row.key].status == REMOVED
+            over = row.kept_until is not None and row.kept_until < datetime.now(UTC)
+            if over or ((row.kept_until is None or kept_for_nobody) and row.removed_at < moment):
                 yield row.removed_at, row
 
     def _forget_maildrops(self) -> None:

@@ -48,9 +48,16 @@ KEPT_LONG_ENOUGH = """
 SELECT tenant_id, maildrop_id, sequence, blob_key, removed_at FROM messages
 WHERE kept_until < now()
 """
+# Nobody can restore anything into a maildrop that is removed itself, so that its mail is kept like any other.
+KEPT_FOR_NOBODY = """
+SELECT m.tenant_id, m.maildrop_id, m.sequence, m.blob_key, m.removed_at
+FROM maildrops d JOIN messages m USING (tenant_id, maildrop_id)
+WHERE d.status = 'removed' AND m.removed_at < $1 AND m.kept_until >= now()
+"""
 REMOVED = f"""
 (SELECT * FROM ({FORGETTABLE}) f ORDER BY removed_at LIMIT $2)
 UNION ALL (SELECT * FROM ({KEPT_LONG_ENOUGH}) k LIMIT $2)
+UNION ALL (SELECT * FROM ({KEPT_FOR_NOBODY}) n LIMIT $2)
 ORDER BY removed_at LIMIT $2
 """  # noqa: S608 - constants alone
 
@@ -77,7 +84,10 @@ SELECT k.blob_key FROM unnest($1::text[]) AS k (blob_key)
 WHERE EXISTS (SELECT FROM messages m WHERE m.blob_key = k.blob_key)
 """
 
-BACKLOG = f"SELECT (SELECT count(*) FROM ({FORGETTABLE}) f) + (SELECT count(*) FROM ({KEPT_LONG_ENOUGH}) k)"  # noqa: S608
+BACKLOG = f"""
+SELECT (SELECT count(*) FROM ({FORGETTABLE}) f) + (SELECT count(*) FROM ({KEPT_LONG_ENOUGH}) k)
+     + (SELECT count(*) FROM ({KEPT_FOR_NOBODY}) n)
+"""  # noqa: S608 - constants alone
 
 FORGET_AUDIT = """
 WITH oldest AS (SELECT tenant_id, audit_id FROM audit WHERE moment < $1 ORDER BY moment LIMIT $2), gone AS (

@@ -21,16 +21,23 @@ REMEMBERED = 1_024
 def admitted(policy: Policy, credential: Credential, mechanism: str, client: str) -> Policy:
     """The policy that binds a session opened by `credential`: the maildrop's, narrowed by an app password's own.
 
-    Raises Refusal(CREDENTIALS) where either stands against this client.
+    Raises Refusal: CREDENTIALS where either stands against this client, INVALID where the latter can't be obeyed.
     """
     cause = obstacle(policy, mechanism, client)
     if cause is None and policy.app_passwords == "required" and credential.kind == PASSWORD:
         cause = "the policy wants an app password"
     if cause is None and credential.policy:
-        cause = obstacle(policy_of(credential.policy), mechanism, client)
+        cause = obstacle(_own(credential), mechanism, client)
     if cause is not None:
         raise Refusal(Reason.CREDENTIALS, cause, Why.POLICY)
     return narrowed(policy, credential.policy) if credential.policy else policy
+
+
+def _own(credential: Credential) -> Policy:
+    try:
+        return policy_of(credential.policy)
+    except ValueError as error:
+        raise Refusal(Reason.INVALID, f"an app password's own policy: {error}") from error
 
 
 def obstacle(policy: Policy, mechanism: str, client: str) -> str | None:

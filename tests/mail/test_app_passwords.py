@@ -62,6 +62,15 @@ async def test_a_right_app_password_costs_no_computation_and_a_wrong_one_costs_w
     assert len(asked) == 1
 
 
+async def test_g14_a_narrowing_that_can_t_be_obeyed_is_a_fault_and_opens_nothing() -> None:
+    house = await House().furnish()
+    text = furnish_app(house)
+    house.provider.state.credentials[-1].policy = {"mechanisms": ("A-WAY-OF-A-LATER-RELEASE",)}
+    with pytest.raises(Refusal) as refused:
+        await open_by(house, text)
+    assert (refused.value.reason, await house.locks.holders()) == (Reason.INVALID, [])
+
+
 async def test_where_app_passwords_are_required_the_ordinary_one_reads_like_a_wrong_one() -> None:
     house = await House().furnish()
     text = furnish_app(house)

@@ -48,6 +48,8 @@ REFUSALS: dict[Reason, bytes] = {
     Reason.UNKNOWN_OUTCOME: (
         b"-ERR [SYS/TEMP] Outcome unknown, please wait: either all marked messages were removed or none\r\n"
     ),
+    # A stored policy that can't be obeyed: one of a later release, until this one is replaced, or somebody mends it.
+    Reason.INVALID: b"-ERR [SYS/TEMP] Try again later: service unavailable, please wait\r\n",
     Reason.BROKEN: b"-ERR [SYS/PERM] Message damaged in storage, please tell the postmaster\r\n",
 }
 

@@ -68,6 +68,10 @@ def test_damage_asks_for_a_person() -> None:
     assert responses.refusal(Reason.BROKEN).startswith(b"-ERR [SYS/PERM] ")
 
 
+def test_g14_a_policy_that_can_t_be_obeyed_is_a_fault_that_may_pass() -> None:
+    assert responses.refusal(Reason.INVALID) == responses.refusal(Reason.UNAVAILABLE)
+
+
 def test_the_greeting_offers_no_apop() -> None:
     assert responses.GREETING.startswith(b"+OK ")
     assert b"<" not in responses.GREETING

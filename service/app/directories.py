@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from service.app.fair import most_of
 from service.mail.outside import Bounds, Directories, Guard, OutsideAccounts, Vouching
 from service.mail.outside.directories import Known
 from service.mail.outside.ports import OutsideDirectory
@@ -42,15 +43,15 @@ async def open_directories(settings: Settings) -> AsyncIterator[Directories]:
     """All of them. Raises SettingsError for an authority's file that can't be read."""
     async with AsyncExitStack() as stack:
         named = {
-            each.name: Known(await stack.enter_async_context(_guarded(each)), each.provide)
+            each.name: Known(await stack.enter_async_context(_guarded(each, most_of(settings))), each.provide)
             for each in settings.directory.outside
         }
         yield Directories(MappingProxyType(named), settings.directory.default)
 
 
 @asynccontextmanager
-async def _guarded(settings: OutsideDirectorySettings) -> AsyncIterator[Guard]:
-    bounds = Bounds(settings.connections, settings.queue, settings.deadline, settings.failures, settings.pause)
+async def _guarded(settings: OutsideDirectorySettings, most: float) -> AsyncIterator[Guard]:
+    bounds = Bounds(settings.connections, settings.queue, settings.deadline, settings.failures, settings.pause, most)
     async with open_outside(settings) as directory:
         yield Guard(settings.name, directory, bounds, partial(metrics.asked, settings.name))
 

@@ -44,6 +44,34 @@ async def test_g15_no_more_questions_than_its_bounds_are_under_way_or_wait() -> 
     assert guard.held == 0
 
 
+async def test_g16_a_tenant_that_asks_much_keeps_no_other_one_waiting_or_out() -> None:
+    directory, light = users(), Question(parse_address("eve@light.example"), "light")
+    directory.hold = asyncio.Event()
+    guard = Guard("crm", directory, Bounds(at_once=1, waiting=8, deadline=60, most=0.8))
+    heavy = [asyncio.create_task(guard.ask(ADA)) for _ in range(20)]
+    await directory.came.get()
+    await asyncio.sleep(0)
+    asked = asyncio.create_task(guard.ask(light))
+    directory.hold.set()
+    await asked
+    assert len(directory.asked) <= 3
+    refused = [each for each in await asyncio.gather(*heavy, return_exceptions=True) if isinstance(each, Refusal)]
+    assert refused
+    assert {each.reason for each in refused} == {Reason.OVERLOADED}
+
+
+async def test_questions_that_never_had_their_turn_say_nothing_about_the_directory() -> None:
+    directory = users()
+    directory.hold = asyncio.Event()
+    guard = Guard("crm", directory, Bounds(at_once=1, waiting=8, deadline=0.05, failures=2, pause=60))
+    every = [asyncio.create_task(guard.ask(ADA)) for _ in range(5)]
+    outcomes = await asyncio.gather(*every, return_exceptions=True)
+    reasons = [each.reason for each in outcomes if isinstance(each, Refusal)]
+    assert sorted(reason.value for reason in reasons) == ["overloaded"] * 4 + ["unavailable"]
+    directory.hold.set()
+    assert await guard.ask(ADA) is not None
+
+
 async def test_a_question_that_waits_too_long_is_refused_and_counted_as_an_outage() -> None:
     directory = users()
     directory.hold = asyncio.Event()

@@ -2,7 +2,8 @@
 
 Owns how many questions are under way and wait, for how long, and the breaker: after several in a row that found the
 directory away, the others are refused at once, and one at a time tries whether it is back. What a directory answers,
-however wrong, keeps the breaker closed: whoever guesses names could open it otherwise. Refuses to know vendors (G15).
+however wrong, keeps the breaker closed: whoever guesses names could open it otherwise. Tenants that share a directory
+ask it in fair turns. Refuses to know vendors (G15).
 """
 
 import asyncio
@@ -11,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from service.mail.outside.ports import AwayError, OutsideDirectory
+from service.mail.turns import Bounds as Shared
+from service.mail.turns import Turns
 from service.model.outside import Answer, Question
 from service.model.refusal import Reason, Refusal
 
@@ -29,6 +32,8 @@ class Bounds:
     """After so many in a row without any answer the directory is left alone."""
     pause: float = 5.0
     """For how long."""
+    most: float = 1.0
+    """The part of the questions that one tenant alone may come to have (G16)."""
 
 
 def _untold(outcome: str, seconds: float) -> None:
@@ -50,15 +55,15 @@ class Guard:
         self._directory = directory
         self._bounds = bounds
         self._told = told
-        self._turns = asyncio.Semaphore(bounds.at_once)
-        self._held = 0
+        shared = Shared(bounds.at_once, queue=bounds.waiting, most=bounds.most)
+        self._turns = Turns(f"directory {name}", shared)
         self._failed = 0
         self._shut_until = 0.0
 
     @property
     def held(self) -> int:
         """Questions under way or waiting."""
-        return self._held
+        return self._turns.used + self._turns.waiting
 
     async def ask(self, question: Question) -> Answer:
         """As the port says, within bounds. Raises Refusal: UNAVAILABLE, OVERLOADED."""
@@ -84,23 +89,22 @@ class Guard:
                 raise _ShutError(f"directory {self.name}: left alone after {self._failed} failures")
             # This one tries whether it is back; the others are refused until that is known.
             self._shut_until = now + max(self._bounds.pause, self._bounds.deadline)
-        if self._held >= self._bounds.at_once + self._bounds.waiting:
-            raise Refusal(Reason.OVERLOADED, f"directory {self.name}: too many questions")
 
     async def _within(self, question: Question) -> Answer:
-        self._held += 1
+        under_way = False
         try:
-            async with asyncio.timeout(self._bounds.deadline), self._turns:
+            async with asyncio.timeout(self._bounds.deadline), self._turns.turn(question.tenant):
+                under_way = True
                 answer = await self._directory.ask(question)
         except TimeoutError as error:
+            if not under_way:
+                raise Refusal(Reason.OVERLOADED, f"directory {self.name}: no turn in time") from error
             raise self._away("no answer in time") from error
         except AwayError as error:
             raise self._away(error.cause) from error
         except Refusal:
-            self._failed = 0
+            self._failed = 0 if under_way else self._failed
             raise
-        finally:
-            self._held -= 1
         self._failed = 0
         return answer
 

@@ -52,7 +52,8 @@ class Shares:
             "hashing": Bounds(threads + AHEAD, queue=hashing.queue, most=most),
             "database": Bounds(settings.database.connections, most=most),
             "domains": Bounds(LOOKUPS, queue=hashing.queue, most=most),
-            "store": Bounds(settings.fairness.store_reads, most=most),
+            # While the store hangs, who waits for a turn is to hear of it as soon as who has one.
+            "store": Bounds(settings.fairness.store_reads, most=most, patience=settings.object_store.deadline),
             "sessions": Bounds(settings.limits.connections, queue=0, most=most),
             "loop": Bounds(settings.fairness.steps, most=LOOP_MOST),
         }

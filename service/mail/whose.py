@@ -5,6 +5,7 @@ alone, so that neither time nor refusals of a busy process tell whether the name
 nobody's share one class. Refuses to decide anything else by it.
 """
 
+import asyncio
 from collections import OrderedDict
 from contextvars import ContextVar
 from uuid import UUID
@@ -20,6 +21,8 @@ WHOSE: ContextVar[Whose] = ContextVar("whose", default=OWN)
 """Set at the beginning of each effect of a session; what the effect begins inherits it."""
 REMEMBERED = 65_536
 """Domains whose tenant is remembered, at some 200 octets each."""
+PATIENCE = 2.0
+"""Seconds for an answer, its turn included: while Postgres is away, a login hears so by its own look-up."""
 STRANGERS = 64
 """Classes of domains that aren't known yet: a flood of one, or of many, keeps few others waiting."""
 
@@ -27,10 +30,13 @@ STRANGERS = 64
 class Owners:
     """The tenant that a name belongs to, if any; asked for once, as a domain hardly ever changes hands."""
 
-    def __init__(self, domains: DomainOwners, turns: Turns, remembered: int = REMEMBERED) -> None:
+    def __init__(
+        self, domains: DomainOwners, turns: Turns, remembered: int = REMEMBERED, patience: float = PATIENCE
+    ) -> None:
         self._domains = domains
         self._turns = turns
         self._remembered = remembered
+        self._patience = patience
         self._known: OrderedDict[str, UUID] = OrderedDict()
         self._names: dict[UUID, str] = {}
 
@@ -45,9 +51,9 @@ class Owners:
             self._known.move_to_end(domain)
             return known
         try:
-            async with self._turns.turn(hash(domain) % STRANGERS):
+            async with asyncio.timeout(self._patience), self._turns.turn(hash(domain) % STRANGERS):
                 return await self._ask(domain)
-        except Refusal:
+        except (Refusal, TimeoutError):
             return None
 
     def name(self, whose: Whose) -> str:

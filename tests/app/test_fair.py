@@ -1,15 +1,18 @@
 """Who is told of a heavy tenant: the log, by name and not too often; the metrics, without one. G16, G17."""
 
+import asyncio
 from uuid import UUID, uuid4
 
 import pytest
 from structlog.testing import capture_logs
 
-from service.app.fair import WORTH_TELLING, HeavyTenants
+from service.app.fair import WORTH_TELLING, HeavyTenants, Shares
 from service.mail.fairness import Fairness
 from service.mail.turns import Bounds, Turns
 from service.mail.whose import Owners
-from service.model.refusal import Refusal
+from service.model.refusal import Reason, Refusal
+from service.settings import Settings
+from service.stores.memory.blobs import MemoryBlobStore
 from service.telemetry import sharing
 from service.telemetry.registries import own_registry
 
@@ -71,3 +74,29 @@ async def test_where_all_are_one_class_nobody_is_named() -> None:
     with capture_logs() as lines:
         await HeavyTenants([turns], Fairness()).tell()
     assert lines == []
+
+
+class Hanging(MemoryBlobStore):
+    """Answers nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+
+    async def read(self, key: str, start: int, end: int) -> bytes:
+        self.asked.set()
+        await asyncio.Event().wait()
+        return await super().read(key, start, end)
+
+
+async def test_g14_while_the_store_hangs_a_retrieval_that_waits_for_its_turn_is_refused_in_time() -> None:
+    settings = Settings.model_validate({"object_store": {"deadline": 0.05}, "fairness": {"store_reads": 1}})
+    hanging = Hanging()
+    blobs = Shares.of(settings).blobs(hanging)
+    reading = asyncio.create_task(blobs.read("key", 0, 1))
+    await hanging.asked.wait()
+    async with asyncio.timeout(10):
+        with pytest.raises(Refusal) as refused:
+            await blobs.read("key", 0, 1)
+    assert refused.value.reason is Reason.OVERLOADED
+    reading.cancel()

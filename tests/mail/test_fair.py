@@ -29,10 +29,11 @@ class Domains:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.away = False
+        self.silent = False
 
     async def owner(self, domain: str) -> tuple[UUID, str] | None:
         self.asked.append(domain)
-        await asyncio.sleep(0)
+        await asyncio.sleep(60 if self.silent else 0)
         if self.away:
             raise Refusal(Reason.UNAVAILABLE)
         return {"acme.example": (ACME, "acme"), "other.example": (OTHER, "other")}.get(domain)
@@ -70,6 +71,18 @@ async def test_a_domain_that_cannot_be_asked_for_is_nobodys_until_it_can() -> No
     domains.away = True
     assert await known.of("ada@acme.example") is None
     domains.away = False
+    assert await known.of("ada@acme.example") == ACME
+
+
+async def test_g14_while_nobody_answers_whose_a_domain_is_no_login_stands_in_line_for_it() -> None:
+    domains, turns = Domains(), Turns("domains", Bounds(2))
+    domains.silent = True
+    known = Owners(domains, turns, patience=0.01)
+    names = [f"ada@domain{number}.example" for number in range(50)]
+    async with asyncio.timeout(10):
+        assert set(await asyncio.gather(*map(known.of, names))) == {None}
+    assert (turns.used, turns.waiting) == (0, 0)
+    domains.silent = False
     assert await known.of("ada@acme.example") == ACME
 
 

@@ -30,5 +30,9 @@ def fresh() -> str:
 def test_what_an_alert_takes_the_increase_of_is_there_before_it_first_happens(
     fresh: str, name: str, where: str
 ) -> None:
-    lines = [line for line in fresh.splitlines() if re.match(rf"{name}[ {{]", line)]
-    assert [line for line in lines if where in line and line.endswith(" 0.0")]
+    lines = [line for line in fresh.splitlines() if re.match(rf"{name}[ {{]", line) and line.endswith(" 0.0")]
+    # `!=` becomes what a line must not have.
+    wanted = re.findall(r'(\w+)=("[^"]*")', where)
+    unwanted = re.findall(r'(\w+)!=("[^"]*")', where)
+    kept = [line for line in lines if all(f"{label}={value}" in line for label, value in wanted)]
+    assert [line for line in kept if not any(f"{label}={value}" in line for label, value in unwanted)]

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import pytest
 
 from tests.cli.conftest import await_true
 
+ASK_AGAIN = 10.0
 SHIPPED = Path(__file__).parents[2] / "deploy" / "haproxy" / "haproxy.cfg"
 
 
@@ -49,10 +51,17 @@ class Haproxy:
         return next(line.partition(": ")[2] for line in lines if line.startswith("Pid:"))
 
     def reload(self) -> None:
-        """Have a new worker take over."""
-        before = self.worker
-        self.process.send_signal(signal.SIGUSR2)
-        await_true(lambda: self._answers() and self.worker != before, f"a new worker\n{self.log.read_text()}")
+        """Have a new worker take over; asked again while there is none, as a master that restarts hears no signal."""
+        before, asked = self.worker, 0.0
+
+        def taken_over() -> bool:
+            nonlocal asked
+            if time.monotonic() - asked > ASK_AGAIN:
+                asked = time.monotonic()
+                self.process.send_signal(signal.SIGUSR2)
+            return self._answers() and self.worker != before
+
+        await_true(taken_over, f"a new worker\n{self.log.read_text()}")
 
     def _answers(self) -> bool:
         try:

@@ -1,0 +1,109 @@
+"""Who held the maildrop, and until when: G4, G5 and G6.
+
+Owns the difference between holding and removing. Two that remove, or an older session that removes after a newer one
+opened the maildrop, break G4 whatever goes wrong; two that merely read at a time break it only while Redis and the
+front ends are themselves, as the lease may be forgotten but the fence can't.
+"""
+
+from collections.abc import Iterator
+
+from tests.faults.checking.faults import Faults
+from tests.faults.checking.maildrop import Maildrop
+from tests.faults.checking.session import Session
+from tests.faults.checking.violation import Violation, shown_by
+from tests.faults.operations import Operation
+
+LEASES = ("redis", "front")
+"""What a lease depends on."""
+
+
+def violations(drop: Maildrop, faults: Faults) -> Iterator[Violation]:
+    """Removals by sessions that held it no more, holders beside each other, and waits for nobody."""
+    yield from _older_removed(drop)
+    yield from _two_removed(drop)
+    yield from _two_hold(drop, faults)
+    yield from _waited_for_nobody(drop, faults)
+
+
+def _older_removed(drop: Maildrop) -> Iterator[Violation]:
+    for session in drop.sessions:
+        follower = drop.followed(session) if session.removal == "all" else None
+        if follower is not None:
+            words = "a QUIT removed messages after a newer session had opened the maildrop"
+            yield shown_by("G4", words, session.login, follower, session.quit)
+
+
+def _two_removed(drop: Maildrop) -> Iterator[Violation]:
+    """Each must have been over before the other began, in one order or the other."""
+    removing = [one for one in drop.sessions if one.removal == "all"]
+    for place, one in enumerate(removing):
+        for other in removing[place + 1 :]:
+            if not (_may_come_first(one, other) or _may_come_first(other, one)):
+                words = "two sessions at once each removed messages"
+                yield shown_by("G4", words, one.login, one.quit, other.login, other.quit)
+            elif one.marked & other.marked:
+                words = f"{min(one.marked & other.marked)} was removed by two sessions"
+                yield shown_by("G4", words, one.login, one.quit, other.login, other.quit)
+
+
+def _may_come_first(one: Session, other: Session) -> bool:
+    return one.quit is not None and one.quit.began <= other.login.ended
+
+
+def _two_hold(drop: Maildrop, faults: Faults) -> Iterator[Violation]:
+    """The older session was answered +OK after the newer login was."""
+    for session in drop.sessions:
+        for other in drop.sessions:
+            if other is session or other.read_only or not session.login.precedes(other.login):
+                continue
+            later = [one for one in session.operations if one.outcome == "ok" and other.login.precedes(one)]
+            if later:
+                yield from _held_beside(drop, faults, (session, other, later))
+                break
+
+
+def _held_beside(drop: Maildrop, faults: Faults, case: tuple[Session, Session, list[Operation]]) -> Iterator[Violation]:
+    session, other, later = case
+    since, until = session.login.began, other.login.ended
+    kicked = any(one.kind == "kick" and one.began <= until and one.ended >= since for one in drop.staff)
+    said = [one for one in later if one.kind not in {"dropped", "closed"}]
+    if said and not kicked and not faults.touching(LEASES, since, until):
+        words = "two sessions hold the maildrop, though nothing touched Redis or a front end"
+        yield shown_by("G4", words, session.login, other.login, said[0])
+    for one in said:
+        last = one.began - faults.bounds.notice
+        if last > until and not faults.touching((*LEASES, "postgres"), last, one.ended):
+            words = f"a session goes on more than {faults.bounds.notice:g} s after another took its maildrop"
+            yield shown_by("G5", words, session.login, other.login, one)
+            break
+
+
+def _waited_for_nobody(drop: Maildrop, faults: Faults) -> Iterator[Violation]:
+    for refused in drop.logins:
+        if "[IN-USE]" in refused.said and not _explained(drop, refused, faults):
+            yield shown_by("G6", "a login was told to wait for a session that is over", refused)
+
+
+def _explained(drop: Maildrop, refused: Operation, faults: Faults) -> bool:
+    """Whether some session may still have held it."""
+    free = faults.bounds.free
+    if faults.touching((*LEASES, "clients"), refused.began - free, refused.ended):
+        return True
+    ended = {one.login.n: one.end for one in drop.sessions}
+    return any(
+        login is not refused
+        and login.outcome != "fail"
+        and login.began <= refused.ended
+        and _held_until(login, ended, free) >= refused.began
+        for login in drop.logins
+    )
+
+
+def _held_until(login: Operation, ends: dict[int, Operation | None], free: float) -> float:
+    """RFC 1939 §6: after QUIT the lock is released before the response; any other end is noticed within `free` s."""
+    if login.outcome == "unknown":
+        return login.ended + free
+    end = ends.get(login.n)
+    if end is None:
+        return float("inf")
+    return end.ended if end.kind == "quit" and end.outcome != "unknown" else end.ended + free

@@ -8,12 +8,15 @@ JOBS ?= 2
 ARGS ?=
 # By how much `make fuzz` multiplies what `make test` tries.
 TIMES ?= 50
+# How long each run of `make load` is, and how many there are.
+SECONDS ?= 3
+RUNS ?= 5
 
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
 .PHONY: demo
 demo: $(VENV)/.demo ## Run the whole service here, with mail in it (ARGS="--pop3 0 --fresh")
@@ -55,6 +58,14 @@ dashboards: $(VENV)/.test ## Make Grafana's dashboards of deploy/grafana
 .PHONY: pictures
 pictures: $(VENV)/.test ## Run Poplar under load for some minutes and draw the dashboards (needs prometheus)
 	$(BIN)/python -m tests.deploy.pictures $(ARGS)
+
+.PHONY: load
+load: $(VENV)/.test ## Measure speed: CPU, memory, latencies (SECONDS=1 RUNS=1 ARGS="poll-16 drain"; needs cc)
+	$(BIN)/python -m tests.load --seconds $(SECONDS) --runs $(RUNS) $(ARGS)
+
+.PHONY: load-dovecot
+load-dovecot: $(VENV)/.test ## The same with Debian's Dovecot beside, in turn
+	$(BIN)/python -m tests.load --dovecot --seconds $(SECONDS) --runs $(RUNS) $(ARGS)
 
 .PHONY: sbom
 sbom: $(VENV)/.test ## Say what the image is made of: poplar.cdx.json, CycloneDX

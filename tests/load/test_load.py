@@ -1,0 +1,48 @@
+"""`make load` in its shortest form: every kind of work is done on a real site without an error. Asserts no speed."""
+
+import json
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.load import __main__ as command
+from tests.load import bench, works
+from tests.load.works import WORKS, Work
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("cc") is None or not sys.platform.startswith("linux"), reason="the load tool needs Linux and cc"
+)
+WORK_NAMES = ("poll-16", "drain", "remove", "large", "commands", "deliver", "hello", "tls", "long-uidl", "mix")
+
+
+def smaller(work: Work) -> Work:
+    """The same with few and small maildrops."""
+    kind = work.kind
+    few = replace(
+        kind, maildrops=min(kind.maildrops, 8), messages=min(kind.messages, 5), octets=min(kind.octets, 50_000)
+    )
+    return replace(work, kind=few, options={**work.options, "clients": min(4, few.maildrops)})
+
+
+@pytest.mark.timeout(300)
+def test_every_kind_of_work_is_done_without_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "WORKS", tuple(map(smaller, WORKS)))
+    monkeypatch.setattr(command, "IDLE", replace(works.IDLE, maildrops=20))
+    options = ["--seconds", "0.3", "--runs", "1", "--sessions", "20", "--json", str(tmp_path / "figures.json")]
+    monkeypatch.setattr(sys, "argv", ["load", *options, *WORK_NAMES, "idle", "idle-tls"])
+    command.main()
+    told = json.loads((tmp_path / "figures.json").read_text())
+    assert set(told["works"]) == {*WORK_NAMES, "idle", "idle-tls"}
+    assert [name for name, each in told["works"].items() if "error" in each] == [], capsys.readouterr().out
+    assert all(told["works"][name]["usual"]["median"] > 0 for name in WORK_NAMES)
+    assert told["works"]["idle"]["usual"]["kib"]["front"] >= 0
+
+
+def test_works_are_told_apart_by_name_and_ask_for_sites_that_there_are() -> None:
+    assert len({work.name for work in WORKS}) == len(WORKS)
+    assert {work.site for work in WORKS} <= {*bench.SITES, "s3", "s3 far"}

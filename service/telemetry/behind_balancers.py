@@ -7,9 +7,8 @@ Specification: "The PROXY protocol", versions 1 & 2, HAProxy (§2), quoted as PR
 
 import asyncio
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
-
 from service.protocol.proxy import V1_START, V2_SIGNATURE, ProxyError, octets_wanted, parse
+from service.telemetry.making_room import MakingRoom
 
 
 class Preface:
@@ -42,7 +41,7 @@ def _may_begin_one(octets: bytes) -> bool:
     return any(octets.startswith(start) or start.startswith(octets) for start in (V1_START, V2_SIGNATURE))
 
 
-class ToleratingProxyHeader(H11Protocol):
+class ToleratingProxyHeader(MakingRoom):
     """uvicorn's connection, which reads past a PROXY header at its beginning."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

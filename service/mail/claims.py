@@ -5,7 +5,6 @@ refusal's cause is for the log alone; it never holds a claim's text beyond the i
 RFC 7519 §4.1, RFC 9068 §4, RFC 7800 §3.1.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,7 @@ from service.model.issuer import IssuerTerms, Method
 from service.model.refusal import Reason, Refusal
 
 Claims = Mapping[str, object]
+_EARLIEST, _LATEST = (datetime(year, 1, 1, tzinfo=UTC).timestamp() for year in (2, 9999))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +77,16 @@ def _checked_times(claims: Claims, moment: Moment) -> datetime | None:
 
 
 def _date(claims: Claims, name: str) -> datetime | None:
-    """RFC 7519 §2: a NumericDate, seconds since 1970 and perhaps a fraction. Raises Refusal(CREDENTIALS)."""
+    """RFC 7519 §2: a NumericDate, seconds since 1970 and perhaps a fraction. Raises Refusal(CREDENTIALS).
+
+    Of the years 2 to 9998 alone, so that a leeway can be added to any and taken from it.
+    """
     value = claims.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not _EARLIEST < value < _LATEST:
         raise _unfit(f"has an {name} that is no date")
-    try:
-        return datetime.fromtimestamp(value, UTC)
-    except (ValueError, OverflowError, OSError):
-        raise _unfit(f"has an {name} that is no date") from None
+    return datetime.fromtimestamp(value, UTC)
 
 
 def _address(terms: IssuerTerms, claims: Claims) -> str:

@@ -82,7 +82,11 @@ def test_clocks_may_differ_by_the_leeway() -> None:
     judged(TERMS, GOOD | {"exp": SECONDS - 29.5, "nbf": SECONDS + 30, "iat": SECONDS + 30}, MOMENT)
 
 
-@pytest.mark.parametrize("value", ["1900000000", True, [], {}, float("nan"), float("inf"), 1e300, -1e300])
+# The last second of 9999 and the first of year 1, which no leeway can be added to or taken from; and too long a number.
+EDGES = (253402300799, -62135596800, 10**400, -(10**400))
+
+
+@pytest.mark.parametrize("value", ["1900000000", True, [], {}, float("nan"), float("inf"), 1e300, -1e300, *EDGES])
 @pytest.mark.parametrize("name", ["exp", "nbf", "iat"])
 def test_what_is_no_date_is_refused(name: str, value: object) -> None:
     """RFC 7519 §2."""

@@ -5,6 +5,7 @@ another tenant's names from absent ones: a delegated admin's desk sees one tenan
 RFC 6750 §2.1 (the Authorization header).
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ from service.model.token import Right, TokenView
 
 DOCUMENT = "/v1/openapi.json"
 BODY_OCTETS = 256 * 1024
+BODY_SECONDS = 30.0
+"""In which a request's body has to come: who has a token may not hold connections for good either."""
 _bearer = HTTPBearer(auto_error=False, description="A token that `poplar token create` or POST /v1/tokens made.")
 
 
@@ -94,9 +97,10 @@ Provider = Annotated[Caller, Depends(_may(Right.PROVIDE))]
 class Gate:
     """ASGI middleware: nobody without a token gets further, save to the document of the API."""
 
-    def __init__(self, app: ASGIApp, house: House) -> None:
+    def __init__(self, app: ASGIApp, house: House, seconds: float = BODY_SECONDS) -> None:
         self._app = app
         self._house = house
+        self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -108,7 +112,13 @@ class Gate:
         except Refusal as refusal:
             await of_refusal(refusal)(scope, receive, send)
             return
-        if (body := await _whole(receive)) is None:
+        try:
+            async with asyncio.timeout(self._seconds):
+                body = await _whole(receive)
+        except TimeoutError:
+            await problem(408, "the request's body did not come")(scope, receive, send)
+            return
+        if body is None:
             await problem(413, f"a request has at most {BODY_OCTETS} octets")(scope, receive, send)
         else:
             await self._app(scope, _again(body, receive), send)

@@ -43,7 +43,7 @@ _PARTS = (
     issuers,
     tenants,
 )
-_PROBLEMS = responses(400, 401, 403, 404, 409, 412, 413, 422, 503)
+_PROBLEMS = responses(400, 401, 403, 404, 408, 409, 412, 413, 422, 503)
 
 
 def admin_app(house: House) -> FastAPI:

@@ -12,7 +12,9 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
+from starlette.types import Message
 
+from service.admin.access import Gate, House
 from service.admin.policies import NarrowingValues, PolicyName
 from service.mail.delegation import check_tighter
 from service.model.address import parse_address
@@ -173,6 +175,23 @@ async def test_what_is_wrong_is_said_by_place(served: Served) -> None:
         problem(await client.get("/tenants?after=x"), 422)
         problem(await client.get("/tenants?limit=0"), 422)
         problem(await client.put(ADA, content=b" " * 300_000), 413)
+
+
+async def test_a_body_that_does_not_come_in_time_is_given_up(served: Served) -> None:
+    house: House = served.app.state.house
+    said: list[Message] = []
+
+    async def never() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        said.append(message)
+
+    headers = [(b"authorization", f"Bearer {served.texts['acme']}".encode())]
+    scope = {"type": "http", "path": "/v1/tenants/acme", "method": "PATCH", "headers": headers}
+    await Gate(served.app, house, seconds=0.05)(scope, never, send)
+    assert said[0]["status"] == 408
 
 
 async def test_a_name_that_is_taken_is_a_conflict(served: Served) -> None:

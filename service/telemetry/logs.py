@@ -8,7 +8,7 @@ Refuses to be told message text: nothing here takes it.
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Collection, Mapping, MutableMapping
 from contextvars import Context, copy_context
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TextIO
@@ -21,8 +21,15 @@ _SECRET_KEY = re.compile(
     r"passw|passphrase|secret|token|verifier|authorization|cookie|private_key|access_key|api_key|nonce|challenge|bearer",
     re.IGNORECASE,
 )
-_URL_PASSWORD = re.compile(r"(\w+://[^\s/:@]*:)[^\s@]+@")
-_KEYED_PASSWORD = re.compile(r"(?i)\b(password|passwd|secret|token|secret_key)(\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|\S+)")
+# Each is bounded and begins where a word does, so that no text, however long, takes longer than its length.
+_URL_PASSWORD = re.compile(r"(?<![\w+.-])([\w+.-]{1,32}://[^\s/:@]{0,255}:)\S{1,1024}@")
+_KEYED_PASSWORD = re.compile(
+    r"(?i)(passwd|password|passphrase|secret|token|secret_key|access_key|api_key)"
+    r"([\"']?\s{0,8}[=:]\s{0,8})(\"[^\"]*\"|'[^']*'|\S+)"
+)
+_BEARER = re.compile(r"(?i)\b(bearer|basic)( {1,8})[\w.~+/=-]{16,}")
+_OWN_TOKEN = re.compile(r"\bpoplar_[\w-]{40,}")
+_MOST_NESTED = 4
 
 Form = Literal["auto", "json", "console"]
 Values = MutableMapping[str, Any]
@@ -165,21 +172,36 @@ def _route_libraries(common: list[Processor], renderer: Processor, out: TextIO, 
 def without_secrets(_logger: object, _method: str, values: Values) -> Values:
     """Mask what could be a password or token, and escape what a terminal would obey."""
     for key, value in values.items():
-        if _SECRET_KEY.search(key):
-            values[key] = MASK
-        elif isinstance(value, str):
-            values[key] = scrubbed(value) if key == "exception" else _printable(scrubbed(value))
-        elif isinstance(value, BaseException | bytes):
-            values[key] = _printable(scrubbed(repr(value)))
+        if not key.startswith("_"):  # What structlog keeps for itself and takes out again.
+            values[key] = _cleaned(key, value, _MOST_NESTED)
     return values
 
 
+def _cleaned(key: str, value: object, deeper: int) -> object:
+    if _SECRET_KEY.search(key):
+        return MASK
+    if isinstance(value, str):
+        return _printable(scrubbed(value), "\n" if key == "exception" else "")
+    if isinstance(value, Mapping | list | tuple | set | frozenset) and deeper:
+        return _cleaned_parts(key, value, deeper - 1)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return _printable(scrubbed(repr(value) if isinstance(value, BaseException | bytes) else str(value)))
+
+
+def _cleaned_parts(key: str, value: Mapping[Any, object] | Collection[object], deeper: int) -> object:
+    if isinstance(value, Mapping):
+        return {str(name): _cleaned(str(name), part, deeper) for name, part in value.items()}
+    return [_cleaned(key, part, deeper) for part in value]
+
+
 def scrubbed(text: str) -> str:
-    """`text` without the password of any URL in it, and without what stands behind `password=` and the like."""
-    return _KEYED_PASSWORD.sub(rf"\1\2{MASK}", _URL_PASSWORD.sub(rf"\1{MASK}@", text))
+    """`text` without the password of any URL in it, without what stands behind `password=` and the like, and tokens."""
+    text = _KEYED_PASSWORD.sub(rf"\1\2{MASK}", _URL_PASSWORD.sub(rf"\1{MASK}@", text))
+    return _OWN_TOKEN.sub(MASK, _BEARER.sub(rf"\1\2{MASK}", text))
 
 
-def _printable(text: str) -> str:
+def _printable(text: str, kept: str = "") -> str:
     if text.isprintable():
         return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return "".join(c if c.isprintable() or c in kept else c.encode("unicode_escape").decode("ascii") for c in text)

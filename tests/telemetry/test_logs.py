@@ -40,12 +40,36 @@ def test_a_key_that_names_a_secret_is_masked(key: str, lines: Lines) -> None:
         f"redis://:{SECRET}@cache:6379",
         f"password={SECRET} was refused",
         f'token: "{SECRET}"',
+        f"redis://:p@ss{SECRET}@cache:6379",
+        f"mysql://u:{SECRET}@/{SECRET}@db",
+        f'{{"id": 1, "password": "{SECRET}"}}',
+        f"{{'client_secret': '{SECRET}'}}",
+        f"PGPASSWORD={SECRET}",
+        f"Authorization: Bearer {SECRET * 3}",
+        f"poplar_{SECRET * 8}",
     ],
 )
 def test_a_password_inside_a_text_is_masked(text: str, lines: Lines) -> None:
     get_log("test").info(text, cause=text, error=ValueError(text))
     assert SECRET not in json.dumps(lines())
     assert SECRET not in scrubbed(text)
+
+
+def test_a_secret_is_masked_however_deep_it_stands(lines: Lines) -> None:
+    nested = {"tries": [{"url": f"redis://:{SECRET}@h", "token": SECRET}, (f"password={SECRET}", 3)]}
+    get_log("test").info("event", systems=nested, error={ValueError(f"secret={SECRET}")})
+    (line,) = lines()
+    assert SECRET not in json.dumps(line)
+    assert line["systems"] == {"tries": [{"url": "redis://:********@h", "token": "********"}, ["password=********", 3]]}
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["a", "a.", "a://", "a://b:", "a://b:c@", "password", "password=", 'password="', "bearer ", "poplar_", "token  "],
+)
+def test_a_text_of_any_length_is_looked_through_in_time_that_grows_as_it_does(piece: str) -> None:
+    """A megabyte of it: what tried again from each octet would take hours, and the tests' time limit would end it."""
+    scrubbed(piece * (1_000_000 // len(piece)))
 
 
 def test_a_traceback_shows_no_values(lines: Lines) -> None:
@@ -73,6 +97,20 @@ def test_what_a_terminal_would_obey_is_escaped(lines: Lines) -> None:
     """Bad input D05: a terminal escape in a name."""
     get_log("test").info("refused", name="a\x1b[2J\nfake line")
     assert lines()[0]["name"] == "a\\x1b[2J\\nfake line"
+
+
+def test_a_traceback_keeps_its_lines_and_nothing_else_that_a_terminal_would_obey(lines: Lines) -> None:
+    def fail() -> None:
+        raise ValueError("\x1b]0;title\x07\x9b2J")
+
+    try:
+        fail()
+    except ValueError:
+        get_log("test").exception("fault")
+    text = str(lines()[0]["exception"])
+    assert text.startswith("Traceback")
+    assert "\n" in text
+    assert text.replace("\n", "").isprintable()
 
 
 def test_every_line_of_a_session_carries_its_id(lines: Lines) -> None:

@@ -19,6 +19,7 @@ from service.app.workers import supervise
 from service.settings import Settings, SettingsError
 from service.settings.errors import Problem
 from service.telemetry.build import VERSION
+from service.telemetry.escaping import log_what_escapes
 from service.telemetry.logs import configure, get_log
 
 T = TypeVar("T")
@@ -64,6 +65,7 @@ def _need_listener(settings: Settings, protocol: Role) -> None:
 
 def _run(settings: Settings, work: Coroutine[object, object, T]) -> T:
     configure(settings.logging.format, settings.logging.level)
+    log_what_escapes()
     allow_open_files()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)

@@ -57,6 +57,10 @@ def _trust_clients(context: ssl.SSLContext, client_ca: Path) -> None:
     except OSError as error:
         raise OSError(error.errno, f"authorities of client certificates: {error.strerror}", str(client_ca)) from error
     context.verify_mode = ssl.CERT_OPTIONAL
+    # A resumed session brings the certificate of its first handshake, whatever has become of its authority. So none is
+    # given out; the ones that TLS 1.2 keeps by id can't be switched off from here, and prove nobody (tls_identity).
+    context.options |= ssl.OP_NO_TICKET
+    context.num_tickets = 0
 
 
 def remember_server_name(handshake: Handshake, name: str | None) -> None:

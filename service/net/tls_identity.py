@@ -58,9 +58,13 @@ def bindings(handshake: Handshake) -> Mapping[str, bytes]:
 
 
 def certified(handshake: Handshake) -> tuple[str, ...]:
-    """The addresses in the client's certificate; none where it showed none."""
+    """The addresses in the client's certificate; none where it showed none in this very handshake.
+
+    RFC 8446 §4.6.1 lets a session be resumed with what its first handshake proved. An authority that is trusted no
+    longer, or a certificate that has ended since, would go on opening maildrops.
+    """
     octets = handshake.getpeercert(binary_form=True)
-    if not octets or handshake.context.verify_mode is ssl.CERT_NONE:
+    if not octets or handshake.session_reused or handshake.context.verify_mode is ssl.CERT_NONE:
         return ()
     try:
         extensions = x509.load_der_x509_certificate(octets).extensions

@@ -1,4 +1,4 @@
-"""The port of probes, metrics and the API stays usable, whoever connects to it and says nothing. G15."""
+"""The port of probes, metrics and the API stays usable, whoever connects to it and says nothing. G15, RFC 9112 §9.5."""
 
 import asyncio
 from collections.abc import AsyncIterator

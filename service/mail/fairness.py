@@ -5,6 +5,7 @@ Owns the grouping, and that a front end without it shares first come, first serv
 
 from dataclasses import dataclass, field
 
+from service.mail.allowances import network_of
 from service.mail.pace import Pace
 from service.mail.turns import UNBOUNDED, Bounds, Turns, Whose
 from service.mail.whose import Owners
@@ -28,6 +29,10 @@ class Fairness:
     async def whose(self, name: str) -> Whose:
         """The class of whoever logs in as `name`, whether or not the name exists (G13)."""
         return await self.owners.of(name) if self.owners else None
+
+    def stranger(self, client: str) -> Whose:
+        """The class of who gave no name yet: its address's, so that a crowd behind one keeps few others waiting."""
+        return network_of(client) if self.owners else None
 
     def session(self, tenant: Whose) -> Whose:
         """The class of a session of this tenant."""

@@ -23,6 +23,7 @@ class Pace:
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
         self._done: list[tuple[Whose, int, float]] = []
+        self._lined_up: set[asyncio.Task[None]] = set()
 
     def work(self, work: Coroutine[Any, Any, Result], whose: Callable[[], Whose]) -> "Steps[Result]":
         """`work`, to be awaited, step by step in turn; `whose` is asked before each step. It belongs to the result."""
@@ -35,6 +36,26 @@ class Pace:
     async def begin(self, whose: Whose) -> None:
         """Wait until a step may run; `end` must follow."""
         await self._turns.take(whose, cost=0.0)
+
+    def soon(self, whose: Whose, call: Callable[[], None]) -> None:
+        """Call `call` in turn: at once where there is room."""
+        if self.try_begin(whose):
+            self._call(whose, call)
+        else:
+            later = asyncio.get_running_loop().create_task(self._later(whose, call))
+            self._lined_up.add(later)
+            later.add_done_callback(self._lined_up.discard)
+
+    async def _later(self, whose: Whose, call: Callable[[], None]) -> None:
+        await self.begin(whose)
+        self._call(whose, call)
+
+    def _call(self, whose: Whose, call: Callable[[], None]) -> None:
+        began = time.perf_counter()
+        try:
+            call()
+        finally:
+            self.end(whose, time.perf_counter() - began)
 
     def end(self, whose: Whose, seconds: float) -> None:
         """A step took `seconds`. Its turn goes to another in the next round, once the sockets were looked at.

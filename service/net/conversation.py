@@ -8,14 +8,12 @@ RFC 2595 §4 and RFC 3207 §4 (nothing is read in clear before the handshake), R
 import asyncio
 import ssl
 import time
-from abc import abstractmethod
 from collections.abc import Coroutine
-from contextvars import Context
 from dataclasses import dataclass
 from typing import Any, cast
 
 from service.model.ending import Ending
-from service.net.connection import Connection
+from service.net.conversation_hooks import Hooks
 from service.net.deadline import Deadline
 from service.net.outlet import CutError, Outlet
 from service.net.peer import Peer
@@ -32,11 +30,12 @@ class Patience:
     handshake: float
 
 
-class Conversation(Connection):
+class Conversation(Hooks):
     """A client's connection, from accept to the last octet.
 
-    While `_task` is set an effect is being performed and no command runs. Once `_ending` is set nothing more is run
-    or read; the first one stands. `_farewell` is what to say and how to end as soon as nothing is in the middle.
+    While `_task` is set an effect is being performed and no command runs; while `_lined_up`, they wait for a turn of
+    the event loop. Once `_ending` is set nothing more is run or read; the first one stands. `_farewell` is what to say
+    and how to end as soon as nothing is in the middle.
     """
 
     def __init__(self, peer: Peer, patience: Patience, tls: ssl.SSLContext | None) -> None:
@@ -53,56 +52,9 @@ class Conversation(Connection):
         self._since = 0.0
         self._reading = True
         self._handshaking = False
+        self._lined_up = False
         self._heard_all = False
         self._finished = False
-
-    @property
-    @abstractmethod
-    def _bound(self) -> int:
-        """Octets held for this client in each direction before its socket is no longer read."""
-
-    @abstractmethod
-    def _waiting(self) -> int:
-        """Octets received whose commands have not run yet."""
-
-    @abstractmethod
-    def _opened(self) -> None:
-        """The transport is there, and secured if TLS came first."""
-
-    @abstractmethod
-    def _take(self, data: bytes) -> None:
-        """Keep octets for the session."""
-
-    @abstractmethod
-    def _run(self) -> None:
-        """Run commands until one waits, the client doesn't read, or none is left."""
-
-    @abstractmethod
-    def _tls_started(self) -> None:
-        """TLS is negotiated, and `_peer` tells of it."""
-
-    @abstractmethod
-    def _idle(self) -> None:
-        """The client said nothing for too long: end the conversation."""
-
-    @abstractmethod
-    def _context(self) -> Context:
-        """The context of this conversation's tasks, for their log lines."""
-
-    @abstractmethod
-    async def _give_back(self) -> None:
-        """Give back everything held, whatever happened."""
-
-    @abstractmethod
-    def _ended(self, ending: Ending) -> None:
-        """The last word to log and metrics."""
-
-    def _counted(self) -> None:
-        """An effect came to its end, and what it answered may be counted."""
-
-    def _may_leave(self) -> bool:
-        """Whether the farewell may be said now that nothing is being performed."""
-        return True
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, or say why not."""
@@ -118,14 +70,13 @@ class Conversation(Connection):
         """Take octets; run the commands in them unless one is being performed."""
         self._take(data)
         if self._task is None:
-            self._since = time.monotonic()
-            self._run()
+            self._hear()
         self._throttle()
 
     def eof_received(self) -> bool:
         """The client sends no more: do and answer what it sent, then close. What it left unfinished is not done."""
         self._heard_all = True
-        if self._task is None and not self._outlet.paused:
+        if self._task is None and not self._lined_up and not self._outlet.paused:
             self._end_with(Ending.VANISHED)
             return False
         return may_be_half_closed(self._transport)
@@ -149,7 +100,7 @@ class Conversation(Connection):
         if self._deadline is not None:
             self._deadline.close()
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._finish())
+            self._task = asyncio.get_running_loop().create_task(self._in_turns(self._finish()))
 
     def end(self) -> None:
         """Close now, without another octet."""
@@ -164,7 +115,25 @@ class Conversation(Connection):
         """After a pause: say the farewell if it is due, else run what was read meanwhile."""
         self._await_octets()
         self._leave()
-        self._run()
+        self._hear()
+        self._throttle()
+
+    def _hear(self) -> None:
+        """Run commands in turn, at once where there is room."""
+        if not self._lined_up:
+            self._lined_up = True
+            self._since = time.monotonic()
+            self._soon(self._take_turn)
+
+    def _let_others_first(self) -> None:
+        """More commands wait, which would keep the event loop for long."""
+        self._lined_up = True
+        asyncio.get_running_loop().call_soon(self._soon, self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._lined_up = False
+        if self._task is None:
+            self._run()
         self._throttle()
 
     def _begin(self, effect: Coroutine[Any, Any, None]) -> None:
@@ -185,7 +154,7 @@ class Conversation(Connection):
         elif (error := task.exception()) is not None:
             self._abort(self._ending_of(error))
         if self._transport is None:
-            self._task = asyncio.get_running_loop().create_task(self._finish())
+            self._task = asyncio.get_running_loop().create_task(self._in_turns(self._finish()))
         else:
             self._go_on()
 

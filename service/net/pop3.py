@@ -8,7 +8,9 @@ RFC 1939 §3 (autologout), RFC 2595 §4 (STLS), RFC 8314 §3 (implicit TLS).
 
 import asyncio
 import time
+from collections.abc import Callable, Coroutine
 from contextvars import Context
+from typing import Any
 
 from service.model.ending import Ending
 from service.model.refusal import Reason
@@ -17,6 +19,7 @@ from service.net.peer import Peer
 from service.net.pop3_performing import Performer
 from service.net.pop3_record import Record
 from service.net.pop3_service import Pop3Service
+from service.net.pop3_turns import SessionTurns
 from service.protocol.pop3 import effects, responses
 from service.protocol.pop3.commands import State
 from service.protocol.pop3.effects import Effect
@@ -35,7 +38,8 @@ class Pop3Connection(Conversation):
         self._service = service
         self._session = Session(service.surroundings(peer))
         self._record = Record(peer.listener, service.events, lambda: self._peer)
-        self._performer = Performer(service, self._session, self._outlet, self._record)
+        self._turns = SessionTurns(service.fairness, peer.address)
+        self._performer = Performer(service, self._session, self._outlet, self._record, self._turns)
 
     def shed(self) -> None:
         """Make room: refuse as transient and close."""
@@ -67,23 +71,24 @@ class Pop3Connection(Conversation):
         self._session.receive(data)
 
     def _run(self) -> None:
-        while self._running:
-            step = self._session.advance()
-            self._record.answered(self._session, time.monotonic() - self._since)
-            if isinstance(step.effect, effects.StartTls):
-                # Nothing may be read in clear between the response and the handshake (RFC 2595 §4).
-                self._stop_reading_clear()
-            self._outlet.write(step.output)
-            if step.effect is not None:
-                self._start(step.effect)
-                return
-            if step.commands:
-                # RFC 1939 §3: "The receipt of any command from the client during that interval should suffice to
-                # reset the autologout timer." Octets that end no line don't.
-                self._await_octets()
-            if not step.more:
-                break
-        if self._heard_all and self._running:
+        if not self._running:
+            return
+        step = self._session.advance()
+        self._record.answered(self._session, time.monotonic() - self._since)
+        if isinstance(step.effect, effects.StartTls):
+            # Nothing may be read in clear between the response and the handshake (RFC 2595 §4).
+            self._stop_reading_clear()
+        self._outlet.write(step.output)
+        if step.effect is not None:
+            self._start(step.effect)
+            return
+        if step.commands:
+            # RFC 1939 §3: "The receipt of any command from the client during that interval should suffice to
+            # reset the autologout timer." Octets that end no line don't.
+            self._await_octets()
+        if step.more:
+            self._let_others_first()
+        elif self._heard_all and self._running:
             self._close(Ending.VANISHED)
 
     def _start(self, effect: Effect) -> None:
@@ -93,9 +98,8 @@ class Pop3Connection(Conversation):
             self._begin(self._perform(effect))
 
     async def _perform(self, effect: Effect) -> None:
-        turns = self._performer.turns
-        await turns.begin(effect)
-        await turns.run(self._performance(effect))
+        await self._turns.begin(effect)
+        await self._turns.run(self._performance(effect))
 
     async def _performance(self, effect: Effect) -> None:
         match effect:
@@ -117,6 +121,12 @@ class Pop3Connection(Conversation):
                 await self._performer.update(effect)
             case effects.StartTls():
                 await self._start_tls()
+
+    def _soon(self, call: Callable[[], None]) -> None:
+        self._turns.soon(call)
+
+    async def _in_turns(self, work: Coroutine[Any, Any, None]) -> None:
+        await self._turns.run(work)
 
     def _counted(self) -> None:
         self._record.answered(self._session, time.monotonic() - self._since)

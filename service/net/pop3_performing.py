@@ -37,7 +37,9 @@ LISTING_OCTETS = 32
 class Performer:
     """Performs the effects of one session; what a login opened stays here until `close`."""
 
-    def __init__(self, service: Pop3Service, session: Session, outlet: Outlet, record: Record) -> None:
+    def __init__(
+        self, service: Pop3Service, session: Session, outlet: Outlet, record: Record, turns: SessionTurns
+    ) -> None:
         self._service = service
         self._session = session
         self._outlet = outlet
@@ -48,7 +50,7 @@ class Performer:
         self._listing_octets = 0
         self._looked_up_by: str | None = None
         """The address of a client whose exchange had its look-up and hasn't come to a login yet."""
-        self.turns = SessionTurns(service.fairness)
+        self._turns = turns
 
     async def log_in(self, effect: effects.LogIn, client: str, on_lost: Callable[[], None]) -> None:
         """Verify the proof and open the maildrop."""
@@ -90,7 +92,7 @@ class Performer:
         held = self._held()
         octets = held.drop.messages * LISTING_OCTETS
         try:
-            await self._service.listings.take(octets, self.turns.whose)
+            await self._service.listings.take(octets, self._turns.whose)
             self._listing_octets += octets
             listing = await (held.kept or self._service.index).listing(held.key, held.drop)
         except Refusal as refusal:
@@ -152,7 +154,7 @@ class Performer:
         held, self._maildrop = self._maildrop, None
         self._clear_ahead()
         self._forget_listing()
-        self.turns.leave()
+        self._turns.leave()
         if self._day is not None:
             await self._day.close()
         if held is not None:
@@ -167,7 +169,7 @@ class Performer:
     async def _admitted(self, held: OpenMaildrop) -> OpenMaildrop:
         """`held`, if its tenant has a place left in this process. Raises Refusal(OVERLOADED), and holds nothing."""
         try:
-            await self.turns.enter(held)
+            await self._turns.enter(held)
         except Refusal:
             await self._service.update.close(held)
             raise
@@ -246,11 +248,11 @@ class Performer:
     async def _memory(self, message: StoredMessage) -> AsyncIterator[None]:
         """Hold this message's share of the process's memory: all of a small one, two pieces of a large one."""
         octets = min(message.octets, 2 * WHOLE_OCTETS)
-        await self._service.memory.take(octets, self.turns.whose)
+        await self._service.memory.take(octets, self._turns.whose)
         try:
             yield
         finally:
-            self._service.memory.give_back(octets, self.turns.whose)
+            self._service.memory.give_back(octets, self._turns.whose)
 
     def _refuse(self, refusal: Refusal) -> None:
         self._record.refused("refused", refusal)
@@ -266,12 +268,12 @@ class Performer:
             held = self._held()
             places = Places(held.kept or self._service.index, held.key)
             reading = self._service.spare or self._service.retrieval
-            self._prefetch = Prefetch(places, reading, self._service.ahead, self.turns.whose)
+            self._prefetch = Prefetch(places, reading, self._service.ahead, self._turns.whose)
         return self._prefetch
 
     def _forget_listing(self) -> None:
         octets, self._listing_octets = self._listing_octets, 0
-        self._service.listings.give_back(octets, self.turns.whose)
+        self._service.listings.give_back(octets, self._turns.whose)
 
     def _clear_ahead(self) -> None:
         if self._prefetch is not None:

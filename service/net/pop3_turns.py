@@ -4,7 +4,7 @@ Owns on whose behalf an effect asks other systems. Refuses to know how turns are
 RFC 1939 §4 (until a login succeeded, a session is that of the name it gave).
 """
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from service.mail.fairness import Fairness
@@ -17,10 +17,10 @@ from service.protocol.pop3 import effects
 class SessionTurns:
     """The turns of one session."""
 
-    def __init__(self, fairness: Fairness) -> None:
+    def __init__(self, fairness: Fairness, client: str) -> None:
         self._fairness = fairness
-        self.whose: Whose = None
-        """The tenant's id; None before a login, and for names that are nobody's."""
+        self.whose: Whose = fairness.stranger(client)
+        """The tenant's id; that of the client's address before a name is given, None for names that are nobody's."""
         self._placed = False
 
     async def begin(self, effect: effects.Effect) -> None:
@@ -36,6 +36,14 @@ class SessionTurns:
         """Do `work`, step by step in this tenant's turns of the event loop."""
         pace = self._fairness.pace
         await (pace.work(work, lambda: self.whose) if pace else work)
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Run commands that wait for nothing: in this tenant's turn of the event loop, at once where there is room."""
+        pace = self._fairness.pace
+        if pace:
+            pace.soon(self.whose, call)
+        else:
+            call()
 
     async def enter(self, held: OpenMaildrop) -> None:
         """Take a place among the sessions that are logged in.

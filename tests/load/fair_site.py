@@ -66,9 +66,10 @@ class Mail:
 class Site:
     port: int
     http: str
+    pid: int
 
 
-KINDS = (Mail("user", 64, 20, 8_000), Mail("large", 40, 8, 900_000), Mail("long", 40, 5_000, 2_000))
+KINDS = (Mail("user", 256, 20, 8_000), Mail("large", 40, 8, 900_000), Mail("long", 40, 5_000, 2_000))
 
 
 @asynccontextmanager
@@ -145,6 +146,7 @@ def _serving(process: "subprocess.Popen[bytes]", log: Path) -> Site:
         for line in log.read_text().splitlines():
             if '"serving"' in line:
                 said = json.loads(line)
-                return Site(int(str(said["listeners"]["test"]).rpartition(":")[2]), str(said["http"]))
+                port = int(str(said["listeners"]["test"]).rpartition(":")[2])
+                return Site(port, str(said["http"]), process.pid)
         time.sleep(0.05)
     raise AssertionError(log.read_text())

@@ -176,6 +176,32 @@ async def test_g16_a_session_goes_on_in_each_round_however_many_of_another_tenan
     assert unfair >= HEAVY - 1
 
 
+async def calls_before(pace: Pace, whose: Whose, waiting: int) -> int:
+    """How many of the heavy tenant's calls, all lined up before, are made before one of `whose`."""
+    made: list[Whose] = []
+    for _ in range(waiting):
+        pace.soon("heavy", lambda: made.append("heavy"))
+    pace.soon(whose, lambda: made.append("asked"))
+    await until(lambda: len(made) == waiting + 1)
+    return made.index("asked")
+
+
+@both_loops
+async def test_g16_commands_that_wait_for_nothing_run_in_turn_too(pace: Pace) -> None:
+    assert await calls_before(pace, "heavy", waiting=0) == 0
+    assert await calls_before(pace, "light", waiting=HEAVY) < STEPS
+    assert await calls_before(pace, "heavy", waiting=HEAVY) == HEAVY
+
+
+async def test_a_call_that_fails_gives_its_turn_back(pace: Pace, turns: Turns) -> None:
+    def badly() -> None:
+        raise KeyError("x")
+
+    with pytest.raises(KeyError):
+        pace.soon("a", badly)
+    await until(lambda: not turns.used)
+
+
 async def test_g16_a_long_step_uses_up_the_round_but_for_one_turn(pace: Pace, turns: Turns) -> None:
     assert pace.try_begin("heavy")
     pace.end("heavy", 60.0)

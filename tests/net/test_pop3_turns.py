@@ -4,6 +4,8 @@ RFC 1939 §4: a login that is refused leaves no lock behind.
 """
 
 import asyncio
+import socket
+import struct
 from uuid import UUID, uuid4
 
 from service.mail.budget import Budget
@@ -110,3 +112,67 @@ async def test_g16_memory_that_one_tenant_waits_for_is_not_kept_from_another() -
     assert not waiting.done()
     memory.give_back(80, OTHER)
     await waiting
+
+
+class Crowded:
+    """A pace without room, until it is `left`."""
+
+    def __init__(self) -> None:
+        self.turns = Turns("loop", Bounds(4))
+        self.pace = Pace(self.turns)
+        assert self.turns.try_take("others", 4)
+
+    def leave(self) -> None:
+        self.turns.give_back("others", 4)
+
+
+async def crowded_front(house: House) -> tuple[Front, Crowded]:
+    crowd = Crowded()
+    owners = Owners(Domains(house), Turns("domains", Bounds(2)))
+    return Front(house, fairness=Fairness(owners, pace=crowd.pace)), crowd
+
+
+async def test_g16_commands_wait_for_a_turn_and_none_is_run_twice_or_lost() -> None:
+    front, crowd = await crowded_front(await House().furnish())
+    async with front.listening():
+        client = await front.client()
+        await client.send(b"NOOP\r\n")
+        await until(lambda: crowd.turns.waiting == 1)
+        await client.send(b"CAPA\r\n" + b"NOOP\r\n" * 1000)
+        await until(lambda: front.connections[0]._waiting() > 6000)
+        assert crowd.turns.waiting == 1, "one turn is for all that was read"
+        crowd.leave()
+        assert (await client.line()).startswith(b"-ERR")
+        assert (await read_multi_line(client))[0].startswith(b"+OK")
+        for _ in range(1000):
+            assert (await client.line()).startswith(b"-ERR")
+        client.close()
+
+
+async def test_what_a_client_sent_before_it_closed_its_half_is_done_in_turn() -> None:
+    """RFC 1939 §4: QUIT is answered, whatever the client's socket does meanwhile."""
+    front, crowd = await crowded_front(await House().furnish())
+    async with front.listening():
+        client = await front.client()
+        await client.send(b"QUIT\r\n")
+        client.sock.shutdown(socket.SHUT_WR)
+        await until(lambda: crowd.turns.waiting == 1)
+        await asyncio.sleep(0.05)
+        crowd.leave()
+        assert (await client.line()).startswith(b"+OK")
+        assert await client.rest() == b""
+
+
+async def test_a_client_that_leaves_while_its_commands_wait_leaves_nothing_behind() -> None:
+    front, crowd = await crowded_front(await House().furnish())
+    async with front.listening():
+        client = await front.client()
+        await client.send(LOGIN)
+        await until(lambda: crowd.turns.waiting == 1)
+        client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.close()
+        await until(lambda: crowd.turns.waiting == 2)
+        crowd.leave()
+        await until(lambda: front.connections[0]._gone)
+        await until(lambda: not crowd.turns.used)
+    assert len(front.house.leases) == 0

@@ -32,6 +32,8 @@ from service.protocol.pop3.table import TABLE, Command
 
 OUTPUT_BOUND = 64 * 1024
 """Octets of responses after which `advance` pauses, however many commands wait (RFC 2449 §6.6)."""
+COMMANDS_BOUND = 128
+"""Commands after which it pauses: some half a millisecond."""
 OTHER = "other"
 """Stands for every keyword outside the table, where verbs are counted."""
 
@@ -74,12 +76,15 @@ class Session:
             self._lines.receive(data)
 
     def advance(self) -> Step:
-        """Run commands until one waits, the output reaches its bound, or the input is used up.
+        """Run commands until one waits, a bound is reached, or the input is used up.
 
         RFC 2449 §6.6: "If a server supports PIPELINING, it MUST process each command in turn."
         """
         commands = 0
-        while self._effect is None and self._octets < OUTPUT_BOUND:
+        more = False
+        while self._effect is None:
+            if more := self._octets >= OUTPUT_BOUND or commands >= COMMANDS_BOUND:
+                break
             line = self._lines.take()
             if line is None:
                 self._refuse_foreign_start()
@@ -88,7 +93,6 @@ class Session:
             self._run(line)
         output = b"".join(self._output)
         self._output.clear()
-        more = self._effect is None and self._octets >= OUTPUT_BOUND
         self._octets = 0
         return Step(output, self._effect, commands, more)
 

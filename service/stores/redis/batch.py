@@ -28,8 +28,8 @@ class Limits:
     pause: float = 0.5
     connections: int = 4
     """Pipelines in flight at once, to each server."""
-    batch: int = 1000
-    """Commands in one pipeline."""
+    batch: int = 64
+    """Commands in one pipeline: the answers to more would keep the event loop for long."""
     queue: int = 20_000
     """Commands waiting for a pipeline."""
 

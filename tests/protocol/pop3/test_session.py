@@ -13,7 +13,7 @@ from service.model.refusal import Reason
 from service.protocol.pop3 import effects
 from service.protocol.pop3.commands import State
 from service.protocol.pop3.marks import SLICE
-from service.protocol.pop3.session import OTHER, OUTPUT_BOUND
+from service.protocol.pop3.session import COMMANDS_BOUND, OTHER, OUTPUT_BOUND
 from tests.protocol.pop3.world import CLEAR, NAME, SECRET, TLS, World
 
 LOGIN = f"USER {NAME}\r\nPASS {SECRET}\r\n".encode()
@@ -173,11 +173,22 @@ def test_r39_r55_a_refusal_other_than_of_credentials_never_says_auth(reason: Rea
 
 
 def test_responses_of_a_pipeline_leave_together_up_to_a_bound() -> None:
-    world = World().log_in()
-    world.session.receive(b"CAPA\r\n" * 20_000)
+    world = World(messages=many(200)).log_in()
+    world.send(b"LIST\r\n")
+    world.session.receive(b"LIST\r\n" * COMMANDS_BOUND)
     step = world.session.advance()
-    assert OUTPUT_BOUND <= len(step.output) < OUTPUT_BOUND + 1000
+    assert OUTPUT_BOUND <= len(step.output) < OUTPUT_BOUND + 3000
+    assert step.commands < COMMANDS_BOUND
     assert step.more
+
+
+def test_g16_a_pipeline_pauses_after_some_commands_however_little_they_answer() -> None:
+    world = World().log_in()
+    world.session.receive(b"NOOP\r\n" * (COMMANDS_BOUND + 1))
+    step = world.session.advance()
+    assert (step.commands, step.more) == (COMMANDS_BOUND, True)
+    step = world.session.advance()
+    assert (step.commands, step.more) == (1, False)
 
 
 def test_r35_a_hundred_thousand_pipelined_commands_are_answered_in_order() -> None:

@@ -1,0 +1,72 @@
+"""What a protocol adds to a conversation: its session, its effects, its last words.
+
+Owns the list of what a subclass must say, and may. Refuses to know when each is called: that is `Conversation`'s.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from typing import Any
+
+from service.model.ending import Ending
+from service.net.connection import Connection
+
+
+class Hooks(Connection):
+    """The part of a conversation that each protocol fills in."""
+
+    @property
+    @abstractmethod
+    def _bound(self) -> int:
+        """Octets held for this client in each direction before its socket is no longer read."""
+
+    @abstractmethod
+    def _waiting(self) -> int:
+        """Octets received whose commands have not run yet."""
+
+    @abstractmethod
+    def _opened(self) -> None:
+        """The transport is there, and secured if TLS came first."""
+
+    @abstractmethod
+    def _take(self, data: bytes) -> None:
+        """Keep octets for the session."""
+
+    @abstractmethod
+    def _run(self) -> None:
+        """Run commands until one waits, the client doesn't read, or none is left."""
+
+    @abstractmethod
+    def _tls_started(self) -> None:
+        """TLS is negotiated, and `_peer` tells of it."""
+
+    @abstractmethod
+    def _idle(self) -> None:
+        """The client said nothing for too long: end the conversation."""
+
+    @abstractmethod
+    def _context(self) -> Context:
+        """The context of this conversation's tasks, for their log lines."""
+
+    @abstractmethod
+    async def _give_back(self) -> None:
+        """Give back everything held, whatever happened."""
+
+    @abstractmethod
+    def _ended(self, ending: Ending) -> None:
+        """The last word to log and metrics."""
+
+    def _soon(self, call: Callable[[], None]) -> None:
+        """Call `call` when it is this conversation's turn of the event loop."""
+        call()
+
+    async def _in_turns(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do `work`, each step of it in turn."""
+        await work
+
+    def _counted(self) -> None:
+        """An effect came to its end, and what it answered may be counted."""
+
+    def _may_leave(self) -> bool:
+        """Whether the farewell may be said now that nothing is being performed."""
+        return True

@@ -11,6 +11,9 @@ TIMES ?= 50
 # How long each run of `make load` is, and how many there are.
 SECONDS ?= 3
 RUNS ?= 5
+# How long a campaign of faults goes on, and what it draws from.
+MINUTES ?= 20
+SEED ?= 1
 
 .DEFAULT_GOAL := help
 
@@ -33,6 +36,10 @@ test: $(VENV)/.test ## Everything CI runs: style, types, imports, tests (PYTHON=
 .PHONY: fuzz
 fuzz: $(VENV)/.test ## Feed the readers and sessions far more invented input (TIMES=50)
 	FUZZ_TIMES=$(TIMES) $(BIN)/pytest -n $(JOBS) -m hypothesis --timeout=0 $(ARGS)
+
+.PHONY: faults
+faults: $(VENV)/.test ## A campaign of faults under many clients, and a verdict on what they heard (MINUTES=20 SEED=7)
+	$(BIN)/python -m tests.faults.campaign --minutes $(MINUTES) --seed $(SEED)
 
 .PHONY: coverage
 coverage: $(VENV)/.test ## What the tests reach, by branch: the protocol here, all of it in htmlcov
@@ -74,7 +81,7 @@ sbom: $(VENV)/.test ## Say what the image is made of: poplar.cdx.json, CycloneDX
 
 .PHONY: clean
 clean: ## Remove what these targets made: environments, caches, tools, the demo's data
-	rm -rf .venv .venv-* .tools .demo .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-* .tools .demo .faults .mypy_cache .ruff_cache .import_linter_cache .pytest_cache .hypothesis
 	rm -rf .coverage .coverage.* htmlcov *.egg-info poplar.cdx.json
 	find service tests -name __pycache__ -prune -exec rm -rf {} +
 

@@ -1,0 +1,29 @@
+"""`python -m tests.faults.campaign --minutes 20 --seed 7`: a fault campaign; ends with 1 if anything doesn't fit."""
+
+import argparse
+import asyncio
+import shutil
+import sys
+from pathlib import Path
+
+from tests.faults import checker
+from tests.faults.campaign.campaign import HISTORY, run
+from tests.faults.campaign.crowd import Size
+
+
+def main() -> int:
+    """Run a campaign and say what came of it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=20.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--folder", type=Path, default=Path(".faults"))
+    told = parser.parse_args()
+    folder = told.folder.absolute() / f"seed-{told.seed}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    asyncio.run(run(folder, told.seed, told.minutes, Size()))
+    return checker.main([str(folder / HISTORY)])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

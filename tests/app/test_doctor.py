@@ -77,6 +77,23 @@ async def test_a_login_that_may_do_too_much_is_doubtful(make: Make) -> None:
     assert "database.front_url" in finding.advice
 
 
+@pytest.mark.parametrize(
+    ("part", "looked_at"),
+    [("front", {"redis", "clock", "certificate main"}), ("lmtp", {"object store"}), ("sweep", {"object store"})],
+)
+async def test_a_pod_with_the_login_of_its_own_part_is_not_blamed_for_having_no_other(
+    make: Make, migrated_dsn: str, part: str, looked_at: set[str]
+) -> None:
+    await create_login(migrated_dsn, f"own_{part}", SECRET, f"poplar_{part}")
+    findings = await examine(make(database={f"{part}_url": with_login(migrated_dsn, f"own_{part}")}))
+    subjects = {finding.subject for finding in findings}
+    assert [finding for finding in findings if finding.state == "wrong"] == []
+    assert {subject for subject in subjects if subject.startswith("postgres")} == {f"postgres as {part}"}
+    assert looked_at <= subjects
+    assert "migrations" not in subjects
+    assert ("redis" in subjects) == (part == "front")
+
+
 async def test_a_database_without_tables_is_sent_to_migrate(make: Make, postgres_dsn: str) -> None:
     settings = make(database={"url": postgres_dsn})
     assert "poplar migrate" in (await found(settings, "postgres as front")).advice

@@ -3,19 +3,23 @@
 Owns the advice. Refuses to read a certificate: `net.certificates` does.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from service.app.doctor.findings import Finding, doubtful, good, wrong
+from service.app.doctor.parts import parts_of
 from service.net.certificates import Certificates
 from service.settings import Settings
+from service.settings.systems import Role
 
 SOON = timedelta(days=14)
+PROTOCOLS: Mapping[Role, str] = {"front": "pop3", "lmtp": "lmtp"}
 
 
 async def check_certificates(settings: Settings) -> AsyncIterator[Finding]:
-    """Every certificate of the directory, if any listener needs one."""
-    if not any(listener.needs_certificate for listener in settings.listeners):
+    """Every certificate of the directory, if any listener of these parts needs one."""
+    served = {PROTOCOLS[part] for part in parts_of(settings) & PROTOCOLS.keys()}
+    if not any(listener.needs_certificate and listener.protocol in served for listener in settings.listeners):
         return
     broken: list[str] = []
     directory = settings.tls.directory
@@ -23,7 +27,7 @@ async def check_certificates(settings: Settings) -> AsyncIterator[Finding]:
         certificates = Certificates(directory, report=lambda name, error: broken.append(f"{name}: {error}"))
     except (OSError, ValueError) as error:
         advice = f"Put NAME.crt and NAME.key (PEM) into {directory}, readable for Poplar's user."
-        yield wrong("certificates", f"none can be loaded ({error})", advice)
+        yield wrong("certificates", f"none can be loaded ({'; '.join(broken) or error})", advice)
         return
     for told in broken:
         yield wrong("certificates", f"can't be loaded: {told}", f"Put the right pair into {directory}.")

@@ -1,11 +1,14 @@
 """What SIGTERM and SIGINT mean: the first asks for an orderly end, the second ends at once.
 
-Owns the process's signals. Refuses to know what has to be ended.
+SIGUSR1 asks where each thread stands; the answer goes to standard error. Owns the process's signals. Refuses to know
+what has to be ended.
 """
 
 import asyncio
+import faulthandler
 import os
 import signal
+import sys
 
 
 class Stop:
@@ -21,6 +24,8 @@ class Stop:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop._signalled, number)
+        # Written by the handler itself, so that a process tells it whose event loop hangs: places in code, no values.
+        faulthandler.register(signal.SIGUSR1, sys.__stderr__ or sys.stderr)
         return stop
 
     def set(self) -> None:

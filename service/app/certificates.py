@@ -22,17 +22,23 @@ def watched_certificates(
     certificates = Certificates(settings.directory, alpn, _failed, client_ca)
 
     async def look() -> None:
-        await certificates.reload()
-        _measure(certificates)
+        try:
+            await certificates.reload()
+        except OSError as error:
+            # The folder itself is away: the pairs in use stay.
+            _failed(settings.directory.name, error)
+            _measure(certificates, 1)
+        else:
+            _measure(certificates, certificates.broken)
 
     tasks.every("certificates", settings.watch_every, look)
-    _measure(certificates)
+    _measure(certificates, certificates.broken)
     return certificates
 
 
-def _measure(certificates: Certificates) -> None:
+def _measure(certificates: Certificates, broken: int) -> None:
     expiries = [moment.timestamp() for moment in certificates.expires.values()]
-    metrics.certificates(len(expiries), min(expiries))
+    metrics.certificates(len(expiries), broken, min(expiries))
 
 
 def _failed(name: str, error: Exception) -> None:

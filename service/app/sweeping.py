@@ -4,6 +4,7 @@ Owns the rhythm. Refuses to know what a sweep does; every step of one survives b
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,6 +26,9 @@ from service.telemetry.logs import get_log
 from service.telemetry.registries import own_registry
 from service.telemetry.serving import serving
 
+BACKLOG_EVERY = 60.0
+"""Seconds between two counts of what is left to sweep, at most: a sweep that falls behind, or fails, doesn't end."""
+
 
 async def sweep_once(settings: Settings) -> str:
     """What one sweep did, for a person. Raises Refusal(UNAVAILABLE)."""
@@ -40,6 +44,7 @@ async def sweep_until_signal(settings: Settings) -> None:
         get_log("sweep").info("sweeping", http=url, interval=settings.sweep.interval)
         async with background() as tasks:
             tasks.start("sweep", lambda: _again_and_again(sweep, settings.sweep.interval))
+            tasks.every("backlog", min(BACKLOG_EVERY, settings.sweep.interval), lambda: _measure(sweep))
             await stop.wait()
 
 
@@ -55,9 +60,16 @@ async def _again_and_again(sweep: Sweep, interval: float) -> None:
         await asyncio.sleep(interval)
 
 
+async def _measure(sweep: Sweep) -> None:
+    # While Postgres is away nothing can be counted; the sweep says so itself.
+    with contextlib.suppress(Refusal):
+        metrics.sweep_backlog(await sweep.backlog())
+
+
 def _count(report: SweepReport) -> None:
     metrics.swept(report.messages, report.blobs, report.orphans)
-    metrics.sweep_ended(report.backlog, time.time())
+    metrics.sweep_backlog(report.backlog)
+    metrics.sweep_ended(time.time())
     get_log("sweep").info(
         "swept",
         expired=report.expired,

@@ -71,6 +71,10 @@ class Sweep:
         audit = await self._forget_audit()
         return SweepReport(expired, messages, blobs, orphans, await self._rows.backlog(moment), audit)
 
+    async def backlog(self) -> int:
+        """Removed messages that are past their retention now. Raises Refusal(UNAVAILABLE)."""
+        return await self._rows.backlog(self._clock.now() - self._rules.removed_retention)
+
     async def _expire(self) -> int:
         """Remove what is older than EXPIRE announced to its owner (RFC 2449 §6.7)."""
         total = 0

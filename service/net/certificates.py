@@ -9,7 +9,7 @@ RFC 8314 §4.4 (a valid certificate for every name served), RFC 6066 §3 (SNI), 
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -54,6 +54,8 @@ class _Shelf:
     pairs: Mapping[str, _Pair] = field(default_factory=dict)
     by_name: Mapping[str, _Pair] = field(default_factory=dict)
     signature: bytes = b""
+    broken: int = 0
+    """Pairs that can't be loaded as their files are now."""
 
 
 class Certificates:
@@ -90,6 +92,11 @@ class Certificates:
     def expires(self) -> Mapping[str, datetime]:
         """When the certificate of each pair ends, in UTC, by the pair's name."""
         return {name: pair.expires for name, pair in self._shelf.pairs.items()}
+
+    @property
+    def broken(self) -> int:
+        """How many pairs can't be loaded as their files are now, though each may have a former certificate in use."""
+        return self._shelf.broken
 
     async def reload(self) -> bool:
         """Take up what changed in the directory; whether anything had. Broken pairs are reported, once a change."""
@@ -134,7 +141,7 @@ class Certificates:
                 problems[name] = error
                 if name in self._shelf.pairs:
                     pairs[name] = self._shelf.pairs[name]
-        return _Shelf(pairs, _by_name(pairs), signature), problems
+        return _Shelf(pairs, _by_name(pairs), signature, len(problems)), problems
 
     def _put(self, shelf: _Shelf, problems: Mapping[str, Exception]) -> None:
         for name, error in problems.items():
@@ -143,7 +150,7 @@ class Certificates:
             self._shelf = shelf
         else:
             self._report(self._directory.name, FileNotFoundError("all certificates are gone; the old ones stay"))
-            self._shelf = _Shelf(self._shelf.pairs, self._shelf.by_name, shelf.signature)
+            self._shelf = replace(self._shelf, signature=shelf.signature, broken=max(1, len(problems)))
 
 
 def _find(directory: Path) -> dict[str, _Files]:

@@ -27,6 +27,7 @@ class Rejection(Enum):
     PROXY_HEADER = "proxy_header"
     HANDSHAKE = "handshake"
     FULL = "full"
+    PER_ADDRESS = "per_address"
     EXHAUSTED = "exhausted"
 
 
@@ -175,7 +176,7 @@ class Listener:
         peer = make_peer(self.spec, remote, proxied)
         connection = self._reception.factory(peer)
         if not self._admission.claim(ticket, peer.address):
-            self._reception.rejected(Rejection.FULL, remote[0], "too many from one address")
+            self._reception.rejected(Rejection.PER_ADDRESS, remote[0], f"{peer.address} has as many as it may")
             connection.shed()
         if ticket.refused:
             connection.shed()

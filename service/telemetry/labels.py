@@ -59,7 +59,7 @@ STORE_KINDS = frozenset(
 )
 
 TLS_VERSIONS = frozenset({"TLSv1.2", "TLSv1.3"})
-REJECTIONS = frozenset({"untrusted", "proxy_header", "handshake", "full", "exhausted"})
+REJECTIONS = frozenset({"untrusted", "proxy_header", "handshake", "full", "per_address", "exhausted"})
 
 SHARED = frozenset({"hashing", "database", "domains", "store", "memory", "listings", "sessions", "loop", "delivery"})
 """What tenants share in fair turns."""

@@ -259,17 +259,22 @@ def swept(messages: int, blobs: int, orphans: int) -> None:
     _swept.labels("orphan").inc(orphans)
 
 
-def sweep_ended(backlog: int, at: float) -> None:
-    """A sweep ended well at `at` (Unix seconds); `backlog` messages are past their retention and still stored."""
+def sweep_backlog(messages: int) -> None:
+    """So many removed messages are past their retention and still stored, whether or not a sweep ever ends."""
+    _late("poplar_sweep_backlog", "Removed messages past their retention", "livemostrecent").set(messages)
+
+
+def sweep_ended(at: float) -> None:
+    """A sweep ended well at `at` (Unix seconds)."""
     last = "When the sweep last ended well, Unix seconds"
-    _late("poplar_sweep_backlog", "Removed messages past their retention", "livemostrecent").set(backlog)
     _late("poplar_sweep_last_success_timestamp_seconds", last, "max").set(at)
 
 
-def certificates(count: int, first_expiry: float) -> None:
-    """So many certificates are loaded; the first expires at `first_expiry`, Unix seconds."""
+def certificates(count: int, broken: int, first_expiry: float) -> None:
+    """So many are loaded, so many can't be as they are now; the first expires at `first_expiry`, Unix seconds."""
     expiry = "When the first certificate expires, Unix seconds"
     _late("poplar_certificates", "Certificates loaded", "livemax").set(count)
+    _late("poplar_certificates_broken", "Certificates that can't be loaded as they are now", "livemax").set(broken)
     _late("poplar_certificate_expiry_timestamp_seconds", expiry, "livemin").set(first_expiry)
 
 

@@ -19,8 +19,9 @@ def exported() -> set[str]:
     for module in pkgutil.iter_modules(telemetry.__path__):
         importlib.import_module(f"service.telemetry.{module.name}")
     # These come to be when they are first set.
-    metrics.sweep_ended(0, 0.0)
-    metrics.certificates(1, 0.0)
+    metrics.sweep_ended(0.0)
+    metrics.sweep_backlog(0)
+    metrics.certificates(1, 0, 0.0)
     families = [family for family in REGISTRY.collect() if family.name.startswith("poplar_")]
     return {family.name + suffix for family in families for suffix in SUFFIXES[family.type]}
 

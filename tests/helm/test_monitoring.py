@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.helm.charting import CHART, EXAMPLES, LEAST, Rendered, merged, render, run, values_of
+from tests.helm.charting import CHART, EXAMPLES, LEAST, Rendered, least, merged, render, run, values_of
 
 
 class TestMonitoring:
@@ -33,6 +33,12 @@ class TestMonitoring:
         rendered = self.rendered(chart)
         assert rendered.of("PrometheusRule") == {}
         assert set(rendered.of("ConfigMap")) == {"r-poplar", "r-poplar-migration"}
+
+    @pytest.mark.parametrize(("mode", "watched"), [("worker", True), ("cronjob", False)])
+    def test_a_sweep_by_the_clock_is_not_missed_where_nothing_is_scraped(self, mode: str, watched: bool) -> None:
+        rendered = least(monitoring={"rules": {"enabled": True}}, sweep={"mode": mode})
+        groups = [group["name"] for group in rendered.one("PrometheusRule")["spec"]["groups"]]
+        assert ("poplar-sweep-worker" in groups) == watched
 
     def test_monitoring(self, chart: Path) -> None:
         text = "{{ $labels.pod }} burns {{ $value }}"

@@ -207,6 +207,13 @@ async def test_an_orphan_of_today_is_found_by_the_same_process_when_it_is_old_en
     assert await provider.keys() == []
 
 
+async def test_the_backlog_is_known_before_any_sweep_ends(provider: Provider) -> None:
+    key = provider.add("u@a.example")
+    await deliver(provider, "u@a.example")
+    removed(provider, key, 8 * DAY)
+    assert await Sweep(MemorySweepable(provider.state), provider.blobs, provider.clock).backlog() == 1
+
+
 async def test_the_backlog_counts_what_is_left(provider: Provider) -> None:
     key = provider.add("u@a.example")
     await deliver(provider, "u@a.example")

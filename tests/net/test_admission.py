@@ -233,5 +233,6 @@ async def test_one_address_has_its_share_of_connections(stage: Stage) -> None:
     first = await Wire.to(port)
     await first.line()
     assert await (await Wire.to(port)).rest() == b"-ERR shed\r\n"
+    assert [why for why, _, _ in stage.rejections] == [Rejection.PER_ADDRESS]
     await first.send(b"hello\r\n")
     assert await first.line() == b"hello"

@@ -187,6 +187,7 @@ async def test_a_broken_pair_keeps_the_old_one_and_is_reported_once(
     await certificates.reload()
     await certificates.reload()
     assert [name for name, _ in problems] == ["mail.tenant.example"]
+    assert certificates.broken == 1
     assert names_shown(certificates, ca, "pop.tenant.example")[0] == "mail.tenant.example"
 
 
@@ -200,11 +201,13 @@ async def test_a_certificate_without_its_key_yet_waits_for_it(
     (folder / "default.key").write_bytes(old_key)
     await certificates.reload()
     assert isinstance(problems[0][1], ssl.SSLError)
+    assert certificates.broken == 1
     assert names_shown(certificates, ca, None) == ["pop.example"]
     (folder / "default.key").write_bytes(new_key)
     await certificates.reload()
     assert names_shown(certificates, ca, None) == ["renewed.example"]
     assert len(problems) == 1
+    assert certificates.broken == 0
 
 
 async def test_when_all_pairs_vanish_the_old_ones_stay(
@@ -214,6 +217,7 @@ async def test_when_all_pairs_vanish_the_old_ones_stay(
     (pairs / "default.key").unlink()
     await certificates.reload()
     assert [name for name, _ in problems] == ["pairs"]
+    assert certificates.broken == 1
     assert names_shown(certificates, ca, None) == ["pop.example", "localhost"]
 
 

@@ -74,6 +74,10 @@ load: $(VENV)/.test ## Measure speed: CPU, memory, latencies (SECONDS=1 RUNS=1 A
 load-dovecot: $(VENV)/.test ## The same with Debian's Dovecot beside, in turn
 	$(BIN)/python -m tests.load --dovecot --seconds $(SECONDS) --runs $(RUNS) $(ARGS)
 
+.PHONY: alarms
+alarms: $(VENV)/.test ## Fire every alert by a real fault and walk its runbook (needs prometheus; ARGS="PoplarAbsent")
+	$(BIN)/python -m tests.deploy.alarms $(ARGS)
+
 .PHONY: sbom
 sbom: $(VENV)/.test ## Say what the image is made of: poplar.cdx.json, CycloneDX
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --of JSON \

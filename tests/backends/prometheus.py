@@ -1,7 +1,7 @@
 """Debian's Prometheus with the rules that Poplar ships, scraping places on loopback.
 
-Owns its start, its end, and what it answers. Rules are evaluated every second, whatever their groups say. The test
-skips where Prometheus isn't installed.
+Owns its start, its end, whom it scrapes and what it answers. Rules are evaluated every second, whatever their groups
+say. The test skips where Prometheus isn't installed.
 """
 
 import json
@@ -12,7 +12,7 @@ import signal
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,9 +39,19 @@ class Series:
 
 @dataclass(frozen=True)
 class Prometheus:
-    """A running Prometheus."""
+    """A running Prometheus; `folder` has its configuration."""
 
     url: str
+    folder: Path
+
+    def scrape(self, places: Iterable[Place]) -> None:
+        """Scrape these from now on."""
+        _write_targets(self.folder, places)
+
+    def alerts(self) -> list[Mapping[str, Any]]:
+        """The alerts that are pending or firing at this moment."""
+        with urllib.request.urlopen(f"{self.url}/api/v1/alerts", timeout=60) as answer:  # noqa: S310 - http
+            return list(json.load(answer)["data"]["alerts"])
 
     def range(self, expression: str, start: float, end: float, step: float) -> list[Series]:
         """What an expression comes to over a time, in Unix seconds."""
@@ -74,12 +84,20 @@ def _series(told: Mapping[str, Any]) -> Series:
     return Series(told["metric"], tuple(point for point in points if not math.isnan(point[1])))
 
 
-def _configured(folder: Path, scraped: Iterable[Place], every: str) -> Path:
+def _write_targets(folder: Path, places: Iterable[Place]) -> None:
+    # It watches the file, and must never see the half of it.
+    written = folder / "targets.new"
+    written.write_text(json.dumps([{"targets": [str(place) for place in places]}]), "utf-8")
+    written.rename(folder / "targets.json")
+
+
+def _configured(folder: Path, every: str, rewrite: Callable[[str], str]) -> Path:
     rules = folder / "rules"
-    rules.mkdir(parents=True)
+    rules.mkdir()
     for path in RULES.glob("*.yaml"):
-        (rules / path.name).write_text(re.sub(r"^ +interval: .*\n", "", path.read_text("utf-8"), flags=re.MULTILINE))
-    job = {"job_name": "poplar", "static_configs": [{"targets": [str(place) for place in scraped]}]}
+        text = re.sub(r"^ +interval: .*\n", "", path.read_text("utf-8"), flags=re.MULTILINE)
+        (rules / path.name).write_text(rewrite(text))
+    job = {"job_name": "poplar", "file_sd_configs": [{"files": [f"{folder}/targets.json"], "refresh_interval": "1s"}]}
     timing = {"scrape_interval": every, "scrape_timeout": every, "evaluation_interval": every}
     path = folder / "prometheus.yml"
     path.write_text(yaml.safe_dump({"global": timing, "rule_files": [f"{rules}/*.yaml"], "scrape_configs": [job]}))
@@ -87,16 +105,20 @@ def _configured(folder: Path, scraped: Iterable[Place], every: str) -> Path:
 
 
 @contextmanager
-def prometheus(folder: Path, scraped: Iterable[Place], every: str = "1s") -> Iterator[Prometheus]:
-    """A Prometheus that scrapes these places as often as it may."""
+def prometheus(
+    folder: Path, scraped: Iterable[Place], every: str = "1s", rewrite: Callable[[str], str] = str
+) -> Iterator[Prometheus]:
+    """A Prometheus that scrapes these places as often as it may, with the rules as `rewrite` leaves them."""
     if (program := shutil.which("prometheus")) is None:
         pytest.skip("prometheus is not installed")
-    path, url, log = _configured(folder, scraped, every), f"http://127.0.0.1:{free_port()}", folder / "log"
+    folder.mkdir(parents=True)
+    _write_targets(folder, scraped)
+    path, url, log = _configured(folder, every, rewrite), f"http://127.0.0.1:{free_port()}", folder / "log"
     command = [program, f"--config.file={path}", f"--storage.tsdb.path={folder / 'data'}"]
     command += [f"--web.listen-address={url.removeprefix('http://')}"]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder)
-    running = Prometheus(url)
+    running = Prometheus(url, folder)
     try:
         await_true(lambda: process.poll() is not None or running.is_ready(), "prometheus")
         assert process.poll() is None, log.read_text()

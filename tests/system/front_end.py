@@ -48,6 +48,11 @@ class FrontEnd:
         return Place(url.hostname or "127.0.0.1", url.port or 0)
 
 
+def without_poplar() -> dict[str, str]:
+    """The environment without any setting of Poplar's."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("POPLAR_")}
+
+
 @contextmanager
 def front_end(
     demo: RunningDemo,
@@ -65,8 +70,7 @@ def front_end(
     settings |= {"listeners": list(map(dict, listeners)), "http": {"host": "127.0.0.1", "port": 0}}
     path = folder / "poplar.yaml"
     path.write_text(yaml.safe_dump(settings), "utf-8")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("POPLAR_")}
-    command = Command(["--config", str(path), verb], environment, folder, program)
+    command = Command(["--config", str(path), verb], without_poplar(), folder, program)
     try:
         command.await_said('"event": "serving"')
         yield FrontEnd(command)

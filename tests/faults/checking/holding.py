@@ -22,6 +22,7 @@ def violations(drop: Maildrop, faults: Faults) -> Iterator[Violation]:
     yield from _older_removed(drop)
     yield from _two_removed(drop)
     yield from _two_hold(drop, faults)
+    yield from _lost_for_no_reason(drop, faults)
     yield from _waited_for_nobody(drop, faults)
 
 
@@ -65,9 +66,8 @@ def _two_hold(drop: Maildrop, faults: Faults) -> Iterator[Violation]:
 def _held_beside(drop: Maildrop, faults: Faults, case: tuple[Session, Session, list[Operation]]) -> Iterator[Violation]:
     session, other, later = case
     since, until = session.login.began, other.login.ended
-    kicked = any(one.kind == "kick" and one.began <= until and one.ended >= since for one in drop.staff)
     said = [one for one in later if one.kind not in {"dropped", "closed"}]
-    if said and not kicked and not faults.touching(LEASES, since, until):
+    if said and not _kicked(drop, since, until) and not faults.touching(LEASES, since, until):
         words = "two sessions hold the maildrop, though nothing touched Redis or a front end"
         yield shown_by("G4", words, session.login, other.login, said[0])
     for one in said:
@@ -76,6 +76,20 @@ def _held_beside(drop: Maildrop, faults: Faults, case: tuple[Session, Session, l
             words = f"a session goes on more than {faults.bounds.notice:g} s after another took its maildrop"
             yield shown_by("G5", words, session.login, other.login, one)
             break
+
+
+def _lost_for_no_reason(drop: Maildrop, faults: Faults) -> Iterator[Violation]:
+    """A session was told that a newer one holds its maildrop, which no lease should have let in."""
+    for session in drop.sessions:
+        for one in session.operations:
+            quiet = not faults.touching(LEASES, session.login.began, one.ended)
+            if "newer session" in one.said and quiet and not _kicked(drop, session.login.began, one.ended):
+                words = "a session lost its maildrop to a newer one, though nothing touched Redis or a front end"
+                yield shown_by("G4", words, session.login, one)
+
+
+def _kicked(drop: Maildrop, since: float, until: float) -> bool:
+    return any(one.kind == "kick" and one.began <= until and one.ended >= since for one in drop.staff)
 
 
 def _waited_for_nobody(drop: Maildrop, faults: Faults) -> Iterator[Violation]:
@@ -89,7 +103,7 @@ def _explained(drop: Maildrop, refused: Operation, faults: Faults) -> bool:
     free = faults.bounds.free
     if faults.touching((*LEASES, "clients"), refused.began - free, refused.ended):
         return True
-    ended = {one.login.n: one.end for one in drop.sessions}
+    ended = {one.login.n: one.end or one.broken for one in drop.sessions}
     return any(
         login is not refused
         and login.outcome != "fail"

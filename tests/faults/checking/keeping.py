@@ -35,7 +35,9 @@ def violations(drop: Maildrop) -> Iterator[Violation]:
     yield from _back(drop, lives)
     yield from _short_counts(drop, lives)
     yield from _unseen(drop)
+    yield from _unreadable(drop)
     yield from _not_frozen(drop)
+    yield from _unseen_end(drop)
     yield from _unknown_marks(drop)
 
 
@@ -163,6 +165,14 @@ def _unseen(drop: Maildrop) -> Iterator[Violation]:
         yield shown_by("G1", f"text {one.facts['text']} was answered 250 and never came", one, drop.finals[-1])
 
 
+def _unreadable(drop: Maildrop) -> Iterator[Violation]:
+    """Messages that the last look found listed, and that didn't come."""
+    for one in drop.finals:
+        missing = set(one.facts.get("ids", ())) - set(one.facts.get("sha256", ()))
+        for unique_id in sorted(missing if one.outcome == "ok" else ()):
+            yield shown_by("G1", f"{unique_id} is listed and can't be retrieved, with nothing at fault any more", one)
+
+
 def _not_frozen(drop: Maildrop) -> Iterator[Violation]:
     """A message in a session's numbers that was delivered only after its login."""
     for session in drop.sessions:
@@ -172,6 +182,12 @@ def _not_frozen(drop: Maildrop) -> Iterator[Violation]:
                 words = f"{unique_id} has a number in a session that was opened before it was delivered"
                 yield shown_by("G9", words, session.login, next(session.told("uidl")), attempts[0])
                 break
+
+
+def _unseen_end(drop: Maildrop) -> Iterator[Violation]:
+    """A last look that was tried and never succeeded: nobody knows what is there in the end."""
+    if drop.finals and all(one.outcome != "ok" for one in drop.finals):
+        yield shown_by("history", "nobody could look at the maildrop in the end", *drop.finals)
 
 
 def _unknown_marks(drop: Maildrop) -> Iterator[Violation]:

@@ -36,6 +36,11 @@ class Session:
         return next((one for one in self.operations if one.kind in {"quit", "dropped", "closed"}), None)
 
     @property
+    def broken(self) -> Operation | None:
+        """The first thing that it asked for without an answer: nobody asks on after that."""
+        return next((one for one in self.operations if one.outcome == "unknown"), None)
+
+    @property
     def quit(self) -> Operation | None:
         """Its QUIT, answered or not."""
         return next((one for one in self.operations if one.kind == "quit"), None)

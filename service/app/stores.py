@@ -23,7 +23,7 @@ from service.settings import Settings, SettingsError
 from service.settings.behaviour import HashingSettings
 from service.settings.errors import Problem
 from service.settings.systems import DatabaseSettings, ObjectStoreSettings, Role
-from service.stores.objects import ObjectBlobStore, ObjectOptions, open_blobs
+from service.stores.objects import ObjectBlobStore, ObjectOptions, SpreadBlobStore, open_blobs
 from service.stores.passwords import Argon2Hashes
 from service.stores.postgres.database import Database, DatabaseOptions
 from service.stores.postgres.fair import FairDatabase
@@ -78,10 +78,12 @@ async def open_locks(settings: Settings) -> AsyncIterator[RedisMaildropLocks]:
         await locks.aclose()
 
 
-def make_blobs(settings: ObjectStoreSettings) -> ObjectBlobStore:
+def make_blobs(settings: ObjectStoreSettings) -> ObjectBlobStore | SpreadBlobStore:
     """The blobs. Raises SettingsError for settings that mean nothing, OSError for a directory that can't be made."""
+    options = object_options(settings)
     try:
-        return open_blobs(settings.url, object_options(settings), metrics)
+        stores = {url: open_blobs(url, options, metrics) for url in (settings.url, *settings.more_urls)}
+        return SpreadBlobStore(stores) if settings.more_urls else stores[settings.url]
     except ValueError as error:
         raise SettingsError([Problem("object_store", str(error))]) from None
 

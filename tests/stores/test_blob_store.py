@@ -13,7 +13,7 @@ import pytest
 from service.mail.ports import BlobStore
 from service.model.refusal import Reason, Refusal
 from service.stores.memory.blobs import MemoryBlobStore
-from service.stores.objects import ObjectOptions, open_blobs
+from service.stores.objects import ObjectOptions, SpreadBlobStore, open_blobs
 from service.stores.observing import Unobserved
 from tests.backends.s3 import BUCKET, S3Server, s3_server, s3_server_of_ones_own, s3_url_and_options
 
@@ -22,7 +22,7 @@ __all__ = ["s3_server", "s3_server_of_ones_own", "s3_url_and_options"]
 MIB = 1 << 20
 
 
-@pytest.fixture(params=["twin", "memory", "directory", "s3"])
+@pytest.fixture(params=["twin", "memory", "directory", "spread", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
     if request.param == "twin":
         return MemoryBlobStore()
@@ -30,6 +30,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
         return open_blobs("memory://")
     if request.param == "directory":
         return open_blobs(f"file://{tmp_path}/blobs%20here")
+    if request.param == "spread":
+        return SpreadBlobStore({name: open_blobs("memory://") for name in ("one", "two", "three")})
     url, options = request.getfixturevalue("s3_url_and_options")
     return open_blobs(url, options)
 

@@ -1,0 +1,152 @@
+"""Several buckets as one store: where a tenant's mail goes, and that older mail is found where it is.
+
+`test_blob_store.py` runs the port's whole suite on it; this is what one bucket has no twin of.
+"""
+
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from pydantic import SecretStr
+
+from service.app.stores import make_blobs
+from service.mail.sweep import Sweep
+from service.model.refusal import Reason, Refusal
+from service.settings.systems import ObjectStoreSettings
+from service.stores.memory.state import MemoryState
+from service.stores.memory.sweep import MemorySweepable
+from service.stores.objects import ObjectBlobStore, SpreadBlobStore, open_blobs
+from tests.backends.s3 import BUCKET, S3Server, s3_server
+
+__all__ = ["s3_server"]
+
+TENANTS = [uuid4().hex for _ in range(600)]
+
+
+class Away(ObjectBlobStore):
+    """A bucket that doesn't answer."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def read(self, key: str, start: int, end: int) -> bytes:
+        raise Refusal(Reason.UNAVAILABLE, "away")
+
+    async def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+        raise Refusal(Reason.UNAVAILABLE, "away")
+        yield b""
+
+
+async def text() -> AsyncIterator[bytes]:
+    yield b"Subject: x\r\n\r\n"
+
+
+def buckets(*names: str) -> dict[str, ObjectBlobStore]:
+    return {name: open_blobs("memory://") for name in names}
+
+
+async def keys(store: SpreadBlobStore | ObjectBlobStore) -> list[str]:
+    return [blob.key async for blob in store.scan("")]
+
+
+def test_tenants_are_spread_evenly() -> None:
+    store = SpreadBlobStore(buckets("a", "b", "c"))
+    shares = Counter(store.order(f"{tenant}/2026/11/26/x")[0] for tenant in TENANTS)
+    assert min(shares.values()) > len(TENANTS) / 3 * 0.7
+
+
+def test_all_mail_of_a_tenant_goes_to_one_bucket_whatever_the_buckets_order() -> None:
+    one, other = SpreadBlobStore(buckets("a", "b", "c")), SpreadBlobStore(buckets("c", "a", "b"))
+    for tenant in TENANTS:
+        assert one.order(f"{tenant}/2026/11/26/x") == other.order(f"{tenant}/2027/01/01/y")
+
+
+def test_a_bucket_that_is_added_takes_its_share_and_no_other_tenant_moves() -> None:
+    before, after = SpreadBlobStore(buckets("a", "b")), SpreadBlobStore(buckets("a", "b", "c"))
+    moved = [(before.order(tenant)[0], after.order(tenant)[0]) for tenant in TENANTS]
+    assert {new for old, new in moved if old != new} == {"c"}
+    assert 0.2 < sum(old != new for old, new in moved) / len(TENANTS) < 0.5
+
+
+async def test_mail_from_before_a_bucket_was_added_is_read_listed_and_deleted_where_it_is() -> None:
+    first = buckets("a", "b")
+    before = SpreadBlobStore(first)
+    names = [f"{tenant}/2026/11/26/x" for tenant in TENANTS[:40]]
+    for name in names:
+        await before.put(name, text())
+    after = SpreadBlobStore(first | buckets("c"))
+    assert any(after.order(name)[0] == "c" for name in names)
+    assert await keys(after) == sorted(names)
+    for name in names:
+        assert await after.read(name, 0, 14) == b"Subject: x\r\n\r\n"
+        assert b"".join([piece async for piece in after.stream(name, 0, 14)]) == b"Subject: x\r\n\r\n"
+    await after.delete(names)
+    assert await keys(after) == []
+
+
+@pytest.mark.parametrize("way", ["read", "stream"])
+async def test_f7_a_blob_is_missing_only_if_every_bucket_says_so(way: str) -> None:
+    async def got(store: SpreadBlobStore) -> Reason:
+        key = "t/2026/11/26/x"
+        with pytest.raises(Refusal) as caught:
+            _ = await store.read(key, 0, 5) if way == "read" else [piece async for piece in store.stream(key, 0, 5)]
+        return caught.value.reason
+
+    assert await got(SpreadBlobStore(buckets("a", "b"))) is Reason.BROKEN
+    assert await got(SpreadBlobStore(buckets("a", "b") | {"c": Away()})) is Reason.UNAVAILABLE
+
+
+class Later:
+    """A clock three days ahead."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(days=3)
+
+    def monotonic(self) -> float:
+        return 0.0
+
+
+async def test_the_sweep_finds_what_no_row_names_in_every_bucket() -> None:
+    store = SpreadBlobStore(buckets("a", "b", "c"))
+    day = f"{datetime.now(UTC):%Y/%m/%d}"
+    for tenant in TENANTS[:30]:
+        await store.put(f"{tenant}/{day}/x", text())
+    report = await Sweep(MemorySweepable(MemoryState()), store, Later())()
+    assert report.orphans == 30
+    assert await keys(store) == []
+
+
+async def test_two_buckets_of_a_real_server_serve_as_one(s3_server: S3Server) -> None:
+    s3_server.client().create_bucket(Bucket="more-mail")
+    o = s3_server.options
+    settings = ObjectStoreSettings(
+        url=f"s3://{BUCKET}/{uuid4().hex}",
+        more_urls=(f"s3://more-mail/{uuid4().hex}",),
+        endpoint=o.endpoint,
+        region=o.region,
+        access_key=SecretStr(o.access_key),
+        secret_key=SecretStr(o.secret_key),
+        allow_http=True,
+    )
+    store = make_blobs(settings)
+    names = sorted(f"{tenant}/2026/11/26/x" for tenant in TENANTS[:12])
+    for name in names:
+        await store.put(name, text())
+    assert [blob.key async for blob in store.scan("")] == names
+    assert [await store.read(name, 0, 7) for name in names] == [b"Subject"] * 12
+    own = open_blobs(settings.url, o)
+    assert 0 < len(await keys(own)) < 12
+    await store.delete(names)
+    await store.ping()
+    assert [blob.key async for blob in store.scan("")] == []
+
+
+def test_more_urls_are_checked_as_the_first_one_is(tmp_path: Path) -> None:
+    one = tmp_path.as_uri()
+    assert ObjectStoreSettings(url=one, more_urls=(f"{one}/more",)).more_urls == (f"{one}/more",)
+    for more in ((one,), (f"{one}/a", f"{one}/a"), ("ftp://x",), ("s3://user:word@bucket",)):
+        with pytest.raises(ValueError, match="must"):
+            ObjectStoreSettings(url=one, more_urls=more)

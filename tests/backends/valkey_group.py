@@ -83,6 +83,39 @@ def cluster(folder: Path) -> Iterator[Group]:
 
 
 @contextmanager
+def replicated_cluster(folder: Path) -> Iterator[Group]:
+    """The same, and behind it a replica for each primary, in their order: six nodes."""
+    replicas: list[Node] = []
+    with cluster(folder) as group, ExitStack() as stack:
+        for number, primary in enumerate(group.nodes):
+            bus = free_port()
+            replica = _member(stack, folder / f"replica{number}", bus)
+            primary.ask("CLUSTER", "MEET", "127.0.0.1", replica.port, bus)
+            mine = primary.ask("CLUSTER", "MYID")
+            until(lambda: _accepts(replica, "CLUSTER", "REPLICATE", mine.decode()))  # noqa: B023 - called at once
+            until(lambda: b"master_link_status:up" in replica.ask("INFO", "replication"))  # noqa: B023 - the same
+            replicas.append(replica)
+        yield Group(group.url, [*group.nodes, *replicas])
+
+
+def take_over(group: Group, primary: int) -> None:
+    """End a primary for good and have its replica keep its slots, without waiting for the others to miss it."""
+    replica, others = group.nodes[primary + 3], [node for n, node in enumerate(group.nodes) if n != primary]
+    group.nodes[primary].process.kill()
+    group.nodes[primary].process.wait()
+    replica.ask("CLUSTER", "FAILOVER", "TAKEOVER")
+    mine = replica.ask("CLUSTER", "MYID")
+    low = SLOTS[primary][0]
+    until(lambda: all(_keeper(node, low) == mine for node in others))
+
+
+def _keeper(node: Node, slot: int) -> object:
+    """The id of the node that keeps the slot, as `node` believes."""
+    ranges = node.ask("CLUSTER", "SLOTS")
+    return next((each[2][2] for each in ranges if each[0] <= slot <= each[1]), None)
+
+
+@contextmanager
 def sentinel(folder: Path) -> Iterator[Group]:
     """A master, its replica, and one Sentinel that calls the service `mail`."""
     with ExitStack() as stack:

@@ -58,6 +58,10 @@ def clean(t: Teller) -> Sequence[Operation]:
     t.dele("h", 1)
     t.quit("h", "fail", LOST)
     t.quit("i")
+    t.tell("suspend")
+    t.tell("login", "fail", AUTH, "j", secret="2")
+    t.tell("resume")
+    t.tell("login", "fail", IN_USE, "k", secret="2")
     return t.last_look(Z)
 
 

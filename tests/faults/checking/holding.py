@@ -93,30 +93,37 @@ def _kicked(drop: Maildrop, since: float, until: float) -> bool:
 
 
 def _waited_for_nobody(drop: Maildrop, faults: Faults) -> Iterator[Violation]:
-    for refused in drop.logins:
-        if "[IN-USE]" in refused.said and not _explained(drop, refused, faults):
-            yield shown_by("G6", "a login was told to wait for a session that is over", refused)
+    """Refusals in a row, without a login that succeeds between them, are told as one."""
+    row: list[Operation] = []
+    for login in [*drop.logins, None]:
+        if login is not None and "[IN-USE]" in login.said and not _explained(drop, login, faults):
+            row.append(login)
+        elif row and (login is None or login.outcome == "ok"):
+            words = f"{len(row)} logins in a row were told to wait for a session that is over"
+            yield shown_by("G6", words, row[0], row[-1])
+            row = []
 
 
 def _explained(drop: Maildrop, refused: Operation, faults: Faults) -> bool:
-    """Whether some session may still have held it."""
-    free = faults.bounds.free
-    if faults.touching((*LEASES, "clients"), refused.began - free, refused.ended):
+    """Whether some session may still have held it, or a login that came to nothing just then."""
+    since, free = refused.began - faults.bounds.free, faults.bounds.free
+    # Whom staff put out is kept out for a while, and everybody else too, until the process that served him knows.
+    out = (one for one in drop.staff if one.kind in {"kick", "suspend"})
+    if any(one.began <= refused.ended and one.ended >= since for one in out):
+        return True
+    if faults.touching((*LEASES, "clients"), since, refused.ended):
         return True
     ended = {one.login.n: one.end or one.broken for one in drop.sessions}
     return any(
-        login is not refused
-        and login.outcome != "fail"
-        and login.began <= refused.ended
-        and _held_until(login, ended, free) >= refused.began
+        login is not refused and login.began <= refused.ended and _held_until(login, ended, free) >= refused.began
         for login in drop.logins
     )
 
 
 def _held_until(login: Operation, ends: dict[int, Operation | None], free: float) -> float:
     """RFC 1939 §6: after QUIT the lock is released before the response; any other end is noticed within `free` s."""
-    if login.outcome == "unknown":
-        return login.ended + free
+    if login.outcome != "ok":
+        return login.ended + (free if login.outcome == "unknown" else 0.0)
     end = ends.get(login.n)
     if end is None:
         return float("inf")

@@ -135,6 +135,11 @@ class DailyOctets:
         self._limit = policy.octets_per_day
         self._sent = 0
 
+    @property
+    def limited(self) -> bool:
+        """Whether anything is counted at all."""
+        return self._limit is not None
+
     async def admit(self) -> None:
         """Before a message is sent. Raises Refusal(DAY_USED_UP) saying for how long: the last one may go over."""
         if self._limit is None:

@@ -62,6 +62,15 @@ class Prefetch:
         finally:
             self._give_back(octets, asked_for=True)
 
+    def take_ready(self, sequence: int, most: int) -> bytes | None:
+        """The same without waiting; None where it isn't here, isn't verified yet, failed, or has over `most` octets."""
+        task, octets = self._ahead.get(sequence, (None, 0))
+        if task is None or octets > most or not task.done() or task.cancelled() or task.exception():
+            return None
+        del self._ahead[sequence]
+        self._give_back(octets, asked_for=True)
+        return task.result()
+
     def ahead_of(self, sequence: int, upcoming: Sequence[int]) -> None:
         """The client asked for `sequence`: fetch what follows if it reads in sequence, drop what it skipped."""
         in_sequence = self._expected is None or sequence == self._expected

@@ -40,6 +40,8 @@ class Pop3Connection(Conversation):
         self._record = Record(peer.listener, service.events, lambda: self._peer)
         self._turns = SessionTurns(service.fairness, peer.address)
         self._performer = Performer(service, self._session, self._outlet, self._record, self._turns)
+        self._between: Context | None = None
+        """The context of what is done without a task, so that what begins there is begun for this tenant."""
 
     def shed(self) -> None:
         """Make room: refuse as transient and close."""
@@ -80,7 +82,8 @@ class Pop3Connection(Conversation):
             self._stop_reading_clear()
         self._outlet.write(step.output)
         if step.effect is not None:
-            self._start(step.effect)
+            if not self._at_once(step.effect):
+                self._start(step.effect)
             return
         if step.commands:
             # RFC 1939 §3: "The receipt of any command from the client during that interval should suffice to
@@ -90,6 +93,21 @@ class Pop3Connection(Conversation):
             self._let_others_first()
         elif self._heard_all and self._running:
             self._close(Ending.VANISHED)
+
+    def _at_once(self, effect: Effect) -> bool:
+        """Perform an effect that needs to wait for nothing, without a task; whether it was such a one."""
+        if not isinstance(effect, effects.Retrieve):
+            return False
+        if self._between is None:
+            self._between = self._context()
+            self._between.run(self._turns.stand_for)
+        if not self._between.run(self._performer.retrieve_at_once, effect):
+            return False
+        self._counted()
+        self._await_octets()
+        if self._session.buffered or self._heard_all:
+            self._let_others_first()
+        return True
 
     def _start(self, effect: Effect) -> None:
         if isinstance(effect, effects.Close):

@@ -20,10 +20,10 @@ from service.model.message import StoredMessage
 from service.model.refusal import Reason, Refusal
 from service.net.outlet import CutError, Outlet
 from service.net.pop3_record import Record
+from service.net.pop3_sending import AT_ONCE_OCTETS, send_message, whole_message
 from service.net.pop3_service import Pop3Service
 from service.net.pop3_turns import SessionTurns
-from service.protocol.bytestuffing import Stuffer, TopCut
-from service.protocol.pop3 import effects, responses
+from service.protocol.pop3 import effects
 from service.protocol.pop3.session import Session
 from service.telemetry import levels, metrics
 
@@ -119,6 +119,23 @@ class Performer:
         if await self._send("RETR", effect, pieces, None):
             self._record.retrieved()
 
+    def retrieve_at_once(self, effect: effects.Retrieve) -> bool:
+        """Send a short message that was fetched ahead; False, and nothing done, where anything must be waited for."""
+        prefetch, day = self._prefetch, self._day
+        if prefetch is None or day is None or day.limited:
+            return False
+        message = prefetch.places.known(effect.sequence)
+        if message is None or not self._lists(effect, message):
+            return False
+        octets = prefetch.take_ready(effect.sequence, AT_ONCE_OCTETS)
+        if octets is None:
+            return False
+        prefetch.ahead_of(effect.sequence, effect.upcoming)
+        self._outlet.write(whole_message(message, octets))
+        self._session.retrieved()
+        self._record.retrieved()
+        return True
+
     async def top(self, effect: effects.Top) -> None:
         """Send a header and some lines of the body; only the header's octets are read where that is all."""
         retrieval = self._service.retrieval
@@ -199,7 +216,7 @@ class Performer:
             async with self._within_the_day():
                 message = await self._located(effect)
                 async with self._memory(message):
-                    await self._multi_line(message, pieces(message), lines)
+                    await send_message(self._outlet, message, pieces(message), lines)
         except Refusal as refusal:
             if self._outlet.octets == sent:
                 levels.retrieval(refusal.reason.value)
@@ -226,23 +243,13 @@ class Performer:
     async def _located(self, effect: effects.Retrieve | effects.Top) -> StoredMessage:
         """Where the message is that was listed. Raises Refusal."""
         message = await self._ahead().places.of(effect.sequence, effect.upcoming)
-        # A database that came back without its last writes gives their sequence numbers out again.
-        if not self._session.marks.listing.lists(effect.number, message.unique_id):
+        if not self._lists(effect, message):
             raise Refusal(Reason.UNAVAILABLE, f"message {effect.sequence} is not the one that was listed")
         return message
 
-    async def _multi_line(self, message: StoredMessage, pieces: AsyncGenerator[bytes, None], lines: int | None) -> None:
-        """One multi-line response; its status line leaves in one write with the first octets."""
-        head = responses.retrieved(message.octets) if lines is None else responses.OK
-        cut = None if lines is None else TopCut(message.header_octets, lines)
-        stuffer = Stuffer(dotted=message.blob.dotted)
-        async with aclosing(pieces) as given:
-            async for piece in given:
-                await self._outlet.send(head + stuffer.feed(cut.feed(piece) if cut else piece))
-                head = b""
-                if cut and cut.done:
-                    break
-        await self._outlet.send(head + (stuffer.feed(cut.finish()) if cut else b"") + stuffer.finish())
+    def _lists(self, effect: effects.Retrieve | effects.Top, message: StoredMessage) -> bool:
+        # A database that came back without its last writes gives their sequence numbers out again.
+        return self._session.marks.listing.lists(effect.number, message.unique_id)
 
     @asynccontextmanager
     async def _memory(self, message: StoredMessage) -> AsyncIterator[None]:

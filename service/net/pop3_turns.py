@@ -30,6 +30,10 @@ class SessionTurns:
                 self.whose = await self._fairness.whose(proof.name if proof else "")
             case effects.FetchKeys(name=name):
                 self.whose = await self._fairness.whose(name)
+        self.stand_for()
+
+    def stand_for(self) -> None:
+        """From now on, what the present context asks of other systems is asked on this session's tenant's behalf."""
         WHOSE.set(self.whose)
 
     async def run(self, work: Coroutine[Any, Any, None]) -> None:

@@ -8,6 +8,7 @@ from prometheus_client import Counter, Histogram
 
 from service.telemetry import labels
 from service.telemetry.labels import closed
+from service.telemetry.series import series
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -20,14 +21,14 @@ _greetings = Histogram(
 _retrievals = Counter("poplar_retrievals", "RETR and TOP of listed messages: sent, cut, refused and why", ["outcome"])
 # `increase()` doesn't see the first event of a series that begins with it, and one damaged message is reason to page.
 for _outcome in labels.RETRIEVALS:
-    _retrievals.labels(_outcome)
+    series(_retrievals, _outcome)
 
 
 def greeted(listener: str, seconds: float) -> None:
     """A client of this listener was greeted."""
-    _greetings.labels(listener).observe(seconds)
+    series(_greetings, listener).observe(seconds)
 
 
 def retrieval(outcome: str) -> None:
     """A message was `sent`, `cut` in the middle, or refused for a `Reason`'s value."""
-    _retrievals.labels(closed(outcome, labels.RETRIEVALS)).inc()
+    series(_retrievals, closed(outcome, labels.RETRIEVALS)).inc()

@@ -17,6 +17,7 @@ from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 from service.telemetry import labels
 from service.telemetry.build import VERSION
 from service.telemetry.labels import closed
+from service.telemetry.series import series
 
 # A `_created` beside each series would double their number and says nothing that a restart doesn't.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -87,7 +88,7 @@ _draining = Gauge("poplar_draining", "1 while this process drains", multiprocess
 _build = Gauge(
     "poplar_build_info", "Always 1; says what is running", ["version", "python"], multiprocess_mode="livemax"
 )
-_build.labels(VERSION, platform.python_version()).set(1)
+series(_build, VERSION, platform.python_version()).set(1)
 
 
 @cache
@@ -99,9 +100,8 @@ def _late(name: str, meaning: str, mode: Literal["livemostrecent", "max", "livem
     return Gauge(name, meaning, multiprocess_mode=mode)
 
 
-@cache
 def _state(listener: str, state: str) -> Gauge:
-    return _sessions.labels(listener, closed(state, labels.STATES))
+    return series(_sessions, listener, closed(state, labels.STATES))
 
 
 def session_opened(listener: str, state: str = "authorization") -> None:
@@ -118,53 +118,48 @@ def session_moved(listener: str, before: str, after: str) -> None:
 def session_ended(listener: str, state: str, end: str, seconds: float) -> None:
     """A session ended in `state` after `seconds`, for one of `labels.ENDS`."""
     _state(listener, state).dec()
-    _session_seconds.labels(listener, closed(end, labels.ENDS)).observe(seconds)
-
-
-@cache
-def _command(verb: str, result: str) -> Histogram:
-    return _commands.labels(verb, result)
+    series(_session_seconds, listener, closed(end, labels.ENDS)).observe(seconds)
 
 
 def command(verb: str, result: str, seconds: float) -> None:
     """A POP3 command was answered: `ok`, `err`, or `cut` when its response broke off."""
-    _command(closed(verb, labels.VERBS), closed(result, labels.RESULTS)).observe(seconds)
+    series(_commands, closed(verb, labels.VERBS), closed(result, labels.RESULTS)).observe(seconds)
 
 
 def lmtp_command(verb: str, code: int, seconds: float) -> None:
     """An LMTP command was answered with reply `code`."""
-    _lmtp_commands.labels(closed(verb, labels.LMTP_VERBS), closed(str(code), labels.LMTP_CODES)).observe(seconds)
+    series(_lmtp_commands, closed(verb, labels.LMTP_VERBS), closed(str(code), labels.LMTP_CODES)).observe(seconds)
 
 
 def login(mechanism: str, result: str, seconds: float) -> None:
     """A login by `labels.MECHANISMS` came to one of `labels.LOGIN_RESULTS`: `ok` or a `Reason`'s value."""
     known = closed(mechanism, labels.MECHANISMS)
-    _logins.labels(known, closed(result, labels.LOGIN_RESULTS)).observe(seconds)
+    series(_logins, known, closed(result, labels.LOGIN_RESULTS)).observe(seconds)
 
 
 def verdict_asked(known: bool) -> None:
     """A password was looked for among those remembered, before any is computed."""
-    _verdicts.labels(closed("hit" if known else "miss", labels.VERDICTS)).inc()
+    series(_verdicts, closed("hit" if known else "miss", labels.VERDICTS)).inc()
 
 
 def verifier_renewed(outcome: str) -> None:
     """The renewal of a verifier came to one of `labels.RENEWALS`."""
-    _renewals.labels(closed(outcome, labels.RENEWALS)).inc()
+    series(_renewals, closed(outcome, labels.RENEWALS)).inc()
 
 
 def scram_enrolled(outcome: str) -> None:
     """The making of keys for SCRAM came to one of `labels.ENROLMENTS`."""
-    _enrolments.labels(closed(outcome, labels.ENROLMENTS)).inc()
+    series(_enrolments, closed(outcome, labels.ENROLMENTS)).inc()
 
 
 def octets_sent(listener: str, octets: int) -> None:
     """Octets were written to a client of this listener."""
-    _sent.labels(listener).inc(octets)
+    series(_sent, listener).inc(octets)
 
 
 def octets_received(listener: str, octets: int) -> None:
     """Octets were read from a client of this listener."""
-    _received.labels(listener).inc(octets)
+    series(_received, listener).inc(octets)
 
 
 def message_retrieved() -> None:
@@ -184,14 +179,14 @@ def messages_removed(count: int) -> None:
 
 def delivered(outcome: str, octets: int) -> None:
     """One recipient's delivery ended: `stored`, or a `Reason`'s value."""
-    _delivered.labels(closed(outcome, labels.DELIVERIES)).inc()
+    series(_delivered, closed(outcome, labels.DELIVERIES)).inc()
     if outcome == "stored":
         _message_octets.observe(octets)
 
 
 def prefetched(used: bool) -> None:
     """A message fetched ahead was asked for after all, or wasn't."""
-    _prefetches.labels("yes" if used else "no").inc()
+    series(_prefetches, "yes" if used else "no").inc()
 
 
 def retrieval_resumed() -> None:
@@ -201,7 +196,7 @@ def retrieval_resumed() -> None:
 
 def lock(outcome: str, seconds: float) -> None:
     """An acquisition ended: `acquired`, `in_use` or `unavailable`."""
-    _locks.labels(closed(outcome, labels.LOCK_OUTCOMES)).observe(seconds)
+    series(_locks, closed(outcome, labels.LOCK_OUTCOMES)).observe(seconds)
 
 
 def leases_held(count: int) -> None:
@@ -226,25 +221,25 @@ def blob_read(seconds: float) -> None:
 
 def store_called(vendor: str, outcome: str, seconds: float) -> None:
     """A call of `labels.VENDORS` ended `ok`, `refused` (as it should be) or `failed`."""
-    _store_calls.labels(closed(vendor, labels.VENDORS), closed(outcome, labels.STORE_OUTCOMES)).observe(seconds)
+    series(_store_calls, closed(vendor, labels.VENDORS), closed(outcome, labels.STORE_OUTCOMES)).observe(seconds)
 
 
 def store_failed(vendor: str, kind: str) -> None:
     """A call of `labels.VENDORS` failed for one of `labels.STORE_KINDS`."""
-    _store_errors.labels(closed(vendor, labels.VENDORS), closed(kind, labels.STORE_KINDS)).inc()
+    series(_store_errors, closed(vendor, labels.VENDORS), closed(kind, labels.STORE_KINDS)).inc()
 
 
 def pool(role: str, busy: int, idle: int, waiting: int) -> None:
     """The connections to Postgres of one of `labels.ROLES`, now."""
     known = closed(role, labels.ROLES)
-    _pool.labels(known, "busy").set(busy)
-    _pool.labels(known, "idle").set(idle)
-    _pool_waiting.labels(known).set(waiting)
+    series(_pool, known, "busy").set(busy)
+    series(_pool, known, "idle").set(idle)
+    series(_pool_waiting, known).set(waiting)
 
 
 def budget_used(budget: str, octets: int) -> None:
     """`octets` of one of `labels.BUDGETS` are in use now."""
-    _budget.labels(closed(budget, labels.BUDGETS)).set(octets)
+    series(_budget, closed(budget, labels.BUDGETS)).set(octets)
 
 
 def loop_lag(seconds: float) -> None:
@@ -254,9 +249,9 @@ def loop_lag(seconds: float) -> None:
 
 def swept(messages: int, blobs: int, orphans: int) -> None:
     """A sweep deleted these for good."""
-    _swept.labels("message").inc(messages)
-    _swept.labels("blob").inc(blobs)
-    _swept.labels("orphan").inc(orphans)
+    series(_swept, "message").inc(messages)
+    series(_swept, "blob").inc(blobs)
+    series(_swept, "orphan").inc(orphans)
 
 
 def sweep_backlog(messages: int) -> None:
@@ -285,12 +280,12 @@ def certificate_failed() -> None:
 
 def tls_established(listener: str, version: str) -> None:
     """A handshake ended with this version, such as `TLSv1.3`."""
-    _handshakes.labels(listener, closed(version, labels.TLS_VERSIONS)).inc()
+    series(_handshakes, listener, closed(version, labels.TLS_VERSIONS)).inc()
 
 
 def connection_rejected(listener: str, why: str) -> None:
     """A connection was closed before it became a session, for one of `labels.REJECTIONS`."""
-    _rejected.labels(listener, closed(why, labels.REJECTIONS)).inc()
+    series(_rejected, listener, closed(why, labels.REJECTIONS)).inc()
 
 
 def draining(now: bool) -> None:

@@ -7,6 +7,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from service.telemetry import labels
 from service.telemetry.labels import closed
+from service.telemetry.series import series
 
 WAITS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -22,14 +23,14 @@ _waiting = Gauge(
 
 def waited(resource: str, seconds: float) -> None:
     """A caller got its turn at one of `labels.SHARED` after `seconds`."""
-    _waits.labels(closed(resource, labels.SHARED)).observe(seconds)
+    series(_waits, closed(resource, labels.SHARED)).observe(seconds)
 
 
 def turned_away(resource: str) -> None:
     """A caller was refused a turn, or gave up waiting for it."""
-    _refused.labels(closed(resource, labels.SHARED)).inc()
+    series(_refused, closed(resource, labels.SHARED)).inc()
 
 
 def waiting(resource: str, callers: int) -> None:
     """So many callers wait now."""
-    _waiting.labels(closed(resource, labels.SHARED)).set(callers)
+    series(_waiting, closed(resource, labels.SHARED)).set(callers)

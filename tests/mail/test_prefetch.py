@@ -139,3 +139,25 @@ async def test_a_cancelled_wait_leaves_the_queue() -> None:
     budget.give_back(100)
     assert budget.used == 0
     assert budget.try_take(100)
+
+
+async def test_what_is_here_and_short_enough_is_given_at_once() -> None:
+    house = await House().furnish(*TEXTS)
+    limits = Limits(1 << 20, Budget(1 << 20))
+    prefetch = await reading(house, limits)
+    prefetch.ahead_of(1, (2, 3))
+    assert prefetch.take_ready(2, 1000) is None, "it isn't here yet"
+    await asyncio.wait([task for task, _ in prefetch._ahead.values()])
+    assert prefetch.take_ready(2, len(TEXTS[1]) - 1) is None, "it is too long"
+    assert prefetch.take_ready(2, len(TEXTS[1])) == TEXTS[1]
+    assert prefetch.take_ready(2, 1000) is None, "it is gone"
+    assert limits.process.used == len(TEXTS[2])
+
+
+async def test_what_could_not_be_fetched_or_verified_is_not_given_at_once() -> None:
+    house = await House().furnish(*TEXTS)
+    prefetch = await reading(house, Limits(1 << 20, Budget(1 << 20)))
+    house.blobs.corrupt = True
+    prefetch.ahead_of(1, (2,))
+    await asyncio.wait([task for task, _ in prefetch._ahead.values()])
+    assert prefetch.take_ready(2, 1000) is None

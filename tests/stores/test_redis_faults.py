@@ -96,6 +96,18 @@ async def test_commands_of_many_sessions_leave_in_one_pipeline(through_relay: st
     await locks.aclose()
 
 
+async def test_a_connection_that_the_server_ended_meanwhile_is_not_used_again(redis_url: str) -> None:
+    locks = RedisMaildropLocks(redis_url, limits=PATIENT)
+    first = lease()
+    assert await locks.acquire(first)
+    client = Redis.from_url(redis_url)
+    execute: Callable[..., Awaitable[object]] = client.execute_command
+    await execute("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    assert not await locks.acquire(lease(first.key)), "no login may fail because a server closed what was idle"
+    await client.aclose()
+    await locks.aclose()
+
+
 async def test_few_connections_carry_many_sessions(through_relay: str, relay: Relay) -> None:
     locks = RedisMaildropLocks(through_relay, limits=replace(PATIENT, connections=2))
 

@@ -19,6 +19,7 @@ from redis.exceptions import RedisClusterException
 from service.stores.redis.batch import Batcher, Limits
 from service.stores.redis.scripts import Command, Word
 from service.stores.redis.urls import Target
+from service.stores.redis.wire import Wire
 
 PING = Command(("PING",))
 
@@ -39,8 +40,8 @@ class Servers(Protocol):
         """Close every connection."""
 
 
-async def _run(client: "Redis | RedisCluster", commands: Sequence[tuple[Word, ...]]) -> list[object]:
-    pipeline = client.pipeline(transaction=False) if isinstance(client, Redis) else client.pipeline()
+async def _run(client: RedisCluster, commands: Sequence[tuple[Word, ...]]) -> list[object]:
+    pipeline = client.pipeline()
     for words in commands:
         pipeline.execute_command(*words)
     return list(await pipeline.execute(raise_on_error=False))
@@ -52,7 +53,8 @@ class OneServer:
     def __init__(self, client: Redis, limits: Limits, sentinel: Sentinel | None = None) -> None:
         self._client = client
         self._sentinel = sentinel
-        self._batcher = Batcher(partial(_run, client), client.ping, limits)
+        self._wire = Wire(client)
+        self._batcher = Batcher(self._wire, client.ping, limits)
 
     def keeping(self, key: str) -> Batcher:
         """The only batcher."""
@@ -69,6 +71,7 @@ class OneServer:
     async def aclose(self) -> None:
         """Close every connection."""
         await self._batcher.aclose()
+        await self._wire.aclose()
         await self._client.aclose()
         if self._sentinel is not None:
             await self._sentinel.aclose()

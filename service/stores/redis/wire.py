@@ -1,0 +1,75 @@
+"""Connections to one server, each of which carries one pipeline at a time.
+
+Owns their reuse: one is looked at before it is used again, and ended by whatever breaks off, so that no answer is ever
+read by the wrong caller. redis-py makes and secures the connections and knows their format; its own pool and pipelines
+cost three times as much processor time as all the rest of a pipeline of a few commands.
+Refuses to wait by the clock and to bound their number: its caller has a deadline for the whole, and so many in flight.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as BrokenError
+from redis.exceptions import ResponseError
+
+from service.stores.redis.scripts import Word
+
+
+class Wire:
+    """The way to the server that `client` was made for; Sentinel's present master where it is Sentinel's."""
+
+    def __init__(self, client: Redis) -> None:
+        self._make = _maker(client)
+        self._idle: list[AbstractConnection] = []
+        self._closed = False
+
+    async def __call__(self, commands: Sequence[tuple[Word, ...]]) -> list[object]:
+        """An answer or an exception for each. Raises redis-py's errors when the connection fails."""
+        connection = self._idle.pop() if self._idle else self._make()
+        try:
+            await _ready(connection)
+            await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+            answers = [await _answer(connection) for _ in commands]
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        if self._closed:
+            await connection.disconnect(nowait=True)
+        else:
+            self._idle.append(connection)
+        return answers
+
+    async def aclose(self) -> None:
+        """End every connection."""
+        self._closed = True
+        while self._idle:
+            await self._idle.pop().disconnect(nowait=True)
+
+
+def _maker(client: Redis) -> Callable[[], AbstractConnection]:
+    pool = client.connection_pool
+    # Without a time of its own a connection needs neither a task nor a timer for each word.
+    options = pool.connection_kwargs | {"socket_timeout": None}
+    return lambda: pool.connection_class(**options)
+
+
+async def _ready(connection: AbstractConnection) -> None:
+    """Connected, and with nothing to be read: a server may have ended it since, or said what nobody waits for."""
+    if connection.is_connected:
+        try:
+            clean = not await connection.can_read()
+        except (BrokenError, OSError):
+            clean = False
+        if clean:
+            return
+        await connection.disconnect(nowait=True)
+    connect: Callable[[], Awaitable[object]] = connection.connect
+    await connect()
+
+
+async def _answer(connection: AbstractConnection) -> object:
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return error

@@ -9,12 +9,12 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.faults.checking import Bounds, judge
+from tests.faults.checking import Bounds, Violation, judge
 from tests.faults.operations import Operation, read
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print each violation with the operations that show it; the exit status."""
+    """Judge a file; the exit status."""
     given = _parser().parse_args(arguments)
     try:
         with given.history.open(encoding="utf-8") as file:
@@ -22,7 +22,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as error:
         sys.stderr.write(f"{given.history}: {error}\n")
         return 2
-    violations = judge(history, Bounds(free=given.free, notice=given.notice))
+    if not history:
+        sys.stderr.write(f"{given.history}: an empty history\n")
+        return 2
+    return say(history, judge(history, Bounds(free=given.free, notice=given.notice)))
+
+
+def say(history: Sequence[Operation], violations: Sequence[Violation]) -> int:
+    """Print each violation with the operations that show it; the exit status."""
     by_number = {one.n: one for one in history}
     for violation in violations:
         lines = [str(violation), *(f"    {told(by_number[n])}" for n in violation.operations)]

@@ -99,4 +99,5 @@ def test_a_history_that_fits_is_told_to(tmp_path: Path, capsys: pytest.CaptureFi
 
 def test_what_is_no_history_is_not_judged(tmp_path: Path) -> None:
     (tmp_path / "x").write_text("nonsense\n", "utf-8")
-    assert main([str(tmp_path / "x")]) == main([str(tmp_path / "absent")]) == 2
+    (tmp_path / "empty").write_text("", "utf-8")
+    assert [main([str(tmp_path / name)]) for name in ("x", "absent", "empty")] == [2, 2, 2]

@@ -10,6 +10,8 @@ from math import inf
 
 from tests.faults.operations import Operation
 
+SYSTEMS = ("redis", "postgres", "objects")
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
@@ -32,6 +34,11 @@ class Span:
     ended: float
     touches: tuple[str, ...]
 
+    @property
+    def harmed(self) -> tuple[str, ...]:
+        """What isn't as it should be: of a process and a system with a way between them, the system as it is seen."""
+        return tuple(each for each in self.touches if each in SYSTEMS) or self.touches
+
 
 @dataclass(frozen=True)
 class Faults:
@@ -50,7 +57,7 @@ class Faults:
         return any(
             span.began <= until and span.ended + self.bounds.settling >= since
             for span in self.spans
-            if any(each.startswith(systems) for each in span.touches)
+            if any(each.startswith(systems) for each in span.harmed)
         )
 
 

@@ -26,11 +26,13 @@ INPUT_IDS = (
 DUTIES = 34
 DEFECTS = 19
 RFCS = 112
+GUARANTEES = 18
 EXPECTED = {
     "What the RFCs ask": [f"R{number}" for number in range(1, RFCS + 1)],
     "Bad inputs": INPUT_IDS.split(),
     "What mail programs count on": [f"C{number:02}" for number in range(1, DUTIES + 1)],
     "Defects of other servers": [f"X{number:02}" for number in range(1, DEFECTS + 1)],
+    "The guarantees": [f"G{number}" for number in range(1, GUARANTEES + 1)],
 }
 
 

@@ -13,7 +13,7 @@ import sys
 import urllib.error
 import urllib.request
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -76,8 +76,8 @@ class S3Server:
         return [each["Key"] for each in self.client().list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])]
 
 
-def start_s3(folder: Path) -> S3Server:
-    """A server with its files below `folder`. The caller ends it."""
+def start_s3(folder: Path, *options: str) -> S3Server:
+    """A server with its files below `folder`; versitygw gets the options too. The caller ends it."""
     program = shutil.which("versitygw", path=os.pathsep.join([os.environ.get("PATH", ""), str(TOOLS)]))
     if program is None:
         warnings.warn("versitygw is not installed: moto's server stands in for a real S3 server", stacklevel=2)
@@ -86,13 +86,13 @@ def start_s3(folder: Path) -> S3Server:
         )
     (folder / "objects").mkdir(parents=True)
     (folder / "metadata").mkdir()
-    return _started("versitygw", folder, lambda port: _versitygw(program, port, folder))
+    return _started("versitygw", folder, lambda port: _versitygw(program, port, folder, options))
 
 
-def _versitygw(program: str, port: int, folder: Path) -> list[str]:
+def _versitygw(program: str, port: int, folder: Path, options: Sequence[str]) -> list[str]:
     """The command line; metadata beside the files, since not every file system of CI keeps extended attributes."""
     server = [program, "--port", f"127.0.0.1:{port}", "--access", ACCESS, "--secret", SECRET, "--quiet", "--keep-alive"]
-    return [*server, "posix", "--sidecar", str(folder / "metadata"), str(folder / "objects")]
+    return [*server, *options, "posix", "--sidecar", str(folder / "metadata"), str(folder / "objects")]
 
 
 def _started(name: str, folder: Path, command: Callable[[int], list[str]]) -> S3Server:

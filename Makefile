@@ -78,6 +78,10 @@ load-dovecot: $(VENV)/.test ## The same with Debian's Dovecot beside, in turn
 alarms: $(VENV)/.test ## Fire every alert by a real fault and walk its runbook (needs prometheus; ARGS="PoplarAbsent")
 	$(BIN)/python -m tests.deploy.alarms $(ARGS)
 
+.PHONY: capacity
+capacity: ## Say what so many maildrops need and cost (ARGS="--maildrops 250000", ARGS=--help, ARGS=--page)
+	@$(PYTHON) -m deploy.capacity $(ARGS)
+
 .PHONY: sbom
 sbom: $(VENV)/.test ## Say what the image is made of: poplar.cdx.json, CycloneDX
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --of JSON \

@@ -21,7 +21,7 @@ from service.settings.oauth import OAuthSettings
 from service.stores.oidc import Fetcher, FetchOptions, OidcTokenChecks
 from service.stores.postgres.database import Database
 from service.stores.postgres.tenancy.issuers import PostgresIssuers
-from service.telemetry import metrics
+from service.telemetry import watching
 
 BINDING: Mapping[str, frozenset[str]] = MappingProxyType(
     {"never": frozenset(), "tls1.2": frozenset({"TLSv1.2"}), "always": frozenset({"TLSv1.2", "TLSv1.3"})}
@@ -83,6 +83,6 @@ class Trusting:
 def _fetcher(settings: OAuthSettings) -> Fetcher:
     options = FetchOptions(settings.deadline, str(settings.ca_file or ""), settings.plain_loopback)
     try:
-        return Fetcher(options, metrics)
+        return Fetcher(options, watching)
     except OSError as error:
         raise SettingsError([Problem("oauth.ca_file", f"can't be read: {error.strerror or error}")]) from None

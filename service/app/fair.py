@@ -8,6 +8,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from service.app.ahead import AheadBlobs
 from service.mail.fair import FairBlobs, SpareBlobs
 from service.mail.fairness import Fairness
 from service.mail.pace import Pace
@@ -62,7 +63,7 @@ class Shares:
 
     def blobs(self, blobs: BlobStore, *, spare: bool = False) -> BlobStore:
         """`blobs` behind their turns; the `spare` ones for what no client waits for yet."""
-        return SpareBlobs(blobs, self.store) if spare else FairBlobs(blobs, self.store)
+        return SpareBlobs(AheadBlobs(blobs), self.store) if spare else FairBlobs(blobs, self.store)
 
     def fairness(self, owners: DomainOwners) -> Fairness:
         """What sessions share."""

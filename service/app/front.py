@@ -39,7 +39,7 @@ from service.settings import Settings
 from service.stores.postgres.index import PostgresMessageIndex
 from service.stores.postgres.owners import PostgresDomainOwners
 from service.stores.redis import RedisAllowances
-from service.telemetry import metrics, sharing
+from service.telemetry import metrics, sharing, watching
 
 ANNOUNCEMENTS_EVERY = 60.0
 FIRST_SECONDS = 2.0
@@ -61,7 +61,7 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
         open_reading(settings.outage, index := PostgresMessageIndex(database), redis.servers) as reading,
     ):
         locks = ObservedLocks(redis)
-        allowances = RedisAllowances(redis.servers, lease_seconds=settings.redis.lease_seconds, observer=metrics)
+        allowances = RedisAllowances(redis.servers, lease_seconds=settings.redis.lease_seconds, observer=watching)
         leases = _leases(shared, locks, index, allowances)
         beside = (SystemClock(), this_process(), scram, uses, vouching, guard, bearer, reading)
         login = Login(through_outages(directory, reading, verification), verification, locks, index, leases, *beside)
@@ -81,6 +81,7 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
             fairness=fairness,
             offer=pop3_offer(settings, tokens, scram=scram is not None),
             listed=reading.listed if reading else ignored,
+            tracer=shared.tracer,
         )
         yield Service(partial(Pop3Connection, service), context)
 

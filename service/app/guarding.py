@@ -22,7 +22,7 @@ from service.settings.abuse import AbuseSettings
 from service.stores.memory.attempts import MemoryAttempts
 from service.stores.postgres.units import PostgresUnits
 from service.stores.redis import RedisAttempts, RedisMaildropLocks
-from service.telemetry import guarding, metrics
+from service.telemetry import guarding, watching
 from service.telemetry.logs import get_log
 
 FEW = frozenset({Kind.ACCOUNT, Kind.TENANT})
@@ -50,7 +50,7 @@ def limits_of(abuse: AbuseSettings) -> Mapping[Kind, Limit]:
 
 def shared_attempts(settings: Settings, locks: RedisMaildropLocks) -> RedisAttempts:
     """The scores of all front ends, in the pipelines of the leases."""
-    return RedisAttempts(locks.servers, half_life=settings.abuse.half_life, observer=metrics)
+    return RedisAttempts(locks.servers, half_life=settings.abuse.half_life, observer=watching)
 
 
 def blocks_of(settings: Settings, locks: RedisMaildropLocks) -> Blocks:

@@ -30,7 +30,7 @@ async def lmtp_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
     async with shared.database("lmtp") as database, open_accounts(settings, database) as (directory, _):
         stores = DeliveryStores(directory, shared.blobs, PostgresMessageIndex(database), SystemClock())
         delivery = Delivery(stores, settings.hostname, _memory(shared))
-        service = LmtpService(delivery, terms(settings), context, lmtp_options(settings), shared.events)
+        service = LmtpService(delivery, terms(settings), context, lmtp_options(settings), shared.events, shared.tracer)
         yield Service(partial(LmtpConnection, service), context)
 
 

@@ -15,7 +15,7 @@ from service.mail.verification import Verification
 from service.settings.outage import OutageSettings
 from service.stores.redis import RedisShowings
 from service.stores.redis.servers import Servers
-from service.telemetry import metrics
+from service.telemetry import watching
 from service.telemetry.outage import Watched, read_only_login
 
 MARGIN = 60.0
@@ -32,7 +32,7 @@ async def open_reading(
         return
     bounds = Bounds(settings.remember_seconds, settings.messages, settings.octets)
     memory = Memory(SystemClock(), index, bounds, Watched())
-    showings = RedisShowings(servers, metrics)
+    showings = RedisShowings(servers, watching)
     try:
         yield Reading(memory, showings, settings.remember_seconds + MARGIN, read_only_login)
     finally:

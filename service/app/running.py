@@ -21,13 +21,16 @@ from service.app.listening import Service, make_listeners, started
 from service.app.lmtp import lmtp_service
 from service.app.shared import Shared
 from service.app.stores import make_blobs
+from service.app.traces import open_tracer
 from service.net.drain import Drain
 from service.settings import Settings
 from service.telemetry import limits, metrics
 from service.telemetry.health import ops_app
+from service.telemetry.http_trace import TracedRequests
 from service.telemetry.looplag import watch_loop_lag
 from service.telemetry.registries import own_registry
 from service.telemetry.serving import serving
+from service.telemetry.spans import Tracer
 
 Role = Literal["pop3", "lmtp", "api"]
 """The protocols of listeners, and the HTTP API on the ops HTTP's port."""
@@ -71,12 +74,13 @@ async def running(settings: Settings, roles: Collection[Role], place: Place = AL
     """
     drain = Drain()
     async with AsyncExitStack() as stack:
-        api = await stack.enter_async_context(_api(settings)) if "api" in roles else None
+        tracer = await stack.enter_async_context(open_tracer(settings, roles))
+        api = await stack.enter_async_context(_api(settings, tracer)) if "api" in roles else None
         url = await stack.enter_async_context(_ops_http(settings, drain, place, api))
         tasks = await stack.enter_async_context(background())
         tasks.start("loop lag", lambda: watch_loop_lag(metrics.loop_lag))
         events = await stack.enter_async_context(event_stream(settings))
-        shared = Shared(settings, make_blobs(settings.object_store), tasks, events)
+        shared = Shared(settings, make_blobs(settings.object_store), tasks, events, tracer)
         services: dict[str, Service] = {
             role: await _service(stack, shared, role) for role in sorted(SERVICES.keys() & roles)
         }
@@ -89,12 +93,12 @@ async def running(settings: Settings, roles: Collection[Role], place: Place = AL
 
 
 @asynccontextmanager
-async def _api(settings: Settings) -> AsyncIterator[ASGIApp]:
+async def _api(settings: Settings, tracer: Tracer) -> AsyncIterator[ASGIApp]:
     # Its framework is large: a front end needn't hold it.
     from service.app.admin import admin_api
 
     async with admin_api(settings) as app:
-        yield app
+        yield TracedRequests(app, tracer)
 
 
 @asynccontextmanager

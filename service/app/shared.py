@@ -16,18 +16,20 @@ from service.settings import Settings
 from service.settings.systems import Role
 from service.stores.postgres.database import Database
 from service.telemetry import metrics
+from service.telemetry.spans import Tracer
 
 MEASURE_EVERY = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Settings, blobs, background tasks and the event stream of a process."""
+    """Settings, blobs, background tasks, the event stream and the tracer of a process."""
 
     settings: Settings
     blobs: BlobStore
     tasks: Background
     events: Events
+    tracer: Tracer
 
     @asynccontextmanager
     async def database(self, role: Role, turns: Turns | None = None) -> AsyncIterator[Database]:

@@ -31,7 +31,7 @@ from service.stores.postgres.observed import ObservedDatabase
 from service.stores.postgres.uses import PostgresLastUses
 from service.stores.postgres.verifiers import PostgresVerifiers
 from service.stores.redis import Keeping, Limits, RedisMaildropLocks, RedisRecentLogins
-from service.telemetry import metrics
+from service.telemetry import metrics, watching
 
 
 @asynccontextmanager
@@ -39,7 +39,7 @@ async def open_database(settings: DatabaseSettings, role: Role, turns: Turns | N
     """The pool of connections with this role's login. Raises Refusal(UNAVAILABLE) for a URL that can't be read."""
     url, options = settings.url_for(role), database_options(settings, role)
     database = (
-        FairDatabase(url, options, metrics, turns, WHOSE.get) if turns else ObservedDatabase(url, options, metrics)
+        FairDatabase(url, options, watching, turns, WHOSE.get) if turns else ObservedDatabase(url, options, watching)
     )
     await database.open()
     try:
@@ -68,7 +68,7 @@ async def open_locks(settings: Settings) -> AsyncIterator[RedisMaildropLocks]:
             settings.redis.url.get_secret_value(),
             lease_seconds=settings.redis.lease_seconds,
             limits=Limits(deadline=settings.redis.deadline),
-            observer=metrics,
+            observer=watching,
         )
     except ValueError as error:
         raise SettingsError([Problem("redis.url", str(error))]) from None
@@ -82,7 +82,7 @@ def make_blobs(settings: ObjectStoreSettings) -> ObjectBlobStore | SpreadBlobSto
     """The blobs. Raises SettingsError for settings that mean nothing, OSError for a directory that can't be made."""
     options = object_options(settings)
     try:
-        stores = {url: open_blobs(url, options, metrics) for url in (settings.url, *settings.more_urls)}
+        stores = {url: open_blobs(url, options, watching) for url in (settings.url, *settings.more_urls)}
         return SpreadBlobStore(stores) if settings.more_urls else stores[settings.url]
     except ValueError as error:
         raise SettingsError([Problem("object_store", str(error))]) from None
@@ -107,7 +107,7 @@ def object_options(settings: ObjectStoreSettings) -> ObjectOptions:
 @asynccontextmanager
 async def open_hashes(settings: HashingSettings) -> AsyncIterator[Argon2Hashes]:
     """The password verifiers, on threads of their own."""
-    hashes = Argon2Hashes(threads=settings.threads or None, queue=settings.queue, observer=metrics)
+    hashes = Argon2Hashes(threads=settings.threads or None, queue=settings.queue, observer=watching)
     try:
         yield hashes
     finally:
@@ -161,7 +161,7 @@ async def open_recent(settings: Settings) -> AsyncIterator[RedisRecentLogins]:
     keeping = Keeping(settings.events.recent, timedelta(days=settings.events.recent_days))
     limits = Limits(deadline=settings.redis.deadline)
     try:
-        recent = RedisRecentLogins(settings.redis.url.get_secret_value(), keeping, limits, metrics)
+        recent = RedisRecentLogins(settings.redis.url.get_secret_value(), keeping, limits, watching)
     except ValueError as error:
         raise SettingsError([Problem("redis.url", str(error))]) from None
     try:

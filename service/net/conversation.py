@@ -100,7 +100,7 @@ class Conversation(Hooks):
         if self._deadline is not None:
             self._deadline.close()
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._in_turns(self._finish()))
+            self._task = asyncio.get_running_loop().create_task(self._in_turns(self._finish()), context=self._context())
 
     def end(self) -> None:
         """Close now, without another octet."""
@@ -154,7 +154,7 @@ class Conversation(Hooks):
         elif (error := task.exception()) is not None:
             self._abort(self._ending_of(error))
         if self._transport is None:
-            self._task = asyncio.get_running_loop().create_task(self._in_turns(self._finish()))
+            self._task = asyncio.get_running_loop().create_task(self._in_turns(self._finish()), context=self._context())
         else:
             self._go_on()
 

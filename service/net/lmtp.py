@@ -30,7 +30,7 @@ class LmtpConnection(Conversation):
         self._service = service
         terms = replace(service.terms, starttls=peer.may_start_tls and service.tls is not None)
         self._session = LmtpSession(terms, peer.private)
-        self._record = Record(peer.listener, peer.address, service.events)
+        self._record = Record(peer.listener, peer.address, service.events, service.tracer)
         self._performer = Performer(service.delivery, self._session, self._record)
         self._performing = 0.0
         """Seconds that the last effect took, until its reply is counted."""

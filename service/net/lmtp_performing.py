@@ -10,6 +10,7 @@ from service.model.refusal import Refusal
 from service.net.lmtp_record import Record
 from service.protocol.lmtp import effects
 from service.protocol.lmtp.session import LmtpSession
+from service.telemetry import spans
 
 
 class Performer:
@@ -23,17 +24,21 @@ class Performer:
 
     async def resolve(self, effect: effects.Resolve) -> bool:
         """Find the recipient; whether there is one."""
-        try:
-            recipient = await self._delivery.resolve(effect.address)
-        except Refusal as refusal:
-            self._record.refused(effect.address.base, refusal)
-            self._session.resolved(refusal)
-            return False
+        with self._record.trace.step("RCPT"):
+            try:
+                recipient = await self._delivery.resolve(effect.address)
+            except Refusal as refusal:
+                self._record.refused(effect.address.base, refusal)
+                self._session.resolved(refusal)
+                return False
+            spans.note(tenant=recipient.tenant)
         self._session.resolved(recipient)
         return True
 
     async def begin(self, effect: effects.Begin, client: str) -> None:
         """Open the transaction's way into the store."""
+        # What is put there from now on goes on beyond this effect.
+        self._record.trace.inside()
         try:
             self._begun = effect, await self._delivery.begin(effect.envelope, client)
         except Refusal as refusal:
@@ -61,7 +66,8 @@ class Performer:
     async def deliver(self) -> None:
         """Come to an outcome for each recipient. Runs to its end even if the client is gone."""
         begin, transaction = self._taken()
-        outcomes = await transaction.deliver()
+        with self._record.trace.step("end of mail data"):
+            outcomes = await transaction.deliver()
         self._record.delivered(begin.envelope, transaction, outcomes)
         self._session.delivered(outcomes)
 

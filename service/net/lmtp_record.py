@@ -16,8 +16,10 @@ from service.model.event import Event, Kind
 from service.model.refusal import FAULTS, Reason, Refusal
 from service.net.peer import Peer
 from service.protocol.lmtp.effects import Answered
-from service.telemetry import metrics
+from service.telemetry import metrics, spans
 from service.telemetry.logs import SessionLine, SessionLog
+from service.telemetry.session_trace import TransactionTrace
+from service.telemetry.spans import Tracer, Untraced
 
 OF_AN_ACCOUNT = frozenset({Reason.SUSPENDED, Reason.OVER_QUOTA, Reason.NEVER_FITS})
 """Refusals of recipients that are there; an event names no other."""
@@ -30,9 +32,11 @@ class Record:
     listener: str
     client: str
     events: Events
+    tracer: Tracer = field(default_factory=Untraced)
     session_id: str = field(default_factory=lambda: secrets.token_hex(8))
     octets_in: int = 0
     log: SessionLog = field(init=False)
+    trace: TransactionTrace = field(init=False)
     last_verb: str = ""
     _commands: int = 0
     _delivered: int = 0
@@ -40,6 +44,8 @@ class Record:
 
     def __post_init__(self) -> None:
         self.log = SessionLog(self.session_id, self.listener)
+        facts = {"session": self.session_id, "listener": self.listener}
+        self.trace = TransactionTrace(self.tracer, "LMTP transaction", self.log.traced, **facts)
 
     def opened(self) -> None:
         """The connection is made."""
@@ -61,6 +67,8 @@ class Record:
     def delivered(self, envelope: Envelope, transaction: Transaction, outcomes: Sequence[Refusal | None]) -> None:
         """A text came to its end: one outcome for each recipient. The id is the one in its Received line."""
         octets = transaction.octets
+        stored = sum(refusal is None for refusal in outcomes)
+        self.trace.ended(recipients=len(outcomes), stored=stored, octets=octets)
         text = {"id": transaction.identifier, "sender": envelope.reverse_path, "octets": octets}
         for recipient, refusal in zip(envelope.recipients, outcomes, strict=True):
             metrics.delivered(refusal.reason.value if refusal else "stored", octets)
@@ -74,6 +82,7 @@ class Record:
 
     def ended(self, peer: Peer, ending: Ending, octets_out: int) -> None:
         """The connection is gone: the one line of the session, and its metrics."""
+        self.trace.ended(end=ending.value)
         seconds = time.monotonic() - self._began
         metrics.session_ended(self.listener, "open", ending.value, seconds)
         metrics.octets_received(self.listener, self.octets_in)
@@ -109,5 +118,6 @@ class Record:
         self.events.tell(event)
 
     def _refused(self, event: str, refusal: Refusal, **facts: object) -> None:
+        spans.refused(refusal)
         tell = self.log.warning if refusal.reason in FAULTS else self.log.info
         tell(event, **facts, reason=refusal.reason.value, cause=refusal.cause)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from service.mail.delivery import Delivery
 from service.mail.events import Events, Unheard
 from service.protocol.lmtp.state import Terms
+from service.telemetry.spans import Tracer, Untraced
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +36,5 @@ class LmtpService:
     options: LmtpOptions = field(default_factory=LmtpOptions)
     events: Events = field(default_factory=Unheard)
     """Where refused deliveries are told."""
+    tracer: Tracer = field(default_factory=Untraced)
+    """Begins the trace of each transaction."""

@@ -19,6 +19,7 @@ from service.net.peer import Peer
 from service.net.pop3_performing import Performer
 from service.net.pop3_record import Record
 from service.net.pop3_service import Pop3Service
+from service.net.pop3_steps import STEPS
 from service.net.pop3_turns import SessionTurns
 from service.protocol.pop3 import effects, responses
 from service.protocol.pop3.commands import State
@@ -37,7 +38,7 @@ class Pop3Connection(Conversation):
         super().__init__(peer, Patience(options.autologout, options.stall, options.handshake), service.tls)
         self._service = service
         self._session = Session(service.surroundings(peer))
-        self._record = Record(peer.listener, service.events, lambda: self._peer)
+        self._record = Record(peer.listener, service.events, lambda: self._peer, service.tracer)
         self._turns = SessionTurns(service.fairness, peer.address)
         self._performer = Performer(service, self._session, self._outlet, self._record, self._turns)
         self._between: Context | None = None
@@ -116,8 +117,9 @@ class Pop3Connection(Conversation):
             self._begin(self._perform(effect))
 
     async def _perform(self, effect: Effect) -> None:
-        await self._turns.begin(effect)
-        await self._turns.run(self._performance(effect))
+        with self._record.trace.step(STEPS[type(effect)]):
+            await self._turns.begin(effect)
+            await self._turns.run(self._performance(effect))
 
     async def _performance(self, effect: Effect) -> None:
         match effect:

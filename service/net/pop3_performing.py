@@ -25,7 +25,7 @@ from service.net.pop3_service import Pop3Service
 from service.net.pop3_turns import SessionTurns
 from service.protocol.pop3 import effects
 from service.protocol.pop3.session import Session
-from service.telemetry import levels, metrics
+from service.telemetry import levels, metrics, spans
 
 Pieces = Callable[[StoredMessage], AsyncGenerator[bytes, None]]
 
@@ -67,11 +67,12 @@ class Performer:
             self._record.refused("login refused", refusal, client=client, name=name, mechanism=effect.mechanism)
             self._record.tidings.refused(effect.mechanism, effect.proof.name if effect.proof else "", refusal)
             if refusal.reason is Reason.CREDENTIALS:
-                await asyncio.sleep(rest_of_delay(time.monotonic() - began, self._service.options.failure_delay))
+                with spans.step("failure delay"):
+                    await asyncio.sleep(rest_of_delay(time.monotonic() - began, self._service.options.failure_delay))
             self._session.refused(refusal.reason, final=refusal.final)
         else:
             self._opened(held, effect.mechanism)
-        metrics.login(effect.mechanism, result, time.monotonic() - began)
+        self._record.tried(effect.mechanism, result, time.monotonic() - began)
 
     async def fetch_keys(self, effect: effects.FetchKeys, client: str) -> None:
         """Get the keys for a name, and a nonce."""
@@ -110,6 +111,7 @@ class Performer:
             fetched = await prefetch.take(effect.sequence)
             prefetch.ahead_of(effect.sequence, effect.upcoming)
             if fetched is not None:
+                spans.note(prefetched=True)
                 yield fetched
                 return
             async with aclosing(self._service.retrieval.pieces(message)) as stored:
@@ -130,7 +132,9 @@ class Performer:
         octets = prefetch.take_ready(effect.sequence, AT_ONCE_OCTETS)
         if octets is None:
             return False
-        prefetch.ahead_of(effect.sequence, effect.upcoming)
+        with self._record.trace.step("RETR") as span:
+            span.note(prefetched=True, octets=len(octets))
+            prefetch.ahead_of(effect.sequence, effect.upcoming)
         self._outlet.write(whole_message(message, octets))
         self._session.retrieved()
         self._record.retrieved()
@@ -222,9 +226,9 @@ class Performer:
                 levels.retrieval(refusal.reason.value)
                 self._refuse(refusal)
                 return False
-            self._record.cut(verb, time.monotonic() - began)
-            self._record.log.warning("retrieval cut", reason=refusal.reason.value, cause=refusal.cause)
+            self._record.cut(verb, time.monotonic() - began, refusal)
             raise CutError(Ending.STORE, refusal.cause) from refusal
+        spans.note(octets=self._outlet.octets - sent)
         self._session.retrieved()
         return True
 

@@ -16,8 +16,11 @@ from service.net.peer import Peer
 from service.net.pop3_events import Tidings
 from service.protocol.pop3.commands import State
 from service.protocol.pop3.session import Session
-from service.telemetry import levels, metrics
+from service.telemetry import levels, metrics, spans
+from service.telemetry.labels import MECHANISMS, closed
 from service.telemetry.logs import SessionLine, SessionLog
+from service.telemetry.session_trace import SessionTrace
+from service.telemetry.spans import Tracer, Untraced
 
 _STATES = {State.AUTHORIZATION: "authorization", State.TRANSACTION: "transaction", State.UPDATE: "update"}
 
@@ -29,12 +32,14 @@ class Record:
     listener: str
     events: Events
     peer: Callable[[], Peer]
+    tracer: Tracer = field(default_factory=Untraced)
     session_id: str = field(default_factory=lambda: secrets.token_hex(8))
     mechanism: str | None = None
     maildrop: OpenMaildrop | None = None
     removed: int = 0
     octets_in: int = 0
     log: SessionLog = field(init=False)
+    trace: SessionTrace = field(init=False)
     tidings: Tidings = field(init=False)
     _commands: int = 0
     _retrieved: int = 0
@@ -44,12 +49,15 @@ class Record:
 
     def __post_init__(self) -> None:
         self.log = SessionLog(self.session_id, self.listener)
+        facts = {"session": self.session_id, "listener": self.listener}
+        self.trace = SessionTrace(self.tracer, "POP3 session", self.log.traced, **facts)
         self.tidings = Tidings(self.events, self.session_id, self.peer)
 
     def opened(self) -> None:
         """The connection is made, and the client greeted."""
         metrics.session_opened(self.listener)
         levels.greeted(self.listener, time.monotonic() - self._began)
+        self.trace.arrived()
 
     def answered(self, session: Session, seconds: float) -> None:
         """Count the commands that `session` answered since the last call; the last one took `seconds`."""
@@ -62,10 +70,16 @@ class Record:
             metrics.session_moved(self.listener, self._state, state)
             self._state = state
 
+    def tried(self, mechanism: str, result: str, seconds: float) -> None:
+        """A login came to `ok`, or to a `Reason`'s value."""
+        metrics.login(mechanism, result, seconds)
+        spans.note(mechanism=closed(mechanism, MECHANISMS))
+
     def logged_in(self, maildrop: OpenMaildrop, mechanism: str) -> None:
         """A login succeeded."""
         self.maildrop, self.mechanism = maildrop, mechanism
         self.log.bind(tenant=maildrop.tenant, address=maildrop.address)
+        spans.note(tenant=maildrop.tenant)
         self.tidings.logged_in(maildrop)
 
     def retrieved(self) -> None:
@@ -82,13 +96,16 @@ class Record:
 
     def refused(self, event: str, refusal: Refusal, **facts: object) -> None:
         """Something was refused: a warning where the fault is ours."""
+        spans.refused(refusal)
         tell = self.log.warning if refusal.reason in FAULTS else self.log.info
         tell(event, **facts, reason=refusal.reason.value, cause=refusal.cause)
 
-    def cut(self, verb: str, seconds: float) -> None:
+    def cut(self, verb: str, seconds: float, refusal: Refusal) -> None:
         """A message broke off in the middle."""
         levels.retrieval("cut")
         metrics.command(verb, "cut", seconds)
+        spans.refused(refusal)
+        self.log.warning("retrieval cut", reason=refusal.reason.value, cause=refusal.cause)
 
     def ended(self, peer: Peer, ending: Ending, octets_out: int) -> None:
         """The connection is gone: the one line of the session, and its metrics."""
@@ -117,6 +134,7 @@ class Record:
             octets_in=self.octets_in,
             octets_out=octets_out,
         )
+        self.trace.ended(end=ending.value, **line.counts)
         self.log.ended(line)
         if held is not None:
             self.tidings.ended(held, ending, line.counts)

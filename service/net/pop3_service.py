@@ -24,6 +24,7 @@ from service.model.policy import Announced
 from service.net.peer import Peer
 from service.net.pop3_offer import Offer
 from service.protocol.pop3.capabilities import Surroundings
+from service.telemetry.spans import Tracer, Untraced
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,8 @@ class Pop3Service:
     fairness: Fairness = field(default_factory=Fairness)
     offer: Offer = field(default_factory=Offer)
     """Which mechanisms there are besides passwords."""
+    tracer: Tracer = field(default_factory=Untraced)
+    """Begins the trace of each session."""
 
     def surroundings(self, peer: Peer) -> Surroundings:
         """What a session of `peer` may know and offer now."""

@@ -27,6 +27,7 @@ from service.settings.oauth import OAuthSettings
 from service.settings.outage import OutageSettings
 from service.settings.section import Section
 from service.settings.systems import DatabaseSettings, ObjectStoreSettings, RedisSettings
+from service.settings.traces import TracesSettings
 
 
 class Settings(Section):
@@ -49,6 +50,7 @@ class Settings(Section):
     oauth: OAuthSettings = OAuthSettings()
     sweep: SweepSettings = SweepSettings()
     logging: LoggingSettings = LoggingSettings()
+    traces: TracesSettings = TracesSettings()
     pop3: Pop3Settings = Pop3Settings()
     events: EventsSettings = EventsSettings()
     directory: DirectorySettings = DirectorySettings()

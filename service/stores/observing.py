@@ -1,6 +1,6 @@
 """How a store tells what its calls came to, without knowing who counts.
 
-Owns the shape that `telemetry.metrics` fulfils, and the deadline that every call to another system has.
+Owns the shape that `telemetry.watching` fulfils, and the deadline that every call to another system has.
 Refuses to know labels' sets, Prometheus and vendors: a store names its errors itself.
 """
 
@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from typing import NoReturn, Protocol
 
 from service.model.refusal import Reason, Refusal
+from service.telemetry.spans import NOTHING, Span
 
 
 class Observer(Protocol):
-    """Counts the calls to another system, by vendor."""
+    """Counts the calls to another system, by vendor, and shows them in the trace of whoever they are made for."""
+
+    def call(self, vendor: str, name: str) -> Span:
+        """A call of this name begins; it ends with the span's block."""
 
     def store_called(self, vendor: str, outcome: str, seconds: float) -> None:
         """A call ended `ok`, `refused` (as it should be) or `failed`."""
@@ -32,6 +36,10 @@ class Observer(Protocol):
 
 class Unobserved:
     """An observer that counts nothing."""
+
+    def call(self, vendor: str, name: str) -> Span:
+        """Nothing to end."""
+        return NOTHING
 
     def store_called(self, vendor: str, outcome: str, seconds: float) -> None:
         """Forget it."""
@@ -55,22 +63,24 @@ class Calls:
     kind_of: Callable[[BaseException], str]
 
     @contextmanager
-    def observed(self) -> Iterator[None]:
-        """Count what happens inside and let only a Refusal (or a cancellation) out of it."""
+    def observed(self, name: str) -> Iterator[Span]:
+        """Count what happens inside as a call of this `name`; only a Refusal (or a cancellation) gets out of it."""
         started = time.monotonic()
-        try:
-            yield
-        except Refusal:
-            self.observer.store_called(self.vendor, "refused", time.monotonic() - started)
-            raise
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:
-            self._failed(error, started)
+        with self.observer.call(self.vendor, name) as span:
+            try:
+                yield span
+            except Refusal:
+                self.observer.store_called(self.vendor, "refused", time.monotonic() - started)
+                raise
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                kind = self.kind_of(error)
+                span.note(kind=kind)
+                self._failed(error, kind, started)
         self.observer.store_called(self.vendor, "ok", time.monotonic() - started)
 
-    def _failed(self, error: Exception, started: float) -> NoReturn:
-        kind = self.kind_of(error)
+    def _failed(self, error: Exception, kind: str, started: float) -> NoReturn:
         self.observer.store_called(self.vendor, "failed", time.monotonic() - started)
         self.observer.store_failed(self.vendor, kind)
         # A vendor's text may hold a key or an address, so it stays in the chained exception, out of the cause.

@@ -5,6 +5,7 @@ Owns the outcomes. Refuses to know what a directory is. Durations are seconds.
 
 from prometheus_client import Histogram
 
+from service.telemetry import spans
 from service.telemetry.labels import closed
 from service.telemetry.metrics import QUICK
 
@@ -19,4 +20,6 @@ _asked = Histogram(
 
 def asked(directory: str, outcome: str, seconds: float) -> None:
     """A question to the directory of this name in the settings came to one of `OUTCOMES`."""
-    _asked.labels(directory, closed(outcome, OUTCOMES)).observe(seconds)
+    known = closed(outcome, OUTCOMES)
+    _asked.labels(directory, known).observe(seconds)
+    spans.past(f"directory {directory}", seconds, "directory", outcome=known)

@@ -17,6 +17,8 @@ from typing import Any, Literal, TextIO
 import structlog
 from structlog.typing import FilteringBoundLogger, Processor
 
+from service.telemetry import spans
+
 MASK = "********"
 _SECRET_KEY = re.compile(
     r"passw|passphrase|secret|token|verifier|authorization|cookie|private_key|access_key|api_key|nonce|challenge|bearer",
@@ -77,15 +79,25 @@ _LINE = tuple(field.name for field in fields(SessionLine))
 class SessionLog:
     """The log of one session: every line carries its id, the last one says what happened."""
 
-    __slots__ = ("_log", "session_id")
+    __slots__ = ("_log", "_trace", "session_id")
 
     def __init__(self, session_id: str, listener: str) -> None:
         self.session_id = session_id
+        self._trace: dict[str, str] = {}
         self._log: FilteringBoundLogger = structlog.get_logger().bind(session=session_id, listener=listener)
 
     def bind(self, **facts: object) -> None:
         """Have each further line carry these too."""
         self._log = self._log.bind(**facts)
+
+    def traced(self, trace_id: str) -> None:
+        """Have each further line name the trace in which the session can be seen now; empty for none."""
+        if trace_id:
+            self._trace = {"trace_id": trace_id}
+            self.bind(trace_id=trace_id)
+        elif self._trace:
+            self._trace = {}
+            self._log = self._log.unbind("trace_id")
 
     def debug(self, event: str, **facts: object) -> None:
         """What helps to follow a session, off by default."""
@@ -114,10 +126,16 @@ class SessionLog:
         tell("session ended", **facts)
 
     def context(self) -> Context:
-        """A context for the session's tasks, so that a library's lines carry its id as well."""
+        """A context for the session's tasks, so that a library's lines carry its ids as well."""
         context = copy_context()
-        context.run(structlog.contextvars.bind_contextvars, session=self.session_id)
+        context.run(self._enter)
         return context
+
+    def _enter(self) -> None:
+        # Where sessions take turns, one may be begun in the context of another: nothing of that one's trace stays.
+        spans.CURRENT.set(spans.NOTHING)
+        structlog.contextvars.unbind_contextvars("trace_id")
+        structlog.contextvars.bind_contextvars(session=self.session_id, **self._trace)
 
 
 def get_log(component: str) -> FilteringBoundLogger:

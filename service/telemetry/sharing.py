@@ -5,11 +5,13 @@ Implements `mail.turns.Told`. Label values come from `labels.SHARED` alone: no t
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from service.telemetry import labels
+from service.telemetry import labels, spans
 from service.telemetry.labels import closed
 from service.telemetry.series import series
 
 WAITS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+WORTH_SHOWING = 0.001
+"""Seconds of a wait that has a span."""
 
 _waits = Histogram(
     "poplar_turn_wait_seconds", "Waits for a turn at what tenants share; without those that found room", ["resource"],
@@ -23,7 +25,11 @@ _waiting = Gauge(
 
 def waited(resource: str, seconds: float) -> None:
     """A caller got its turn at one of `labels.SHARED` after `seconds`."""
-    series(_waits, closed(resource, labels.SHARED)).observe(seconds)
+    known = closed(resource, labels.SHARED)
+    series(_waits, known).observe(seconds)
+    # A session waits for the loop at each of its steps: those waits would be most of its spans.
+    if known != "loop" and seconds >= WORTH_SHOWING:
+        spans.past(f"turn at {known}", seconds)
 
 
 def turned_away(resource: str) -> None:

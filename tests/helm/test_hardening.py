@@ -57,25 +57,29 @@ def test_every_container_asks_for_memory_and_is_limited_in_it(example: str) -> N
 def test_the_environment_holds_no_secret_but_by_reference(example: str) -> None:
     for name, pod in render(values_of(example)).pods().items():
         for variable in pod["spec"]["containers"][0].get("env", []):
-            if variable["name"] != "POPLAR_CONFIG":
+            if variable["name"] not in {"POPLAR_CONFIG", "OTEL_RESOURCE_ATTRIBUTES"}:
                 assert set(variable) == {"name", "valueFrom"}, name
-                assert set(variable["valueFrom"]) == {"secretKeyRef"}
+                assert set(variable["valueFrom"]) in ({"secretKeyRef"}, {"fieldRef"})
 
 
 def test_each_part_gets_its_own_login_and_no_other() -> None:
     rendered = render(values_of("full"))
     found = {
-        name: {each["valueFrom"]["secretKeyRef"]["name"] for each in pod["spec"]["containers"][0]["env"][1:]}
+        name: {
+            each["valueFrom"]["secretKeyRef"]["name"]
+            for each in pod["spec"]["containers"][0]["env"]
+            if "secretKeyRef" in each.get("valueFrom", {})
+        }
         for name, pod in rendered.pods().items()
         if "volumes" in pod["spec"]
     }
     assert found == {
-        "Deployment r-poplar-pop3": {"db-front", "cache", "bucket", "scram"},
-        "Deployment r-poplar-lmtp": {"db-lmtp", "bucket", "scram"},
-        "Deployment r-poplar-admin": {"db-api", "cache", "bucket", "scram"},
-        "Deployment r-poplar-sweep": {"db-sweep", "bucket", "scram"},
-        "Job r-poplar-migration": {"db-owner", "scram"},
-        "Job r-poplar-tenants": {"db-api", "cache", "bucket", "scram"},
+        "Deployment r-poplar-pop3": {"db-front", "cache", "bucket", "scram", "collector"},
+        "Deployment r-poplar-lmtp": {"db-lmtp", "bucket", "scram", "collector"},
+        "Deployment r-poplar-admin": {"db-api", "cache", "bucket", "scram", "collector"},
+        "Deployment r-poplar-sweep": {"db-sweep", "bucket", "scram", "collector"},
+        "Job r-poplar-migration": {"db-owner", "scram", "collector"},
+        "Job r-poplar-tenants": {"db-api", "cache", "bucket", "scram", "collector"},
     }
 
 

@@ -94,6 +94,10 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
         {"monitoring": {"podMonitor": {"enabled": True}, "serviceMonitor": {"enabled": True}}},
     ),
     ("drain.marginSeconds must be at least 13 more than config.events.flush", at("config.events.flush", 8)),
+    (
+        "drain.marginSeconds must be at least 13 more than config.events.flush and config.traces.flush together",
+        {"config": {"traces": {"enabled": True, "flush": 3}}},
+    ),
     ("tenants.files must hold at least one file", at("tenants.enabled", True)),
     ("config.hashing.scram needs hashing.scram_secret", at("config.hashing.scram", True)),
 ]

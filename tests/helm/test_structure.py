@@ -102,6 +102,21 @@ class TestDrain:
         assert margin >= END_SECONDS + GRACE + Settings().events.flush
 
 
+@pytest.mark.parametrize("part", ["pop3", "lmtp", "admin"])
+def test_traces_name_the_pod_that_they_are_of(part: str) -> None:
+    def told(**config: object) -> dict[str, Any]:
+        rendered = least(config=config)
+        (container,) = rendered.one("Deployment", f"-{part}")["spec"]["template"]["spec"]["containers"]
+        return {each["name"]: each for each in container["env"]}
+
+    on = told(traces={"enabled": True})
+    assert on["POD_NAME"]["valueFrom"]["fieldRef"]["fieldPath"] == "metadata.name"
+    assert "k8s.pod.name=$(POD_NAME)" in on["OTEL_RESOURCE_ATTRIBUTES"]["value"]
+    assert list(on).index("POD_NAME") < list(on).index("OTEL_RESOURCE_ATTRIBUTES")
+    assert set(on) - set(told()) == {"POD_NAME", "NODE_NAME", "OTEL_RESOURCE_ATTRIBUTES"}
+    assert set(told(traces={"enabled": False, "ratio": 1})) == set(told())
+
+
 class TestScaling:
     """Nobody but the autoscaler says how many pods there are."""
 

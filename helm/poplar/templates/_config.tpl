@@ -67,3 +67,20 @@ trusted: {{ toJson .root.Values.proxyProtocol.trustedCIDRs }}
   valueFrom: {secretKeyRef: {name: {{ .secretName | quote }}, key: {{ .key | quote }}}}
 {{- end }}
 {{- end -}}
+
+{{- /* Not empty where sessions are traced. */ -}}
+{{- define "poplar.traced" -}}
+{{- if dig "traces" "enabled" false .Values.config }}yes{{ end -}}
+{{- end -}}
+
+{{- /* Which pod a trace is of: OpenTelemetry reads it from the environment. */ -}}
+{{- define "poplar.traceEnv" -}}
+{{- if include "poplar.traced" . -}}
+- name: POD_NAME
+  valueFrom: {fieldRef: {fieldPath: metadata.name}}
+- name: NODE_NAME
+  valueFrom: {fieldRef: {fieldPath: spec.nodeName}}
+- name: OTEL_RESOURCE_ATTRIBUTES
+  value: {{ printf "k8s.namespace.name=%s,k8s.pod.name=$(POD_NAME),k8s.node.name=$(NODE_NAME)" .Release.Namespace | quote }}
+{{- end -}}
+{{- end -}}

@@ -136,6 +136,9 @@ spec:
           args: {{ toJson .verb }}
           env:
             {{- include "poplar.env" . | nindent 12 }}
+            {{- with include "poplar.traceEnv" .root }}
+            {{- . | nindent 12 }}
+            {{- end }}
           ports:
             {{- range append .ports "ops" }}
             - {name: {{ . }}, containerPort: {{ index $.root.Values.listeners . "port" }}, protocol: TCP}

@@ -172,6 +172,8 @@
 {{- $flush := dig "events" "flush" 5 .Values.config | float64 -}}
 {{- if lt (.Values.drain.marginSeconds | float64) (addf 13 $flush) -}}
 {{- $wrong = append $wrong "drain.marginSeconds must be at least 13 more than config.events.flush" -}}
+{{- else if and (include "poplar.traced" .) (lt (.Values.drain.marginSeconds | float64) (addf 13 $flush (dig "traces" "flush" 2 .Values.config | float64))) -}}
+{{- $wrong = append $wrong "drain.marginSeconds must be at least 13 more than config.events.flush and config.traces.flush together" -}}
 {{- end -}}
 {{- if and .Values.tenants.enabled (not .Values.tenants.files) -}}
 {{- $wrong = append $wrong "tenants.files must hold at least one file where tenants is enabled" -}}

@@ -20,6 +20,7 @@ from service.stores.objects.errors import kind_of, only_the_blob_is_missing
 from service.stores.objects.keys import checked, folder_of, is_key
 from service.stores.objects.uploads import PART, Upload, gather_octets
 from service.stores.observing import Calls, Observer
+from service.telemetry.spans import Span
 
 if TYPE_CHECKING:
     from obstore import ListStream, ObjectMeta
@@ -47,9 +48,10 @@ class ObjectBlobStore:
         if more:
             await self._put_in_parts(checked(key), first, chunks)
         else:
-            async with self._step():
+            async with self._step("put") as span:
+                span.note(octets=len(first))
                 await self._store.put_async(checked(key), first, use_multipart=False)
-        async with self._step():
+        async with self._step("settle"):
             await self._settle(key)
 
     async def read(self, key: str, start: int, end: int) -> bytes:
@@ -82,7 +84,7 @@ class ObjectBlobStore:
     async def delete(self, keys: Sequence[str]) -> None:
         """Delete these blobs; one that is gone already is no error. Raises Refusal(UNAVAILABLE)."""
         for begin in range(0, len(keys), PAGE):
-            async with self._step():
+            async with self._step("delete"):
                 await self._delete([checked(key) for key in keys[begin : begin + PAGE]])
 
     async def scan(self, prefix: str, after: str = "") -> AsyncIterator[StoredBlob]:
@@ -107,27 +109,31 @@ class ObjectBlobStore:
     async def _put_in_parts(self, key: str, first: bytes, rest: AsyncIterator[bytes]) -> None:
         upload = Upload(self._store, key, self._deadline)
         try:
-            with self._calls.observed():
+            with self._calls.observed("put part") as span:
+                span.note(octets=len(first))
                 await upload.write(first)
             more = True
             while more:
                 piece, more = await gather_octets(rest, PIECE)
-                with self._calls.observed():
+                with self._calls.observed("put part") as span:
+                    span.note(octets=len(piece))
                     await upload.write(piece)
-            with self._calls.observed():
+            with self._calls.observed("put end"):
                 await upload.finish()
         except BaseException:
             await upload.abandon()
             raise
 
     async def _read(self, key: str, start: int, end: int) -> bytes:
-        async with self._step():
+        async with self._step("get") as span:
             try:
-                return await self._range(checked(key), start, max(start, end))
+                octets = await self._range(checked(key), start, max(start, end))
             except FileNotFoundError as error:
                 if not only_the_blob_is_missing(error):
                     raise
                 raise Refusal(Reason.BROKEN, "objects: no such blob") from error
+            span.note(octets=len(octets))
+        return octets
 
     async def _range(self, key: str, start: int, end: int) -> bytes:
         """What exists of the range. Raises FileNotFoundError or obstore's errors."""
@@ -165,7 +171,7 @@ class ObjectBlobStore:
         """Make durable what was put; a remote store has done so when it answers."""
 
     async def _page(self, pages: "ListStream[Sequence[ObjectMeta]]") -> "Sequence[ObjectMeta]":
-        async with self._step():
+        async with self._step("list"):
             try:
                 # anext() with a default does not get along with obstore's awaitables.
                 return await pages.__anext__()
@@ -173,10 +179,10 @@ class ObjectBlobStore:
                 return ()
 
     @asynccontextmanager
-    async def _step(self) -> AsyncIterator[None]:
-        with self._calls.observed():
+    async def _step(self, name: str) -> AsyncIterator[Span]:
+        with self._calls.observed(name) as span:
             async with asyncio.timeout(self._deadline):
-                yield
+                yield span
 
 
 async def _once(octets: bytes) -> AsyncIterator[bytes]:

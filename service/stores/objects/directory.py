@@ -36,7 +36,7 @@ class DirectoryBlobStore(ObjectBlobStore):
 
     async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
         """As the port says. A root that is gone is not made anew, or it would hide what was put once it is back."""
-        async with self._step():
+        async with self._step("look"):
             await self._run(self._present)
         await super().put(key, chunks)
 
@@ -52,7 +52,7 @@ class DirectoryBlobStore(ObjectBlobStore):
                 yield blob
 
     async def _blobs(self, walk: Iterator[StoredBlob]) -> list[StoredBlob]:
-        async with self._step():
+        async with self._step("list"):
             return await self._run(lambda: list(islice(walk, PAGE)))
 
     async def _range(self, key: str, start: int, end: int) -> bytes:

@@ -88,7 +88,7 @@ class Fetcher:
         return url
 
     async def _ask(self, request: httpx.Request, login: httpx.Auth | None = None) -> Answer:
-        with self._calls.observed():
+        with self._calls.observed(request.method):
             async with asyncio.timeout(self._options.deadline):
                 response = await self._client.send(request, auth=login, stream=True)
                 try:

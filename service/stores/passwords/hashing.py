@@ -53,7 +53,7 @@ class Argon2Hashes:
         """
         secret = password.encode("utf-8", "surrogatepass")
         possible = verifier if verifier and len(secret) <= MAX_PASSWORD_OCTETS else None
-        with self._calls.observed():
+        with self._calls.observed("verify"):
             return await self._run(lambda: self._matches(possible, secret))
 
     async def hash(self, password: str) -> str:
@@ -61,7 +61,7 @@ class Argon2Hashes:
         secret = password.encode("utf-8", "surrogatepass")
         if len(secret) > MAX_PASSWORD_OCTETS:
             raise Refusal(Reason.INVALID, f"a password has at most {MAX_PASSWORD_OCTETS} octets")
-        with self._calls.observed():
+        with self._calls.observed("hash"):
             return await self._run(lambda: argon2.new_verifier(secret, self._cost))
 
     def current(self, verifier: str) -> bool:

@@ -1,17 +1,19 @@
-"""A `Database` whose calls are counted and timed.
+"""A `Database` whose calls are counted, timed and shown in the trace of whoever they are made for.
 
-Owns the kinds of failure that the metrics tell apart. Refuses to change what a call does.
+Owns the kinds of failure that the metrics tell apart. Refuses to change what a call does, and to show a value.
 """
 
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 
 import asyncpg
 
 from service.model.refusal import Reason, Refusal
 from service.stores.observing import Observer
 from service.stores.postgres.database import Database, DatabaseOptions, Row
+from service.stores.postgres.statements import name_of
+from service.telemetry.spans import NOTHING, Span
 
 VENDOR = "postgres"
 _FAILED = frozenset({Reason.UNAVAILABLE, Reason.UNKNOWN_OUTCOME, Reason.OVERLOADED})
@@ -42,30 +44,47 @@ class ObservedDatabase(Database):
 
     async def read(self, statement: str, *values: object) -> list[Row]:
         """As `Database.read`."""
-        with self._observed():
+        with self._observed(name_of(statement)):
             return await super().read(statement, *values)
 
     async def write(self, statement: str, *values: object, rows: int = 0) -> list[Row]:
         """As `Database.write`."""
-        with self._observed():
+        with self._observed(name_of(statement)):
             return await super().write(statement, *values, rows=rows)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[Row]"]:
         """As `Database.transaction`."""
-        with self._observed():
+        with self._observed("transaction") as span:
             async with super().transaction() as connection:
-                yield connection
+                with _each_statement(connection, span):
+                    yield connection
 
     @contextmanager
-    def _observed(self) -> Iterator[None]:
+    def _observed(self, name: str) -> Iterator[Span]:
         started = time.monotonic()
-        try:
-            yield
-        except Refusal as refusal:
-            outcome = "failed" if refusal.reason in _FAILED else "refused"
-            self._observer.store_called(VENDOR, outcome, time.monotonic() - started)
-            if outcome == "failed":
-                self._observer.store_failed(VENDOR, kind_of(refusal.__cause__))
-            raise
+        with self._observer.call(VENDOR, name) as span:
+            try:
+                yield span
+            except Refusal as refusal:
+                outcome = "failed" if refusal.reason in _FAILED else "refused"
+                self._observer.store_called(VENDOR, outcome, time.monotonic() - started)
+                if outcome == "failed":
+                    kind = kind_of(refusal.__cause__)
+                    span.note(kind=kind)
+                    self._observer.store_failed(VENDOR, kind)
+                raise
         self._observer.store_called(VENDOR, "ok", time.monotonic() - started)
+
+
+def _each_statement(
+    connection: "asyncpg.pool.PoolConnectionProxy[Row]", span: Span
+) -> AbstractContextManager[None, bool | None]:
+    """Shows the statements of a transaction in its span, where that is recorded: their names, never their values."""
+    if span is NOTHING:
+        return nullcontext()
+
+    def told(query: "asyncpg.connection.LoggedQuery") -> None:
+        span.past(f"{VENDOR} {name_of(query.query)}", query.elapsed, VENDOR)
+
+    return connection.query_logger(told)

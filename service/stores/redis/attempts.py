@@ -34,7 +34,7 @@ class RedisAttempts:
         """The standing of each, in order."""
         pairs = [subject for subject in subjects if subject.kind is Kind.PAIR]
         asked = [(_key(subject), self._asking(subject, mark)) for subject in subjects]
-        with self._calls.observed():
+        with self._calls.observed("standings"):
             answers = await self._each([*asked, *((key, Command(("PTTL", key))) for key in map(_known_key, pairs))])
         known = dict(zip(pairs, answers[len(subjects) :], strict=True))
         return [
@@ -44,7 +44,7 @@ class RedisAttempts:
 
     async def count(self, charges: Sequence[Charge]) -> Sequence[Counted]:
         """Charge each, in order."""
-        with self._calls.observed():
+        with self._calls.observed("count"):
             answers = await self._each([(_key(charge.subject), self._charging(charge)) for charge in charges])
         return [Counted(charge.subject, *_scores(answer)) for charge, answer in zip(charges, answers, strict=True)]
 
@@ -52,12 +52,12 @@ class RedisAttempts:
         """Know for so many seconds that the account was opened from there, and forget the pair's failures."""
         key, failures = _known_key(pair), _key(pair)
         remembering = Command(("SET", key, "1", "PX", round(seconds * 1000)))
-        with self._calls.observed():
+        with self._calls.observed("opened"):
             await self._each([(failures, Command(("DEL", failures))), (key, remembering)])
 
     async def scored(self) -> Sequence[Standing]:
         """All subjects with a score. Walks all keys: for staff, not for sessions."""
-        with self._calls.observed():
+        with self._calls.observed("scored"):
             async with asyncio.timeout(STAFF_SECONDS):
                 keys = sorted({key.decode() async for key in self._servers.scan(f"{PREFIX}:*")})
                 subjects = [subject for subject in map(_subject, keys) if subject is not None]
@@ -66,7 +66,7 @@ class RedisAttempts:
 
     async def forget(self, subjects: Sequence[Subject]) -> int:
         """Forget the failures of these; how many had any."""
-        with self._calls.observed():
+        with self._calls.observed("forget"):
             answers = await self._each([(key, Command(("DEL", key))) for key in map(_key, subjects)])
         return sum(answer for answer in answers if isinstance(answer, int))
 

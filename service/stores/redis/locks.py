@@ -57,7 +57,7 @@ class RedisMaildropLocks:
 
     async def acquire(self, lease: Lease) -> bool:
         """Whether the maildrop was free, or held under this token already, and is now held under it."""
-        with self._calls.observed():
+        with self._calls.observed("acquire"):
             granted = self._take(lease)
             try:
                 return await asyncio.shield(granted) == 1
@@ -68,7 +68,7 @@ class RedisMaildropLocks:
 
     async def release(self, lease: Lease) -> None:
         """Free the maildrop if `lease.token` still holds it; otherwise nothing."""
-        with self._calls.observed():
+        with self._calls.observed("release"):
             await self._renewals.leave(lease)
             await self._submit(lease.key, RELEASE.on(_keys(lease.key), lease.token))
 
@@ -77,12 +77,12 @@ class RedisMaildropLocks:
 
         Raises Refusal(UNAVAILABLE) if no lease at all could be asked for; one that couldn't is not lost.
         """
-        with self._calls.observed():
+        with self._calls.observed("renew"):
             return await self._renewals.renew(leases)
 
     async def seize(self, lease: Lease) -> bool:
         """Take the maildrop from whoever holds it; False where staff evicted the holder."""
-        with self._calls.observed():
+        with self._calls.observed("seize"):
             words = (lease.token, self._milliseconds, entry(lease.holder), EVICTED)
             return await self._submit(lease.key, SEIZE.on(_keys(lease.key), *words)) == 1
 
@@ -90,12 +90,12 @@ class RedisMaildropLocks:
         """Whether fewer than `burst` logins are in the bucket, which loses one in `delay` seconds; puts this one in."""
         if delay <= 0:
             return True
-        with self._calls.observed():
+        with self._calls.observed("may_log_in"):
             return await self._submit(key, MAY_LOG_IN.on((delay_key(key),), delay * 1000, burst)) == 1
 
     async def holders(self) -> Sequence[Holder]:
         """The live sessions, oldest first. Walks all keys: for staff, not for sessions."""
-        with self._calls.observed():
+        with self._calls.observed("holders"):
             async with asyncio.timeout(STAFF_SECONDS):
                 keys = sorted({key.decode() async for key in self._servers.scan(SESSIONS)})
                 entries = [each for page in _pages(keys, self._limits.batch) for each in await self._entries(page)]
@@ -107,17 +107,17 @@ class RedisMaildropLocks:
 
         Nobody else gets the maildrop for half a lease meanwhile, which is longer than between two renewals.
         """
-        with self._calls.observed():
+        with self._calls.observed("evict"):
             return await self._submit(key, EVICT.on(_keys(key), EVICTED, self._milliseconds // 2)) == 1
 
     async def ping(self) -> None:
         """Returns once the server has answered. Raises Refusal(UNAVAILABLE)."""
-        with self._calls.observed():
+        with self._calls.observed("ping"):
             await self._servers.keeping("ping").submit(PING)
 
     async def facts(self) -> Facts:
         """What the server says of itself, for `poplar doctor`."""
-        with self._calls.observed():
+        with self._calls.observed("facts"):
             async with asyncio.timeout(self._limits.deadline):
                 return _facts(await self._servers.info("server"), await self._servers.info("memory"))
 

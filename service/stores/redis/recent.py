@@ -48,13 +48,13 @@ class RedisRecentLogins:
         """Keep the logins and refusals among `batch`, in one pipeline. Raises Refusal(UNAVAILABLE)."""
         kept = [(event, concerned) for event in batch if (concerned := whose(event)) is not None]
         if kept:
-            with self._calls.observed():
+            with self._calls.observed("remember"):
                 await asyncio.gather(*(self._remember(event, concerned) for event, concerned in kept))
 
     async def of(self, whose: Whose) -> Sequence[Attempt]:
         """What is kept, the last one first. Raises Refusal(UNAVAILABLE)."""
         prefix = whose.digest if isinstance(whose, UnknownName) else ""
-        with self._calls.observed():
+        with self._calls.observed("recent"):
             answer = await self._submit(_key(whose), Command(("HGETALL", _key(whose))))
         oldest = datetime.now(UTC) - self._keeping.lasting
         found = (parse(prefix, sort, text) for sort, text in _pairs(answer))
@@ -63,7 +63,7 @@ class RedisRecentLogins:
 
     async def holder(self, key: MaildropKey) -> Holder | None:
         """Who holds the maildrop now. Raises Refusal(UNAVAILABLE)."""
-        with self._calls.observed():
+        with self._calls.observed("holder"):
             return parse_entry(await self._submit(session_key(key), Command(("GET", session_key(key)))))
 
     async def aclose(self) -> None:

@@ -6,16 +6,16 @@ answers. RFC 1939 §6 (an UPDATE whose outcome is unknown is resolved, or told a
 """
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import asyncpg
 
 from service.model.refusal import Reason, Refusal
 from service.stores.postgres.errors import VENDOR_ERRORS, may_have_happened, may_pass, refusal_of, temporary
+from service.stores.postgres.pool import Connection, Pool
 
 Row = asyncpg.Record
 FIRST_PAUSE = 0.05
@@ -58,26 +58,22 @@ class Database:
     def __init__(self, dsn: str, options: DatabaseOptions | None = None) -> None:
         self._dsn = dsn
         self._options = options or DatabaseOptions()
-        self._pool: asyncpg.Pool[Row] | None = None
+        self._pool: Pool | None = None
         self._waiting = 0
         self._writes: set[asyncio.Task[list[Row]]] = set()
 
     async def open(self) -> None:
-        """Make the pool; no connection is made yet. Raises Refusal(UNAVAILABLE) for a DSN that can't be read."""
+        """Make the pool; no connection is made yet."""
         o = self._options
-        try:
-            self._pool = await asyncpg.create_pool(
-                self._dsn,
-                min_size=0,
-                max_size=o.connections,
-                timeout=o.attempt,
-                statement_cache_size=256 if o.statement_cache else 0,
-                server_settings=_server_settings(o),
-                target_session_attrs=asyncpg.connect_utils.SessionAttribute.primary,
-                reset=_leave_as_it_is,
-            )
-        except (*VENDOR_ERRORS, ValueError) as error:
-            raise refusal_of(error) from error
+        connect = partial(
+            asyncpg.connect,
+            self._dsn,
+            timeout=o.attempt,
+            statement_cache_size=256 if o.statement_cache else 0,
+            server_settings=_server_settings(o),
+            target_session_attrs=asyncpg.connect_utils.SessionAttribute.primary,
+        )
+        self._pool = Pool(connect, o.connections)
 
     async def close(self) -> None:
         """Wait for the writes under way, at most one deadline, then end every connection."""
@@ -109,7 +105,7 @@ class Database:
         return await asyncio.shield(task)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[Row]"]:
+    async def transaction(self) -> AsyncIterator[Connection]:
         """One transaction on one connection, never repeated. Its errors leave as refusals.
 
         Raises Refusal: EXISTS (a unique key), NOT_FOUND (a foreign key), INVALID (a check), UNAVAILABLE.
@@ -137,7 +133,7 @@ class Database:
         """The pool as it is now; all zero while it is closed."""
         if self._pool is None:
             return PoolStats(0, 0, 0)
-        return PoolStats(self._pool.get_size(), self._pool.get_idle_size(), self._waiting)
+        return PoolStats(self._pool.size, self._pool.idle, self._waiting)
 
     async def _repeat(self, statement: str, values: Sequence[object], more: float = 0.0) -> list[Row]:
         clock = asyncio.get_running_loop().time
@@ -151,7 +147,7 @@ class Database:
             except VENDOR_ERRORS as error:
                 if self._pool is None or not may_pass(error) or clock() + pause >= end:
                     raise tries.refusal(error) from error
-                await _forget_standby(self._pool, error)
+                _forget_standby(self._pool, error)
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
@@ -172,18 +168,21 @@ class Database:
             alarm.cancel()
             await self._release(connection)
 
-    async def _acquire(self, seconds: float) -> "asyncpg.pool.PoolConnectionProxy[Row]":
+    async def _acquire(self, seconds: float) -> Connection:
         if self._pool is None:
             raise asyncpg.InterfaceError("the pool is closed")
+        if (idle := self._pool.try_acquire()) is not None:
+            return idle
         self._waiting += 1
         try:
-            return await self._pool.acquire(timeout=seconds)
+            async with asyncio.timeout(seconds):
+                return await self._pool.acquire()
         finally:
             self._waiting -= 1
 
-    async def _release(self, connection: "asyncpg.pool.PoolConnectionProxy[Row]") -> None:
+    async def _release(self, connection: Connection) -> None:
         if self._pool is not None:
-            await self._pool.release(connection)
+            self._pool.release(connection)
 
     def _write_done(self, task: asyncio.Task[list[Row]]) -> None:
         self._writes.discard(task)
@@ -213,17 +212,12 @@ def _server_settings(options: DatabaseOptions) -> dict[str, str]:
     return settings
 
 
-async def _forget_standby(pool: "asyncpg.Pool[Row]", error: Exception) -> None:
+def _forget_standby(pool: Pool, error: Exception) -> None:
     """After a failover every connection may lead to the old primary: make all anew when next used."""
     if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
-        await pool.expire_connections()
+        pool.expire()
 
 
-def _cut(connection: "asyncpg.pool.PoolConnectionProxy[Row]") -> None:
-    """End the connection now. The pool may have done so already; that must not hide a cancellation."""
-    with contextlib.suppress(asyncpg.InterfaceError):
-        connection.terminate()
-
-
-async def _leave_as_it_is(connection: Any) -> None:
-    """No round trip when a connection returns to the pool: no statement here leaves state behind."""
+def _cut(connection: Connection) -> None:
+    """End the connection now, which may have ended already."""
+    connection.terminate()

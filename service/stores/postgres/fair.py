@@ -16,7 +16,7 @@ from service.stores.observing import Observer
 from service.stores.postgres.database import DatabaseOptions, PoolStats, Row
 from service.stores.postgres.observed import ObservedDatabase
 
-Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Row]"
+Connection: TypeAlias = "asyncpg.Connection[Row]"
 
 
 class FairDatabase(ObservedDatabase):

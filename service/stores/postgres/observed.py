@@ -12,6 +12,7 @@ import asyncpg
 from service.model.refusal import Reason, Refusal
 from service.stores.observing import Observer
 from service.stores.postgres.database import Database, DatabaseOptions, Row
+from service.stores.postgres.pool import Connection
 from service.stores.postgres.statements import name_of
 from service.telemetry.spans import NOTHING, Span
 
@@ -53,7 +54,7 @@ class ObservedDatabase(Database):
             return await super().write(statement, *values, rows=rows)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator["asyncpg.pool.PoolConnectionProxy[Row]"]:
+    async def transaction(self) -> AsyncIterator[Connection]:
         """As `Database.transaction`."""
         with self._observed("transaction") as span:
             async with super().transaction() as connection:
@@ -77,9 +78,7 @@ class ObservedDatabase(Database):
         self._observer.store_called(VENDOR, "ok", time.monotonic() - started)
 
 
-def _each_statement(
-    connection: "asyncpg.pool.PoolConnectionProxy[Row]", span: Span
-) -> AbstractContextManager[None, bool | None]:
+def _each_statement(connection: Connection, span: Span) -> AbstractContextManager[None, bool | None]:
     """Shows the statements of a transaction in its span, where that is recorded: their names, never their values."""
     if span is NOTHING:
         return nullcontext()

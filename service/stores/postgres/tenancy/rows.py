@@ -17,7 +17,7 @@ from service.model.address import Address
 from service.model.refusal import Reason, Refusal
 from service.stores.postgres.database import Row
 
-Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[Row]"
+Connection: TypeAlias = "asyncpg.Connection[Row]"
 
 TENANT = "SELECT tenant_id FROM tenants WHERE name = $1 AND status <> 'removed' FOR "
 

@@ -3,7 +3,7 @@
 Owns the twin of `stores.objects`. Refuses to be durable.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 
 from service.mail.ports import StoredBlob
@@ -15,12 +15,13 @@ PIECE = 1 << 20
 class MemoryBlobStore:
     """Implements `mail.ports.BlobStore`."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._now = now
         self._blobs: dict[str, tuple[bytes, datetime]] = {}
 
     async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
         """Store the concatenation of `chunks`."""
-        self._blobs[key] = (b"".join([chunk async for chunk in chunks]), datetime.now(UTC))
+        self._blobs[key] = (b"".join([chunk async for chunk in chunks]), self._now())
 
     async def read(self, key: str, start: int, end: int) -> bytes:
         """The octets from `start` up to, not including, `end`. Raises Refusal(BROKEN) if there is no such blob."""

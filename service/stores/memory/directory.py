@@ -4,7 +4,7 @@ Owns the same answers as `stores.postgres.directory`, over `MemoryState`. Refuse
 RFC 2449 §6.5 (LOGIN-DELAY), §6.7 (EXPIRE).
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from service.model.account import Account, Credential, Recipient
 from service.model.address import Address, parse_address
@@ -65,7 +65,7 @@ class MemoryDirectory:
         raise Refusal(Reason.NO_RECIPIENT, f"no maildrop, alias or catch-all for {address.base}")
 
     def _account(self, row: MaildropRow) -> Account:
-        usable = [c for c in self._state.credentials if c.key == row.key and _usable(c)]
+        usable = [c for c in self._state.credentials if c.key == row.key and _usable(c, self._state.now())]
         newest_first = sorted(usable, key=lambda c: c.created, reverse=True)
         credentials = tuple(map(_credential, newest_first))
         policy, active = self._state.policy(row), self._state.active(row)
@@ -76,8 +76,8 @@ class MemoryDirectory:
         return self._state.tenants[row.key.tenant_id].name
 
 
-def _usable(credential: CredentialRow) -> bool:
-    return credential.status == ACTIVE and (credential.expires is None or credential.expires > datetime.now(UTC))
+def _usable(credential: CredentialRow, now: datetime) -> bool:
+    return credential.status == ACTIVE and (credential.expires is None or credential.expires > now)
 
 
 def _credential(row: CredentialRow) -> Credential:

@@ -6,7 +6,7 @@ await anything, so that each method is one transaction. RFC 1939 §4 (numbers an
 
 from array import array
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from service.model.account import MaildropKey, Recipient
@@ -34,7 +34,7 @@ class MemoryMessageIndex:
         self._state.fences[key] = fence
         if shown == EVERYTHING:
             return DropListing(row.messages, row.octets, row.next_sequence - 1, row.removals)
-        since = _since(shown)
+        since = _since(shown, self._state.now())
         seen = [each for each in self._rows(key).values() if each.removed_at is None and each.message.received >= since]
         octets, first = sum(each.message.octets for each in seen), min((each.sequence for each in seen), default=1)
         return DropListing(len(seen), octets, row.next_sequence - 1, row.removals, since, first)
@@ -79,12 +79,12 @@ class MemoryMessageIndex:
                 return
             raise Refusal(Reason.LOST, f"a newer session holds maildrop {key.maildrop_id}")
         maildrop = self._state.maildrops[key]
-        removed = remove_rows(maildrop, rows, fence)
+        removed = remove_rows(maildrop, rows, fence, self._state.now())
         by = {"session": trail.session_id, "client": trail.client}
         by |= {"mechanism": trail.mechanism, "credential": trail.credential}
         record_removal(self._state, maildrop, ("client:" + maildrop.address, "messages.remove"), removed, by)
         own = [row for row in rows if row.removed_by == fence]
-        _see_to(aftermath, own, self._rows(key))
+        _see_to(aftermath, own, self._rows(key), self._state.now())
 
     async def append(self, arrivals: Sequence[tuple[Recipient, NewMessage]]) -> Sequence[Refusal | None]:
         """Append each message to its maildrop; an outcome a recipient, in order."""
@@ -136,29 +136,31 @@ def record_removal(
     """Write the audit row of a removal, if there was one: `who` is the actor and the action."""
     if removed:
         counts = {"messages": len(removed), "octets": sum(row.message.octets for row in removed)}
-        entry = AuditEntry(datetime.now(UTC), *who, maildrop.address, {**counts, **detail})
+        entry = AuditEntry(state.now(), *who, maildrop.address, {**counts, **detail})
         state.audit.append((maildrop.key.tenant_id, entry))
 
 
-def remove_rows(maildrop: MaildropRow, rows: Sequence[MessageRow], fence: bytes | None) -> Sequence[MessageRow]:
+def remove_rows(
+    maildrop: MaildropRow, rows: Sequence[MessageRow], fence: bytes | None, now: datetime
+) -> Sequence[MessageRow]:
     """Mark those of `rows` that are listed as removed by one removal; which were."""
     listed = [row for row in rows if row.removed_at is None]
     if listed:
         maildrop.removals += 1
     for row in listed:
-        row.removed_at, row.removed_in, row.removed_by = datetime.now(UTC), maildrop.removals, fence
+        row.removed_at, row.removed_in, row.removed_by = now, maildrop.removals, fence
         maildrop.messages -= 1
         maildrop.octets -= row.message.octets
     return listed
 
 
-def _see_to(aftermath: Aftermath, removed: Sequence[MessageRow], rows: Mapping[int, MessageRow]) -> None:
+def _see_to(aftermath: Aftermath, removed: Sequence[MessageRow], rows: Mapping[int, MessageRow], now: datetime) -> None:
     for row in removed:
         if aftermath.undo_days is not None and row.removed_at and not row.kept_until:
             row.kept_until = row.removed_at + timedelta(days=aftermath.undo_days)
     for row in filter(None, map(rows.get, aftermath.retrieved)):
         if row.removed_at is None and row.retrieved_at is None:
-            row.retrieved_at = datetime.now(UTC)
+            row.retrieved_at = now
 
 
 def _stored(row: MessageRow) -> StoredMessage:
@@ -173,6 +175,6 @@ def _counted(row: MessageRow, drop: DropListing) -> bool:
     )
 
 
-def _since(shown: Shown) -> datetime:
-    moments = [] if shown.days is None else [datetime.now(UTC) - timedelta(days=shown.days)]
+def _since(shown: Shown, now: datetime) -> datetime:
+    moments = [] if shown.days is None else [now - timedelta(days=shown.days)]
     return max([*moments, *([shown.since] if shown.since else [])])

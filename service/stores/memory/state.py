@@ -4,6 +4,7 @@ Owns the shapes and the look-ups by name. Refuses to know what may be done with 
 more than plain values: a test may read and write every field.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
@@ -123,6 +124,8 @@ class MemoryState:
     fences: dict[MaildropKey, bytes] = field(default_factory=dict)
     audit: list[tuple[UUID, AuditEntry]] = field(default_factory=list)
     """(tenant, what staff did), oldest first."""
+    now: Callable[[], datetime] = _now
+    """The database's own clock, in UTC."""
 
     def domain(self, name: str) -> DomainRow | None:
         """The domain of this name that isn't removed; at most one over all tenants."""

@@ -5,7 +5,7 @@ removed. RFC 2449 §6.7 (EXPIRE).
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from service.mail.ports import Expired
 from service.model.account import MaildropKey
@@ -23,7 +23,7 @@ class MemorySweepable:
         """Remove what is past its maildrop's expire_days or retrieved_days, at most `limit`; how many were."""
         removed = 0
         for maildrop in self._state.maildrops.values():
-            gone = remove_rows(maildrop, self._due(maildrop)[: limit - removed], None)
+            gone = remove_rows(maildrop, self._due(maildrop)[: limit - removed], None, self._state.now())
             record_removal(self._state, maildrop, ("sweep", "messages.expire"), gone, {})
             removed += len(gone)
         return removed
@@ -63,7 +63,7 @@ class MemorySweepable:
 
     def _due(self, maildrop: MaildropRow) -> list[MessageRow]:
         # RFC 2449 §6.7 has EXPIRE 0 tell of what was downloaded: zero days since it was received remove nothing.
-        policy, now = self._state.policy(maildrop), datetime.now(UTC)
+        policy, now = self._state.policy(maildrop), self._state.now()
         listed = [row for row in self._state.messages.get(maildrop.key, {}).values() if row.removed_at is None]
         received = sorted(listed, key=lambda row: row.message.received) if policy.expire_days else []
         due = [row for row in received if row.message.received < now - timedelta(days=policy.expire_days or 0)]
@@ -78,7 +78,7 @@ class MemorySweepable:
             if row.removed_at is None:
                 continue
             kept_for_nobody = self._state.maildrops[row.key].status == REMOVED
-            over = row.kept_until is not None and row.kept_until < datetime.now(UTC)
+            over = row.kept_until is not None and row.kept_until < self._state.now()
             if over or ((row.kept_until is None or kept_for_nobody) and row.removed_at < moment):
                 yield row.removed_at, row
 

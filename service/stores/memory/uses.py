@@ -3,7 +3,7 @@
 Owns the same answers as `stores.postgres.uses`, over `MemoryState`. Refuses to touch any other column.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from service.model.account import MaildropKey
@@ -18,7 +18,7 @@ class MemoryLastUses:
 
     async def note(self, key: MaildropKey, credential_id: UUID, every: timedelta) -> None:
         """Keep that the credential was used now, unless a use within `every` is kept already."""
-        now = datetime.now(UTC)
+        now = self._state.now()
         for row in self._state.credentials:
             if (row.key, row.credential_id) == (key, credential_id):
                 row.last_used = now if row.last_used is None or row.last_used < now - every else row.last_used

@@ -3,7 +3,6 @@
 Owns the same answers as `stores.postgres.verifiers`, over `MemoryState`. Refuses to touch any other column.
 """
 
-from datetime import UTC, datetime
 from uuid import UUID
 
 from service.model.account import MaildropKey
@@ -20,7 +19,11 @@ class MemoryVerifiers:
     async def replace(self, key: MaildropKey, credential_id: UUID, old: str, new: str) -> bool:
         """Put `new` in the place of exactly `old`; False if another stands there."""
         for row in self._state.credentials:
-            if (row.key, row.credential_id) == (key, credential_id) and row.verifier in (old, new) and _usable(row):
+            if (
+                (row.key, row.credential_id) == (key, credential_id)
+                and row.verifier in (old, new)
+                and self._usable(row)
+            ):
                 row.verifier = new
                 return True
         return False
@@ -29,12 +32,11 @@ class MemoryVerifiers:
         """Put `keys` beside exactly `verifier`, where there are none; False if there are others."""
         for row in self._state.credentials:
             named = (row.key, row.credential_id, row.verifier) == (key, credential_id, verifier)
-            if named and row.scram in (None, keys.verifier) and _usable(row):
+            if named and row.scram in (None, keys.verifier) and self._usable(row):
                 row.scram = keys.verifier
                 return True
         return False
 
-
-def _usable(row: CredentialRow) -> bool:
-    dated = row.expires is None or row.expires > datetime.now(UTC)
-    return row.kind == "password" and row.status == ACTIVE and dated
+    def _usable(self, row: CredentialRow) -> bool:
+        dated = row.expires is None or row.expires > self._state.now()
+        return row.kind == "password" and row.status == ACTIVE and dated

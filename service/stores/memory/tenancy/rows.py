@@ -55,7 +55,7 @@ def owned(state: MemoryState, tenant: TenantRow | None, domain: str | None = Non
 
 def remove_maildrop(state: MemoryState, row: MaildropRow) -> int:
     """Remove the maildrop, its credentials, its aliases and its messages; how many those were."""
-    messages = len(remove_rows(row, list(state.messages.get(row.key, {}).values()), None))
+    messages = len(remove_rows(row, list(state.messages.get(row.key, {}).values()), None, state.now()))
     row.status = REMOVED
     state.credentials = [c for c in state.credentials if c.key != row.key]
     name = row.key.tenant_id, row.key.maildrop_id

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from service.mail.allowances import Places
 from service.mail.maildrop import OpenMaildrop
 from service.mail.ports import Lease, MaildropLocks, MessageIndex
-from service.model.account import Account
+from service.model.account import Account, MaildropKey
 from service.model.refusal import Refusal
 
 OnLost = Callable[[], None]
+OWED = 4096
+"""Sessions that are over, of which one process remembers that an older one may have to be told, at some 500 octets."""
 
 
 @dataclass(slots=True)
@@ -34,6 +36,8 @@ class Leases:
         self._index = index
         self._places = places
         self._held: dict[str, _Held] = {}
+        self._owed: dict[MaildropKey, OpenMaildrop] = {}
+        """Those that ended without being sure of their lease: an older session may still believe in its own."""
 
     def __len__(self) -> int:
         """How many are held."""
@@ -50,7 +54,9 @@ class Leases:
 
     async def release(self, lease: Lease) -> None:
         """Stop renewing and free the maildrop; where the store can't be reached it expires by itself (G6)."""
-        self._held.pop(lease.token, None)
+        held = self._held.pop(lease.token, None)
+        if held is not None and not held.sure:
+            self._owe(held.maildrop)
         if self._places is not None:
             await self._places.give_back(lease.token)
         try:
@@ -63,8 +69,12 @@ class Leases:
 
         Raises Refusal(UNAVAILABLE) when either store can't be asked; nothing is lost for that alone.
         """
-        if not self._held:
-            return
+        if self._held:
+            await self._renew()
+        if self._owed:
+            await self._displace()
+
+    async def _renew(self) -> None:
         try:
             renewal = await self._locks.renew([held.maildrop.lease for held in self._held.values()])
         except Refusal:
@@ -90,6 +100,31 @@ class Leases:
                 report(refusal)
             else:
                 report(None)
+
+    def _owe(self, maildrop: OpenMaildrop) -> None:
+        self._owed.pop(maildrop.key, None)
+        self._owed[maildrop.key] = maildrop
+        if len(self._owed) > OWED:
+            del self._owed[next(iter(self._owed))]
+
+    async def _displace(self) -> None:
+        """Have older sessions notice that a newer one, which is over, had the maildrop without its lease (G5).
+
+        Nothing but the loss of their lease tells them: each renewal of it would go on to succeed.
+        """
+        owed = list(self._owed.values())
+        newest = await self._index.newest([(maildrop.key, maildrop.fence) for maildrop in owed])
+        await asyncio.gather(*(self._take_back(maildrop, newest=maildrop.fence in newest) for maildrop in owed))
+
+    async def _take_back(self, maildrop: OpenMaildrop, *, newest: bool) -> None:
+        try:
+            if newest and await self._locks.seize(maildrop.lease):
+                await self._locks.release(maildrop.lease)
+        except Refusal:
+            # The next round tries again.
+            return
+        if self._owed.get(maildrop.key) is maildrop:
+            del self._owed[maildrop.key]
 
     def _doubt(self, tokens: Set[str]) -> None:
         for token in tokens:

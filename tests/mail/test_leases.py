@@ -207,3 +207,53 @@ async def test_g6_a_session_that_ends_while_its_lease_is_seized_leaves_the_maild
     assert house.lost == ["older"]
     await house.update.close(older)
     assert await house.locks.holders() == []
+
+
+async def test_g5_who_was_overtaken_by_a_session_without_a_lease_that_is_over_is_told() -> None:
+    """Found by simulation: one command of Redis failed, and the older session never heard of the newer one."""
+    house = await a_house()
+    older = await house.session("older")
+    house.locks.away = True
+    newer = await house.session("newer")
+    house.locks.away = False
+    await house.update.close(newer)
+    await house.leases.renew()
+    await house.leases.renew()
+    assert house.lost == ["older"]
+    assert not await house.removes(older)
+    assert await house.session("next")
+
+
+async def test_an_older_session_is_told_once_the_leases_can_be_reached() -> None:
+    house = await a_house()
+    await house.session("older")
+    house.locks.away = True
+    await house.update.close(await house.session("newer"))
+    with pytest.raises(Refusal):
+        await house.leases.renew()
+    house.locks.away = False
+    await house.leases.renew()
+    await house.leases.renew()
+    assert house.lost == ["older"]
+
+
+async def test_a_session_that_is_over_takes_the_maildrop_from_no_newer_one() -> None:
+    house = await a_house()
+    house.locks.away = True
+    overtaken = await house.session("overtaken")
+    house.locks.away = False
+    newest = await house.session("newest")
+    await house.update.close(overtaken)
+    for _ in range(3):
+        await house.leases.renew()
+    assert house.lost == []
+    assert await house.removes(newest)
+
+
+async def test_sessions_that_are_over_are_remembered_within_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """G15."""
+    monkeypatch.setattr("service.mail.leases.OWED", 0)
+    house = await a_house()
+    house.locks.away = True
+    await house.update.close(await house.session("one"))
+    assert not house.leases._owed

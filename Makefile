@@ -11,9 +11,11 @@ TIMES ?= 50
 # How long each run of `make load` is, and how many there are.
 SECONDS ?= 3
 RUNS ?= 5
-# How long a campaign of faults goes on, and what it draws from.
+# How long a campaign of faults goes on, and what it draws from; `make simulate` begins with this seed.
 MINUTES ?= 20
 SEED ?= 1
+# How many schedules `make simulate` runs.
+SEEDS ?= 10000
 
 .DEFAULT_GOAL := help
 
@@ -40,6 +42,10 @@ fuzz: $(VENV)/.test ## Feed the readers and sessions far more invented input (TI
 .PHONY: faults
 faults: $(VENV)/.test ## A campaign of faults under many clients, and a verdict on what they heard (MINUTES=20 SEED=7)
 	$(BIN)/python -m tests.faults.campaign --minutes $(MINUTES) --seed $(SEED)
+
+.PHONY: simulate
+simulate: $(VENV)/.test ## Run schedules with a fault at any await, in virtual time (SEEDS=100000 SEED=1)
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --seed $(SEED) $(ARGS)
 
 .PHONY: coverage
 coverage: $(VENV)/.test ## What the tests reach, by branch: the protocol here, all of it in htmlcov

@@ -14,7 +14,7 @@ from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisClusterException
+from redis.exceptions import AskError, RedisClusterException, TryAgainError
 
 from service.stores.redis.batch import Batcher, Limits
 from service.stores.redis.scripts import Command, Word
@@ -22,6 +22,8 @@ from service.stores.redis.urls import Target
 from service.stores.redis.wire import Wire
 
 PING = Command(("PING",))
+ELSEWHERE = (AskError, TryAgainError)
+"""What a node of a cluster says of a slot that it doesn't keep, or not alone; MovedError is an AskError."""
 
 
 class Servers(Protocol):
@@ -53,7 +55,7 @@ class OneServer:
     def __init__(self, client: Redis, limits: Limits, sentinel: Sentinel | None = None) -> None:
         self._client = client
         self._sentinel = sentinel
-        self._wire = Wire(client)
+        self._wire = Wire(client.connection_pool)
         self._batcher = Batcher(self._wire, client.ping, limits)
 
     def keeping(self, key: str) -> Batcher:
@@ -85,6 +87,7 @@ class Cluster:
         self._limits = limits
         self._first = Batcher(partial(_run, client), client.initialize, limits)
         self._nodes: dict[str, Batcher] = {}
+        self._wires: dict[str, Wire] = {}
 
     def keeping(self, key: str) -> Batcher:
         """The batcher of the primary that keeps `key`, as far as known: a node that knows better redirects."""
@@ -95,7 +98,8 @@ class Cluster:
         if node is None:
             return self._first
         if node.name not in self._nodes:
-            self._nodes[node.name] = Batcher(partial(_run, self._client), partial(self._probe, node), self._limits)
+            wire = self._wires[node.name] = Wire(node)
+            self._nodes[node.name] = Batcher(partial(self._ask, wire), partial(self._probe, node), self._limits)
         return self._nodes[node.name]
 
     def scan(self, pattern: str) -> AsyncIterator[bytes]:
@@ -111,7 +115,19 @@ class Cluster:
         """Close every connection."""
         for batcher in (self._first, *self._nodes.values()):
             await batcher.aclose()
+        for wire in self._wires.values():
+            await wire.aclose()
         await self._client.aclose()
+
+    async def _ask(self, wire: Wire, commands: Sequence[tuple[Word, ...]]) -> list[object]:
+        """The node's own answers. It did nothing of what it sent elsewhere: redis-py follows, and learns the way."""
+        answers = await wire(commands)
+        elsewhere = [place for place, answer in enumerate(answers) if isinstance(answer, ELSEWHERE)]
+        if elsewhere:
+            again = await _run(self._client, [commands[place] for place in elsewhere])
+            for place, answer in zip(elsewhere, again, strict=True):
+                answers[place] = answer
+        return answers
 
     async def _probe(self, node: ClusterNode) -> None:
         """Learn who keeps what now; a node that keeps nothing any more needs no answer."""

@@ -8,8 +8,10 @@ Refuses to wait by the clock and to bound their number: its caller has a deadlin
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from redis.asyncio import Redis
-from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as BrokenError
 from redis.exceptions import ResponseError
 
@@ -17,10 +19,10 @@ from service.stores.redis.scripts import Word
 
 
 class Wire:
-    """The way to the server that `client` was made for; Sentinel's present master where it is Sentinel's."""
+    """The way to the server of `source`: a client's pool (perhaps of Sentinel's master), or a cluster's node."""
 
-    def __init__(self, client: Redis) -> None:
-        self._make = _maker(client)
+    def __init__(self, source: ConnectionPool | ClusterNode) -> None:
+        self._make = _maker(source)
         self._idle: list[AbstractConnection] = []
         self._closed = False
 
@@ -47,11 +49,12 @@ class Wire:
             await self._idle.pop().disconnect(nowait=True)
 
 
-def _maker(client: Redis) -> Callable[[], AbstractConnection]:
-    pool = client.connection_pool
-    # Without a time of its own a connection needs neither a task nor a timer for each word.
-    options = pool.connection_kwargs | {"socket_timeout": None}
-    return lambda: pool.connection_class(**options)
+def _maker(source: ConnectionPool | ClusterNode) -> Callable[[], AbstractConnection]:
+    # Without a time of its own a connection needs neither a task nor a timer for each word. A cluster's node would try
+    # again by itself.
+    options = source.connection_kwargs | {"socket_timeout": None, "retry": Retry(NoBackoff(), 0)}
+    make: Callable[..., AbstractConnection] = source.connection_class
+    return lambda: make(**options)
 
 
 async def _ready(connection: AbstractConnection) -> None:

@@ -8,6 +8,8 @@ JOBS ?= 2
 ARGS ?=
 # By how much `make fuzz` multiplies what `make test` tries.
 TIMES ?= 50
+# What looks for vulnerable dependencies; it wants other releases of what Poplar needs too, so it has its own environment.
+PIP_AUDIT = 2.10.1
 # How long each run of `make load` is, and how many there are.
 SECONDS ?= 3
 RUNS ?= 5
@@ -92,6 +94,13 @@ capacity: ## Say what so many maildrops need and cost (ARGS="--maildrops 250000"
 sbom: $(VENV)/.test ## Say what the image is made of: poplar.cdx.json, CycloneDX
 	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --mc-type application --of JSON \
 	  --output-reproducible -o poplar.cdx.json requirements.lock
+
+.PHONY: audit
+audit: $(VENV)/.test ## Ask whether a pinned dependency has a known vulnerability (AUDIT=strict where nobody could be asked)
+	@[ -x $(VENV)-audit/bin/pip-audit ] || { $(PYTHON) -m venv $(VENV)-audit && \
+	  $(VENV)-audit/bin/pip install --quiet --disable-pip-version-check pip-audit==$(PIP_AUDIT); } || \
+	  echo "pip-audit could not be installed." >&2
+	@$(BIN)/python -m tests.supply $(VENV)-audit/bin/pip-audit
 
 .PHONY: clean
 clean: ## Remove what these targets made: environments, caches, tools, the demo's data

@@ -6,6 +6,7 @@ RFC 8414 §2, §3, §3.1 and §3.3; RFC 8725 §3.1 and §3.11; RFC 6749 §2.3.1.
 
 import asyncio
 import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from uuid import uuid4
@@ -19,6 +20,7 @@ from service.model.refusal import Reason, Refusal
 from service.stores.oidc import Fetcher, FetchOptions, OidcTokenChecks
 from service.stores.oidc.documents import PAUSE, STALE
 from service.stores.oidc.metadata import places
+from service.stores.oidc.signatures import MOST_TRIED, fitting, parsed, read_keys
 from tests.backends.forging import FORGERIES, UNALLOWED
 from tests.backends.issuer import CLIENT, MAIL, SECRET, Issuer, found, issuing, make_key, part, signed
 from tests.mail.provider import SetClock
@@ -221,6 +223,26 @@ async def test_keys_that_nobody_can_use_are_passed_over(world: World) -> None:
     world.clock.seconds += 601
     token = signed(short, {"alg": "RS256", "kid": "short"}, world.issuer.claims())
     assert await world.reason(token) is Reason.CREDENTIALS
+
+
+async def test_g16_keys_that_would_hold_up_the_event_loop_are_passed_over(world: World) -> None:
+    """Longer than any issuer needs, with an exponent of its own length, or so many that each token costs them all."""
+    good = world.issuer.keys["RS256"].as_dict(private=False)
+    numbers = int.from_bytes(urlsafe_b64decode(str(good["n"]) + "=="), "big")
+    long = good | {"n": number_text(numbers << 8192 | 1)}
+    slow = good | {"e": number_text(numbers >> 1 | 1)}
+    assert read_keys({"keys": [long, slow]}) == ()
+    many = [make_key("ES256", str(number)) for number in range(20)]
+    world.issuer.answers["/jwks"] = found({"keys": [key.as_dict(private=False) for key in many]})
+    token = signed(make_key("ES256", "x"), {"alg": "ES256"}, world.issuer.claims())
+    said = parsed(token)
+    assert said is not None
+    assert len(fitting(many, said)) == MOST_TRIED
+
+
+def number_text(number: int) -> str:
+    """RFC 7518 §2: Base64urlUInt."""
+    return urlsafe_b64encode(number.to_bytes((number.bit_length() + 7) // 8, "big")).decode().rstrip("=")
 
 
 async def test_g14_an_issuer_that_says_nothing_within_the_deadline_is_a_fault(issuer: Issuer) -> None:

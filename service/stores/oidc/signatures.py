@@ -21,6 +21,11 @@ from service.model.refusal import Reason, Refusal
 
 MOST_KEYS = 64
 LEAST_RSA_BITS = 2048
+MOST_RSA_BITS = 8192
+"""A signature by a longer key, or one of a longer exponent, takes the event loop longer than any issuer needs (G16)."""
+MOST_EXPONENT_BITS = 32
+MOST_TRIED = 8
+"""Keys that are tried for a token which names none."""
 _TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt", "application/jwt"})
 _KINDS: Mapping[str, type[Key]] = {"RS": RSAKey, "PS": RSAKey, "ES": ECKey, "Ed": OKPKey}
 
@@ -79,14 +84,19 @@ def _key(told: object) -> Key | None:
         key = JWKRegistry.import_key(told)
     except (JoseError, ValueError, TypeError, KeyError):
         return None
+    return None if isinstance(key, RSAKey) and not _is_fit(key) else key
+
+
+def _is_fit(key: RSAKey) -> bool:
     # RFC 7518 §3.3: "A key of size 2048 bits or larger MUST be used with these algorithms."
-    return None if isinstance(key, RSAKey) and key.public_key.key_size < LEAST_RSA_BITS else key
+    numbers = key.public_key.public_numbers()
+    return LEAST_RSA_BITS <= numbers.n.bit_length() <= MOST_RSA_BITS and numbers.e.bit_length() <= MOST_EXPONENT_BITS
 
 
 def fitting(keys: Iterable[Key], token: Unverified) -> list[Key]:
     """The keys that may have signed the token: the one it names, or each of the right kind when it names none."""
     kind = _KINDS.get(token.algorithm[:2])
-    return [
+    found = [
         key
         for key in keys
         if kind is not None
@@ -94,6 +104,7 @@ def fitting(keys: Iterable[Key], token: Unverified) -> list[Key]:
         and key.get("alg", token.algorithm) == token.algorithm
         and (token.key_id is None or key.kid == token.key_id)
     ]
+    return found[:MOST_TRIED]
 
 
 def check_header(token: Unverified, algorithms: Sequence[str]) -> None:

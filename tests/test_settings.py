@@ -124,6 +124,10 @@ def test_broken_json_in_the_environment_is_told_plainly(monkeypatch: pytest.Monk
     [
         ("http: {port: 1}\nhttp: {port: 2}\n", "is not valid YAML, line 1: http is written twice"),
         ("http: [", "is not valid YAML, line 1"),
+        ("http: {port: !!int secret}", "is not valid YAML"),
+        ("http: {port: !!bool secret}", "is not valid YAML"),
+        ("http: {port: 2026-13-99}", "is not valid YAML"),
+        ("[" * 5000, "is not valid YAML"),
         ("- http\n", "must contain groups of settings"),
         ("http: 3\n", "http must be a group of settings"),
     ],

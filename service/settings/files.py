@@ -12,6 +12,9 @@ import yaml
 
 from service.settings.errors import Problem, SettingsError
 
+# PyYAML lets through what Python says of a value that isn't of its kind: `!!int x`, `!!bool x`, or the day 2026-13-99.
+_UNREADABLE = (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError)
+
 
 class _Loader(yaml.SafeLoader):
     """SafeLoader that refuses a key written twice, where PyYAML would keep the last one in silence."""
@@ -30,7 +33,7 @@ def read_file(path: Path) -> dict[str, Any]:
         content = yaml.load(path.read_text("utf-8"), _Loader)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise SettingsError([Problem(str(path), f"can't be read: {error.strerror}")]) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         raise SettingsError([Problem(str(path), f"is not valid YAML{_where(error)}")]) from None
     if content is None:
         return {}

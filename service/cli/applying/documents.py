@@ -15,6 +15,8 @@ Place = tuple[str, ...]
 """The keys and numbers that lead to a value."""
 STANDARD_INPUT = Path("-")
 ENDINGS = (".yaml", ".yml")
+# PyYAML lets through what Python says of a value that isn't of its kind: `!!int x`, `!!bool x`, or the day 2026-13-99.
+_UNREADABLE = (yaml.YAMLError, ValueError, LookupError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ def _documents(file: Path) -> Iterator[Document]:
             yield Document(source, folder, content, dict(_lines(node, (), set())))
     except OSError as error:
         raise DeclarationError([Mistake(source, f"can't be read: {error.strerror}")]) from None
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise DeclarationError([_unreadable(source, error)]) from None
 
 

@@ -133,3 +133,14 @@ async def test_forty_requests_at_once_with_one_token_all_pass(served: Served) ->
     async with served.client("acme") as client:
         answers = await asyncio.gather(*(client.get("/tenants/acme") for _ in range(40)))
     assert {response.status_code for response in answers} == {200}
+
+
+async def test_no_other_origin_is_let_in(served: Served) -> None:
+    """A page of another origin gets no word that its browser would let it read, nor leave to ask at all."""
+    asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "DELETE"}
+    for who in ("full", None):
+        async with served.client(who) as client:
+            for method in ("OPTIONS", "GET", "DELETE"):
+                response = await client.request(method, "/tenants/acme/domains/none.example", headers=asked)
+                assert not [name for name in response.headers if name.startswith("access-control-")]
+                assert "set-cookie" not in response.headers

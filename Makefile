@@ -8,6 +8,9 @@ JOBS ?= 2
 ARGS ?=
 # By how much `make fuzz` multiplies what `make test` tries.
 TIMES ?= 50
+# For how long `make fuzz` grows the corpus of each reader, and what its chance begins with.
+GROW ?= 20
+SEED ?= 0
 # What looks for vulnerable dependencies; it wants other releases of what Poplar needs too, so it has its own environment.
 PIP_AUDIT = 2.10.1
 # How long each run of `make load` is, and how many there are.
@@ -38,8 +41,9 @@ test: $(VENV)/.test ## Everything CI runs: style, types, imports, tests (PYTHON=
 	$(BIN)/pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 .PHONY: fuzz
-fuzz: $(VENV)/.test ## Feed the readers and sessions far more invented input (TIMES=50)
+fuzz: $(VENV)/.test ## Feed the readers far more invented input, and keep what finds new ways (TIMES=50 GROW=20 SEED=0)
 	FUZZ_TIMES=$(TIMES) $(BIN)/pytest -n $(JOBS) -m hypothesis --timeout=0 $(ARGS)
+	$(BIN)/python -m tests.fuzz.growing --seconds $(GROW) --seed $(SEED)
 
 .PHONY: faults
 faults: $(VENV)/.test ## A campaign of faults under many clients, and a verdict on what they heard (MINUTES=20 SEED=7)

@@ -189,7 +189,7 @@ def units() -> str:
     cpu, db, memory, redis = m["cpu"], m["postgres"], m["memory"], m["redis"]
 
     def line(what: str, value: float, unit: str) -> str:
-        return f"| {what} | {value:.3g} {unit} |"
+        return f"| {what} | {value:,.0f} {unit} |" if value >= 100 else f"| {what} | {value:.3g} {unit} |"
 
     milli, kilo = 1000.0, 1e-3
     return "\n".join(

@@ -14,6 +14,8 @@ from typing import Any
 from tests.faults.operations import Kind, Operation, Outcome
 from tests.faults.telling import ANNA, AUTH, IN_USE, LATER, LOST, OUTCOME_UNKNOWN, digest, octets_of
 
+LATEST = 5.0
+"""Seconds after which an effect that nobody waits for comes at once."""
 Answer = tuple[Outcome, str, dict[str, Any]]
 
 
@@ -38,8 +40,8 @@ class Truth:
     newest: str | None = None
     secret: str = "1"
     suspended: bool = False
-    waiting: list[Callable[[], object]] = field(default_factory=list)
-    """What takes effect although nobody waits for it any more."""
+    waiting: list[tuple[float, Callable[[], object]]] = field(default_factory=list)
+    """What takes effect although nobody waits for it any more, and since when."""
 
 
 @dataclass
@@ -68,7 +70,7 @@ class Invention:
             self._tick()
             next(self.dice.choices(clients, weights=[6, 6, 6, 1, 1, 1, 1])[0])
         while self.truth.waiting:
-            self.truth.waiting.pop(0)()
+            self.truth.waiting.pop(0)[1]()
         for kind, client, began, told, session in list(self._begun.values()):
             self._write(kind, client, began, ("unknown", "", told), session)
         self._last_look()
@@ -76,8 +78,12 @@ class Invention:
     def _tick(self) -> None:
         self.now += self.dice.uniform(0.001, 0.2)
         waiting = self.truth.waiting
-        if waiting and self.dice.random() < 0.2:
-            waiting.pop(self.dice.randrange(len(waiting)))()
+        if waiting and (self.dice.random() < 0.2 or self.now - waiting[0][0] > LATEST):
+            late = self.now - waiting[0][0] > LATEST
+            waiting.pop(0 if late else self.dice.randrange(len(waiting)))[1]()
+
+    def _later(self, effect: Callable[[], object]) -> None:
+        self.truth.waiting.append((self.now, effect))
 
     def _write(self, kind: Kind, client: str, began: float, answer: Answer, session: str | None = None) -> None:
         self._tick()
@@ -98,7 +104,7 @@ class Invention:
         elif self.dice.random() < 0.4:
             effect()
         elif kind != "login" and self.dice.random() < 0.5:
-            self.truth.waiting.append(effect)
+            self._later(effect)
         yield
         del self._begun[client]
         answer: Answer = ("unknown", "", told) if lost else (outcome, said, {**told, **facts})
@@ -207,7 +213,7 @@ class Invention:
         return held.lost is not None and (self.now > held.lost + 5 or self.dice.random() < 0.1)
 
     def _vanishes(self, held: Held) -> None:
-        self.truth.waiting.append(lambda: self._release(held))
+        self._later(lambda: self._release(held))
 
     def _release(self, held: Held) -> None:
         if self.truth.holder == held.name:

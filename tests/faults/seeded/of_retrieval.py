@@ -103,12 +103,16 @@ def stat_counts_a_line_end_more(patch: MonkeyPatch) -> None:
 @defect("G8 G7", scenarios.an_ordinary_day)
 def what_was_fetched_ahead_is_another_message(patch: MonkeyPatch) -> None:
     """RETR takes whatever was fetched ahead."""
-    take = Prefetch.take
+    take, take_ready = Prefetch.take, Prefetch.take_ready
 
     async def careless(self: Prefetch, sequence: int) -> bytes | None:
         return await take(self, max(self._ahead, default=sequence))
 
+    def hasty(self: Prefetch, sequence: int, most: int) -> bytes | None:
+        return take_ready(self, max(self._ahead, default=sequence), most)
+
     patch.setattr(Prefetch, "take", careless)
+    patch.setattr(Prefetch, "take_ready", hasty)
 
 
 @defect("G14 G9", scenarios.postgres_fails_at_a_listing)

@@ -17,7 +17,7 @@ from tests.simulation.closed import small
 from tests.simulation.faults import FAULTS
 from tests.simulation.schedule import run
 
-SEEDS = 1500
+SEEDS = 1000
 PARTS = 10
 ENOUGH = 200
 """Seeds within which each bug is found."""

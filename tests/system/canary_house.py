@@ -27,6 +27,7 @@ from tests.faults.site import Site, Valkey, valkey_in
 from tests.stores import receiver as receivers
 from tests.stores.receiver import Receiver, receiving
 from tests.system.canaries import Canaries
+from tests.telemetry.collector import Collector, collecting
 
 T = TypeVar("T")
 ROLES = ("front", "lmtp", "sweep", "api")
@@ -45,6 +46,7 @@ class House:
     hook: Hook
     issuer: Issuer
     webhook: Receiver
+    collector: Collector
     answers: dict[str, bytes] = field(default_factory=dict)
     """What was answered by the API and the command, by what was asked."""
 
@@ -94,10 +96,12 @@ def house_in(folder: Path, postgres: OwnPostgres) -> Iterator[House]:
         asked = stack.enter_context(aside(hook(users({HOOKED: password}))))
         values = settings(canaries, postgres.server.dsn(), redis_url(canaries, valkey), objects)
         values["events"] = events(folder, webhook)
+        collector = stack.enter_context(collecting())
+        values["traces"] = traces(canaries, collector)
         values["directory"] = {"outside": [directory(asked)]}
         (folder / "pop3").mkdir()
         site = Site(folder, values, valkey, stack)
-        yield House(site, canaries, postgres, valkey, objects, asked, issuer, webhook)
+        yield House(site, canaries, postgres, valkey, objects, asked, issuer, webhook, collector)
 
 
 def settings(canaries: Canaries, owner: str, redis: str, objects: S3Server) -> dict[str, Any]:
@@ -157,6 +161,11 @@ def events(folder: Path, webhook: Receiver) -> dict[str, Any]:
     url = f"http://127.0.0.1:{webhook.port}/events"
     told = {"file": str(folder / "events.jsonl"), "webhook": url, "webhook_loopback_http": True}
     return told | {"webhook_secret": receivers.SECRET, "flush": 2.0, "patience": 5.0}
+
+
+def traces(canaries: Canaries, collector: Collector) -> dict[str, Any]:
+    headers = f"authorization=Bearer%20{canaries.new('header for the collector', between='-')}"
+    return {"enabled": True, "endpoint": collector.endpoint, "ratio": 1.0, "tenants": True, "headers": headers}
 
 
 def directory(asked: Hook) -> dict[str, Any]:

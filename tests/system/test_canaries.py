@@ -402,7 +402,8 @@ async def postgres_content(dsn: str) -> bytes:
 def outputs(house: House) -> dict[str, bytes]:
     logs = {f"log of {name}": command.log.read_bytes() for name, command in house.site.commands.items()}
     webhook = {"events by webhook": json.dumps(house.webhook.bodies).encode()}
-    return logs | webhook | {"event file": house.events.read_bytes()} | house.answers
+    traces = {"traces": b"\n".join(house.collector.bodies)}
+    return logs | webhook | traces | {"event file": house.events.read_bytes()} | house.answers
 
 
 def test_no_output_holds_a_secret(house: House) -> None:
@@ -414,6 +415,7 @@ def test_no_output_holds_a_secret(house: House) -> None:
 def test_the_outputs_are_those_of_what_was_done(house: House) -> None:
     """Or nothing would be proved: each tells of something that was done, and all systems were seen to fail."""
     told = outputs(house)
+    assert "acme" in {fact for span in house.collector.spans for fact in span.facts.values()}
     for name in ("log of front", "event file", "events by webhook", "Postgres", "Redis"):
         assert ADA.encode() in told[name], name
     assert b'"level": "debug"' in told["log of front"]

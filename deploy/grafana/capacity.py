@@ -13,7 +13,7 @@ from deploy.grafana.panels import BLUE, GREEN, ORANGE, RED, YELLOW, Rows
 from deploy.grafana.promql import at_least_none, most, of, quantile, rate, share, total
 
 MEANING = "How full processes are, what they turn away, and how they drain."
-FULL = look.marks((0.6, YELLOW), (0.8, RED))
+FULL = look.marks((0.6, YELLOW), (0.75, RED))
 BUDGETS = "retrieval|listings|delivery|prefetch"
 CONNECTIONS, HASHING = 'what="connections"', 'what="hashing"'
 
@@ -95,7 +95,7 @@ def _budgets() -> Lines:
     limit = f'max by (instance, budget) (label_replace({limits}, "budget", "$1", "what", "(.*)"))'
     asked = f"max by (budget) ({most('poplar_budget_octets', 'instance, budget')} / {limit})"
     panel = look.lines("Budgets of memory in use, in the fullest process", look.PARTS, (asked, "{{budget}}")).max(1)
-    return look.told_by(look.limited(panel, (0.9, RED)), "PoplarMemoryBudgetNearlyFull")
+    return look.told_by(look.limited(panel, (0.75, RED)), "PoplarMemoryBudgetNearlyFull")
 
 
 def _memory() -> Lines:

@@ -88,7 +88,7 @@ def _budget() -> Lines:
     limit = most("poplar_limit", "instance", 'what="delivery"')
     asked = f"max({used} / {limit})"
     panel = look.lines("Memory for messages in transit, in the fullest process", look.PARTS, (asked, "in use")).max(1)
-    return look.told_by(look.limited(panel, (0.9, RED)), "PoplarMemoryBudgetNearlyFull")
+    return look.told_by(look.limited(panel, (0.75, RED)), "PoplarMemoryBudgetNearlyFull")
 
 
 def _removed() -> Lines:

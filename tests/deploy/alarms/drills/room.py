@@ -225,7 +225,7 @@ DRILLS = {
         (
             ("poplar_connections_rejected_total", r'why="exhausted"\} [0-9.]*[1-9]'),
             ("poplar_limit", r"\} 0"),
-            ("process_open_fds", r"\} 1$"),
+            ("/proc/1/fd", r"^([0-9]+)\nMax open files +\1 "),
             ("kubectl logs", r'"why": "exhausted".*Too many open files'),
         ),
     ),
@@ -236,7 +236,7 @@ DRILLS = {
         (
             ("poplar_connections_rejected_total", r'why="full"\} [0-9.]*[1-9]'),
             ("poplar_limit", r"\} [0-9]"),
-            ("process_open_fds", r"\} 0\.0"),
+            ("/proc/1/fd", r"Max open files"),
             ("kubectl logs", r'"why": "full"'),
         ),
     ),
@@ -255,7 +255,7 @@ DRILLS = {
         "they leave",
         listings_held,
         (
-            ("poplar_budget_octets", r'budget="listings"\} 1[0-9]{3}'),
+            ("poplar_budget_octets", r'budget="listings", .*\} 1[0-9]{3}'),
             ("poplar_limit", r'what="listings"\} 1600'),
             ("poplar_turns_waiting", r'resource="listings"\} [1-9]'),
             ("poplar session list", r"user-"),
@@ -278,7 +278,7 @@ DRILLS = {
         (
             ("poplar_loop_lag_seconds_bucket", r"\} 0\.[2-9]|\} [1-9]"),
             ("process_cpu_seconds_total", r"\} 0\."),
-            ("cpu.stat", r"usage_usec"),
+            ("cpu.stat", r"usage_usec|nr_throttled"),
             ("os.kill", r""),
             ("kubectl logs", r'most recent call first|File ".*", line'),
         ),

@@ -98,6 +98,8 @@ async def test_a_missing_blob_is_broken_whichever_way_it_is_read(store: BlobStor
     with pytest.raises(Refusal) as refused:
         await store.read("t/none", 0, 10)
     assert refused.value.reason is Reason.BROKEN
+    # Who brings it back must know which one it is.
+    assert "t/none" in refused.value.cause
     with pytest.raises(Refusal) as refused:
         await store.read("t/none", 0, 0)
     assert refused.value.reason is Reason.BROKEN

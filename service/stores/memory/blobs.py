@@ -26,7 +26,7 @@ class MemoryBlobStore:
     async def read(self, key: str, start: int, end: int) -> bytes:
         """The octets from `start` up to, not including, `end`. Raises Refusal(BROKEN) if there is no such blob."""
         if key not in self._blobs:
-            raise Refusal(Reason.BROKEN, "no such blob")
+            raise Refusal(Reason.BROKEN, f"no such blob: {key}")
         return self._blobs[key][0][start : max(start, end)]
 
     async def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:

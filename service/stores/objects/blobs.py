@@ -131,7 +131,7 @@ class ObjectBlobStore:
             except FileNotFoundError as error:
                 if not only_the_blob_is_missing(error):
                     raise
-                raise Refusal(Reason.BROKEN, "objects: no such blob") from error
+                raise Refusal(Reason.BROKEN, f"objects: no such blob: {key}") from error
             span.note(octets=len(octets))
         return octets
 

@@ -75,7 +75,7 @@ def run(command: Command, scene: Scene, ground: Ground, prometheus: Prometheus) 
     if command.kind == "promql":
         return Ran(command, 0, "\n".join(map(_told, prometheus.now(scaled(command.text)))))
     if command.kind == "sql":
-        return Ran(command, 0, "\n".join(map(str, ground.sql(command.text))))
+        return Ran(command, 0, "\n".join(map(str, ground.sql(_placed(command.text, scene.words)))))
     text = LOGS.sub(f"cat {scene.config.parent / 'log'} ", IN_A_POD.sub("", command.text))
     if text.startswith("kubectl "):
         return Ran(command, None, "")

@@ -107,7 +107,7 @@ DRILLS = {
             ("poplar_sweep_last_success_timestamp_seconds", r"\} [1-9][0-9]{2}"),
             ("kubectl get pods", ""),
             ("kubectl logs", r'"event": "unavailable"'),
-            ("poplar sweep", r"unavailable|store|try"),
+            ("poplar sweep", r"objects: (connection|timeout)"),
             ("poplar doctor", r"FAIL  object store"),
         ),
     ),

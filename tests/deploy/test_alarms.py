@@ -58,9 +58,9 @@ def test_kubectl_understands_what_runbooks_ask_of_it(text: str) -> None:
     """Without a cluster it gets as far as looking for one."""
     if (program := shutil.which("kubectl")) is None:
         pytest.skip("kubectl is not installed")
-    words = text.partition(" | ")[0].removesuffix(" &").split(" ", 1)[1]
+    asked = text.removesuffix(" &").replace("kubectl ", f"{program} {NOWHERE} ", 1)
     done = subprocess.run(
-        ["bash", "-c", f"{program} {NOWHERE} {words}"], capture_output=True, text=True, check=False, timeout=60
+        ["bash", "-o", "pipefail", "-c", asked], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode != 0
     assert "refused" in done.stderr, done.stderr

@@ -33,7 +33,7 @@ def main() -> None:
                 failed.append(alert)
                 _say(f"FAILED: {type(error).__name__}: {error}")
     write(told.page, DRILLS, results)
-    say("\n  ".join([f"{len(results)} of {len(results) + len(failed)} went as they should; not these:", *failed]))
+    say("\n  not: ".join([f"{len(results)} of {len(results) + len(failed)} went as they should", *failed]))
     sys.exit(1 if failed else 0)
 
 

@@ -24,7 +24,7 @@ from tests.load.idle import idle_kib
 from tests.load.program import LoadError
 from tests.load.table import lines, summary
 from tests.load.target import Target
-from tests.load.works import IDLE, WORKS
+from tests.load.works import IDLE, WORKS, Work
 
 IDLE_WORKS = {"idle": "pop3", "idle-tls": "pop3s"}
 MANY = 5_000
@@ -43,33 +43,34 @@ def main() -> None:
         # Where root runs this, servers become other users and must reach their files.
         Path(name).chmod(0o755)
         with bench(Path(name) / "site", bounds, dict(map(_other, options.other))) as ready:
-            told = _measured(ready, options)
-    _write(options.json, {"machine": _machine(), "bounds": asdict(bounds), "works": told})
+            _measured(ready, options, {"machine": _machine(), "bounds": asdict(bounds), "works": {}})
+    _say(f"written to {options.json}")
 
 
-def _measured(ready: Bench, options: argparse.Namespace) -> dict[str, Any]:
+def _measured(ready: Bench, options: argparse.Namespace, told: dict[str, Any]) -> None:
+    """Do one work after another, and write down each as it is done."""
     if options.dovecot:
         ready.begin_dovecot()
-    told: dict[str, Any] = {}
     known = {work.name: work for work in WORKS}
     for name in options.works or [*(name for name in known if name not in UNUSUAL), *IDLE_WORKS]:
         try:
-            if name in IDLE_WORKS:
-                told[name] = _idle(ready, name, options.sessions)
-            else:
-                figures = ready.compared(known[name])
-                summaries = {server: summary(known[name], runs) for server, runs in figures.items()}
-                _say(*lines(known[name], summaries))
-                told[name] = {server: asdict(each) for server, each in summaries.items()}
+            work = known.get(name)
+            told["works"][name] = _compared(ready, work) if work else _idle(ready, name, options.sessions)
         except LoadError as error:
             _say(f"{name}: {error}")
-            told[name] = {"error": str(error)}
-    return told
+            told["works"][name] = {"error": str(error)}
+        _write(options.json, told)
+
+
+def _compared(ready: Bench, work: Work) -> dict[str, Any]:
+    summaries = {server: summary(work, runs) for server, runs in ready.compared(work).items()}
+    _say(*lines(work, summaries))
+    return {server: asdict(each) for server, each in summaries.items()}
 
 
 def _idle(ready: Bench, name: str, sessions: int) -> dict[str, Any]:
     told = {}
-    for server in filter(ready.is_there, ("usual", "Dovecot")):
+    for server in filter(ready.is_there, (name, "Dovecot")):
         ready.warm(server, IDLE)
         target = ready.target(server)
         count = min(sessions, FEW) if server == "Dovecot" else sessions
@@ -96,7 +97,6 @@ def _machine() -> dict[str, Any]:
 def _write(path: Path, told: Mapping[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(told, indent=1) + "\n", "utf-8")
-    _say(f"written to {path}")
 
 
 def _say(*told: str) -> None:

@@ -22,6 +22,9 @@ SITES: Mapping[str, Mapping[str, Any]] = {
     "usual": {},
     "uncached": {"settings": {"hashing": {"remember_seconds": 0.0}}},
     "two": {"workers": 2},
+    # What a process once held it keeps: memory is measured in one that did nothing else.
+    "idle": {},
+    "idle-tls": {},
 }
 FAR_MILLISECONDS = 20
 

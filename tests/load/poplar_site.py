@@ -184,7 +184,8 @@ def _settings(behind: Backends, ports: Ports) -> dict[str, Any]:
     proxied = {"proxy_protocol": "required", "trusted": list(LOOPBACK)}
     return {
         "database": {"url": behind.dsn},
-        "redis": {"url": behind.redis},
+        # A machine that is busy with the load isn't a Redis that is away.
+        "redis": {"url": behind.redis, "deadline": 5.0},
         "object_store": {"url": behind.blobs.as_uri()},
         "tls": {"directory": str(certificates.folder)},
         "listeners": [

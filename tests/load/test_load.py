@@ -40,7 +40,7 @@ def test_every_kind_of_work_is_done_without_an_error(
     assert set(told["works"]) == {*WORK_NAMES, "idle", "idle-tls"}
     assert [name for name, each in told["works"].items() if "error" in each] == [], capsys.readouterr().out
     assert all(told["works"][name]["usual"]["median"] > 0 for name in WORK_NAMES)
-    assert told["works"]["idle"]["usual"]["kib"]["front"] >= 0
+    assert told["works"]["idle"]["idle"]["kib"]["front"] >= 0
 
 
 def test_works_are_told_apart_by_name_and_ask_for_sites_that_there_are() -> None:

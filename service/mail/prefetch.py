@@ -16,6 +16,8 @@ from service.model.message import StoredMessage
 from service.model.refusal import Reason, Refusal
 
 Fetched = asyncio.Task[bytes]
+OPENING = 8
+"""Messages by which what is fetched ahead grows with each one read in sequence: many clients read only one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Limits:
 
     session_octets: int
     process: Budget
-    messages: int = 8
+    messages: int = 32
     used: Callable[[bool], None] = lambda _: None
     """Told of each message fetched ahead whether it was asked for."""
 
@@ -41,6 +43,7 @@ class Prefetch:
     _ahead: dict[int, tuple[Fetched, int]] = field(default_factory=dict)
     _octets: int = 0
     _expected: int | None = None
+    _in_a_row: int = 0
 
     async def take(self, sequence: int) -> bytes | None:
         """The message's verified octets if they were fetched ahead; None to fetch it now, also where that had failed.
@@ -75,7 +78,10 @@ class Prefetch:
         """The client asked for `sequence`: fetch what follows if it reads in sequence, drop what it skipped."""
         in_sequence = self._expected is None or sequence == self._expected
         self._expected = upcoming[0] if upcoming else None
-        wanted = upcoming[: self.limits.messages] if in_sequence else ()
+        self._in_a_row = self._in_a_row + 1 if in_sequence else 0
+        wanted = upcoming[: min(self.limits.messages, OPENING * self._in_a_row)]
+        if in_sequence:
+            self.places.ask_ahead(upcoming)
         for skipped in self._ahead.keys() - set(wanted):
             self._drop(skipped)
         for following in wanted:

@@ -9,7 +9,7 @@ RFC 1939 §5 RETR, §7 TOP.
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -24,6 +24,8 @@ DIGEST_SLICE = 256 * 1024
 """Octets whose digest is computed in one go: less than a millisecond's work."""
 LOCATED_AHEAD = 32
 """Messages whose places are asked for in one round trip."""
+LEAST_LOCATED = 16
+"""For fewer, places are asked for only when they are needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,12 @@ class Places:
     index: Located
     key: MaildropKey
     _known: dict[int, StoredMessage] = field(default_factory=dict)
+    _asking: "asyncio.Task[None] | None" = None
 
     async def of(self, sequence: int, upcoming: Sequence[int] = ()) -> StoredMessage:
         """Where the message is. Raises Refusal: BROKEN when its row is gone, UNAVAILABLE."""
+        if sequence not in self._known and self._asking is not None:
+            await asyncio.wait({self._asking})
         if sequence not in self._known:
             wanted = (sequence, *upcoming[: LOCATED_AHEAD - 1])
             self._known = dict(await self.index.locate(self.key, wanted))
@@ -64,6 +69,21 @@ class Places:
     def known(self, sequence: int) -> StoredMessage | None:
         """Where the message is, if that was asked for already."""
         return self._known.get(sequence)
+
+    def ask_ahead(self, upcoming: Sequence[int]) -> None:
+        """Begin to ask where these are, once there are some not known, so that nobody who reads on waits for it."""
+        if self._asking is None or self._asking.done():
+            wanted = [sequence for sequence in upcoming if sequence not in self._known][:LOCATED_AHEAD]
+            if len(wanted) >= LEAST_LOCATED:
+                self._asking = asyncio.get_running_loop().create_task(self._learn(wanted, frozenset(upcoming)))
+
+    async def _learn(self, wanted: Sequence[int], near: Set[int]) -> None:
+        try:
+            found = await self.index.locate(self.key, wanted)
+        except Refusal:
+            # Whoever comes to need them asks anew, and is told.
+            return
+        self._known = {sequence: at for sequence, at in self._known.items() if sequence in near} | dict(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,14 @@ WORK_NAMES = ("poll-16", "drain", "remove", "large", "commands", "deliver", "hel
 
 
 def smaller(work: Work) -> Work:
-    """The same with few and small maildrops."""
+    """The same with few and small maildrops, each seen once however long that takes."""
     kind = work.kind
     few = replace(
         kind, maildrops=min(kind.maildrops, 8), messages=min(kind.messages, 5), octets=min(kind.octets, 50_000)
     )
-    return replace(work, kind=few, options={**work.options, "clients": min(4, few.maildrops)})
+    return replace(
+        work, kind=few, options={**work.options, "clients": min(4, few.maildrops)}, once=work.name != "commands"
+    )
 
 
 @pytest.mark.timeout(300)
@@ -39,7 +41,8 @@ def test_every_kind_of_work_is_done_without_an_error(
     told = json.loads((tmp_path / "figures.json").read_text())
     assert set(told["works"]) == {*WORK_NAMES, "idle", "idle-tls"}
     assert [name for name, each in told["works"].items() if "error" in each] == [], capsys.readouterr().out
-    assert all(told["works"][name]["usual"]["median"] > 0 for name in WORK_NAMES)
+    # The commands alone go on for so many seconds, in which a busy machine may come to none.
+    assert all(told["works"][name]["usual"]["median"] > 0 for name in WORK_NAMES if name != "commands")
     assert told["works"]["idle"]["idle"]["kib"]["front"] >= 0
 
 

@@ -70,6 +70,22 @@ async def test_the_budgets_of_session_and_process_bound_what_is_ahead() -> None:
         assert limits.process.used == 0
 
 
+async def test_more_is_fetched_ahead_the_longer_a_client_reads_in_sequence() -> None:
+    house = await House().furnish(*[TEXTS[0]] * 60)
+    prefetch = Prefetch(Places(house.index, house.key), house.retrieval, Limits(1 << 20, Budget(1 << 20)))
+    await prefetch.places.of(1, tuple(range(2, 33)))
+    counts = []
+    for number in range(1, 6):
+        await prefetch.take(number)
+        prefetch.ahead_of(number, tuple(range(number + 1, number + 45)))
+        await asyncio.wait([task for task, _ in prefetch._ahead.values()])
+        counts.append(len(prefetch._ahead))
+    assert counts[:3] == [8, 16, 24]
+    assert counts[-1] == 32, "the places of those beyond the first 32 are known by now"
+    prefetch.ahead_of(20, tuple(range(21, 60)))
+    assert len(prefetch._ahead) == 0
+
+
 async def test_jumping_about_fetches_nothing_ahead() -> None:
     house = await House().furnish(*TEXTS)
     prefetch = await reading(house, Limits(1 << 20, Budget(1 << 20)))

@@ -1,5 +1,6 @@
 """Retrieval: whole, proven, resumed, or refused; never wrong. G8, F7, F8. RFC 1939 §5 and §7."""
 
+import asyncio
 import os
 
 import pytest
@@ -130,6 +131,33 @@ async def test_places_are_asked_for_some_at_a_time() -> None:
     assert places.known(3) is not None
     assert places.known(4) is None
     assert (await places.of(5)).sequence == 5
+
+
+async def test_places_of_what_follows_are_asked_for_before_anybody_waits_for_them() -> None:
+    house = await House().furnish(*[SMALL] * 80)
+    places = Places(house.index, house.key)
+    await places.of(1, tuple(range(2, 50)))
+    places.ask_ahead(tuple(range(2, 46)))
+    assert places.known(33) is None, "for few it is too early"
+    places.ask_ahead(tuple(range(10, 58)))
+    assert (await places.of(33)).sequence == 33
+    assert [places.known(n) is not None for n in (9, 10, 57, 58)] == [False, True, True, False]
+
+
+async def test_f6_places_that_could_not_be_had_ahead_are_asked_for_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = await House().furnish(*[SMALL] * 40)
+    places = Places(house.index, house.key)
+
+    async def away(key: object, sequences: object) -> None:
+        raise Refusal(Reason.UNAVAILABLE)
+
+    monkeypatch.setattr(type(house.index), "locate", lambda _, key, wanted: away(key, wanted))
+    places.ask_ahead(tuple(range(2, 40)))
+    asked = places._asking
+    assert asked is not None
+    await asyncio.wait({asked})
+    monkeypatch.undo()
+    assert (await places.of(2)).sequence == 2
 
 
 async def test_a_message_without_a_row_is_broken_not_absent() -> None:

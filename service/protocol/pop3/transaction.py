@@ -17,7 +17,7 @@ from service.protocol.pop3.marks import SLICE
 if TYPE_CHECKING:
     from service.protocol.pop3.session import Session
 
-PREFETCHED = 32
+PREFETCHED = 44
 """Messages after the retrieved one that a RETR names for prefetching."""
 
 

@@ -93,9 +93,7 @@ static int next_user(const struct client *c) {
 }
 
 static bool another_session(void) {
-    if (load.stopping)
-        return false;
-    return lmtp() || !load.options.limit || load.begun < load.options.limit;
+    return !load.stopping && (!load.options.limit || load.begun < load.options.limit);
 }
 
 static void watch(struct client *c, int operation) {

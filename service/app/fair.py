@@ -26,7 +26,7 @@ WORTH_TELLING_OF_LOOP = 6000
 """The same of steps, which wait for parts of a millisecond."""
 LOOKUPS = 2
 """Domains whose tenant is asked for at a time, beside the other calls of Postgres."""
-LOOP_MOST = 0.67
+LOOP_MOST = 0.5
 """One tenant's steps leave room for those of another in each round of the event loop, so that they needn't wait."""
 AHEAD = 1
 """Computations that wait on the threads' own side, so that no thread waits for the event loop."""

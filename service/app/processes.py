@@ -12,6 +12,7 @@ from typing import TypeVar
 import uvloop
 
 from service.app.channel import WorkerEnd
+from service.app.garbage import keep_what_is_there
 from service.app.running import ALONE, WORKER, Place, Role, running
 from service.app.signals import Stop
 from service.app.sweeping import sweep_once, sweep_until_signal
@@ -86,6 +87,7 @@ async def _until_signal(
         supervisor.watch(stop.set)
     log = get_log("process")
     async with running(settings, roles, place) as served:
+        keep_what_is_there()
         ports = {name: f"{host}:{port}" for name, (host, port) in served.ports.items()}
         log.info("serving", version=VERSION, pid=os.getpid(), listeners=ports, http=served.http_url)
         if supervisor is not None:

@@ -73,8 +73,8 @@ KINDS = (Mail("user", 256, 20, 8_000), Mail("large", 40, 8, 900_000), Mail("long
 
 
 @asynccontextmanager
-async def site(settings: dict[str, Any]) -> AsyncIterator[Site]:
-    """A front end in a process of its own, with these settings beside its own, over fresh backends."""
+async def site(settings: dict[str, Any], core: int) -> AsyncIterator[Site]:
+    """A front end in a process and on a core of its own, with these settings beside its own, over fresh backends."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         # Where root runs this, Postgres is another user.
@@ -89,11 +89,12 @@ async def site(settings: dict[str, Any]) -> AsyncIterator[Site]:
                 "object_store": {"url": (folder / "blobs").as_uri()},
                 "listeners": [listener],
                 "http": {"host": "127.0.0.1", "port": 0},
+                "pop3": {"failure_delay": 0.05},
                 "logging": {"format": "json", "level": "info"},
             }
             for section, more in settings.items():
                 values[section] = {**values.get(section, {}), **more}
-            with _front_end(folder, values) as site:
+            with _front_end(folder, values, core) as site:
                 yield site
 
 
@@ -124,12 +125,13 @@ def _letter(octets: int) -> bytes:
 
 
 @contextmanager
-def _front_end(folder: Path, values: dict[str, Any]) -> Iterator[Site]:
+def _front_end(folder: Path, values: dict[str, Any], core: int) -> Iterator[Site]:
     path, log = folder / "poplar.yaml", folder / "log"
     path.write_text(yaml.safe_dump(values), "utf-8")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("POPLAR_")}
     command = [sys.executable, "-m", "service", "--config", str(path), "serve"]
     with log.open("w") as told, subprocess.Popen(command, env=environment, stderr=told, stdout=told) as process:
+        os.sched_setaffinity(process.pid, {core})
         try:
             yield _serving(process, log)
         finally:

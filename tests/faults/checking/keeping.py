@@ -48,9 +48,11 @@ def _lives(drop: Maildrop) -> Mapping[str, Life]:
             listed.setdefault(unique_id, opening.login)
     stored = dict(listed)
     for unique_id, text in drop.texts.items():
-        # With two copies nobody knows which of them the reply was for.
-        accepted = [one for one in drop.attempts.get(text, ()) if one.outcome == "ok"]
-        if accepted and len(drop.copies[text]) == 1:
+        # With two copies nobody knows which of them the reply was for. There may be two where an attempt failed, too:
+        # what it wrote may come late, and the other copy may be removed by somebody who never read it.
+        attempts = drop.attempts.get(text, ())
+        accepted = [one for one in attempts if one.outcome == "ok"]
+        if accepted and len(accepted) == len(attempts) and len(drop.copies[text]) == 1:
             both = [stored[unique_id], *accepted] if unique_id in stored else accepted
             stored[unique_id] = min(both, key=lambda one: one.ended)
     return {unique_id: _life(drop, unique_id, one, listed.get(unique_id)) for unique_id, one in stored.items()}

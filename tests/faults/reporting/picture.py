@@ -22,6 +22,7 @@ COLOURS: Mapping[str, str] = {"done": "#4c8c6b", "refused": "#b8c4cc", "not serv
 SYSTEMS: Mapping[str, str] = {
     "front": "#5b7db1",
     "lmtp": "#7aa0a8",
+    "sweep": "#8aa58a",
     "redis": "#b0575b",
     "postgres": "#5f6fae",
     "objects": "#8a6fb0",
@@ -31,6 +32,7 @@ OVERHEARD = "#d8aeb0"
 NAMES: Mapping[str, str] = {
     "front": "front ends",
     "lmtp": "LMTP",
+    "sweep": "sweep",
     "redis": "Redis",
     "postgres": "Postgres",
     "objects": "store",

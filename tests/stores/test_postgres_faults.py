@@ -4,8 +4,9 @@ RFC 3206 §4: a fault is temporary and says so. RFC 1939 §6: a removal is told 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import asyncpg
 import pytest
@@ -119,6 +120,34 @@ async def test_a_removal_whose_answer_is_lost_is_found_done(postgres_world: Post
     assert (drop.messages, drop.removals) == (1, 1)
     # The repetition leaves no second entry in the audit.
     assert [entry.details["messages"] for entry in await postgres_world.audit(key.tenant_id)] == [1]
+
+
+class Paced:
+    """Awaits a coroutine whose every step comes late, as a session's do while others have their turn."""
+
+    def __init__(self, work: Coroutine[Any, Any, object]) -> None:
+        self._work = work
+
+    def __await__(self) -> Generator[Any, None, object]:
+        while True:
+            try:
+                waits_for = self._work.send(None)
+            except StopIteration as done:
+                return done.value
+            yield waits_for
+            yield from asyncio.sleep(0.01).__await__()
+
+
+async def test_a_connection_that_ends_before_the_first_word_is_an_outage_and_no_fault() -> None:
+    server = await asyncio.start_server(lambda _, writer: writer.transport.abort(), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    database = Database(f"postgresql://front:secret@127.0.0.1:{port}/poplar", IMPATIENT)
+    await database.open()
+    try:
+        assert await reason_of(Paced(database.read("SELECT 1"))) is Reason.UNAVAILABLE
+    finally:
+        await database.close()
+        server.close()
 
 
 async def warm(index: PostgresMessageIndex, key: MaildropKey) -> None:

@@ -14,7 +14,14 @@ from functools import partial
 import asyncpg
 
 from service.model.refusal import Reason, Refusal
-from service.stores.postgres.errors import VENDOR_ERRORS, may_have_happened, may_pass, refusal_of, temporary
+from service.stores.postgres.errors import (
+    VENDOR_ERRORS,
+    connection_may_end,
+    may_have_happened,
+    may_pass,
+    refusal_of,
+    temporary,
+)
 from service.stores.postgres.pool import Connection, Pool
 
 Row = asyncpg.Record
@@ -157,7 +164,8 @@ class Database:
         # waits for its locks and finds what it did.
         alarm = asyncio.get_running_loop().call_later(seconds, _cut, connection)
         try:
-            return await connection.fetch(statement, *values)
+            with connection_may_end():
+                return await connection.fetch(statement, *values)
         except asyncio.CancelledError:
             _cut(connection)
             raise
@@ -175,8 +183,9 @@ class Database:
             return idle
         self._waiting += 1
         try:
-            async with asyncio.timeout(seconds):
-                return await self._pool.acquire()
+            with connection_may_end():
+                async with asyncio.timeout(seconds):
+                    return await self._pool.acquire()
         finally:
             self._waiting -= 1
 

@@ -5,6 +5,9 @@ help, and whether the statement may have been carried out all the same. Refuses 
 RFC 3206 §4: what is temporary is said to be.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import asyncpg
 
 from service.model.refusal import Reason, Refusal
@@ -42,6 +45,19 @@ _ROLLED_BACK = (
     asyncpg.TransactionRollbackError,
     asyncpg.QueryCanceledError,
 )
+
+
+@contextmanager
+def connection_may_end() -> Iterator[None]:
+    """Have a connection that ends while it is written to raise ConnectionResetError, as any other that ended does.
+
+    uvloop raises RuntimeError for that. A session that waits for its turn between two steps meets it often: the
+    connection that it just made may be closed by then.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        raise ConnectionResetError(str(error)) from error
 
 
 def refusal_of(error: BaseException) -> Refusal:

@@ -8,6 +8,7 @@ RFC 1939 §3 (multi-line responses), §5 RETR, §7 TOP.
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from service.mail.retrieval import WHOLE_OCTETS
 from service.model.message import StoredMessage
 from service.net.outlet import Outlet
 from service.protocol.bytestuffing import Stuffer, TopCut
@@ -23,7 +24,9 @@ async def send_message(
     """Send a message, or its header and `lines` lines; the status line leaves in one write with the first octets."""
     head = responses.retrieved(message.octets) if lines is None else responses.OK
     cut = None if lines is None else TopCut(message.header_octets, lines)
-    stuffer = Stuffer(dotted=message.blob.dotted)
+    # Only what is verified before its first octet leaves is known to have the lines that were stored.
+    proven = lines != 0 and message.blob.octets <= WHOLE_OCTETS
+    stuffer = Stuffer(dotted=message.blob.dotted or not proven)
     async with aclosing(pieces) as given:
         async for piece in given:
             await outlet.send(head + stuffer.feed(cut.feed(piece) if cut else piece))

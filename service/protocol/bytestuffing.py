@@ -12,7 +12,8 @@ TERMINATION = b".\r\n"
 class Stuffer:
     """Byte-stuffs one multi-line response, piece by piece.
 
-    `dotted` False promises that no line begins with a dot, which saves the search.
+    `dotted` False promises that no line begins with a dot, which saves the search. A line also begins after a bare LF:
+    stored text has none, but clients end lines at one, and octets broken on their way must not end a response.
     """
 
     def __init__(self, *, dotted: bool = True) -> None:
@@ -28,16 +29,12 @@ class Stuffer:
         """
         if not piece:
             return piece
-        seam = self._last + piece[:3]
+        begins_a_line = self._last.endswith(b"\n")
         self._last = (self._last + piece[-2:])[-2:]
         if not self._dotted:
             return piece
-        stuffed = piece.replace(b"\r\n.", b"\r\n..") if b"\r\n." in piece else piece
-        if seam.startswith(b"\r\n."):
-            return b"." + stuffed
-        if seam.startswith(b"\r\n.", 1):
-            return b"\n." + stuffed[1:]
-        return stuffed
+        stuffed = piece.replace(b"\n.", b"\n..") if b"\n." in piece else piece
+        return b"." + stuffed if begins_a_line and piece.startswith(b".") else stuffed
 
     def finish(self) -> bytes:
         """The end of the response: a repaired line end where the last line has none, then the termination.

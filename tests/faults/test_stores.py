@@ -44,6 +44,17 @@ def change(blob: Path) -> None:
         file.write(b"?")
 
 
+def put_in(octets: bytes) -> Callable[[Path], None]:
+    """Have these octets stand in a message's beginning, where others stood."""
+
+    def harm(blob: Path) -> None:
+        with blob.open("r+b") as file:
+            file.seek(blob.read_bytes().index(b"\r\n\r\n") + 5_000)
+            file.write(octets)
+
+    return harm
+
+
 @pytest.mark.parametrize("harm", [lose, cut, change])
 def test_f8_a_damaged_message_is_refused_and_everything_else_is_as_it_was(
     site: Site, harm: Callable[[Path], None]
@@ -62,7 +73,7 @@ def test_f8_a_damaged_message_is_refused_and_everything_else_is_as_it_was(
     assert site.session("b").say(b"LIST 2") == b"+OK 2 %d\r\n" % len(whole[1])
 
 
-@pytest.mark.parametrize("harm", [cut, change])
+@pytest.mark.parametrize("harm", [cut, change, put_in(b"\r\n.\r\n"), put_in(b"x\n.\r\n")])
 def test_f8_a_large_damaged_message_never_comes_to_its_dot(site: Site, harm: Callable[[Path], None]) -> None:
     (blob,) = delivered(site, BIG)
     harm(blob)

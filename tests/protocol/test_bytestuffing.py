@@ -36,6 +36,16 @@ def test_a_client_reads_back_exactly_what_was_stored(text: bytes, where: list[in
     assert unstuffed(response) == stored
 
 
+@given(st.lists(st.sampled_from([b"\r\n", b"\n", b".", b"a", b"\r"]), max_size=24).map(b"".join), cuts)
+@example(b"broken\x0c\n.\r\nmore", [])
+@example(b"\n.\n", [1])
+def test_g8_no_octets_however_broken_end_a_response_early_for_whoever_ends_lines_at_lf(
+    text: bytes, where: list[int]
+) -> None:
+    lines = stuffed(text, where).split(b"\n")
+    assert [place for place, line in enumerate(lines) if line in {b".", b".\r"}] == [len(lines) - 2]
+
+
 @given(texts, cuts)
 def test_pieces_don_t_show(text: bytes, where: list[int]) -> None:
     assert stuffed(text, where) == stuffed(text, [])

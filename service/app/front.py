@@ -142,7 +142,8 @@ def _leases(shared: Shared, locks: ObservedLocks, index: MessageIndex, allowance
 
 def _retrievals(shared: Shared, shares: Shares) -> tuple[Retrieval, Retrieval]:
     """What reads for clients that wait, and what reads ahead."""
-    resumption = Resumption(resumed=metrics.retrieval_resumed)
+    patience = shared.settings.object_store.first_octets
+    resumption = Resumption(patience=patience, resumed=metrics.retrieval_resumed)
     waited_for, spare = shares.blobs(shared.blobs), shares.blobs(shared.blobs, spare=True)
     return Retrieval(waited_for, resumption), Retrieval(spare, resumption)
 

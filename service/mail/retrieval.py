@@ -2,14 +2,16 @@
 
 Owns what is verified before what is sent. A message up to 1 MiB is fetched and verified first; a
 larger one streams, and its last part is held back until the digest matches (G8). A store that fails
-in the middle is asked again by range. Refuses to know sockets: pieces are given one at a time, and
-the next is fetched when the caller wants it.
+in the middle is asked again by range; one that gives nothing at first is given up while the client
+still waits for a status. Refuses to know sockets: pieces are given one at a time, and the next is
+fetched when the caller wants it.
 RFC 1939 §5 RETR, §7 TOP.
 """
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence, Set
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence, Set
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -34,6 +36,8 @@ class Resumption:
 
     tries: int = 3
     pause: float = 0.2
+    patience: float = 4.5
+    """Seconds until the first octets, all repetitions included; who waits is refused then rather than kept waiting."""
     resumed: Callable[[], None] = lambda: None
     """Told of each repetition."""
 
@@ -99,12 +103,13 @@ class Retrieval:
         A mismatch is read once more, as what came between may have broken it. Raises Refusal: BROKEN, UNAVAILABLE.
         """
         blob = message.blob
-        for again in range(2):
-            octets = await self._read(blob.key, 0, blob.octets)
-            if len(octets) == blob.octets and await _digest(octets) == blob.sha256:
-                return message.trace + octets
-            if not again:
-                self.resumption.resumed()
+        async with self._in_time(blob):
+            for again in range(2):
+                octets = await self._read(blob.key, 0, blob.octets)
+                if len(octets) == blob.octets and await _digest(octets) == blob.sha256:
+                    return message.trace + octets
+                if not again:
+                    self.resumption.resumed()
         raise Refusal(Reason.BROKEN, f"{blob.key}: octets or digest differ")
 
     async def pieces(self, message: StoredMessage) -> AsyncGenerator[bytes, None]:
@@ -117,11 +122,12 @@ class Retrieval:
             return
         held = message.trace
         digest = hashlib.sha256()
-        async for piece in self._stream(message.blob, message.blob.octets):
-            digest.update(piece)
-            if held:
-                yield held
-            held = piece
+        async with aclosing(self._begun(message.blob, message.blob.octets)) as stored:
+            async for piece in stored:
+                digest.update(piece)
+                if held:
+                    yield held
+                held = piece
         if digest.digest() != message.blob.sha256:
             raise Refusal(Reason.BROKEN, f"{message.blob.key}: digest differs")
         yield held
@@ -130,14 +136,35 @@ class Retrieval:
         """The octets that TOP n 0 needs: only the header, read by range."""
         blob = message.blob
         if blob.header_octets <= WHOLE_OCTETS:
-            octets = await self._read(blob.key, 0, blob.header_octets)
+            async with self._in_time(blob):
+                octets = await self._read(blob.key, 0, blob.header_octets)
             if len(octets) != blob.header_octets:
                 raise Refusal(Reason.BROKEN, f"{blob.key}: shorter than its header")
             yield message.trace + octets
             return
-        yield message.trace
-        async for piece in self._stream(blob, blob.header_octets):
-            yield piece
+        held = message.trace
+        async with aclosing(self._begun(blob, blob.header_octets)) as stored:
+            async for piece in stored:
+                yield held + piece
+                held = b""
+
+    async def _begun(self, blob: Blob, end: int) -> AsyncGenerator[bytes, None]:
+        """The octets up to `end`, the first of them in time; a client that has some already is served with patience."""
+        async with aclosing(self._stream(blob, end)) as stored:
+            async with self._in_time(blob):
+                first = await anext(stored)
+            yield first
+            async for piece in stored:
+                yield piece
+
+    @asynccontextmanager
+    async def _in_time(self, blob: Blob) -> AsyncIterator[None]:
+        """Raises Refusal(UNAVAILABLE) where the block takes longer than a client is to wait for first octets."""
+        try:
+            async with asyncio.timeout(self.resumption.patience):
+                yield
+        except TimeoutError:
+            raise Refusal(Reason.UNAVAILABLE, f"{blob.key}: nothing within {self.resumption.patience:g} s") from None
 
     async def _read(self, key: str, start: int, end: int) -> bytes:
         """One range read, repeated while the store is unavailable."""

@@ -1,5 +1,6 @@
 """One maildrop with mail in it, over the in-memory stores, and the use cases of a front end."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
@@ -43,6 +44,8 @@ class Interrupted:
     cut_after: int | None = None
     """A stream fails once after so many octets."""
     corrupt: bool = False
+    silent_from: int | None = None
+    """Reads from this octet on are never answered."""
     reads: list[tuple[str, int, int]] = field(default_factory=list)
 
     def _check(self, key: str, start: int, end: int) -> None:
@@ -51,13 +54,19 @@ class Interrupted:
             self.failures -= 1
             raise Refusal(Reason.UNAVAILABLE, "told to fail")
 
+    async def _fall_silent(self, start: int) -> None:
+        if self.silent_from is not None and start >= self.silent_from:
+            await asyncio.Event().wait()
+
     async def read(self, key: str, start: int, end: int) -> bytes:
         self._check(key, start, end)
+        await self._fall_silent(start)
         octets = await self.behind.read(key, start, end)
         return octets[:-1] + b"?" if self.corrupt else octets
 
     async def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
         self._check(key, start, end)
+        await self._fall_silent(start)
         given = 0
         async for piece in self.behind.stream(key, start, end):
             given += len(piece)

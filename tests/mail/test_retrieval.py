@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from service.mail.retrieval import WHOLE_OCTETS, Places
+from service.mail.retrieval import WHOLE_OCTETS, Places, Resumption, Retrieval
 from service.model.message import StoredMessage
 from service.model.refusal import Reason, Refusal
 from tests.mail.house import House
@@ -165,3 +165,16 @@ async def test_a_message_without_a_row_is_broken_not_absent() -> None:
     with pytest.raises(Refusal) as refused:
         await Places(house.index, house.key).of(77)
     assert refused.value.reason is Reason.BROKEN
+
+
+@pytest.mark.parametrize("text", [SMALL, LARGE], ids=["small", "large"])
+async def test_g14_a_store_that_gives_nothing_is_refused_while_the_client_waits_for_a_status(text: bytes) -> None:
+    house = await House().furnish(text)
+    message = await stored(house)
+    house.blobs.silent_from = 0
+    hasty = Retrieval(house.blobs, Resumption(patience=0.01))
+    async with asyncio.timeout(10):
+        for given in (hasty.pieces(message), hasty.header(message)):
+            with pytest.raises(Refusal) as refused:
+                await anext(given)
+            assert refused.value.reason is Reason.UNAVAILABLE

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from service.mail.allowances import Places
 from service.mail.maildrop import OpenMaildrop
 from service.mail.ports import Lease, MaildropLocks, MessageIndex
+from service.mail.unreleased import Unreleased
 from service.model.account import Account, MaildropKey
 from service.model.refusal import Refusal
 
@@ -35,6 +36,8 @@ class Leases:
         self._locks = locks
         self._index = index
         self._places = places
+        self._unreleased = Unreleased(locks)
+        self._opening: dict[str, Lease] = {}
         self._held: dict[str, _Held] = {}
         self._owed: dict[MaildropKey, OpenMaildrop] = {}
         """Those that ended without being sure of their lease: an older session may still believe in its own."""
@@ -43,8 +46,13 @@ class Leases:
         """How many are held."""
         return len(self._held)
 
+    def opening(self, lease: Lease) -> None:
+        """Renew it from now on, however long the rest of the login takes; until `hold` or `release`."""
+        self._opening[lease.token] = lease
+
     def hold(self, maildrop: OpenMaildrop, on_lost: OnLost) -> None:
-        """Renew its lease from now on; `on_lost` is called at most once, when another session holds the maildrop."""
+        """Judge it from now on too; `on_lost` is called at most once, when another session holds the maildrop."""
+        self._opening.pop(maildrop.lease.token, None)
         self._held[maildrop.lease.token] = _Held(maildrop, on_lost, maildrop.guarded)
 
     async def counted(self, account: Account, client: str, lease: Lease) -> None:
@@ -53,7 +61,8 @@ class Leases:
             await self._places.take(account, client, lease.token)
 
     async def release(self, lease: Lease) -> None:
-        """Stop renewing and free the maildrop; where the store can't be reached it expires by itself (G6)."""
+        """Stop renewing and free the maildrop; where the store can't be reached, at a renewal once it can (G6)."""
+        self._opening.pop(lease.token, None)
         held = self._held.pop(lease.token, None)
         if held is not None and not held.sure:
             self._owe(held.maildrop)
@@ -62,21 +71,23 @@ class Leases:
         try:
             await self._locks.release(lease)
         except Refusal:
-            return
+            self._unreleased.add(lease)
 
     async def renew(self) -> None:
         """Extend all leases in one batch, and end the sessions that are no longer the newest.
 
         Raises Refusal(UNAVAILABLE) when either store can't be asked; nothing is lost for that alone.
         """
-        if self._held:
+        await self._unreleased.try_again()
+        if self._held or self._opening:
             await self._renew()
         if self._owed:
             await self._displace()
 
     async def _renew(self) -> None:
+        held = [each.maildrop.lease for each in self._held.values()]
         try:
-            renewal = await self._locks.renew([held.maildrop.lease for held in self._held.values()])
+            renewal = await self._locks.renew([*held, *self._opening.values()])
         except Refusal:
             # Whoever logs in now gets no lease either, so that none of ours proves anything any more.
             tokens = set(self._held)

@@ -98,6 +98,7 @@ class Login:
     async def _open(self, account: Account, credential: Credential, attempt: Attempt, on_lost: OnLost) -> OpenMaildrop:
         lease = self._lease(account, attempt)
         guarded = await self._acquire(lease)
+        self.leases.opening(lease)
         try:
             await self.leases.counted(account, attempt.client, lease)
             fence = secrets.token_bytes(FENCE_OCTETS)

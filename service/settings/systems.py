@@ -65,9 +65,9 @@ class RedisSettings(Section):
     """URL: redis://, rediss://, unix://, redis+sentinel://host,host/service/db or redis+cluster://host,host."""
     deadline: Seconds = 0.5
     """Seconds that one call may take; after that the login goes on, guarded by the fence alone."""
-    lease_seconds: Seconds = 30.0
+    lease_seconds: Seconds = 10.0
     """Seconds for which a maildrop stays held by a session whose process died."""
-    renew_every: Seconds = 10.0
+    renew_every: Seconds = 3.0
     """Seconds between two renewals of all leases of a process."""
 
     @field_validator("url")

@@ -5,12 +5,13 @@ state".
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from service.mail.maildrop import OpenMaildrop
 from service.mail.ports import Lease, Renewal
+from service.mail.unreleased import TRIES
 from service.model.account import MaildropKey
 from service.model.refusal import Reason, Refusal
 from service.stores.memory.locks import MemoryMaildropLocks
@@ -257,3 +258,45 @@ async def test_sessions_that_are_over_are_remembered_within_a_bound(monkeypatch:
     house.locks.away = True
     await house.update.close(await house.session("one"))
     assert not house.leases._owed
+
+
+async def test_g6_a_maildrop_whose_release_failed_is_free_at_the_next_renewal_that_reaches_the_store() -> None:
+    house = await a_house()
+    held = await house.session("only")
+    house.locks.away = True
+    await house.update.close(held)
+    await house.leases.renew()
+    house.locks.away = False
+    with pytest.raises(Refusal) as refused:
+        await house.session("early")
+    assert refused.value.reason is Reason.IN_USE
+    await house.leases.renew()
+    assert (await house.session("next")).guarded
+
+
+async def test_g6_a_release_that_never_succeeds_is_not_tried_for_ever() -> None:
+    house = await a_house()
+    held = await house.session("only")
+    house.locks.away = True
+    await house.update.close(held)
+    for _ in range(TRIES):
+        assert len(house.leases._unreleased) == 1
+        await house.leases.renew()
+    assert len(house.leases._unreleased) == 0
+
+
+async def test_g4_a_lease_is_renewed_while_its_login_waits_for_the_index() -> None:
+    house = await a_house()
+    held = await house.session("slow")
+    await house.update.close(held)
+    lease = replace(held.lease, token="of a login that waits")
+    assert await house.locks.acquire(lease)
+    house.leases.opening(lease)
+    for _ in range(3):
+        await house.let_pass(20)
+        await house.leases.renew()
+    with pytest.raises(Refusal) as refused:
+        await house.session("other")
+    assert refused.value.reason is Reason.IN_USE
+    await house.leases.release(lease)
+    assert (await house.session("other")).guarded

@@ -133,7 +133,8 @@ class Way:
         with suppress(OSError):
             while octets := await reader.read(PIECE):
                 pair.watch.forth(octets)
-                if told := await self.harm.forth(pair, octets):
+                told = await self.harm.forth(pair, octets)
+                if told and not pair.server.is_closing():
                     pair.server.write(told)
                     await pair.server.drain()
         _no_more(pair.server)
@@ -143,7 +144,7 @@ class Way:
             while octets := await reader.read(PIECE):
                 pair.watch.back(octets)
                 told = await self.harm.back(pair, octets)
-                if told and not pair.deaf:
+                if told and not (pair.deaf or pair.client.is_closing()):
                     pair.client.write(told)
                     await pair.client.drain()
         if not pair.deaf:

@@ -36,7 +36,7 @@ class Leases:
         self._locks = locks
         self._index = index
         self._places = places
-        self._unreleased = Unreleased(locks)
+        self._unreleased = Unreleased()
         self._opening: dict[str, Lease] = {}
         self._held: dict[str, _Held] = {}
         self._owed: dict[MaildropKey, OpenMaildrop] = {}
@@ -78,7 +78,7 @@ class Leases:
 
         Raises Refusal(UNAVAILABLE) when either store can't be asked; nothing is lost for that alone.
         """
-        await self._unreleased.try_again()
+        await self._unreleased.try_again(self._locks)
         if self._held or self._opening:
             await self._renew()
         if self._owed:

@@ -16,8 +16,7 @@ TRIES = 10
 class Unreleased:
     """Those of one process. Users are not to wait for a session that ended while the store was away (G6)."""
 
-    def __init__(self, locks: MaildropLocks) -> None:
-        self._locks = locks
+    def __init__(self) -> None:
         self._left: dict[str, tuple[Lease, int]] = {}
 
     def __len__(self) -> int:
@@ -28,14 +27,14 @@ class Unreleased:
         """Its release was refused."""
         self._left[lease.token] = (lease, TRIES)
 
-    async def try_again(self) -> None:
+    async def try_again(self, locks: MaildropLocks) -> None:
         """Release what can be; what can't waits for the next call, but not for ever."""
         left, self._left = self._left, {}
-        await asyncio.gather(*(self._release(lease, tries - 1) for lease, tries in left.values()))
+        await asyncio.gather(*(self._release(locks, lease, tries - 1) for lease, tries in left.values()))
 
-    async def _release(self, lease: Lease, tries: int) -> None:
+    async def _release(self, locks: MaildropLocks, lease: Lease, tries: int) -> None:
         try:
-            await self._locks.release(lease)
+            await locks.release(lease)
         except Refusal:
             if tries:
                 self._left[lease.token] = (lease, tries)

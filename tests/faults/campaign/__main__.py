@@ -9,6 +9,8 @@ from pathlib import Path
 from tests.faults import checker
 from tests.faults.campaign.campaign import HISTORY, run
 from tests.faults.campaign.crowd import Size
+from tests.faults.campaign.recovery import Recovery
+from tests.faults.operations import read
 
 
 def main() -> int:
@@ -22,7 +24,12 @@ def main() -> int:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     asyncio.run(run(folder, told.seed, told.minutes, Size()))
-    return checker.main([str(folder / HISTORY)])
+    history = folder / HISTORY
+    with history.open(encoding="utf-8") as file:
+        page = Recovery(read(file)).page()
+    (folder / "recovery.md").write_text(page, "utf-8")
+    sys.stdout.write(page)
+    return checker.main([str(history)])
 
 
 if __name__ == "__main__":

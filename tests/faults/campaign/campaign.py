@@ -51,8 +51,9 @@ BUSY = {"deadline": 3.0}
 
 
 async def run(folder: Path, seed: int, minutes: float, size: Size) -> None:
-    """All of it, with Poplar's own settings but for Redis' deadline."""
-    async with under_way(folder, seed, size, redis=BUSY) as running:
+    """All of it, with Poplar's own settings but for Redis' deadline; with an odd seed people may read on in outages."""
+    outage = {"read_only": seed % 2 == 1}
+    async with under_way(folder, seed, size, redis=BUSY, outage=outage) as running:
         await asyncio.sleep(LIVELY)
         await running.nemesis.work(minutes * 60)
         await asyncio.sleep(LIVELY)

@@ -1,8 +1,8 @@
 """The installation that a campaign runs against: real programs, real systems, and ways between them that can break.
 
-Owns three front ends, two LMTP processes, a Postgres pair, a Valkey, an S3 server, and the settings that lead each
-process to each system by a way of its own. Refuses to know what goes wrong (`nemesis.py`) and who comes (`crowd.py`).
-Every process it started is ended by its id.
+Owns three front ends, two LMTP processes, a sweep, a Postgres pair, a Valkey, an S3 server, and the settings that lead
+each process to each system by a way of its own. Refuses to know what goes wrong (`nemesis.py`) and who comes
+(`crowd.py`). Every process it started is ended by its id.
 """
 
 import json
@@ -31,9 +31,14 @@ from tests.faults.site import Valkey, ended, listeners, valkey_in
 
 FRONTS = ("front 1", "front 2", "front 3")
 LMTPS = ("lmtp 1", "lmtp 2")
+SWEEPS = ("sweep 1",)
+PROCESSES = (*FRONTS, *LMTPS, *SWEEPS)
+COMMANDS = {"front": ["serve"], "lmtp": ["lmtp"], "sweep": ["sweep", "--loop"]}
+BUSY_SWEEP = {"removed_retention_days": 0.0, "interval": 3.0, "orphan_hours": 1.0}
+"""What was removed is deleted for good at once; blobs without a row as soon as the settings allow."""
 STAFF = "staff"
 SYSTEMS = ("postgres", "redis", "store")
-ROLES = {"front": "poplar_front", "lmtp": "poplar_lmtp", "api": "poplar_api"}
+ROLES = {"front": "poplar_front", "lmtp": "poplar_lmtp", "sweep": "poplar_sweep", "api": "poplar_api"}
 PASSWORD = "of-a-login"
 WATCHES: Mapping[str, type[Watch]] = {"postgres": Statements, "redis": Watch, "store": Exchange}
 
@@ -58,7 +63,7 @@ class Program:
         """Whether it listens. Raises RuntimeError once it has ended."""
         if not self.alive:
             raise RuntimeError(f"{self.name} ended: {self.command.said[-2000:]}")
-        return '"event": "serving"' in self.command.said
+        return re.search('"event": "(serving|sweeping)"', self.command.said) is not None
 
     def place(self) -> Place:
         """Where it listens. Raises ConnectionRefusedError before it does."""
@@ -88,7 +93,7 @@ class House:
 
     def ways_of(self, system: str, *names: str) -> list[Way]:
         """The ways of these processes, or of all of them, to `system`."""
-        return [self.ways[name, system] for name in names or (*FRONTS, *LMTPS)]
+        return [self.ways[name, system] for name in names or PROCESSES]
 
     def place(self, name: str) -> Place:
         """Where clients reach it. Raises ConnectionRefusedError while it doesn't run."""
@@ -103,14 +108,14 @@ class House:
         folder.mkdir()
         (folder / "poplar.yaml").write_text(yaml.safe_dump(self._settings(name)), "utf-8")
         environment = {key: value for key, value in os.environ.items() if not key.startswith("POPLAR_")}
-        role = "serve" if name in FRONTS else "lmtp"
         program = "tests.faults.campaign.wrong_clock" if clock_off else "service"
-        arguments = ["--config", str(folder / "poplar.yaml"), role]
+        arguments = ["--config", str(folder / "poplar.yaml"), *COMMANDS[_kind(name)]]
         command = Command(arguments, environment | {"CLOCK_OFF": str(clock_off)}, folder, program)
         started = self.programs[name] = Program(name, command)
         self.logs.append((name, command.log))
         await until(lambda: started.serves, f"{name} to serve")
-        self._places[name] = started.place()
+        if name not in SWEEPS:
+            self._places[name] = started.place()
         return started
 
     def kill(self, name: str) -> None:
@@ -155,6 +160,7 @@ class House:
             "http": {"host": "127.0.0.1", "port": 0},
             "listeners": listeners("pop3" if name in FRONTS else "lmtp"),
             "pop3": {"failure_delay": 0.0},
+            "sweep": BUSY_SWEEP,
             "logging": {"format": "json"},
         }
         return own | {part: {**own.get(part, {}), **given} for part, given in self.values.items()}
@@ -184,13 +190,13 @@ async def house_in(folder: Path, **values: Mapping[str, object]) -> AsyncIterato
             "redis": lambda: valkey.server.port,
             "store": lambda: store.port,
         }
-        for name in (*FRONTS, *LMTPS, STAFF):
+        for name in (*PROCESSES, STAFF):
             for system in SYSTEMS:
                 way = house.ways[name, system] = Way(name, system, targets[system], WATCHES[system])
                 await way.open()
                 stack.push_async_callback(way.close)
         stack.callback(house.end)
-        for name in (*FRONTS, *LMTPS):
+        for name in PROCESSES:
             await house.run(name)
         yield house
 
@@ -201,6 +207,10 @@ async def _prepared(cluster: Cluster) -> None:
     await migrate(cluster.dsn())
     for role, group in ROLES.items():
         await create_login(cluster.dsn(), f"{role}_login", PASSWORD, group)
+
+
+def _kind(name: str) -> str:
+    return name.partition(" ")[0]
 
 
 def _joined(name: str) -> str:

@@ -12,6 +12,8 @@ from tests.backends.demo import Place
 
 PATIENCE = 60.0
 """Seconds that a client waits for an answer, as mail programs do."""
+WELCOME = 5.0
+"""Seconds for a greeting, after which it tries elsewhere, as behind a balancer that looks after its servers."""
 LONGEST = 1 << 20
 
 
@@ -79,13 +81,17 @@ class Line:
 async def dial(place: Place, dice: random.Random) -> Line:
     """A connection whose greeting was heard. Raises LineLostError where there is none, or a refusal."""
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(WELCOME):
             reader, writer = await asyncio.open_connection(place.host, place.port, limit=LONGEST)
     except OSError as error:
         raise LineLostError from error
     line = Line(reader, writer, slow=dice.random() < 0.05)
     try:
-        welcome = (await line.hear()).startswith((b"+OK", b"220"))
+        async with asyncio.timeout(WELCOME):
+            welcome = (await line.hear()).startswith((b"+OK", b"220"))
+    except TimeoutError as error:
+        line.drop()
+        raise LineLostError from error
     except BaseException:
         line.drop()
         raise

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from tests.faults.campaign.harms import Cut, Silent
-from tests.faults.campaign.house import FRONTS, LMTPS, SYSTEMS, House
+from tests.faults.campaign.house import FRONTS, LMTPS, PROCESSES, SWEEPS, SYSTEMS, House
 from tests.faults.campaign.mishaps import Happen, Mishap, Touched, suffering, touched
 from tests.faults.site import paused
 
@@ -49,7 +49,7 @@ def in_turn(names: Sequence[str]) -> Happen:
 @asynccontextmanager
 async def wrong_clock(house: House, dice: random.Random) -> AsyncIterator[Touched]:
     """A process ends, and comes back on a machine that is ten minutes early or late."""
-    name, off = dice.choice((*FRONTS, *LMTPS)), dice.choice((-600.0, 600.0))
+    name, off = dice.choice(PROCESSES), dice.choice((-600.0, 600.0))
     house.kill(name)
     await house.run(name, clock_off=off)
     try:
@@ -62,7 +62,7 @@ async def wrong_clock(house: House, dice: random.Random) -> AsyncIterator[Touche
 @asynccontextmanager
 async def partition(house: House, dice: random.Random) -> AsyncIterator[Touched]:
     """One process and one system can't reach each other; told at once, or by silence."""
-    name, system = dice.choice((*FRONTS, *LMTPS)), dice.choice(SYSTEMS)
+    name, system = dice.choice(PROCESSES), dice.choice(SYSTEMS)
     ways = house.ways_of(system, name)
     with suffering(ways, dice.choice((Cut, Silent))):
         yield touched(ways)
@@ -72,6 +72,7 @@ MISHAPS = (
     Mishap("front end killed", killed(FRONTS), "processes", (1.0, 40.0)),
     Mishap("front end paused", stopped(FRONTS), "processes", outlasts_leases=True),
     Mishap("LMTP killed", killed(LMTPS), "processes", (1.0, 5.0)),
+    Mishap("sweep killed", killed(SWEEPS), "processes", (1.0, 5.0)),
     Mishap("LMTP paused", stopped(LMTPS), "processes", (3.0, 15.0)),
     Mishap("front ends replaced", in_turn(FRONTS), "processes"),
     Mishap("LMTP replaced", in_turn(LMTPS), "processes"),

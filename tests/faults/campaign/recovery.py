@@ -151,9 +151,8 @@ class Recovery:
             if any(spell.fault.began <= one.ended and one.began <= spell.mended.ended for spell in spells)
         ]
         retrieved = [one for one in during if one.kind == "retr" and one.outcome != "fail"]
-        cut = [one for one in retrieved if one.outcome == "unknown"]
+        cut = [one for one in retrieved if one.outcome == "unknown" and one.said.startswith("+OK")]
         quits = [one for one in during if one.kind == "quit" and one.facts.get("waited", True)]
-        lost = [one for one in quits if one.outcome != "ok"]
-        return (
-            f"{len(spells)} updates: {len(cut)} of {len(retrieved)} RETR cut, {len(lost)} of {len(quits)} QUIT not done"
-        )
+        lost = [one for one in quits if one.outcome == "unknown"]
+        missing = f"{len(cut)} of {len(retrieved)} RETR cut, {len(lost)} of {len(quits)} QUIT unanswered"
+        return f"{len(spells)} updates: {missing}"

@@ -131,7 +131,7 @@ class Session:
 
     async def quit(self, *, wait: bool = True) -> None:
         """With `wait` false the client is gone before the answer can come, and nobody knows what it was."""
-        with self.begin("quit", marked=list(self.marked), server=self.at) as operation:
+        with self.begin("quit", marked=list(self.marked), server=self.at, waited=wait) as operation:
             await self.line.say(b"QUIT\r\n")
             if wait:
                 answer = await self.line.hear()

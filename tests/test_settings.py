@@ -185,6 +185,7 @@ def told_of(text: str, tmp_path: Path) -> list[str]:
             "redis: {renew_every: 20}",
             "redis.renew_every must be at most half of lease_seconds, so that one missed renewal loses nothing",
         ),
+        ("sweep: {removed_retention_days: 0}", "sweep.removed_retention_days must be greater than or equal to 0.05"),
         ("hostname: ''", "hostname must be a name of letters, digits, '-' and '.', or an address"),
         (
             'hostname: "pop.example\\r\\n250 x"',

@@ -104,8 +104,8 @@ class HashingSettings(Section):
 class SweepSettings(Section):
     """What `poplar sweep` deletes for good."""
 
-    removed_retention_days: Annotated[float, Field(ge=0, le=3650)] = 7.0
-    """Days for which a removed message can be restored by staff."""
+    removed_retention_days: Annotated[float, Field(ge=0.05, le=3650)] = 7.0
+    """Days for which a removed message can be restored by staff; at least 0.05, so that sessions still know it."""
     interval: Seconds = 3600.0
     """Seconds between two sweeps of `poplar sweep --loop`."""
     batch: Count = 500

@@ -71,7 +71,7 @@ def _sweep(demo: RunningDemo, folder: Path) -> Iterator[Place]:
     folder.mkdir()
     settings: dict[str, Any] = yaml.safe_load((demo.state / "state" / "poplar.yaml").read_text("utf-8"))
     settings["http"] = {"host": "127.0.0.1", "port": 0}
-    settings["sweep"] = {"removed_retention_days": 0.0, "interval": 2.0}
+    settings["sweep"] = {"removed_retention_days": 0.05, "interval": 2.0}
     path = folder / "poplar.yaml"
     path.write_text(yaml.safe_dump(settings), "utf-8")
     command = Command(["--config", str(path), "sweep", "--loop"], {}, folder)

@@ -49,7 +49,7 @@ def in_turn(names: Sequence[str]) -> Happen:
 @asynccontextmanager
 async def wrong_clock(house: House, dice: random.Random) -> AsyncIterator[Touched]:
     """A process ends, and comes back on a machine that is ten minutes early or late."""
-    name, off = dice.choice(PROCESSES), dice.choice((-600.0, 600.0))
+    name, off = dice.choice((*FRONTS, *LMTPS)), dice.choice((-600.0, 600.0))
     house.kill(name)
     await house.run(name, clock_off=off)
     try:

@@ -6,7 +6,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from tests.faults import checker
+from tests.faults import checker, report
 from tests.faults.campaign.campaign import HISTORY, run
 from tests.faults.campaign.crowd import Size
 from tests.faults.campaign.recovery import Recovery
@@ -29,6 +29,7 @@ def main() -> int:
         page = Recovery(read(file)).page()
     (folder / "recovery.md").write_text(page, "utf-8")
     sys.stdout.write(page)
+    report.main([str(history), str(folder / "report.html"), "--title", f"Seed {told.seed}, {told.minutes:g} minutes"])
     return checker.main([str(history)])
 
 

@@ -133,7 +133,7 @@ def settings(canaries: Canaries, owner: str, redis: str, objects: S3Server) -> d
         # Counted, and never waited for.
         "abuse": {"exempt": [], "longest_delay": 0.0, "address_refuse_from": 1000, "network_refuse_from": 1000},
         "limits": {"login_failures": 100},
-        "sweep": {"interval": 1.0, "removed_retention_days": 0},
+        "sweep": {"interval": 1.0, "removed_retention_days": 0.05},
         "logging": {"format": "json", "level": "debug"},
     }
 

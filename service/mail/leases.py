@@ -14,9 +14,11 @@ from service.mail.maildrop import OpenMaildrop
 from service.mail.ports import Lease, MaildropLocks, MessageIndex
 from service.mail.unreleased import Unreleased
 from service.model.account import Account, MaildropKey
-from service.model.refusal import Refusal
+from service.model.refusal import Reason, Refusal
 
 OnLost = Callable[[], None]
+JUDGED_WITHIN = 1.5
+"""Seconds that Postgres has to tell the newest fences: the next renewal waits for it, and leases run out."""
 OWED = 4096
 """Sessions that are over, of which one process remembers that an older one may have to be told, at some 500 octets."""
 
@@ -124,7 +126,7 @@ class Leases:
         Nothing but the loss of their lease tells them: each renewal of it would go on to succeed.
         """
         owed = list(self._owed.values())
-        newest = await self._index.newest([(maildrop.key, maildrop.fence) for maildrop in owed])
+        newest = await self._newest(owed)
         await asyncio.gather(*(self._take_back(maildrop, newest=maildrop.fence in newest) for maildrop in owed))
 
     async def _take_back(self, maildrop: OpenMaildrop, *, newest: bool) -> None:
@@ -152,7 +154,7 @@ class Leases:
         doubtful = {token: held.maildrop for token, held in self._held.items() if not held.sure}
         if not doubtful:
             return
-        newest = await self._index.newest([(maildrop.key, maildrop.fence) for maildrop in doubtful.values()])
+        newest = await self._newest(doubtful.values())
         for token, maildrop in doubtful.items():
             if maildrop.fence not in newest:
                 self._lose(token)
@@ -160,6 +162,14 @@ class Leases:
                 await self._seize(maildrop.lease)
             elif token in self._held:
                 self._held[token].sure = token not in unanswered
+
+    async def _newest(self, maildrops: Iterable[OpenMaildrop]) -> Set[bytes]:
+        """Which of their fences are the newest. Raises Refusal(UNAVAILABLE) in time for the next renewal."""
+        try:
+            async with asyncio.timeout(JUDGED_WITHIN):
+                return await self._index.newest([(maildrop.key, maildrop.fence) for maildrop in maildrops])
+        except TimeoutError as error:
+            raise Refusal(Reason.UNAVAILABLE, f"the fences were not told within {JUDGED_WITHIN:g} s") from error
 
     async def _seize(self, lease: Lease) -> None:
         if lease.token not in self._held:

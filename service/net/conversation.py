@@ -132,8 +132,13 @@ class Conversation(Hooks):
 
     def _take_turn(self) -> None:
         self._lined_up = False
-        if self._task is None:
-            self._run()
+        try:
+            if self._task is None:
+                self._run()
+        except BaseException as error:
+            # Whoever called has nobody to tell: a connection that answers nothing would keep its maildrop.
+            self._abort(self._ending_of(error))
+            raise
         self._throttle()
 
     def _begin(self, effect: Coroutine[Any, Any, None]) -> None:

@@ -4,11 +4,13 @@ RFC 1939 §4: the exclusive lock prevents "messages from being modified or remov
 state".
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
 
+from service.mail import leases
 from service.mail.maildrop import OpenMaildrop
 from service.mail.ports import Lease, Renewal
 from service.mail.unreleased import TRIES
@@ -99,6 +101,25 @@ async def test_g4_the_newest_session_gets_the_lease_that_an_older_one_kept_throu
     assert [holder.since for holder in await house.locks.holders()] == [newest.lease.holder.since]
     assert not await house.removes(older)
     assert await house.removes(newest)
+
+
+async def test_g4_a_postgres_that_hangs_keeps_no_renewal_until_leases_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = await a_house()
+    house.locks.away = True
+    await house.session("in doubt")
+    house.locks.away = False
+
+    async def hang(_fences: object) -> set[bytes]:
+        await asyncio.Event().wait()
+        raise AssertionError("nothing ends it")
+
+    monkeypatch.setattr(leases, "JUDGED_WITHIN", 0.01)
+    monkeypatch.setattr(house.index, "newest", hang)
+    async with asyncio.timeout(10):
+        with pytest.raises(Refusal) as refused:
+            await house.leases.renew()
+    assert refused.value.reason is Reason.UNAVAILABLE
+    assert not house.lost
 
 
 async def test_g4_of_two_sessions_without_a_lease_the_newest_gets_it() -> None:

@@ -8,6 +8,8 @@ import socket
 import struct
 from uuid import UUID, uuid4
 
+import pytest
+
 from service.mail.budget import Budget
 from service.mail.fairness import Fairness
 from service.mail.pace import Pace
@@ -176,3 +178,20 @@ async def test_a_client_that_leaves_while_its_commands_wait_leaves_nothing_behin
         await until(lambda: front.connections[0]._gone)
         await until(lambda: not crowd.turns.used)
     assert len(front.house.leases) == 0
+
+
+async def test_a_connection_whose_commands_fail_is_closed_and_holds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = await House().furnish()
+    front = Front(house, fairness=fairness(house))
+    async with front.listening():
+        client = await front.logged_in()
+        assert len(house.leases) == 1
+
+        def badly() -> None:
+            raise KeyError("x")
+
+        monkeypatch.setattr(front.connections[0]._session, "advance", badly)
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+        await client.send(b"NOOP\r\n")
+        assert await client.rest() == b""
+        await until(lambda: len(house.leases) == 0)

@@ -13,6 +13,10 @@ class Stub:
 
     def __init__(self) -> None:
         self.closed = False
+        self.unfinished = False
+
+    def is_in_transaction(self) -> bool:
+        return self.unfinished
 
     def is_closed(self) -> bool:
         return self.closed
@@ -43,6 +47,15 @@ class Server:
 @pytest.fixture
 def server() -> Server:
     return Server()
+
+
+async def test_g10_a_connection_whose_transaction_did_not_end_is_given_to_nobody(server: Server) -> None:
+    pool = Pool(server.connect, 1)
+    one = await pool.acquire()
+    server.made[0].unfinished = True
+    pool.release(one)
+    assert server.made[0].closed
+    assert await pool.acquire() is not one
 
 
 async def test_the_connection_that_was_returned_last_is_used_first(server: Server) -> None:

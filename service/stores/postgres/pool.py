@@ -64,7 +64,8 @@ class Pool:
 
     def release(self, connection: Connection) -> None:
         """Take it back; one that is closed or led to a server that is none any more makes room for another."""
-        if connection in self._stale:
+        # In a transaction whose end failed, the next caller would be who the last one was (G10).
+        if not connection.is_closed() and (connection in self._stale or connection.is_in_transaction()):
             connection.terminate()
         if connection.is_closed():
             self._used.discard(connection)

@@ -19,7 +19,7 @@ from service.app.front import pop3_service
 from service.app.limits import limits_of
 from service.app.listening import Service, make_listeners, started
 from service.app.lmtp import lmtp_service
-from service.app.shared import Shared
+from service.app.shared import MEASURE_EVERY, Shared
 from service.app.stores import make_blobs
 from service.app.traces import open_tracer
 from service.net.drain import Drain
@@ -31,6 +31,7 @@ from service.telemetry.looplag import watch_loop_lag
 from service.telemetry.registries import own_registry
 from service.telemetry.serving import serving
 from service.telemetry.spans import Tracer
+from service.telemetry.tasks import count_tasks
 
 Role = Literal["pop3", "lmtp", "api"]
 """The protocols of listeners, and the HTTP API on the ops HTTP's port."""
@@ -79,6 +80,7 @@ async def running(settings: Settings, roles: Collection[Role], place: Place = AL
         url = await stack.enter_async_context(_ops_http(settings, drain, place, api))
         tasks = await stack.enter_async_context(background())
         tasks.start("loop lag", lambda: watch_loop_lag(metrics.loop_lag))
+        tasks.every("tasks", MEASURE_EVERY, count_tasks)
         events = await stack.enter_async_context(event_stream(settings))
         shared = Shared(settings, make_blobs(settings.object_store), tasks, events, tracer)
         services: dict[str, Service] = {

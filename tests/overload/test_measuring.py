@@ -1,0 +1,37 @@
+"""What the measures of overload rest on: memory's peak, percentiles of a span, and what is still held."""
+
+import os
+from dataclasses import replace
+
+import pytest
+
+from tests.overload.held import Held, given_back, peak
+from tests.overload.waits import Waits, ratio
+
+LEVEL = Held(descriptors=20, memory=80.0, tasks=9, leases=0, sessions=0, series=300)
+
+
+def test_the_peak_is_seen_though_the_memory_was_given_back() -> None:
+    with peak(os.getpid()) as seen:
+        room = bytearray(os.urandom(64)) * (1 << 20)
+        del room
+    assert seen.risen >= 40
+
+
+def test_what_is_held_beyond_the_level_is_told_by_name_and_memory_is_judged_apart() -> None:
+    assert replace(LEVEL, memory=200.0, tasks=8).beyond(LEVEL) == {}
+    assert replace(LEVEL, leases=2, descriptors=21).beyond(LEVEL) == {"leases": 2, "descriptors": 1}
+
+
+def test_what_comes_back_to_the_level_is_waited_for_and_what_does_not_fails() -> None:
+    looks = iter([replace(LEVEL, tasks=12), replace(LEVEL, tasks=10), LEVEL])
+    assert given_back(lambda: next(looks), LEVEL) == LEVEL
+    with pytest.raises(AssertionError, match="sessions"):
+        given_back(lambda: replace(LEVEL, sessions=1), LEVEL, patience=0.0)
+
+
+def test_waits_of_a_span_and_their_ratio() -> None:
+    quiet, siege = Waits.of([0.010] * 200), Waits.of([0.010] * 190 + [0.025] * 10)
+    assert (quiet.count, round(quiet.p99, 3), siege.most) == (200, 10.0, 25.0)
+    assert ratio(siege, quiet) == pytest.approx(2.5)
+    assert Waits.of([]).count == 0

@@ -11,7 +11,8 @@ from service.app.provisioning import provisioning
 from service.settings import Settings
 from tests.faults.operations import Recorder
 
-TENANT, DOMAIN = "orchard", "orchard.example"
+TENANTS = {"orchard": "orchard.example", "meadow": "meadow.example"}
+"""Each with a domain of its own; both have the same users."""
 
 
 def secret(serial: int) -> str:
@@ -34,11 +35,13 @@ class Account:
 
 
 async def provide(settings: Settings, count: int, recorder: Recorder) -> list[Account]:
-    """So many empty maildrops of one tenant."""
-    accounts = [Account(f"user{number}@{DOMAIN}") for number in range(1, count + 1)]
+    """So many empty maildrops, shared out among the tenants."""
+    each = range(1, count // len(TENANTS) + 1)
+    accounts = [Account(f"user{number}@{domain}") for number in each for domain in TENANTS.values()]
     async with provisioning(settings, "campaign") as desk:
-        await desk.tenants.create(TENANT)
-        await desk.domains.create(TENANT, DOMAIN)
+        for tenant, domain in TENANTS.items():
+            await desk.tenants.create(tenant)
+            await desk.domains.create(tenant, domain)
         for account in accounts:
             await desk.maildrops.create(account.address)
             with recorder.begin("staff", "password", None, account.address, secret="0") as operation:

@@ -12,6 +12,7 @@ import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ SWEEP_AHEAD = 4200.0
 """Seconds by which the sweep's clock is early: all but two minutes of what the settings make it wait."""
 STAFF = "staff"
 SYSTEMS = ("postgres", "redis", "store")
+CLIENTS = "clients"
 ROLES = {"front": "poplar_front", "lmtp": "poplar_lmtp", "sweep": "poplar_sweep", "api": "poplar_api"}
 PASSWORD = "of-a-login"
 WATCHES: Mapping[str, type[Watch]] = {"postgres": Statements, "redis": Watch, "store": Exchange}
@@ -85,6 +87,8 @@ class House:
     store: S3Server
     values: dict[str, Any]
     ways: dict[tuple[str, str], Way] = field(default_factory=dict)
+    doors: dict[str, Way] = field(default_factory=dict)
+    """The clients' way to each process that listens."""
     programs: dict[str, Program] = field(default_factory=dict)
     leaving: list[Program] = field(default_factory=list)
     """Those that were told to end, and others run in their place."""
@@ -99,9 +103,14 @@ class House:
 
     def place(self, name: str) -> Place:
         """Where clients reach it. Raises ConnectionRefusedError while it doesn't run."""
+        self.listening(name)
+        return Place("127.0.0.1", self.doors[name].port)
+
+    def listening(self, name: str) -> int:
+        """The port behind the clients' way. Raises ConnectionRefusedError while it doesn't run."""
         if name not in self._places:
             raise ConnectionRefusedError(f"{name} does not run")
-        return self._places[name]
+        return self._places[name].port
 
     async def run(self, name: str, clock_off: float = 0.0) -> Program:
         """Start `poplar` under this name; returns once it serves. Clients are led to it from then on."""
@@ -198,6 +207,10 @@ async def house_in(folder: Path, **values: Mapping[str, object]) -> AsyncIterato
                 way = house.ways[name, system] = Way(name, system, targets[system], WATCHES[system])
                 await way.open()
                 stack.push_async_callback(way.close)
+        for name in (*FRONTS, *LMTPS):
+            door = house.doors[name] = Way(CLIENTS, name, partial(house.listening, name))
+            await door.open()
+            stack.push_async_callback(door.close)
         stack.callback(house.end)
         for name in PROCESSES:
             await house.run(name)

@@ -35,6 +35,8 @@ class Line:
             async with asyncio.timeout(PATIENCE):
                 if self.slow and len(octets) < 200:
                     for octet in octets:
+                        if self.writer.is_closing():
+                            raise LineLostError
                         self.writer.write(bytes([octet]))
                         await asyncio.sleep(0.002)
                 else:

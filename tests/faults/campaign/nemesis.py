@@ -10,7 +10,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from tests.faults.campaign import mishaps_of_postgres, mishaps_of_processes, mishaps_of_redis, mishaps_of_the_store
+from tests.faults.campaign import (
+    mishaps_of_clients,
+    mishaps_of_postgres,
+    mishaps_of_processes,
+    mishaps_of_redis,
+    mishaps_of_the_store,
+)
 from tests.faults.campaign.house import House
 from tests.faults.campaign.mishaps import Mishap
 from tests.faults.operations import Recorder
@@ -21,6 +27,7 @@ MISHAPS: tuple[Mishap, ...] = (
     *mishaps_of_postgres.MISHAPS,
     *mishaps_of_redis.MISHAPS,
     *mishaps_of_the_store.MISHAPS,
+    *mishaps_of_clients.MISHAPS,
 )
 
 

@@ -16,6 +16,10 @@ BACK = ("Postgres stopped", "Postgres killed", "Postgres silent", "pool exhauste
 FAILOVERS = ("Postgres failed over",)
 NO_STORE = ("store silent", "store out of reach", "store cut off", "store answers 503")
 UPDATES = ("front ends replaced",)
+UNHEARD = ("clients cut off", "clients out of reach", "clients slow")
+"""Nobody can tell how the service is meanwhile."""
+LOOKED_AT = 10.0
+"""Seconds after a fault in which clients must get through if its recovery is to be seen."""
 AFTER = 30.0
 """Seconds after a fault that still count as its recovery."""
 
@@ -30,6 +34,10 @@ class Spell:
     @property
     def servers(self) -> set[str]:
         return {each for each in self.fault.facts["touches"] if each.startswith(("front", "lmtp"))}
+
+    def meets(self, other: "Spell") -> bool:
+        """Whether the other went on while this one, or the recovery from it, was looked at."""
+        return self.fault.began <= other.mended.ended and other.fault.began <= self.mended.ended + LOOKED_AT
 
     def covers(self, one: Operation) -> bool:
         """Whether the operation began and ended while the fault was there."""
@@ -79,6 +87,11 @@ class Recovery:
         return "\n".join([*lines, ""])
 
     def _spells(self, *names: str) -> Iterator[Spell]:
+        """Those of these names, but for any that clients could not look at."""
+        unheard = list(self._all(*UNHEARD))
+        return (one for one in self._all(*names) if not any(one.meets(other) for other in unheard))
+
+    def _all(self, *names: str) -> Iterator[Spell]:
         begun: dict[str, Operation] = {}
         for one in sorted(self.history, key=lambda each: (each.ended, each.n)):
             what = one.facts.get("what", "")

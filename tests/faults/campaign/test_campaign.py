@@ -32,6 +32,8 @@ MISHAPS = named(
     "uploads corrupted",
     "pool exhausted",
     "store answers 503",
+    "clients out of reach",
+    "clients cut off",
     "front ends replaced",
 )
 

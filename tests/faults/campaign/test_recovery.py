@@ -53,6 +53,12 @@ def test_g6_a_session_that_was_over_before_its_front_end_died_counts_for_nothing
     assert story.figure("was killed") == "none"
 
 
+def test_a_recovery_that_no_client_could_see_counts_for_nothing() -> None:
+    story = Story().login("s1", "front 1", 1.0).fault("front end killed", 10.0, 30.0, "front 1")
+    story.fault("clients out of reach", 12.0, 25.0, "clients").login("s2", "front 2", 26)
+    assert story.figure("was killed") == "none"
+
+
 def test_logins_without_redis_are_counted_by_their_answers() -> None:
     story = Story().fault("Redis gone", 10.0, 30.0, "redis").login("s1", "front 1", 15.0)
     story.login("s2", "front 1", 16.0, "fail", UNAVAILABLE).login("s3", "front 1", 40.0)

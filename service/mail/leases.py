@@ -2,33 +2,57 @@
 
 Owns when a session has lost its maildrop. A lease is believed as long as it never ended: one that ran out, was
 forgotten or could not be had proves nothing, because others may have come and gone; then the fences tell whose
-session is the newest, and only that one goes on (G4, G5). Refuses to judge by itself who may remove.
+session is the newest, and only that one goes on (G4, G5). Renewals wait for the store of leases alone; whoever is in
+doubt is judged beside them, however slow the fences are told. Refuses to judge by itself who may remove.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Set
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from service.mail.allowances import Places
 from service.mail.maildrop import OpenMaildrop
-from service.mail.ports import Lease, MaildropLocks, MessageIndex
+from service.mail.ports import Lease, MaildropLocks, MessageIndex, Renewal
+from service.mail.single_flight import SingleFlight
 from service.mail.unreleased import Unreleased
 from service.model.account import Account, MaildropKey
 from service.model.refusal import Reason, Refusal
 
 OnLost = Callable[[], None]
-JUDGED_WITHIN = 1.5
-"""Seconds that Postgres has to tell the newest fences: the next renewal waits for it, and leases run out."""
+FRESH = 1.5
+"""Seconds within which the fences must be told for a maildrop to be taken from its holder: a newer one may come."""
 OWED = 4096
 """Sessions that are over, of which one process remembers that an older one may have to be told, at some 500 octets."""
+
+
+class _Whose(Enum):
+    """Whose a lease in doubt is, as far as the last renewal found."""
+
+    OURS = auto()
+    ANOTHERS = auto()
+    UNKNOWN = auto()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Doubt:
+    """That a lease had a gap since the fence was written; a gap found later is another doubt."""
+
+    whose: _Whose
+
+
+@dataclass(slots=True)
+class _Opening:
+    lease: Lease
+    doubt: _Doubt | None = None
 
 
 @dataclass(slots=True)
 class _Held:
     maildrop: OpenMaildrop
     on_lost: OnLost
-    sure: bool
-    """Whether the lease has been held without a gap since the fence was written."""
+    doubt: _Doubt | None
+    """None while the lease has been held without a gap since the fence was written."""
 
 
 class Leases:
@@ -39,7 +63,7 @@ class Leases:
         self._index = index
         self._places = places
         self._unreleased = Unreleased()
-        self._opening: dict[str, Lease] = {}
+        self._opening: dict[str, _Opening] = {}
         self._held: dict[str, _Held] = {}
         self._owed: dict[MaildropKey, OpenMaildrop] = {}
         """Those that ended without being sure of their lease: an older session may still believe in its own."""
@@ -50,12 +74,15 @@ class Leases:
 
     def opening(self, lease: Lease) -> None:
         """Renew it from now on, however long the rest of the login takes; until `hold` or `release`."""
-        self._opening[lease.token] = lease
+        self._opening[lease.token] = _Opening(lease)
 
     def hold(self, maildrop: OpenMaildrop, on_lost: OnLost) -> None:
         """Judge it from now on too; `on_lost` is called at most once, when another session holds the maildrop."""
-        self._opening.pop(maildrop.lease.token, None)
-        self._held[maildrop.lease.token] = _Held(maildrop, on_lost, maildrop.guarded)
+        opening = self._opening.pop(maildrop.lease.token, None)
+        doubt = opening.doubt if opening else None
+        if doubt is None and not maildrop.guarded:
+            doubt = _Doubt(_Whose.UNKNOWN)
+        self._held[maildrop.lease.token] = _Held(maildrop, on_lost, doubt)
 
     async def counted(self, account: Account, client: str, lease: Lease) -> None:
         """Count the session that holds `lease` until its release. Raises Refusal(TOO_MANY_SESSIONS)."""
@@ -66,7 +93,7 @@ class Leases:
         """Stop renewing and free the maildrop; where the store can't be reached, at a renewal once it can (G6)."""
         self._opening.pop(lease.token, None)
         held = self._held.pop(lease.token, None)
-        if held is not None and not held.sure:
+        if held is not None and held.doubt is not None:
             self._owe(held.maildrop)
         if self._places is not None:
             await self._places.give_back(lease.token)
@@ -76,43 +103,60 @@ class Leases:
             self._unreleased.add(lease)
 
     async def renew(self) -> None:
-        """Extend all leases in one batch, and end the sessions that are no longer the newest.
+        """Extend all leases in one batch, and end the sessions that surely held one which is another's now.
 
-        Raises Refusal(UNAVAILABLE) when either store can't be asked; nothing is lost for that alone.
+        Raises Refusal(UNAVAILABLE) when the store of leases can't be asked; nothing is lost for that alone.
         """
         await self._unreleased.try_again(self._locks)
-        if self._held or self._opening:
-            await self._renew()
-        if self._owed:
-            await self._displace()
-
-    async def _renew(self) -> None:
-        held = [each.maildrop.lease for each in self._held.values()]
+        sure = {token: held.doubt is None for token, held in self._held.items()} | dict.fromkeys(self._opening, False)
+        if not sure:
+            return
+        leases = [held.maildrop.lease for held in self._held.values()]
         try:
-            renewal = await self._locks.renew([*held, *self._opening.values()])
+            renewal = await self._locks.renew([*leases, *(opening.lease for opening in self._opening.values())])
         except Refusal:
             # Whoever logs in now gets no lease either, so that none of ours proves anything any more.
-            tokens = set(self._held)
-            self._doubt(tokens)
-            await self._judge(set(), tokens)
+            for token in sure:
+                self._doubt(token, _Whose.UNKNOWN)
             raise
-        lost = _tokens(renewal.lost)
-        for token in lost:
-            if token in self._held and self._held[token].sure:
-                self._lose(token)
-        self._doubt(_tokens(renewal.regained))
-        await self._judge(lost, _tokens(renewal.unanswered))
+        self._renewed(sure, renewal)
+
+    async def judge(self) -> None:
+        """End those in doubt whose fence isn't the newest; the newest one gets the lease, whoever has it now.
+
+        Raises Refusal(UNAVAILABLE) when either store can't be asked, or the fences were told too late to take a
+        maildrop on their word; those who are left in doubt are judged at the next call.
+        """
+        doubtful = [(held, held.doubt) for held in self._held.values() if held.doubt is not None]
+        owed = list(self._owed.values())
+        if not doubtful and not owed:
+            return
+        clock = asyncio.get_running_loop().time
+        asked = clock()
+        maildrops = (*(held.maildrop for held, _ in doubtful), *owed)
+        newest = await self._index.newest([(maildrop.key, maildrop.fence) for maildrop in maildrops])
+        to_seize = [held.maildrop.lease for held, doubt in doubtful if self._must_seize(held, doubt, newest)]
+        to_take = [maildrop for maildrop in owed if self._still_owed(maildrop, newest)]
+        if (to_seize or to_take) and clock() - asked > FRESH:
+            raise Refusal(Reason.UNAVAILABLE, f"the fences were told only after {clock() - asked:.1f} s")
+        refused = await asyncio.gather(*map(self._seize, to_seize), *map(self._take_back, to_take))
+        for refusal in filter(None, refused):
+            raise refusal
 
     async def keep(self, every: float, report: Callable[[Refusal | None], None]) -> None:
-        """Renew every `every` seconds until cancelled; `report` hears of each round's refusal, or None."""
-        while True:
-            await asyncio.sleep(every)
-            try:
-                await self.renew()
-            except Refusal as refusal:
-                report(refusal)
-            else:
-                report(None)
+        """Renew every `every` seconds until cancelled, and have those in doubt judged beside it, by one task at most.
+
+        `report` hears in each round of the renewal's refusal, or the last judgement's, or None.
+        """
+        judging = SingleFlight(self.judge)
+        try:
+            while True:
+                await asyncio.sleep(every)
+                refusal = await _refusal_of(self.renew())
+                judging.begin()
+                report(refusal or judging.refusal)
+        finally:
+            await judging.close()
 
     def _owe(self, maildrop: OpenMaildrop) -> None:
         self._owed.pop(maildrop.key, None)
@@ -120,69 +164,90 @@ class Leases:
         if len(self._owed) > OWED:
             del self._owed[next(iter(self._owed))]
 
-    async def _displace(self) -> None:
-        """Have older sessions notice that a newer one, which is over, had the maildrop without its lease (G5).
+    def _renewed(self, sure: Mapping[str, bool], renewal: Renewal) -> None:
+        """Learn what a renewal found of these leases, of which each was sure or not when it was asked for."""
+        lost, regained, unanswered = map(_tokens, (renewal.lost, renewal.regained, renewal.unanswered))
+        for token, was_sure in sure.items():
+            if token in lost and was_sure:
+                self._lose(token)
+            elif token in lost:
+                # A doubt anew each time, so that no maildrop is taken on the word of fences from before.
+                self._doubt(token, _Whose.ANOTHERS)
+            elif token in regained:
+                self._doubt(token, _Whose.OURS)
+            elif token not in unanswered:
+                self._extended(token)
 
-        Nothing but the loss of their lease tells them: each renewal of it would go on to succeed.
-        """
-        owed = list(self._owed.values())
-        newest = await self._newest(owed)
-        await asyncio.gather(*(self._take_back(maildrop, newest=maildrop.fence in newest) for maildrop in owed))
+    def _extended(self, token: str) -> None:
+        """The lease is ours; that proves something from now on, and nothing of what was before."""
+        one = self._held.get(token) or self._opening.get(token)
+        if one is not None and one.doubt is not None and one.doubt.whose is not _Whose.OURS:
+            one.doubt = _Doubt(_Whose.OURS)
 
-    async def _take_back(self, maildrop: OpenMaildrop, *, newest: bool) -> None:
-        try:
-            if newest and await self._locks.seize(maildrop.lease):
-                await self._locks.release(maildrop.lease)
-        except Refusal:
-            # The next round tries again.
-            return
-        if self._owed.get(maildrop.key) is maildrop:
-            del self._owed[maildrop.key]
-
-    def _doubt(self, tokens: Set[str]) -> None:
-        for token in tokens:
-            if token in self._held:
-                self._held[token].sure = False
+    def _doubt(self, token: str, whose: _Whose) -> None:
+        one = self._held.get(token) or self._opening.get(token)
+        if one is not None:
+            one.doubt = _Doubt(whose)
 
     def _lose(self, token: str) -> None:
         held = self._held.pop(token, None)
         if held is not None:
             held.on_lost()
 
-    async def _judge(self, lost: Set[str], unanswered: Set[str]) -> None:
-        """End those in doubt whose fence isn't the newest; the newest one gets the lease, whoever has it now."""
-        doubtful = {token: held.maildrop for token, held in self._held.items() if not held.sure}
-        if not doubtful:
-            return
-        newest = await self._newest(doubtful.values())
-        for token, maildrop in doubtful.items():
-            if maildrop.fence not in newest:
-                self._lose(token)
-            elif token in lost:
-                await self._seize(maildrop.lease)
-            elif token in self._held:
-                self._held[token].sure = token not in unanswered
+    def _must_seize(self, held: _Held, doubt: _Doubt, newest: set[bytes]) -> bool:
+        """Whether another has the newest session's lease; who isn't the newest is ended, and who has it is sure."""
+        if held.maildrop.fence not in newest:
+            self._lose(held.maildrop.lease.token)
+        elif held.doubt is doubt and doubt.whose is _Whose.OURS:
+            held.doubt = None
+        return held.doubt is doubt and doubt.whose is _Whose.ANOTHERS and held.maildrop.lease.token in self._held
 
-    async def _newest(self, maildrops: Iterable[OpenMaildrop]) -> Set[bytes]:
-        """Which of their fences are the newest. Raises Refusal(UNAVAILABLE) in time for the next renewal."""
+    def _still_owed(self, maildrop: OpenMaildrop, newest: set[bytes]) -> bool:
+        """Whether older sessions must be told of one that is over; a newer one has told them otherwise."""
+        if maildrop.fence not in newest:
+            self._settle(maildrop)
+        return maildrop.fence in newest
+
+    def _settle(self, maildrop: OpenMaildrop) -> None:
+        if self._owed.get(maildrop.key) is maildrop:
+            del self._owed[maildrop.key]
+
+    async def _take_back(self, maildrop: OpenMaildrop) -> Refusal | None:
+        """Have older sessions notice that a newer one, which is over, had the maildrop without its lease (G5).
+
+        Nothing but the loss of their lease tells them: each renewal of it would go on to succeed.
+        """
         try:
-            async with asyncio.timeout(JUDGED_WITHIN):
-                return await self._index.newest([(maildrop.key, maildrop.fence) for maildrop in maildrops])
-        except TimeoutError as error:
-            raise Refusal(Reason.UNAVAILABLE, f"the fences were not told within {JUDGED_WITHIN:g} s") from error
+            if await self._locks.seize(maildrop.lease):
+                await self._locks.release(maildrop.lease)
+        except Refusal as refusal:
+            return refusal
+        self._settle(maildrop)
+        return None
 
-    async def _seize(self, lease: Lease) -> None:
-        if lease.token not in self._held:
-            return
-        seized = await self._locks.seize(lease)
+    async def _seize(self, lease: Lease) -> Refusal | None:
+        """Take the maildrop for its newest session, which is in doubt until the fences were told once more."""
+        try:
+            seized = await self._locks.seize(lease)
+        except Refusal as refusal:
+            return refusal
         if lease.token not in self._held:
             # The session ended meanwhile, and its release may have come first.
             await self.release(lease)
         elif seized:
-            self._held[lease.token].sure = True
+            self._doubt(lease.token, _Whose.OURS)
         else:
             self._lose(lease.token)
+        return None
 
 
 def _tokens(leases: Iterable[Lease]) -> set[str]:
     return {lease.token for lease in leases}
+
+
+async def _refusal_of(work: Awaitable[None]) -> Refusal | None:
+    try:
+        await work
+    except Refusal as refusal:
+        return refusal
+    return None

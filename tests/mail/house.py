@@ -137,3 +137,10 @@ class House:
         """Log in."""
         attempt = Attempt(Password(name, secret), "USER", "session", "192.0.2.1")
         return await self.login(attempt, on_lost)
+
+    async def renew(self) -> None:
+        """A renewal of all leases, and the judgement that comes beside it."""
+        try:
+            await self.leases.renew()
+        finally:
+            await self.leases.judge()

@@ -4,13 +4,11 @@ RFC 1939 §4: the exclusive lock prevents "messages from being modified or remov
 state".
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
 
-from service.mail import leases
 from service.mail.maildrop import OpenMaildrop
 from service.mail.ports import Lease, Renewal
 from service.mail.unreleased import TRIES
@@ -95,31 +93,12 @@ async def test_g4_the_newest_session_gets_the_lease_that_an_older_one_kept_throu
     newest = await house.session("newest")
     assert not newest.guarded
     house.locks.away = False
-    await house.leases.renew()
-    await house.leases.renew()
+    await house.renew()
+    await house.renew()
     assert house.lost == ["older"]
     assert [holder.since for holder in await house.locks.holders()] == [newest.lease.holder.since]
     assert not await house.removes(older)
     assert await house.removes(newest)
-
-
-async def test_g4_a_postgres_that_hangs_keeps_no_renewal_until_leases_run_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    house = await a_house()
-    house.locks.away = True
-    await house.session("in doubt")
-    house.locks.away = False
-
-    async def hang(_fences: object) -> set[bytes]:
-        await asyncio.Event().wait()
-        raise AssertionError("nothing ends it")
-
-    monkeypatch.setattr(leases, "JUDGED_WITHIN", 0.01)
-    monkeypatch.setattr(house.index, "newest", hang)
-    async with asyncio.timeout(10):
-        with pytest.raises(Refusal) as refused:
-            await house.leases.renew()
-    assert refused.value.reason is Reason.UNAVAILABLE
-    assert not house.lost
 
 
 async def test_g4_of_two_sessions_without_a_lease_the_newest_gets_it() -> None:
@@ -127,8 +106,8 @@ async def test_g4_of_two_sessions_without_a_lease_the_newest_gets_it() -> None:
     house.locks.away = True
     older, newest = await house.session("older"), await house.session("newest")
     house.locks.away = False
-    await house.leases.renew()
-    await house.leases.renew()
+    await house.renew()
+    await house.renew()
     assert house.lost == ["older"]
     assert not await house.removes(older)
     assert await house.removes(newest)
@@ -139,7 +118,7 @@ async def test_g5_who_paused_while_another_came_and_went_is_told_and_blocks_nobo
     paused = await house.session("paused")
     await house.let_pass(31)
     await house.update.close(await house.session("visitor"))
-    await house.leases.renew()
+    await house.renew()
     assert house.lost == ["paused"]
     await house.update.close(paused)
     await house.session("next")
@@ -149,9 +128,9 @@ async def test_g5_who_paused_while_nobody_came_goes_on_and_is_asked_no_more() ->
     house = await a_house()
     paused = await house.session("paused")
     await house.let_pass(31)
-    await house.leases.renew()
+    await house.renew()
     house.provider.state.fences[house.key] = bytes(16)
-    await house.leases.renew()
+    await house.renew()
     assert house.lost == []
     assert len(house.leases) == 1
     await house.update.close(paused)
@@ -163,10 +142,10 @@ async def test_g5_while_the_leases_are_away_the_fences_tell_who_was_replaced() -
     house.locks.away = True
     newest = await house.session("newest")
     with pytest.raises(Refusal):
-        await house.leases.renew()
+        await house.renew()
     assert house.lost == ["older"]
     house.locks.away = False
-    await house.leases.renew()
+    await house.renew()
     assert house.lost == ["older"]
     assert await house.removes(newest)
 
@@ -184,9 +163,9 @@ async def test_f9_nothing_is_lost_while_neither_leases_nor_fences_can_be_asked(m
         patch.setattr(house.index, "newest", away)
         for house.locks.away in (True, False):
             with pytest.raises(Refusal):
-                await house.leases.renew()
+                await house.renew()
         assert house.lost == []
-    await house.leases.renew()
+    await house.renew()
     assert house.lost == ["older"]
     assert await house.removes(newest)
 
@@ -197,10 +176,10 @@ async def test_a_lease_that_could_not_be_asked_for_stays_in_doubt() -> None:
     held = await house.session("only")
     house.locks.away = False
     house.locks.unanswering = [held.lease]
-    await house.leases.renew()
+    await house.renew()
     house.locks.unanswering = ()
     house.provider.state.fences[house.key] = bytes(16)
-    await house.leases.renew()
+    await house.renew()
     assert house.lost == ["only"]
 
 
@@ -211,7 +190,7 @@ async def test_who_was_evicted_is_not_given_the_lease_back() -> None:
     await house.session("newest")
     house.locks.away = False
     await house.locks.evict(house.key)
-    await house.leases.renew()
+    await house.renew()
     assert sorted(house.lost) == ["newest", "older"]
     assert len(house.leases) == 0
 
@@ -223,9 +202,9 @@ async def test_g6_a_session_that_ends_while_its_lease_is_seized_leaves_the_maild
     newest = await house.session("newest")
     house.locks.away = False
     house.locks.before_seizing = lambda: house.update.close(newest)
-    await house.leases.renew()
+    await house.renew()
     assert await house.locks.holders() == []
-    await house.leases.renew()
+    await house.renew()
     assert house.lost == ["older"]
     await house.update.close(older)
     assert await house.locks.holders() == []
@@ -239,8 +218,8 @@ async def test_g5_who_was_overtaken_by_a_session_without_a_lease_that_is_over_is
     newer = await house.session("newer")
     house.locks.away = False
     await house.update.close(newer)
-    await house.leases.renew()
-    await house.leases.renew()
+    await house.renew()
+    await house.renew()
     assert house.lost == ["older"]
     assert not await house.removes(older)
     assert await house.session("next")
@@ -252,10 +231,10 @@ async def test_an_older_session_is_told_once_the_leases_can_be_reached() -> None
     house.locks.away = True
     await house.update.close(await house.session("newer"))
     with pytest.raises(Refusal):
-        await house.leases.renew()
+        await house.renew()
     house.locks.away = False
-    await house.leases.renew()
-    await house.leases.renew()
+    await house.renew()
+    await house.renew()
     assert house.lost == ["older"]
 
 
@@ -267,7 +246,7 @@ async def test_a_session_that_is_over_takes_the_maildrop_from_no_newer_one() -> 
     newest = await house.session("newest")
     await house.update.close(overtaken)
     for _ in range(3):
-        await house.leases.renew()
+        await house.renew()
     assert house.lost == []
     assert await house.removes(newest)
 
@@ -286,12 +265,12 @@ async def test_g6_a_maildrop_whose_release_failed_is_free_at_the_next_renewal_th
     held = await house.session("only")
     house.locks.away = True
     await house.update.close(held)
-    await house.leases.renew()
+    await house.renew()
     house.locks.away = False
     with pytest.raises(Refusal) as refused:
         await house.session("early")
     assert refused.value.reason is Reason.IN_USE
-    await house.leases.renew()
+    await house.renew()
     assert (await house.session("next")).guarded
 
 
@@ -302,7 +281,7 @@ async def test_g6_a_release_that_never_succeeds_is_not_tried_for_ever() -> None:
     await house.update.close(held)
     for _ in range(TRIES):
         assert len(house.leases._unreleased) == 1
-        await house.leases.renew()
+        await house.renew()
     assert len(house.leases._unreleased) == 0
 
 
@@ -315,7 +294,7 @@ async def test_g4_a_lease_is_renewed_while_its_login_waits_for_the_index() -> No
     house.leases.opening(lease)
     for _ in range(3):
         await house.let_pass(20)
-        await house.leases.renew()
+        await house.renew()
     with pytest.raises(Refusal) as refused:
         await house.session("other")
     assert refused.value.reason is Reason.IN_USE

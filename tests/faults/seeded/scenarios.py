@@ -221,6 +221,7 @@ def trusting(stage: Stage) -> ssl.SSLContext:
 
 
 async def renewed(front: Process) -> None:
-    """Have a front end renew its leases, as it does every few seconds."""
+    """Have a front end renew its leases and judge who is in doubt, as it does every few seconds."""
     assert front.leases is not None
     await front.leases.renew()
+    await front.leases.judge()

@@ -8,11 +8,12 @@ the time it takes. Refuses to know the work. Nothing waits while fewer steps are
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Generator
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from service.mail.turns import Turns, Whose
 
-SHORT = 0.0005
+SHORT = 0.00005
 """Seconds of a step that counts as one."""
 Result = TypeVar("Result")
 
@@ -23,7 +24,6 @@ class Pace:
     def __init__(self, turns: Turns) -> None:
         self._turns = turns
         self._done: list[tuple[Whose, int, float]] = []
-        self._lined_up: set[asyncio.Task[None]] = set()
 
     def work(self, work: Coroutine[Any, Any, Result], whose: Callable[[], Whose]) -> "Steps[Result]":
         """`work`, to be awaited, step by step in turn; `whose` is asked before each step. It belongs to the result."""
@@ -39,16 +39,10 @@ class Pace:
 
     def soon(self, whose: Whose, call: Callable[[], None]) -> None:
         """Call `call` in turn: at once where there is room."""
-        if self.try_begin(whose):
+        if self._turns.try_take(whose, cost=0.0):
             self._call(whose, call)
         else:
-            later = asyncio.get_running_loop().create_task(self._later(whose, call))
-            self._lined_up.add(later)
-            later.add_done_callback(self._lined_up.discard)
-
-    async def _later(self, whose: Whose, call: Callable[[], None]) -> None:
-        await self.begin(whose)
-        self._call(whose, call)
+            self._turns.call(whose, partial(self._call, whose, call), cost=0.0)
 
     def _call(self, whose: Whose, call: Callable[[], None]) -> None:
         began = time.perf_counter()
@@ -64,13 +58,12 @@ class Pace:
         """
         if not self._done:
             asyncio.get_running_loop().call_soon(self._next_round)
-        amount = 1 + self._turns.hold_more(whose, int(seconds / SHORT))
+        amount = 1 if seconds < SHORT else 1 + self._turns.hold_more(whose, int(seconds / SHORT))
         self._done.append((whose, amount, seconds))
 
     def _next_round(self) -> None:
         done, self._done = self._done, []
-        for whose, amount, seconds in done:
-            self._turns.give_back(whose, amount, cost=seconds)
+        self._turns.give_all_back(done)
 
 
 class Steps(Generic[Result]):

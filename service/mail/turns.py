@@ -9,14 +9,15 @@ Refuses to know what is shared, and what a class is. Nothing here takes longer t
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextvars import copy_context
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
 from typing import Protocol
 
+from service.mail.queues import Queue, Waiter
 from service.model.refusal import Reason, Refusal
 
 Whose = Hashable
@@ -61,28 +62,10 @@ class Bounds:
     patience: float | None = None
     """Seconds after which a caller is refused rather than kept waiting."""
 
-    def share(self, free: float) -> float:
-        """What a class may have while so much is free."""
-        return UNBOUNDED if self.most >= 1.0 else free * round(self.most / (1.0 - self.most), 6)
-
-
-@dataclass(slots=True, eq=False)
-class _Waiter:
-    whose: Whose
-    amount: int
-    cost: float
-    turn: asyncio.Future[None]
-
-
-@dataclass(slots=True, eq=False)
-class _Class:
-    """What one class holds, when all it had is paid for in virtual time, and who of it waits, in order."""
-
-    finish: float = 0.0
-    held: int = 0
-    waiting: deque[_Waiter] = field(default_factory=deque)
-    waits: int = 0
-    """How many of it had to wait, or were turned away, since somebody looked."""
+    @property
+    def multiple(self) -> float:
+        """How many times of what is free a class may have."""
+        return UNBOUNDED if self.most >= 1.0 else round(self.most / (1.0 - self.most), 6)
 
 
 class Turns:
@@ -94,21 +77,30 @@ class Turns:
         self.used = 0
         self.waiting = 0
         self._told = told or Untold()
-        self._classes: dict[Whose, _Class] = {}
-        self._heads: list[tuple[float, int, _Waiter]] = []
+        self._classes: dict[Whose, Queue] = {}
+        self._heads: list[tuple[float, int, Waiter]] = []
         """A heap of the first in each queue, by when it begins in virtual time."""
         self._order = count()
         self._now = 0.0
         """Virtual time: when the turn that was granted last began, and whenever all is idle, the end of all debts."""
         self._latest = 0.0
         self._few = FEW_CLASSES
+        self._multiple = bounds.multiple
 
     def try_take(self, whose: Whose, amount: int = 1, *, cost: float = 1.0, leaving: int = 0) -> bool:
         """Take `amount` at once if it is free and nobody waits, and so much more stays free for those who would."""
-        of = self._class(whose)
-        if self._heads or not self._fits(amount + leaving) or not self._within_share(of):
+        of = self._classes.get(whose) or self._class(whose)
+        # Nearly every caller comes by here and goes on: so it calls nothing.
+        used = self.used
+        if self._heads or (used and used + amount + leaving > self.bounds.amount):
             return False
-        self._hold(of, amount, cost, self._begin(of))
+        if of.held and self._share_is_had(of):
+            return False
+        of.held += amount
+        self.used = used + amount
+        self._now = max(self._now, of.finish)
+        of.finish = self._now + cost
+        self._latest = max(self._latest, of.finish)
         return True
 
     async def take(self, whose: Whose, amount: int = 1, *, cost: float = 1.0) -> None:
@@ -116,26 +108,30 @@ class Turns:
 
         Raises Refusal(OVERLOADED): the queue is full, this class has its share of it, or patience ran out.
         """
-        if self.try_take(whose, amount, cost=cost):
-            return
-        of = self._class(whose)
-        of.waits += 1
-        if self.waiting >= self.bounds.queue or len(of.waiting) >= self.bounds.share(self.bounds.queue - self.waiting):
-            self._told.turned_away(self.resource)
-            raise Refusal(Reason.OVERLOADED, f"{self.resource}: all is taken, or this tenant's share of it")
-        waiter = self._join(of, whose, amount, cost)
-        self._grant()
-        if not waiter.turn.done():
-            await self._wait(waiter)
+        if not self.try_take(whose, amount, cost=cost):
+            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            waiter = Waiter(whose, amount, cost, turn)
+            self._line_up(waiter)
+            if not waiter.over:
+                await self._wait(waiter, turn)
+
+    def call(self, whose: Whose, call: Callable[[], None], *, cost: float = 1.0) -> None:
+        """Have `call` called, in the present context, once a turn was taken for it. Raises as `take` does."""
+        self._line_up(Waiter(whose, 1, cost, None, call, copy_context(), time.monotonic()))
 
     def give_back(self, whose: Whose, amount: int = 1, *, cost: float = 0.0) -> None:
         """Return what was taken, which cost so much more than was said; those who wait get their turns."""
-        of = self._class(whose)
-        of.held -= amount
-        self.used -= amount
-        if cost:
-            of.finish += cost
-            self._latest = max(self._latest, of.finish)
+        self.give_all_back(((whose, amount, cost),))
+
+    def give_all_back(self, taken: Iterable[tuple[Whose, int, float]]) -> None:
+        """Return all of it, each amount with whose it was and what it cost more than was said."""
+        for whose, amount, cost in taken:
+            of = self._classes.get(whose) or self._class(whose)
+            of.held -= amount
+            self.used -= amount
+            if cost:
+                of.finish += cost
+                self._latest = max(self._latest, of.finish)
         if self._heads:
             self._grant()
         elif not self.used:
@@ -168,12 +164,12 @@ class Turns:
             self._classes[whose].waits = 0
         return told
 
-    def _class(self, whose: Whose) -> _Class:
+    def _class(self, whose: Whose) -> Queue:
         of = self._classes.get(whose)
         if of is None:
             if len(self._classes) >= self._few:
                 self._forget()
-            of = self._classes[whose] = _Class(self._now)
+            of = self._classes[whose] = Queue(self._now)
         return of
 
     def _forget(self) -> None:
@@ -183,71 +179,86 @@ class Turns:
             del self._classes[whose]
         self._few = max(FEW_CLASSES, 2 * len(self._classes))
 
-    def _begin(self, of: _Class) -> float:
-        """When a turn of this class begins: now, or once what it had before is paid for."""
-        return max(self._now, of.finish)
-
     def _fits(self, amount: int) -> bool:
         return self.used + amount <= self.bounds.amount or self.used == 0
 
-    def _within_share(self, of: _Class) -> bool:
-        """Whether the class may take more; one that holds nothing always may."""
-        return not of.held or of.held < self.bounds.share(self.bounds.amount - self.used)
+    def _share_is_had(self, of: Queue) -> bool:
+        """Whether the class may take no more; one that holds nothing always may."""
+        if self._multiple == UNBOUNDED:
+            return False
+        return of.held > 0 and of.held >= (self.bounds.amount - self.used) * self._multiple
 
-    def _hold(self, of: _Class, amount: int, cost: float, start: float) -> None:
-        of.held += amount
-        self.used += amount
-        # What earlier turns cost may have come to be known since this one was lined up.
-        of.finish = max(start, of.finish) + cost
-        self._now = max(self._now, start)
-        self._latest = max(self._latest, of.finish)
+    def _queue_is_full(self, of: Queue) -> bool:
+        room = self.bounds.queue - self.waiting
+        return room <= 0 or (self._multiple != UNBOUNDED and len(of.waiting) >= room * self._multiple)
 
-    def _join(self, of: _Class, whose: Whose, amount: int, cost: float) -> _Waiter:
-        waiter = _Waiter(whose, amount, cost, asyncio.get_running_loop().create_future())
+    def _line_up(self, waiter: Waiter) -> None:
+        """Put the caller into its class's queue. Raises Refusal(OVERLOADED)."""
+        of = self._classes.get(waiter.whose) or self._class(waiter.whose)
+        of.waits += 1
+        if self._queue_is_full(of):
+            self._told.turned_away(self.resource)
+            raise Refusal(Reason.OVERLOADED, f"{self.resource}: all is taken, or this tenant's share of it")
         of.waiting.append(waiter)
         self.waiting += 1
         if len(of.waiting) == 1:
-            self._line_up(of)
-        return waiter
+            self._become_head(of)
+        self._grant()
 
-    def _line_up(self, of: _Class) -> None:
+    def _become_head(self, of: Queue) -> None:
         """Put the first of this class's queue among the heads."""
-        heappush(self._heads, (self._begin(of), next(self._order), of.waiting[0]))
+        heappush(self._heads, (max(self._now, of.finish), next(self._order), of.waiting[0]))
 
-    def _leave(self, of: _Class, waiter: _Waiter) -> None:
+    def _leave(self, of: Queue, waiter: Waiter) -> None:
         """Out of the queue, whether served or not; the next of its class becomes a head if this was one."""
+        waiter.over = True
         was_head = of.waiting[0] is waiter
         of.waiting.remove(waiter)
         self.waiting -= 1
         if was_head and of.waiting:
-            self._line_up(of)
+            self._become_head(of)
 
     def _grant(self) -> None:
         """Give turns while there is room. Whoever is next is waited for, unless its class holds its share already."""
         passed = []
         while self._heads:
             start, _, head = self._heads[0]
-            if head.turn.done():
+            if head.gone:
                 heappop(self._heads)
                 continue
             of = self._classes[head.whose]
-            if not self._within_share(of):
+            if self._share_is_had(of):
                 passed.append(heappop(self._heads))
                 continue
             if not self._fits(head.amount):
                 break
             heappop(self._heads)
-            self._hold(of, head.amount, head.cost, start)
-            head.turn.set_result(None)
-            self._leave(of, head)
+            self._serve(of, head, start)
         for entry in passed:
             heappush(self._heads, entry)
 
-    async def _wait(self, waiter: _Waiter) -> None:
+    def _serve(self, of: Queue, head: Waiter, start: float) -> None:
+        of.held += head.amount
+        self.used += head.amount
+        # What earlier turns cost may have come to be known since this one was lined up.
+        of.finish = max(start, of.finish) + head.cost
+        self._now = max(self._now, start)
+        self._latest = max(self._latest, of.finish)
+        self._leave(of, head)
+        if head.turn is not None:
+            head.turn.set_result(None)
+        elif head.call is not None:
+            self._told.waited(self.resource, time.monotonic() - head.since)
+            asyncio.get_running_loop().call_soon(head.call, context=head.context)
+
+    async def _wait(self, waiter: Waiter, turn: asyncio.Future[None]) -> None:
         began = time.monotonic()
         try:
-            async with asyncio.timeout(self.bounds.patience):
-                await waiter.turn
+            if self.bounds.patience is None:
+                await turn
+            else:
+                async with asyncio.timeout(self.bounds.patience):
+                    await turn
         except BaseException as error:
             self._withdraw(waiter)
             if isinstance(error, TimeoutError):
@@ -256,12 +267,10 @@ class Turns:
             raise
         self._told.waited(self.resource, time.monotonic() - began)
 
-    def _withdraw(self, waiter: _Waiter) -> None:
+    def _withdraw(self, waiter: Waiter) -> None:
         """Leave the queue; a turn that was granted in the same moment is given back."""
-        granted = waiter.turn.done() and not waiter.turn.cancelled()
-        if granted:
+        if waiter.over:
             self.give_back(waiter.whose, waiter.amount)
             return
-        waiter.turn.cancel()
         self._leave(self._classes[waiter.whose], waiter)
         self._grant()

@@ -89,13 +89,19 @@ def _headers(text: str) -> dict[str, str]:
 
 
 async def _close(tracer: "OtlpTracer", seconds: float) -> None:
-    """Send what waits, in a thread that a collector which hangs can't make the process wait for."""
+    """Send what waits, in a thread that a collector which hangs can't make the process wait for.
+
+    A thread that fails says so by itself and ends the wait.
+    """
     loop = asyncio.get_running_loop()
     closed: asyncio.Future[bool] = loop.create_future()
 
     def close() -> None:
-        taken = tracer.close(seconds)
-        loop.call_soon_threadsafe(closed.set_result, taken)
+        taken = False
+        try:
+            taken = tracer.close(seconds)
+        finally:
+            loop.call_soon_threadsafe(closed.set_result, taken)
 
     threading.Thread(target=close, name="close tracer", daemon=True).start()
     if not await closed:

@@ -25,7 +25,7 @@ class TracesSettings(Section):
     ca: Path | None = None
     """File of the authorities (PEM) that the collector's certificate is checked by, instead of the usual ones."""
     ratio: Annotated[float, Field(ge=0, le=1)] = 0.01
-    """Share of sessions, and of requests that bring no decision of their own, that are traced."""
+    """Share of sessions and requests that are traced. A `traceparent` that says "not sampled" is obeyed, no other."""
     tenants: bool = False
     """Whether spans name the tenant. The log, which has the trace's id, names it anyhow."""
     queue: Count = 4096

@@ -7,6 +7,7 @@ W3C Trace Context §3.2 (traceparent).
 """
 
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +31,7 @@ BATCH = 512
 DELAY = 2.0
 """Seconds until a batch that isn't full is sent."""
 NANO = 1_000_000_000
+_LOTS = 1 << 32
 _DATABASES: Mapping[str, str] = MappingProxyType({"postgres": "postgresql", "redis": "redis"})
 """What OpenTelemetry's conventions call the systems that they know."""
 _NOBODY = Context()
@@ -73,12 +75,20 @@ class OtlpTracer:
         self._provider.add_span_processor(self._queue)
         self._tracer = self._provider.get_tracer("poplar")
         self._tenants = options.tenants
+        self._ratio = options.ratio
 
     def begin(self, name: str, ago: float = 0.0, parent: str = "") -> Span:
         """As `spans.Tracer` says."""
+        # Whoever reaches the API can send a `traceparent`, before a token is shown: it gets no more than its share.
+        if parent and not self._drawn():
+            return NOTHING
         context = TraceContextTextMapPropagator().extract({"traceparent": parent}, _NOBODY) if parent else _NOBODY
         span = self._tracer.start_span(name, context, SpanKind.SERVER, start_time=_before(ago))
         return OtlpSpan(self._tracer, span, self._tenants) if span.is_recording() else NOTHING
+
+    def _drawn(self) -> bool:
+        # Not by the trace's id, which whoever asks may choose.
+        return secrets.randbelow(_LOTS) < self._ratio * _LOTS
 
     def close(self, seconds: float) -> bool:
         """Send what waits, for so many seconds at most; whether all of it was taken. Blocks, so call it in a thread."""

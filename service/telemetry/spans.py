@@ -99,7 +99,8 @@ class Tracer(Protocol):
     def begin(self, name: str, ago: float = 0.0, parent: str = "") -> Span:
         """The first span of a trace, begun so many seconds ago; `NOTHING` where this one isn't sampled.
 
-        `parent` is a `traceparent` (W3C Trace Context, §3.2): what it says of sampling is obeyed.
+        `parent` is a `traceparent` (W3C Trace Context, §3.2), whose trace goes on in this one: where it isn't sampled,
+        neither is this; where it is, no more often than others are, since a stranger may have written it.
         """
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from typing import cast
 
+import asyncpg
 import pytest
 
 from service.stores.postgres.pool import Connection, Pool
@@ -147,3 +148,29 @@ async def test_what_is_idle_for_long_is_ended(server: Server) -> None:
     assert one.is_closed()
     pool.terminate()
     assert two.is_closed()
+
+
+async def test_whoever_waits_when_the_pool_ends_hears_so_at_once(server: Server) -> None:
+    pool = Pool(server.connect, 1)
+    await pool.acquire()
+    waiting = [asyncio.create_task(pool.acquire()) for _ in range(3)]
+    await asyncio.sleep(0)
+    pool.terminate()
+    waiting[1].cancel()
+    async with asyncio.timeout(10):
+        first, second, third = await asyncio.gather(*waiting, return_exceptions=True)
+    assert isinstance(first, asyncpg.InterfaceError)
+    assert isinstance(second, asyncio.CancelledError)
+    assert isinstance(third, asyncpg.InterfaceError)
+    with pytest.raises(asyncpg.InterfaceError):
+        await pool.acquire()
+
+
+async def test_a_connection_that_is_made_while_the_pool_ends_does_not_stay_open(server: Server) -> None:
+    pool = Pool(server.connect, 1)
+    making = asyncio.create_task(pool.acquire())
+    await asyncio.sleep(0)
+    pool.terminate()
+    with pytest.raises(asyncpg.InterfaceError):
+        await making
+    assert (len(server.made), server.open) == (1, 0)

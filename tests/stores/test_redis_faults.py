@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,10 +19,22 @@ from service.model.account import MaildropKey
 from service.model.refusal import Reason, Refusal
 from service.stores.observing import Unobserved
 from service.stores.redis import Limits, RedisMaildropLocks
+from service.stores.redis.errors import CallFailed
 from service.stores.redis.keys import lock_key
+from service.stores.redis.servers import PING, Cluster, connect
 from service.stores.redis.urls import parse_target
 from tests.backends.relay import Relay, relay_to
-from tests.backends.valkey_group import Group, cluster_of_process, fail_over, sentinel, start_node, valkey_cluster
+from tests.backends.valkey_group import (
+    Group,
+    Node,
+    cluster_of_process,
+    fail_over,
+    replicated_cluster,
+    sentinel,
+    start_node,
+    take_over,
+    valkey_cluster,
+)
 
 __all__ = ["cluster_of_process", "valkey_cluster"]
 
@@ -357,6 +369,78 @@ async def test_sentinels_new_master_is_followed(tmp_path: Path) -> None:
         await eventually(renewed)
         await eventually(lambda: locks.acquire(lease()))
         await locks.aclose()
+    finally:
+        await asyncio.to_thread(context.__exit__, None, None, None)
+
+
+def clients_of(node: Node) -> set[bytes]:
+    """The ids of the connections that Poplar has to a server."""
+    lines: bytes = node.ask("CLIENT", "LIST")
+    return {line.split()[0] for line in lines.splitlines() if b" name=poplar" in line}
+
+
+async def test_f9_a_former_master_that_still_takes_writes_is_left_for_sentinels_new_one(tmp_path: Path) -> None:
+    context = sentinel(tmp_path)
+    group = await asyncio.to_thread(context.__enter__)
+    try:
+        former, new, watcher = group.nodes
+        locks = RedisMaildropLocks(group.url, limits=PATIENT)
+        await asyncio.gather(*(locks.acquire(lease()) for _ in range(3)))
+        # The former master hears nothing of it: it goes on as one, and ends no connection.
+        await asyncio.to_thread(watcher.ask, "SENTINEL", "REMOVE", "mail")
+        await asyncio.to_thread(new.ask, "REPLICAOF", "NO", "ONE")
+        await asyncio.to_thread(watcher.ask, "SENTINEL", "MONITOR", "mail", "127.0.0.1", new.port, 1)
+
+        async def arrives() -> bool:
+            mine = lease()
+            await locks.acquire(mine)
+            return bool(await asyncio.to_thread(new.ask, "EXISTS", lock_key(mine.key)))
+
+        await eventually(arrives)
+        assert await asyncio.to_thread(clients_of, former) == set()
+        await locks.aclose()
+    finally:
+        await asyncio.to_thread(context.__exit__, None, None, None)
+
+
+async def test_a_server_that_became_a_replica_keeps_no_connection(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        node = start_node(stack, tmp_path)
+        locks = RedisMaildropLocks(f"redis://127.0.0.1:{node.port}", limits=PATIENT)
+        assert await locks.acquire(lease())
+        before = await asyncio.to_thread(clients_of, node)
+        # Of itself a server ends no connection then; behind one name another may be the master now.
+        await asyncio.to_thread(node.ask, "REPLICAOF", "127.0.0.1", 9)
+        await refused(locks.acquire(lease()))
+
+        async def left() -> bool:
+            return not before & await asyncio.to_thread(clients_of, node)
+
+        assert before
+        await eventually(left)
+        await locks.aclose()
+
+
+async def test_a_node_that_left_the_cluster_is_forgotten(tmp_path: Path) -> None:
+    context = replicated_cluster(tmp_path)
+    group = await asyncio.to_thread(context.__enter__)
+    try:
+        servers = connect(parse_target(group.url), PATIENT)
+        assert isinstance(servers, Cluster)
+        keys = [lock_key(key) for key in await asyncio.to_thread(keys_of, replace(group, nodes=group.nodes[:3]))]
+
+        async def all_answer() -> bool:
+            with suppress(CallFailed):
+                return [await servers.keeping(key).submit(PING) for key in keys] == [b"PONG"] * 3
+            return False
+
+        await servers.keeping(keys[0]).submit(PING)
+        assert await all_answer()
+        await asyncio.to_thread(take_over, group, 0)
+        await eventually(all_answer)
+        living = {f"127.0.0.1:{node.port}" for node in group.nodes[1:4]}
+        assert set(servers._nodes) == living
+        await servers.aclose()
     finally:
         await asyncio.to_thread(context.__exit__, None, None, None)
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from service.app.traces import QUIET_SECONDS, Telling, options_of, whole_url
+from service.app.traces import QUIET_SECONDS, Telling, open_tracer, options_of, whole_url
 from service.model.refusal import Reason, Refusal
-from service.settings import SettingsError
+from service.settings import Settings, SettingsError
 from service.settings.traces import TracesSettings
 from service.telemetry import sharing, spans
 from service.telemetry.logs import SessionLog
@@ -179,17 +179,20 @@ def test_each_transaction_of_a_connection_is_a_trace_of_its_own(collector: Colle
         assert {span.name for span in under(collector.spans, root)} == {"RCPT", "objects put"}
 
 
-def test_sampling_is_decided_at_the_head_and_obeys_whoever_asks(collector: Collector) -> None:
+def test_sampling_is_decided_at_the_head_and_nobody_else_can_ask_for_more(collector: Collector) -> None:
     told: list[str] = []
     none = tracer(collector, Lost(), ratio=0.0)
     trace = SessionTrace(none, "POP3 session", told.append)
     with trace.step("login") as login:
         assert login is NOTHING
     assert told == [""]
-    with none.begin("GET", parent=f"{PARENT}-01"):
-        pass
+    assert none.begin("GET", parent=f"{PARENT}-01") is NOTHING
+    # An id that a sampler by the trace's id would take at any ratio.
+    assert none.begin("GET", parent=f"00-{REMOTE[:16]}{'0' * 15}1-b7ad6b7169203331-01") is NOTHING
     assert none.close(30)
     every = tracer(collector, Lost())
+    with every.begin("GET", parent=f"{PARENT}-01"):
+        pass
     assert every.begin("GET", parent=f"{PARENT}-00") is NOTHING
     with every.begin("PUT", parent="00-nonsense"):
         pass
@@ -272,3 +275,18 @@ def test_an_authority_that_cant_be_read_is_a_mistake_in_the_settings() -> None:
     settings = TracesSettings.model_validate({"enabled": True, "ca": "/nowhere/ca.pem"})
     with pytest.raises(SettingsError, match=r"traces\.ca"):
         options_of(settings)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_tracer_that_cant_be_closed_holds_up_no_end(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(_self: OtlpTracer, _seconds: float) -> bool:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(OtlpTracer, "close", fail)
+    settings = Settings.model_validate({"traces": {"enabled": True, "endpoint": collector.endpoint}})
+    async with asyncio.timeout(30):
+        async with open_tracer(settings, ["pop3"]):
+            pass
+    assert "spans were not taken before the end" in capsys.readouterr().out

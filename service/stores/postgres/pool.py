@@ -32,6 +32,7 @@ class Pool:
         self._idle: deque[tuple[Connection, float]] = deque()
         self._stale: set[Connection] = set()
         self._waiting: deque[asyncio.Future[Connection | None]] = deque()
+        self._closed = False
 
     @property
     def size(self) -> int:
@@ -53,7 +54,9 @@ class Pool:
         return None
 
     async def acquire(self) -> Connection:
-        """The same, waited for or made. Raises what `connect` does."""
+        """The same, waited for or made. Raises what `connect` does, and InterfaceError when the pool ends."""
+        if self._closed:
+            raise _ended()
         if (idle := self.try_acquire()) is not None:
             return idle
         if self.size < self._most:
@@ -84,10 +87,13 @@ class Pool:
         self._end_all(self._idle)
 
     def terminate(self) -> None:
-        """End every connection, used ones too."""
+        """End every connection, used ones and ones in the making too, and whoever waits for one."""
+        self._closed = True
         self._end_all(self._idle)
         for connection in self._used:
             connection.terminate()
+        while (waiter := self._next()) is not None:
+            waiter.set_exception(_ended())
 
     async def _made(self) -> Connection:
         try:
@@ -95,6 +101,9 @@ class Pool:
         except BaseException:
             self._give_up_room()
             raise
+        if self._closed:
+            connection.terminate()
+            raise _ended()
         self._making -= 1
         self._used.add(connection)
         return connection
@@ -113,7 +122,7 @@ class Pool:
         """Whoever waited gave up; what was handed over in the same moment goes to the next one."""
         if turn in self._waiting:
             self._waiting.remove(turn)
-        elif turn.done() and not turn.cancelled():
+        elif turn.done() and not turn.cancelled() and turn.exception() is None:
             connection = turn.result()
             if connection is None:
                 self._give_up_room()
@@ -146,3 +155,7 @@ class Pool:
     def _end_all(idle: "deque[tuple[Connection, float]]") -> None:
         while idle:
             idle.pop()[0].terminate()
+
+
+def _ended() -> asyncpg.InterfaceError:
+    return asyncpg.InterfaceError("the pool is closed")

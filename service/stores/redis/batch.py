@@ -68,6 +68,13 @@ class Batcher:
             loop.call_soon(self._start)
         return waiting.answer
 
+    async def finish(self) -> None:
+        """Wait for the answers to what was taken, and stop; nothing more may be submitted."""
+        while self._scheduled or self._busy:
+            await asyncio.sleep(0)
+            await asyncio.gather(*self._busy, return_exceptions=True)
+        await self.aclose()
+
     async def aclose(self) -> None:
         """Refuse what waits and stop."""
         await self._breaker.aclose()

@@ -5,18 +5,21 @@ maildrops that it keeps. Refuses to know what the commands mean. redis-py's own 
 command would answer differently, and the deadline is the batcher's.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
 from redis.asyncio import Redis
 from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.exceptions import AskError, RedisClusterException, TryAgainError
 
 from service.stores.redis.batch import Batcher, Limits
+from service.stores.redis.master import MasterWire
 from service.stores.redis.scripts import Command, Word
 from service.stores.redis.urls import Target
 from service.stores.redis.wire import Wire
@@ -55,7 +58,8 @@ class OneServer:
     def __init__(self, client: Redis, limits: Limits, sentinel: Sentinel | None = None) -> None:
         self._client = client
         self._sentinel = sentinel
-        self._wire = Wire(client.connection_pool)
+        pool = client.connection_pool
+        self._wire = MasterWire(pool) if isinstance(pool, SentinelConnectionPool) else Wire(pool)
         self._batcher = Batcher(self._wire, client.ping, limits)
 
     def keeping(self, key: str) -> Batcher:
@@ -86,8 +90,8 @@ class Cluster:
         self._client = client
         self._limits = limits
         self._first = Batcher(partial(_run, client), client.initialize, limits)
-        self._nodes: dict[str, Batcher] = {}
-        self._wires: dict[str, Wire] = {}
+        self._nodes: dict[str, _Node] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
 
     def keeping(self, key: str) -> Batcher:
         """The batcher of the primary that keeps `key`, as far as known: a node that knows better redirects."""
@@ -98,9 +102,11 @@ class Cluster:
         if node is None:
             return self._first
         if node.name not in self._nodes:
-            wire = self._wires[node.name] = Wire(node)
-            self._nodes[node.name] = Batcher(partial(self._ask, wire), partial(self._probe, node), self._limits)
-        return self._nodes[node.name]
+            self._part()
+            wire = Wire(node)
+            batcher = Batcher(partial(self._ask, wire), partial(self._probe, node), self._limits)
+            self._nodes[node.name] = _Node(batcher, wire)
+        return self._nodes[node.name].batcher
 
     def scan(self, pattern: str) -> AsyncIterator[bytes]:
         """The keys on all primaries that match, some perhaps twice."""
@@ -113,10 +119,13 @@ class Cluster:
 
     async def aclose(self) -> None:
         """Close every connection."""
-        for batcher in (self._first, *self._nodes.values()):
-            await batcher.aclose()
-        for wire in self._wires.values():
-            await wire.aclose()
+        await self._first.aclose()
+        for node in self._nodes.values():
+            await node.batcher.aclose()
+            await node.wire.aclose()
+        for task in self._leaving:
+            task.cancel()
+        await asyncio.gather(*self._leaving, return_exceptions=True)
         await self._client.aclose()
 
     async def _ask(self, wire: Wire, commands: Sequence[tuple[Word, ...]]) -> list[object]:
@@ -127,13 +136,36 @@ class Cluster:
             again = await _run(self._client, [commands[place] for place in elsewhere])
             for place, answer in zip(elsewhere, again, strict=True):
                 answers[place] = answer
+            self._part()
         return answers
+
+    def _part(self) -> None:
+        """Leave the nodes that keep nothing any more, once what was asked of them is answered."""
+        keepers = {primary.name for primary in self._client.get_primaries()}
+        for name in self._nodes.keys() - keepers:
+            task = asyncio.create_task(_leave(self._nodes.pop(name)))
+            self._leaving.add(task)
+            task.add_done_callback(self._leaving.discard)
 
     async def _probe(self, node: ClusterNode) -> None:
         """Learn who keeps what now; a node that keeps nothing any more needs no answer."""
         await self._client.nodes_manager.initialize()
-        if node.name in {primary.name for primary in self._client.get_primaries()}:
+        self._part()
+        if node.name in self._nodes:
             await node.execute_command("PING")
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    batcher: Batcher
+    wire: Wire
+
+
+async def _leave(node: _Node) -> None:
+    try:
+        await node.batcher.finish()
+    finally:
+        await node.wire.aclose()
 
 
 def connect(target: Target, limits: Limits) -> Servers:

@@ -13,7 +13,7 @@ from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as BrokenError
-from redis.exceptions import ResponseError
+from redis.exceptions import ReadOnlyError, ResponseError
 
 from service.stores.redis.scripts import Word
 
@@ -24,29 +24,49 @@ class Wire:
     def __init__(self, source: ConnectionPool | ClusterNode) -> None:
         self._make = _maker(source)
         self._idle: list[AbstractConnection] = []
+        self._era = 0
+        """Connections that were taken in an earlier one aren't used again."""
         self._closed = False
 
     async def __call__(self, commands: Sequence[tuple[Word, ...]]) -> list[object]:
         """An answer or an exception for each. Raises redis-py's errors when the connection fails."""
+        era = self._era
         connection = self._idle.pop() if self._idle else self._make()
         try:
             await _ready(connection)
             await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
-            answers = [await _answer(connection) for _ in commands]
+            answers = [await self._answer(connection) for _ in commands]
         except BaseException:
             await connection.disconnect(nowait=True)
+            # What broke this one may have broken all: a server that is gone, or is the master no more.
+            await self.renew()
             raise
-        if self._closed:
+        if self._closed or era != self._era:
             await connection.disconnect(nowait=True)
         else:
             self._idle.append(connection)
         return answers
 
+    async def renew(self) -> None:
+        """Use no connection again that there is now."""
+        self._era += 1
+        while self._idle:
+            await self._idle.pop().disconnect(nowait=True)
+
     async def aclose(self) -> None:
         """End every connection."""
         self._closed = True
-        while self._idle:
-            await self._idle.pop().disconnect(nowait=True)
+        await self.renew()
+
+    async def _answer(self, connection: AbstractConnection) -> object:
+        try:
+            return await connection.read_response()
+        except ReadOnlyError as error:
+            # The same address, or Sentinel, may lead to another server by now.
+            await self.renew()
+            return error
+        except ResponseError as error:
+            return error
 
 
 def _maker(source: ConnectionPool | ClusterNode) -> Callable[[], AbstractConnection]:
@@ -69,10 +89,3 @@ async def _ready(connection: AbstractConnection) -> None:
         await connection.disconnect(nowait=True)
     connect: Callable[[], Awaitable[object]] = connection.connect
     await connect()
-
-
-async def _answer(connection: AbstractConnection) -> object:
-    try:
-        return await connection.read_response()
-    except ResponseError as error:
-        return error

@@ -14,6 +14,7 @@ from typing import Any
 from tests.load.dovecot_site import dovecot
 from tests.load.mail import Kind
 from tests.load.poplar_site import Backends, backends, poplar
+from tests.load.program import LoadError
 from tests.load.remote_store import near_store
 from tests.load.target import Target
 from tests.load.works import Work
@@ -66,6 +67,10 @@ class Bench:
         for _ in range(self.bounds.runs):
             for name, runs in figures.items():
                 runs.append(self._run(self.target(name), work))
+        if work.restored:
+            for name in figures:
+                # Other works read the same maildrops.
+                self.target(name).restore(work.kind)
         return figures
 
     def is_there(self, name: str) -> bool:
@@ -91,7 +96,10 @@ class Bench:
         options = {"warmup": self.bounds.warmup, "seconds": self.bounds.seconds, **work.options}
         if work.once:
             options["limit"] = work.kind.maildrops
-        return target.load(work.kind, port=work.port, **options)
+        figures = target.load(work.kind, port=work.port, **options)
+        if not figures[work.counted]["count"]:
+            raise LoadError(f"{target.name} did nothing of what is counted: {work.counted}")
+        return figures
 
     def _start(self, name: str) -> Any:
         if name.startswith("s3"):

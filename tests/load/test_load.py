@@ -3,13 +3,19 @@
 import json
 import shutil
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from tests.load import __main__ as command
 from tests.load import bench, works
+from tests.load.poplar_site import Backends
+from tests.load.program import LoadError
+from tests.load.target import Target
+from tests.load.test_client import server
 from tests.load.works import WORKS, Work
 
 pytestmark = pytest.mark.skipif(
@@ -40,8 +46,9 @@ def test_every_kind_of_work_is_done_without_an_error(
     command.main()
     told = json.loads((tmp_path / "figures.json").read_text())
     assert set(told["works"]) == {*WORK_NAMES, "idle", "idle-tls"}
-    assert [name for name, each in told["works"].items() if "error" in each] == [], capsys.readouterr().out
     # The commands alone go on for so many seconds, in which a busy machine may come to none.
+    failed = {name for name, each in told["works"].items() if "error" in each}
+    assert failed <= {"commands"}, capsys.readouterr().out
     assert all(told["works"][name]["usual"]["median"] > 0 for name in WORK_NAMES if name != "commands")
     assert told["works"]["idle"]["idle"]["kib"]["front"] >= 0
 
@@ -49,3 +56,13 @@ def test_every_kind_of_work_is_done_without_an_error(
 def test_works_are_told_apart_by_name_and_ask_for_sites_that_there_are() -> None:
     assert len({work.name for work in WORKS}) == len(WORKS)
     assert {work.site for work in WORKS} <= {*bench.SITES, "s3", "s3 far"}
+
+
+def test_a_run_in_which_nothing_was_done_is_an_error_and_no_figure() -> None:
+    with server(STAT=b"+OK 0 0\r\n", LIST=b"+OK\r\n.\r\n") as empty, ExitStack() as stack:
+        target = Target("empty", {"pop3": empty.server_address[1]}, {}, proxy=False)
+        ready = bench.Bench(cast("Backends", None), stack, bench.Bounds(0.2, 1, 0.1), {"empty": target})
+        drain = smaller(next(work for work in WORKS if work.name == "drain"))
+        alone = replace(drain.kind, maildrops=1)
+        with pytest.raises(LoadError, match="nothing of what is counted"):
+            ready.compared(replace(drain, kind=alone, options={"mode": "drain", "clients": 1}, site="empty", beside=""))

@@ -145,7 +145,7 @@ def _retrievals(shared: Shared, shares: Shares) -> tuple[Retrieval, Retrieval]:
     patience = shared.settings.object_store.first_octets
     resumption = Resumption(patience=patience, resumed=metrics.retrieval_resumed)
     waited_for, spare = shares.blobs(shared.blobs), shares.blobs(shared.blobs, spare=True)
-    return Retrieval(waited_for, resumption), Retrieval(spare, resumption)
+    return Retrieval(waited_for, resumption), Retrieval(spare, resumption, shared.blobs)
 
 
 def _budgets(shared: Shared, shares: Shares, fairness: Fairness) -> tuple[Limits, Budget, Budget]:

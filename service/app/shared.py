@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from service.app.background import Background
 from service.app.stores import open_database
 from service.mail.events import Events
-from service.mail.ports import BlobStore
+from service.mail.ports import NearBlobs
 from service.mail.turns import Turns
 from service.settings import Settings
 from service.settings.systems import Role
@@ -26,7 +26,7 @@ class Shared:
     """Settings, blobs, background tasks, the event stream and the tracer of a process."""
 
     settings: Settings
-    blobs: BlobStore
+    blobs: NearBlobs
     tasks: Background
     events: Events
     tracer: Tracer

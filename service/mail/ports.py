@@ -262,6 +262,13 @@ class BlobStore(Protocol):
         """The blobs whose key starts with `prefix` and sorts after `after`, in key order."""
 
 
+class NearBlobs(BlobStore, Protocol):
+    """Blobs of which some are so near that nobody need wait for them."""
+
+    def at_hand(self, key: str, octets: int) -> bytes | None:
+        """The first `octets` of a blob, if they can be had without waiting; None otherwise, whatever the reason."""
+
+
 class Clock(Protocol):
     """Time, as a port so that tests can offset it."""
 

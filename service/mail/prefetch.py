@@ -44,6 +44,8 @@ class Prefetch:
     _octets: int = 0
     _expected: int | None = None
     _in_a_row: int = 0
+    _near: bool = False
+    """Whether what was asked for last was at hand in the store."""
 
     async def take(self, sequence: int) -> bytes | None:
         """The message's verified octets if they were fetched ahead; None to fetch it now, also where that had failed.
@@ -54,6 +56,7 @@ class Prefetch:
         entry = self._ahead.pop(sequence, None)
         if entry is None:
             return None
+        self._near = False
         task, octets = entry
         under_way = not task.done()
         try:
@@ -65,12 +68,24 @@ class Prefetch:
         finally:
             self._give_back(octets, asked_for=True)
 
-    def take_ready(self, sequence: int, most: int) -> bytes | None:
+    def take_ready(self, message: StoredMessage, most: int) -> bytes | None:
         """The same without waiting; None where it isn't here, isn't verified yet, failed, or has over `most` octets."""
-        task, octets = self._ahead.get(sequence, (None, 0))
-        if task is None or octets > most or not task.done() or task.cancelled() or task.exception():
+        if message.octets > most:
+            return None
+        return self._ready(message.sequence) if message.sequence in self._ahead else self.at_hand(message)
+
+    def at_hand(self, message: StoredMessage) -> bytes | None:
+        """The message's verified octets where the store has them at hand; what follows isn't read ahead, then."""
+        octets = self.retrieval.at_hand(message)
+        self._near = octets is not None
+        return octets
+
+    def _ready(self, sequence: int) -> bytes | None:
+        task, octets = self._ahead[sequence]
+        if not task.done() or task.cancelled() or task.exception():
             return None
         del self._ahead[sequence]
+        self._near = False
         self._give_back(octets, asked_for=True)
         return task.result()
 
@@ -79,11 +94,13 @@ class Prefetch:
         in_sequence = self._expected is None or sequence == self._expected
         self._expected = upcoming[0] if upcoming else None
         self._in_a_row = self._in_a_row + 1 if in_sequence else 0
-        wanted = upcoming[: min(self.limits.messages, OPENING * self._in_a_row)]
         if in_sequence:
             self.places.ask_ahead(upcoming)
-        for skipped in self._ahead.keys() - set(wanted):
-            self._drop(skipped)
+        if self._near:
+            self._keep_only(upcoming)
+            return
+        wanted = upcoming[: min(self.limits.messages, OPENING * self._in_a_row)]
+        self._keep_only(wanted)
         for following in wanted:
             message = self.places.known(following)
             if following not in self._ahead and not (message and self._fetch(message)):
@@ -93,6 +110,10 @@ class Prefetch:
         """Drop everything fetched ahead."""
         for sequence in list(self._ahead):
             self._drop(sequence)
+
+    def _keep_only(self, wanted: Sequence[int]) -> None:
+        for skipped in self._ahead.keys() - set(wanted):
+            self._drop(skipped)
 
     def _fetch(self, message: StoredMessage) -> bool:
         octets = message.octets

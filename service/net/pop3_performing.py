@@ -108,7 +108,7 @@ class Performer:
         prefetch = self._ahead()
 
         async def pieces(message: StoredMessage) -> AsyncGenerator[bytes, None]:
-            fetched = await prefetch.take(effect.sequence)
+            fetched = await prefetch.take(effect.sequence) or prefetch.at_hand(message)
             prefetch.ahead_of(effect.sequence, effect.upcoming)
             if fetched is not None:
                 spans.note(prefetched=True)
@@ -129,7 +129,7 @@ class Performer:
         message = prefetch.places.known(effect.sequence)
         if message is None or not self._lists(effect, message):
             return False
-        octets = prefetch.take_ready(effect.sequence, AT_ONCE_OCTETS)
+        octets = prefetch.take_ready(message, AT_ONCE_OCTETS)
         if octets is None:
             return False
         with self._record.trace.step("RETR") as span:

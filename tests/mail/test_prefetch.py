@@ -1,6 +1,7 @@
 """Prefetch and budgets: helps a client that reads in sequence, within bounds, and wastes little. G8, G15."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +9,7 @@ from service.mail.budget import Budget
 from service.mail.prefetch import Limits, Prefetch
 from service.mail.retrieval import Places
 from service.model.refusal import Reason, Refusal
-from tests.mail.house import House
+from tests.mail.house import House, pieces
 
 pytestmark = pytest.mark.asyncio
 
@@ -161,12 +162,13 @@ async def test_what_is_here_and_short_enough_is_given_at_once() -> None:
     house = await House().furnish(*TEXTS)
     limits = Limits(1 << 20, Budget(1 << 20))
     prefetch = await reading(house, limits)
+    second = await prefetch.places.of(2)
     prefetch.ahead_of(1, (2, 3))
-    assert prefetch.take_ready(2, 1000) is None, "it isn't here yet"
+    assert prefetch.take_ready(second, 1000) is None, "it isn't here yet"
     await asyncio.wait([task for task, _ in prefetch._ahead.values()])
-    assert prefetch.take_ready(2, len(TEXTS[1]) - 1) is None, "it is too long"
-    assert prefetch.take_ready(2, len(TEXTS[1])) == TEXTS[1]
-    assert prefetch.take_ready(2, 1000) is None, "it is gone"
+    assert prefetch.take_ready(second, len(TEXTS[1]) - 1) is None, "it is too long"
+    assert prefetch.take_ready(second, len(TEXTS[1])) == TEXTS[1]
+    assert prefetch.take_ready(second, 1000) is None, "it is gone"
     assert limits.process.used == len(TEXTS[2])
 
 
@@ -176,4 +178,42 @@ async def test_what_could_not_be_fetched_or_verified_is_not_given_at_once() -> N
     house.blobs.corrupt = True
     prefetch.ahead_of(1, (2,))
     await asyncio.wait([task for task, _ in prefetch._ahead.values()])
-    assert prefetch.take_ready(2, 1000) is None
+    assert prefetch.take_ready(await prefetch.places.of(2), 1000) is None
+
+
+async def near(house: House) -> Prefetch:
+    """A reader whose store has at hand what stands in `house`."""
+    house.retrieval = replace(house.retrieval, near=house.provider.blobs)
+    return await reading(house, Limits(1 << 20, Budget(1 << 20)))
+
+
+async def test_what_the_store_has_at_hand_is_given_at_once_and_nothing_is_read_ahead_of_it() -> None:
+    house = await House().furnish(*TEXTS)
+    prefetch = await near(house)
+    for number, text in enumerate(TEXTS, 1):
+        assert prefetch.take_ready(await prefetch.places.of(number), 1000) == text
+        prefetch.ahead_of(number, tuple(range(number + 1, 7)))
+    assert (house.blobs.reads, prefetch.limits.process.used) == ([], 0)
+
+
+async def test_g8_what_is_at_hand_but_broken_or_too_short_is_not_given() -> None:
+    house = await House().furnish(*TEXTS)
+    prefetch = await near(house)
+    message = await prefetch.places.of(1)
+    await house.provider.blobs.put(message.blob.key, pieces(TEXTS[0][:-3] + b"y\r\n"))
+    assert prefetch.take_ready(message, 1000) is None
+    house.provider.blobs.truncate(message.blob.key, 20)
+    assert prefetch.take_ready(message, 1000) is None
+
+
+async def test_once_a_message_is_not_at_hand_what_follows_is_read_ahead() -> None:
+    house = await House().furnish(*TEXTS)
+    prefetch = await near(house)
+    first, second = await prefetch.places.of(1), await prefetch.places.of(2)
+    assert prefetch.take_ready(first, 1000) == TEXTS[0]
+    prefetch.ahead_of(1, (2, 3, 4))
+    house.provider.blobs.truncate(second.blob.key, 20)
+    assert prefetch.take_ready(second, 1000) is None
+    prefetch.ahead_of(2, (3, 4))
+    assert await prefetch.take(3) == TEXTS[2]
+    assert house.blobs.reads

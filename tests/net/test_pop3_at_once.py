@@ -1,5 +1,7 @@
 """A short message that was fetched ahead is sent between two commands, like any response that waits for nothing. G8."""
 
+from dataclasses import replace
+
 import pytest
 
 from service.mail.whose import WHOSE
@@ -45,6 +47,20 @@ async def test_the_first_message_takes_a_task_and_what_was_fetched_ahead_doesn_t
     assert performed == [1]
     assert front.connections[-1]._record._retrieved == len(SHORT)
     assert front.house.ahead.process.used == 0
+
+
+async def test_what_the_store_has_at_hand_is_sent_at_once_and_nothing_is_fetched_ahead(performed: list[int]) -> None:
+    front = Front(await House().furnish(*SHORT))
+    front.house.retrieval = replace(front.house.retrieval, near=front.house.provider.blobs)
+    async with front.listening():
+        wire = await front.logged_in()
+        for number, text in enumerate(SHORT, 1):
+            await wire.send(b"RETR %d\r\n" % number)
+            assert await read_multi_line(wire) == [b"+OK %d octets" % len(text), *text.split(b"\r\n")[:-1]]
+            assert front.house.ahead.process.used == 0
+        await wire.send(b"QUIT\r\n")
+        assert (await wire.line())[:3] == b"+OK"
+    assert (performed, front.house.blobs.reads) == ([1], [])
 
 
 async def test_commands_that_came_with_it_go_on_in_order(performed: list[int]) -> None:

@@ -4,16 +4,18 @@ import asyncio
 import hashlib
 import os
 import random
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from service.mail.ports import BlobStore
+from service.mail.ports import BlobStore, NearBlobs
 from service.model.refusal import Reason, Refusal
 from service.stores.memory.blobs import MemoryBlobStore
 from service.stores.objects import ObjectOptions, SpreadBlobStore, open_blobs
+from service.stores.objects.cached import MOST_OCTETS, read_cached
 from service.stores.observing import Unobserved
 from tests.backends.s3 import BUCKET, S3Server, s3_server, s3_server_of_ones_own, s3_url_and_options
 
@@ -23,7 +25,7 @@ MIB = 1 << 20
 
 
 @pytest.fixture(params=["twin", "memory", "directory", "spread", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> NearBlobs:
     if request.param == "twin":
         return MemoryBlobStore()
     if request.param == "memory":
@@ -34,6 +36,14 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
         return SpreadBlobStore({name: open_blobs("memory://") for name in ("one", "two", "three")})
     url, options = request.getfixturevalue("s3_url_and_options")
     return open_blobs(url, options)
+
+
+def reads_cached() -> bool:
+    """Whether a file that was just read is found in memory."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(b"x")
+        file.flush()
+        return read_cached(file.name, 1) == b"x"
 
 
 async def pieces(*chunks: bytes) -> AsyncIterator[bytes]:
@@ -77,6 +87,16 @@ async def test_f8_a_stream_of_a_truncated_blob_ends_where_it_ends(store: BlobSto
     text = noise(MIB + 500)
     await store.put("t/1", pieces(text))
     assert await whole(store, "t/1", 3 * MIB) == text
+
+
+async def test_what_is_at_hand_is_what_a_read_gives(store: NearBlobs) -> None:
+    text = noise(9000)
+    await store.put("t/1", pieces(text))
+    assert store.at_hand("t/1", 9000) in {text, None}
+    assert store.at_hand("t/1", 100) in {text[:100], None}
+    assert store.at_hand("t/1", 9001) is None, "it isn't so long"
+    assert store.at_hand("t/2", 1) is None
+    assert store.at_hand("../t/1", 1) is None
 
 
 async def test_an_empty_blob_is_a_blob(store: BlobStore) -> None:
@@ -311,6 +331,27 @@ async def test_a_directory_is_durable_when_put_returns(tmp_path: Path, monkeypat
     monkeypatch.setattr(os, "fsync", noted)
     await open_blobs(f"file://{tmp_path}").put("t/2026/11/x", pieces(b"mail"))
     assert synced == [str(tmp_path / path) for path in ("t/2026/11/x", "t/2026/11", "t/2026", "t", "")]
+
+
+@pytest.mark.skipif(not reads_cached(), reason="neither kernel nor file system tell what is in memory")
+async def test_a_directory_has_at_hand_what_the_kernel_has_in_memory_and_no_long_file(tmp_path: Path) -> None:
+    store = open_blobs(f"file://{tmp_path}/blobs")
+    for octets in (1, 9000, MOST_OCTETS, MOST_OCTETS + 1):
+        await store.put(f"t/{octets}", pieces(noise(octets)))
+        known = store.at_hand(f"t/{octets}", octets)
+        assert known == (noise(octets) if octets <= MOST_OCTETS else None)
+    (tmp_path / "blobs" / "t" / "9000").write_bytes(noise(9000)[:100])
+    assert store.at_hand("t/9000", 9000) is None
+
+
+async def test_a_file_that_the_kernel_let_go_of_is_not_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "text"
+    path.write_bytes(noise(9000))
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    # Where it stays in memory all the same, it is given.
+    assert read_cached(str(path), 9000) in {None, noise(9000)}
 
 
 async def test_a_directory_keeps_no_empty_folders(tmp_path: Path) -> None:

@@ -37,6 +37,11 @@ class MemoryBlobStore:
                 return
             yield piece
 
+    def at_hand(self, key: str, octets: int) -> bytes | None:
+        """The first `octets` of a blob that has so many; else nothing."""
+        whole, _ = self._blobs.get(key, (b"", None))
+        return whole[:octets] if 0 < octets <= len(whole) else None
+
     async def delete(self, keys: Sequence[str]) -> None:
         """Delete these blobs; one that is gone already is no error."""
         for key in keys:

@@ -81,6 +81,10 @@ class ObjectBlobStore:
                 break
         self._observer.blob_read(spent)
 
+    def at_hand(self, key: str, octets: int) -> bytes | None:
+        """Nothing: what has to be asked for over a network has to be waited for."""
+        return None
+
     async def delete(self, keys: Sequence[str]) -> None:
         """Delete these blobs; one that is gone already is no error. Raises Refusal(UNAVAILABLE)."""
         for begin in range(0, len(keys), PAGE):

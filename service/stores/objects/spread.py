@@ -55,6 +55,11 @@ class SpreadBlobStore:
                 return
         raise missing
 
+    def at_hand(self, key: str, octets: int) -> bytes | None:
+        """The octets, from the first store that has them at hand."""
+        found = (self._stores[name].at_hand(key, octets) for name in self.order(key))
+        return next((each for each in found if each is not None), None)
+
     async def delete(self, keys: Sequence[str]) -> None:
         """As the port says, wherever they are."""
         for store in self._stores.values():

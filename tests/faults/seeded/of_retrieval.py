@@ -3,6 +3,7 @@
 import hashlib
 from array import array
 from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import replace
 from weakref import WeakSet
 
 from pytest import MonkeyPatch  # noqa: PT013
@@ -28,7 +29,12 @@ def the_digest_is_not_checked(patch: MonkeyPatch) -> None:
     async def trusting(self: Retrieval, message: StoredMessage) -> bytes:
         return message.trace + await self._read(message.blob.key, 0, message.blob.octets)
 
+    def hasty(self: Retrieval, message: StoredMessage) -> bytes | None:
+        octets = self.near.at_hand(message.blob.key, message.blob.octets) if self.near else None
+        return None if octets is None else message.trace + octets
+
     patch.setattr(Retrieval, "whole", trusting)
+    patch.setattr(Retrieval, "at_hand", hasty)
 
 
 @defect("G8", scenarios_of_mail.the_store_corrupts)
@@ -108,8 +114,8 @@ def what_was_fetched_ahead_is_another_message(patch: MonkeyPatch) -> None:
     async def careless(self: Prefetch, sequence: int) -> bytes | None:
         return await take(self, max(self._ahead, default=sequence))
 
-    def hasty(self: Prefetch, sequence: int, most: int) -> bytes | None:
-        return take_ready(self, max(self._ahead, default=sequence), most)
+    def hasty(self: Prefetch, message: StoredMessage, most: int) -> bytes | None:
+        return take_ready(self, replace(message, sequence=max(self._ahead, default=message.sequence)), most)
 
     patch.setattr(Prefetch, "take", careless)
     patch.setattr(Prefetch, "take_ready", hasty)

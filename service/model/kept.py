@@ -12,7 +12,7 @@ from service.model.message import StoredMessage
 
 PLACE_OCTETS = 700
 """About what the place of one message takes, beside its blob's key and its trace."""
-LISTED_OCTETS = 32
+LISTED_OCTETS = 34
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ RFC 1939 §4 (numbers), §5 LIST, §7 UIDL.
 """
 
 from array import array
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 from uuid import UUID
+
+from service.model.imported import Imported
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class Listing:
     octets: "array[int]" = field(default_factory=lambda: array("q"))
     unique_ids: bytes = b""
     """16 octets a message, served as 32 hexadecimal digits."""
-    imported: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))
-    """number -> the UIDL that an imported message keeps."""
+    imported: Imported = field(default_factory=Imported)
+    """By sequence number, the unique-ids that imported messages keep."""
 
     def __len__(self) -> int:
         """How many messages, marked ones included."""
@@ -53,8 +53,7 @@ class Listing:
         words.reverse()
         # A unique_id is two words, whose order is turned with the rest.
         words[0::2], words[1::2] = words[1::2], words[0::2]
-        imported = {len(self) + 1 - number: kept for number, kept in self.imported.items()}
-        return Listing(self.sequences[::-1], self.octets[::-1], words.tobytes(), imported)
+        return Listing(self.sequences[::-1], self.octets[::-1], words.tobytes(), self.imported)
 
     def lists(self, number: int, unique_id: UUID) -> bool:
         """Whether `unique_id` is that of message `number`; the one that an imported message keeps is another matter."""
@@ -62,5 +61,5 @@ class Listing:
 
     def unique_id(self, number: int) -> str:
         """The unique-id of message `number`: 1 to 70 characters of 0x21 to 0x7E (RFC 1939 §7)."""
-        kept = self.imported.get(number)
+        kept = self.imported.get(self.sequences[number - 1]) if self.imported else None
         return kept if kept is not None else self.unique_ids[16 * (number - 1) : 16 * number].hex()

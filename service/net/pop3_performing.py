@@ -19,6 +19,7 @@ from service.model.ending import Ending
 from service.model.message import StoredMessage
 from service.model.refusal import Reason, Refusal
 from service.net.outlet import CutError, Outlet
+from service.net.pop3_listing import HeldListing
 from service.net.pop3_record import Record
 from service.net.pop3_sending import AT_ONCE_OCTETS, send_message, whole_message
 from service.net.pop3_service import Pop3Service
@@ -28,10 +29,6 @@ from service.protocol.pop3.session import Session
 from service.telemetry import levels, metrics, spans
 
 Pieces = Callable[[StoredMessage], AsyncGenerator[bytes, None]]
-
-
-LISTING_OCTETS = 32
-"""What one message costs in a listing: 16 octets of unique_id, 8 of octets and 8 of sequence number."""
 
 
 class Performer:
@@ -47,7 +44,7 @@ class Performer:
         self._maildrop: OpenMaildrop | None = None
         self._prefetch: Prefetch | None = None
         self._day: DailyOctets | None = None
-        self._listing_octets = 0
+        self._listing = HeldListing(service.listings, lambda: turns.whose)
         self._looked_up_by: str | None = None
         """The address of a client whose exchange had its look-up and hasn't come to a login yet."""
         self._turns = turns
@@ -91,13 +88,9 @@ class Performer:
     async def load_listing(self) -> None:
         """Load the listing frozen at login; a fault refuses, and never shortens it (G14)."""
         held = self._held()
-        octets = held.drop.messages * LISTING_OCTETS
         try:
-            await self._service.listings.take(octets, self._turns.whose)
-            self._listing_octets += octets
-            listing = await (held.kept or self._service.index).listing(held.key, held.drop)
+            listing = await self._listing.load(held, self._service.index)
         except Refusal as refusal:
-            self._forget_listing()
             self._refuse(refusal)
         else:
             self._session.listing_loaded(held.numbered(listing))
@@ -174,7 +167,7 @@ class Performer:
         """Give everything back without UPDATE (G2, G6)."""
         held, self._maildrop = self._maildrop, None
         self._clear_ahead()
-        self._forget_listing()
+        self._listing.forget()
         self._turns.leave()
         if self._day is not None:
             await self._day.close()
@@ -281,10 +274,6 @@ class Performer:
             reading = self._service.spare or self._service.retrieval
             self._prefetch = Prefetch(places, reading, self._service.ahead, self._turns.whose)
         return self._prefetch
-
-    def _forget_listing(self) -> None:
-        octets, self._listing_octets = self._listing_octets, 0
-        self._service.listings.give_back(octets, self._turns.whose)
 
     def _clear_ahead(self) -> None:
         if self._prefetch is not None:

@@ -6,12 +6,13 @@ from uuid import uuid4
 from hypothesis import given
 from hypothesis import strategies as st
 
+from service.model.imported import Imported
 from service.model.listing import Listing
 
 
 def listing_of(count: int, imported: dict[int, str]) -> Listing:
     sequences, octets = array("q", range(1, 2 * count, 2)), array("q", range(100, 100 + count))
-    return Listing(sequences, octets, b"".join(uuid4().bytes for _ in range(count)), imported)
+    return Listing(sequences, octets, b"".join(uuid4().bytes for _ in range(count)), Imported.of(imported))
 
 
 def rows(listing: Listing) -> list[tuple[int, int, str]]:
@@ -21,7 +22,7 @@ def rows(listing: Listing) -> list[tuple[int, int, str]]:
 
 @given(count=st.integers(0, 30), kept=st.sets(st.integers(1, 30)))
 def test_g7_newest_first_is_the_same_messages_from_the_other_end(count: int, kept: set[int]) -> None:
-    listing = listing_of(count, {n: f"kept-{n}" for n in kept if n <= count})
+    listing = listing_of(count, {2 * n - 1: f"kept-{n}" for n in kept if n <= count})
     turned = listing.newest_first()
     assert rows(turned) == rows(listing)[::-1]
     assert rows(turned.newest_first()) == rows(listing)

@@ -32,7 +32,7 @@ COMPLETED: Mapping[str, tuple[str, ...]] = {
     "tenancy.rows.MAILDROP": ("", " FOR NO KEY UPDATE OF m"),
 }
 """Constants that get these ends where they are sent."""
-PARTS = {"tenancy.audit._PAGE", "tenancy.tenants.VIEW", "tokens.VIEW"}
+PARTS = {"listing._PAGE", "tenancy.audit._PAGE", "tenancy.tenants.VIEW", "tokens.VIEW"}
 """Constants that others are made of and that are never sent."""
 
 

@@ -69,7 +69,7 @@ async def test_an_imported_message_keeps_the_unique_id_of_its_server(world: Worl
     await world.index.open(key, FENCE)
     await world.index.remove(key, FENCE, [1])
     listing = await world.index.listing(key, await world.index.open(key, FENCE))
-    assert dict(listing.imported) == {1: kept}
+    assert dict(listing.imported) == {2: kept}
     assert listing.unique_id(1) == kept
     assert len(listing.unique_id(2)) == 32
 

@@ -280,6 +280,19 @@ async def test_a_statement_that_outlives_its_deadline_is_refused(migrated_dsn: s
     await database.close()
 
 
+async def test_a_large_write_has_more_time_at_the_server_too(migrated_dsn: str) -> None:
+    """RFC 1939 §6: a QUIT that removes a million messages is not ended by the limit of ordinary statements."""
+    database = Database(migrated_dsn, DatabaseOptions(connections=1, deadline=0.05, attempt=0.05))
+    await database.open()
+    try:
+        (row,) = await database.write("SELECT 1 FROM pg_sleep(1)", rows=300_000)
+        assert row[0] == 1
+        (limit,) = await database.write("SHOW statement_timeout", rows=2_000)
+        assert limit[0] == "500ms"
+    finally:
+        await database.close()
+
+
 async def test_a_service_without_postgres_starts_and_refuses_until_it_comes(migrated_dsn: str) -> None:
     async with through(migrated_dsn, IMPATIENT) as (tap, database):
         tap.refuse = True

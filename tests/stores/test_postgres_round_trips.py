@@ -18,7 +18,8 @@ from service.model.shown import Shown
 from service.model.trail import NO_TRAIL
 from service.stores.postgres.database import Database, DatabaseOptions
 from service.stores.postgres.directory import PostgresDirectory
-from service.stores.postgres.index import LISTING, LISTING_SINCE, OPEN_SINCE, PostgresMessageIndex
+from service.stores.postgres.index import OPEN_SINCE, PostgresMessageIndex
+from service.stores.postgres.listing import LISTING, LISTING_SINCE, PAGE
 from service.stores.postgres.sweep import DUE, REMOVED
 from tests.stores.wiretap import Wiretap, tapped
 from tests.stores.worlds import PostgresWorld, deliver, message, one_maildrop, recipient
@@ -115,12 +116,29 @@ async def test_a_hundred_thousand_messages_are_listed_in_one_round_trip(
     assert listing.imported == {n: f"kept-{n}" for n in range(10_000, MANY + 1, 10_000)}
 
 
+@pytest.mark.parametrize("messages", [5, 6])
+async def test_g9_a_listing_that_takes_several_pages_is_the_same(
+    postgres_world: PostgresWorld, monkeypatch: pytest.MonkeyPatch, messages: int
+) -> None:
+    key, index = await one_maildrop(postgres_world), postgres_world.index
+    sent = [message(n, imported_unique_id=f"kept-{n}" if n % 2 else None) for n in range(1, messages + 1)]
+    await deliver(postgres_world, key, *sent)
+    await index.open(key, FENCE)
+    await index.remove(key, FENCE, [2])
+    drop = await index.open(key, FENCE)
+    whole = await index.listing(key, drop)
+    monkeypatch.setattr("service.stores.postgres.index.PAGE", 2)
+    paged = await index.listing(key, drop)
+    assert (paged.sequences, paged.octets, paged.unique_ids) == (whole.sequences, whole.octets, whole.unique_ids)
+    assert dict(paged.imported) == dict(whole.imported) == {n: f"kept-{n}" for n in range(1, messages + 1, 2)}
+
+
 async def test_a_listing_is_read_from_the_index_alone(postgres_world: PostgresWorld) -> None:
     key = await one_maildrop(postgres_world)
     await fill(postgres_world, key, 5_000)
     await postgres_world.owner.execute("VACUUM (ANALYZE) messages")
     await postgres_world.owner.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
-    rows = await postgres_world.owner.fetch(f"EXPLAIN {LISTING}", key.tenant_id, key.maildrop_id, 5_000, 0)
+    rows = await postgres_world.owner.fetch(f"EXPLAIN {LISTING}", key.tenant_id, key.maildrop_id, 5_000, 0, 0, PAGE)
     plan = "\n".join(row[0] for row in rows)
     assert "Index Only Scan using messages_pkey" in plan
     assert "Sort" not in plan
@@ -144,9 +162,9 @@ async def test_a_part_is_counted_by_an_index_and_read_from_its_first_message_on(
     await owner.execute("SELECT pg_stat_force_next_flush()")
     await owner.execute("SELECT pg_stat_clear_snapshot()")
     assert tuple(await owner.fetchrow(SCANS) or ()) == (1, 100)
-    frozen = (row["upto"], row["removals"], row["first"], row["since"])
+    frozen = (row["upto"], row["removals"], row["first"] - 1, PAGE, row["since"])
     plan = "\n".join(line[0] for line in await owner.fetch(f"EXPLAIN {LISTING_SINCE}", *values, *frozen))
-    assert re.search(r"Index Scan using messages_pkey.*\n.*Index Cond:.*sequence >= ", plan), plan
+    assert re.search(r"Index Scan using messages_pkey.*\n.*Index Cond:.*sequence > ", plan), plan
 
 
 async def test_the_sweep_finds_what_is_due_by_indexes_alone(postgres_world: PostgresWorld) -> None:

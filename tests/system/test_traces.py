@@ -112,7 +112,7 @@ def test_one_session_is_one_trace_through_postgres_redis_hashing_and_the_store(
     assert list(steps) == ["STLS", "login", "listing", "RETR", "TOP", "UPDATE", "end of session"]
     within = {name: {span.name for span in under(spans, step)} for name, step in steps.items()}
     assert {"postgres directory.find", "passwords verify", "redis acquire", "postgres index.open"} <= within["login"]
-    assert within["listing"] == {"postgres index.listing"}
+    assert within["listing"] == {"postgres listing.listing"}
     assert within["RETR"] == {"postgres index.locate", "objects get", "read ahead"}
     assert {"postgres index.remove", "redis release"} <= within["UPDATE"]
     refused, opened = [span for span in spans if span.name == "login"]

@@ -5,8 +5,9 @@ the session; until it is called the session runs no further command.
 RFC 1939 §3 to §6, RFC 2595 §4, RFC 5034 §4.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 from service.model.ending import Ending
 from service.model.proof import Proof
@@ -70,8 +71,8 @@ class Update:
     `retrieved` are those that are to be noted as retrieved.
     """
 
-    sequences: tuple[int, ...]
-    retrieved: tuple[int, ...] = ()
+    sequences: Sequence[int]
+    retrieved: Sequence[int] = field(default_factory=lambda: array("q"))
 
 
 @dataclass(frozen=True, slots=True)

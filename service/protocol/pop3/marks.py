@@ -4,8 +4,10 @@ Owns the arithmetic of STAT, LIST, UIDL, DELE and RSET over the listing frozen a
 never move: a marked message keeps its number and is not listed (RFC 1939 §5).
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import compress
 
 from service.model.listing import DropListing, Listing
 from service.model.policy import Policy
@@ -18,8 +20,8 @@ SLICE = 5_000
 class Parting:
     """How a session leaves its maildrop: the sequence numbers of what is removed and of what is noted as retrieved."""
 
-    removed: tuple[int, ...] = ()
-    retrieved: tuple[int, ...] = ()
+    removed: Sequence[int] = field(default_factory=lambda: array("q"))
+    retrieved: Sequence[int] = field(default_factory=lambda: array("q"))
     kept: int = 0
     """How many marked messages stay."""
 
@@ -30,10 +32,12 @@ class Marks:
     def __init__(self, drop: DropListing) -> None:
         self.drop = drop
         self._listing: Listing | None = None
-        self._marked: set[int] = set()
-        self._marked_octets = 0
+        self._marked = bytearray()
+        """An octet a message, at its number, so that a session which marks a million keeps no object for each."""
         self._retrieved = bytearray()
-        """An octet a message, so that a session which reads a million keeps no object for each."""
+        """The same; both are there once they are needed."""
+        self._count = 0
+        self._marked_octets = 0
 
     @property
     def loaded(self) -> bool:
@@ -52,12 +56,12 @@ class Marks:
     @property
     def count(self) -> int:
         """How many messages are marked."""
-        return len(self._marked)
+        return self._count
 
     @property
     def messages(self) -> int:
         """Messages not marked."""
-        return self.drop.messages - len(self._marked)
+        return self.drop.messages - self._count
 
     @property
     def octets(self) -> int:
@@ -66,7 +70,7 @@ class Marks:
 
     def lists(self, number: int) -> bool:
         """Whether `number` names a message that is not marked."""
-        return 1 <= number <= len(self.listing) and number not in self._marked
+        return 1 <= number <= len(self.listing) and not (self._count and self._marked[number])
 
     def octets_of(self, number: int) -> int:
         """The octets of a listed message."""
@@ -78,13 +82,16 @@ class Marks:
 
     def mark(self, number: int) -> None:
         """Mark a listed message (RFC 1939 §5 DELE)."""
-        self._marked.add(number)
+        if not self._marked:
+            self._marked = bytearray(len(self.listing) + 1)
+        self._marked[number] = 1
+        self._count += 1
         self._marked_octets += self.octets_of(number)
 
     def unmark_all(self) -> None:
         """RFC 1939 §5 RSET: "If any messages have been marked as deleted by the POP3 server, they are unmarked"."""
         self._marked.clear()
-        self._marked_octets = 0
+        self._count = self._marked_octets = 0
 
     def note_retrieved(self, number: int) -> None:
         """Remember that a listed message was sent whole by RETR."""
@@ -94,20 +101,25 @@ class Marks:
 
     def parting(self, policy: Policy) -> Parting:
         """What QUIT makes of these messages; RFC 2449 §6.7 has 0 days mean that none stays which was retrieved."""
-        retrieved = {number for number, seen in enumerate(self._retrieved) if seen}
-        removed = self._marked if policy.removes else set()
-        noted = retrieved - removed
+        # Whole sets of numbers at once: an octet of an integer stands for a message.
+        marked, retrieved = _all_of(self._marked), _all_of(self._retrieved)
+        removed = marked if policy.removes else 0
+        noted = retrieved & ~removed
         if policy.retrieved_days == 0:
-            removed, noted = removed | noted, set()
-        return Parting(self._sequences(removed), self._sequences(noted), len(self._marked - removed))
+            removed, noted = removed | noted, 0
+        return Parting(self._sequences(removed), self._sequences(noted), (marked & ~removed).bit_count())
 
-    def _sequences(self, numbers: set[int]) -> tuple[int, ...]:
-        return tuple(self.sequence_of(number) for number in sorted(numbers))
+    def _sequences(self, chosen: int) -> "array[int]":
+        """The sequence numbers of the messages that `chosen` has a one for."""
+        if not chosen:
+            return array("q")
+        flags = chosen.to_bytes(len(self.listing) + 1, "big")
+        return array("q", compress(self.listing.sequences, memoryview(flags)[1:]))
 
     def upcoming(self, number: int, count: int) -> tuple[int, ...]:
         """The sequence numbers of up to `count` messages listed after `number`, for prefetching."""
         after = range(number + 1, min(number + count, len(self.listing)) + 1)
-        return tuple(self.sequence_of(n) for n in after if n not in self._marked)
+        return tuple(self.sequence_of(n) for n in after if self.lists(n))
 
     def scan_lines(self) -> Iterator[str]:
         """LIST's lines in slices: a number, a space and the exact octets (RFC 1939 §5)."""
@@ -124,4 +136,9 @@ class Marks:
     def _slices(self) -> Iterator[list[int]]:
         for start in range(1, len(self.listing) + 1, SLICE):
             numbers = range(start, min(start + SLICE, len(self.listing) + 1))
-            yield [n for n in numbers if n not in self._marked]
+            marked = self._marked[start : numbers.stop]
+            yield [n for n, gone in zip(numbers, marked, strict=True) if not gone] if self._count else list(numbers)
+
+
+def _all_of(flags: bytearray) -> int:
+    return int.from_bytes(flags, "big")

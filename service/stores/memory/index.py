@@ -11,6 +11,7 @@ from uuid import UUID
 
 from service.model.account import MaildropKey, Recipient
 from service.model.aftermath import NO_AFTERMATH, Aftermath
+from service.model.imported import Imported
 from service.model.listing import DropListing, Listing
 from service.model.message import NewMessage, StoredMessage
 from service.model.refusal import Reason, Refusal
@@ -48,12 +49,12 @@ class MemoryMessageIndex:
         rows = [row for _, row in sorted(self._rows(key).items()) if _counted(row, drop)]
         if (len(rows), sum(row.message.octets for row in rows)) != (drop.messages, drop.octets):
             raise Refusal(Reason.BROKEN, f"maildrop {key.maildrop_id} does not list what it counts")
-        imported = {n: row.message.imported_unique_id for n, row in enumerate(rows, 1)}
+        imported = {row.sequence: row.message.imported_unique_id for row in rows}
         return Listing(
             array("q", (row.sequence for row in rows)),
             array("q", (row.message.octets for row in rows)),
             b"".join(row.message.unique_id.bytes for row in rows),
-            {number: kept for number, kept in imported.items() if kept is not None},
+            Imported.of({sequence: kept for sequence, kept in imported.items() if kept is not None}),
         )
 
     async def locate(self, key: MaildropKey, sequences: Sequence[int]) -> Mapping[int, StoredMessage]:

@@ -27,8 +27,8 @@ from service.stores.postgres.pool import Connection, Pool
 Row = asyncpg.Record
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
-ROWS_A_SECOND = 10_000
-"""A removal of 100,000 messages takes two seconds on two idle cores; a busy server may take five times as long."""
+ROWS_A_SECOND = 5_000
+"""A removal of a million messages takes a minute on two cores; a busy server may take three times as long."""
 LONGEST_STATEMENT = 10
 """Deadlines after which the server ends a statement that nobody waits for any more."""
 
@@ -165,6 +165,7 @@ class Database:
         alarm = asyncio.get_running_loop().call_later(seconds, _cut, connection)
         try:
             with connection_may_end():
+                await self._let_take(connection, seconds)
                 return await connection.fetch(statement, *values)
         except asyncio.CancelledError:
             _cut(connection)
@@ -174,7 +175,19 @@ class Database:
             raise
         finally:
             alarm.cancel()
+            if seconds > self._longest:
+                _cut(connection)
             await self._release(connection)
+
+    @property
+    def _longest(self) -> float:
+        """Seconds after which the server ends a statement by itself."""
+        return LONGEST_STATEMENT * self._options.deadline
+
+    async def _let_take(self, connection: Connection, seconds: float) -> None:
+        """Have the server work for so long, if that is longer than it would; the connection must end after this one."""
+        if seconds > self._longest and self._options.server_limits:
+            await connection.execute(f"SET statement_timeout = {int(1000 * seconds)}")
 
     async def _acquire(self, seconds: float) -> Connection:
         if self._pool is None:

@@ -5,9 +5,6 @@ same messages whenever it is loaded. Refuses to know blobs' contents and POP3's 
 RFC 1939 §4 (numbers and the exclusive lock), §6 (the UPDATE state), §7 (UIDL).
 """
 
-import sys
-from array import array
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
@@ -20,6 +17,7 @@ from service.model.shown import EVERYTHING, Shown
 from service.model.trail import NO_TRAIL, Trail
 from service.stores.postgres.database import Database, Row
 from service.stores.postgres.errors import temporary
+from service.stores.postgres.listing import LISTING, LISTING_SINCE, PAGE, Pages
 
 OPEN = "SELECT messages, octets, upto, removals FROM open_maildrop($1, $2, $3)"
 
@@ -29,23 +27,6 @@ NEWEST = """
 SELECT f.fence FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS e (tenant_id, maildrop_id, fence)
 JOIN fences f USING (tenant_id, maildrop_id, fence)
 """
-
-# Columns packed by the server: 32 octets a message in three values, not an object each. The limit of 1 GB on one
-# value is reached at 67 million messages.
-LISTING = """
-SELECT count(*) AS messages, coalesce(sum(octets), 0)::bigint AS octets,
-       string_agg(int8send(sequence), ''::bytea ORDER BY sequence) AS sequences,
-       string_agg(int8send(octets), ''::bytea ORDER BY sequence) AS each_octets,
-       string_agg(uuid_send(unique_id), ''::bytea ORDER BY sequence) AS unique_ids,
-       array_agg(sequence ORDER BY sequence) FILTER (WHERE imported_unique_id IS NOT NULL) AS imported_sequences,
-       array_agg(imported_unique_id ORDER BY sequence)
-           FILTER (WHERE imported_unique_id IS NOT NULL) AS imported_unique_ids
-FROM messages
-WHERE tenant_id = $1 AND maildrop_id = $2 AND sequence <= $3 AND (removed_in IS NULL OR removed_in > $4)
-"""
-
-# The same of a session that doesn't see everything; it begins where its first message is.
-LISTING_SINCE = LISTING + " AND sequence >= $5 AND received >= $6"
 
 LOCATE = """
 SELECT sequence, unique_id, octets, header_octets, dotted, sha256, blob_key, trace
@@ -93,19 +74,29 @@ class PostgresMessageIndex:
 
     async def listing(self, key: MaildropKey, drop: DropListing) -> Listing:
         """The messages that `drop` counted. Raises Refusal(BROKEN) when they aren't those counted (G14)."""
-        values: tuple[object, ...] = (key.tenant_id, key.maildrop_id, drop.upto, drop.removals)
-        if drop.since is None:
-            rows = await self._database.read(LISTING, *values)
-        else:
-            rows = await self._database.read(LISTING_SINCE, *values, drop.first, drop.since)
-        row = rows[0]
-        if (row["messages"], row["octets"]) != (drop.messages, drop.octets):
+        pages = Pages()
+        last, full = drop.first - 1 if drop.since else 0, True
+        # What was counted is there whenever it is asked for, so that pages that are read apart belong together.
+        while full:
+            row = await self._page(key, drop, last)
+            full = row["messages"] == PAGE
+            last = pages.add(row) if row["messages"] else last
+        if (pages.messages, pages.octets) != (drop.messages, drop.octets):
             raise Refusal(
                 Reason.BROKEN,
                 f"maildrop {key.maildrop_id} counts {drop.messages} messages of {drop.octets} octets"
-                f" and lists {row['messages']} of {row['octets']}",
+                f" and lists {pages.messages} of {pages.octets}",
             )
-        return _unpack(row)
+        return pages.listing()
+
+    async def _page(self, key: MaildropKey, drop: DropListing, after: int) -> Row:
+        """The messages behind this sequence number, as many as fit on a page."""
+        values = (key.tenant_id, key.maildrop_id, drop.upto, drop.removals, after, PAGE)
+        if drop.since is None:
+            rows = await self._database.read(LISTING, *values)
+        else:
+            rows = await self._database.read(LISTING_SINCE, *values, drop.since)
+        return rows[0]
 
     async def locate(self, key: MaildropKey, sequences: Sequence[int]) -> Mapping[int, StoredMessage]:
         """Where these messages are stored, also those removed since the listing was frozen."""
@@ -152,23 +143,6 @@ class PostgresMessageIndex:
         """Those of `unique_ids` that a message of this maildrop has, removed ones included."""
         rows = await self._database.read(KNOWN, key.tenant_id, key.maildrop_id, list(unique_ids))
         return {row[0] for row in rows}
-
-
-def _unpack(row: Row) -> Listing:
-    sequences = _big_endian(row["sequences"])
-    imported = {
-        bisect_left(sequences, sequence) + 1: unique_id
-        for sequence, unique_id in zip(row["imported_sequences"] or (), row["imported_unique_ids"] or (), strict=True)
-    }
-    return Listing(sequences, _big_endian(row["each_octets"]), row["unique_ids"] or b"", imported)
-
-
-def _big_endian(column: bytes | None) -> "array[int]":
-    numbers = array("q")
-    numbers.frombytes(column or b"")
-    if sys.byteorder == "little":
-        numbers.byteswap()
-    return numbers
 
 
 def _stored(row: Row) -> StoredMessage:

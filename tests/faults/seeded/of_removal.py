@@ -1,6 +1,7 @@
 """Defects around UPDATE: what is removed, when, and what the client hears of it. RFC 1939 §5 (DELE, RSET), §6."""
 
 import asyncio
+from array import array
 from collections.abc import Sequence
 
 from pytest import MonkeyPatch  # noqa: PT013
@@ -118,8 +119,11 @@ def an_unknown_outcome_is_told_as_none(patch: MonkeyPatch) -> None:
 def the_next_one_is_removed(patch: MonkeyPatch) -> None:
     """Off by one: QUIT removes the message after each that is marked."""
 
-    def shifted(self: Marks, numbers: set[int]) -> tuple[int, ...]:
-        return tuple(self.sequence_of(min(number + 1, len(self.listing))) for number in sorted(numbers))
+    sequences = Marks._sequences
+
+    def shifted(self: Marks, chosen: int) -> "array[int]":
+        # The last octet is that of the last message, whose next one is itself.
+        return sequences(self, chosen >> 8 | chosen & 1)
 
     patch.setattr(Marks, "_sequences", shifted)
 

@@ -3,6 +3,7 @@
 RFC 1939 §3 to §8, RFC 2449 §6.6 and §8.1, RFC 2595 §4, RFC 3206 §5, RFC 5034 §4, RFC 6856 §2 and §2.1.
 """
 
+from array import array
 from base64 import b64encode
 from dataclasses import replace
 
@@ -74,19 +75,19 @@ def test_g3_a_quit_that_removed_nothing_answers_once_and_closes(reason: Reason) 
 def test_quit_without_marks_still_releases_the_maildrop() -> None:
     world = World().log_in()
     world.send(b"QUIT\r\n")
-    assert world.performed[0] == effects.Update(())
+    assert world.performed[0] == effects.Update(array("q"))
 
 
 def test_quit_names_exactly_the_marked_messages() -> None:
     world = World().log_in()
     world.send(b"DELE 3\r\nDELE 1\r\nQUIT\r\n")
-    assert effects.Update((10, 30)) in world.performed
+    assert effects.Update(array("q", [10, 30])) in world.performed
 
 
 def test_rset_unmarks_all() -> None:
     world = World().log_in()
     world.send(b"DELE 3\r\nDELE 1\r\nRSET\r\nDELE 2\r\nQUIT\r\n")
-    assert effects.Update((20,)) in world.performed
+    assert effects.Update(array("q", [20])) in world.performed
 
 
 def test_nothing_runs_after_quit() -> None:

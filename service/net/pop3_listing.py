@@ -1,0 +1,47 @@
+"""One session's listing: loaded once, and paid for out of what all sessions of a process may hold of listings.
+
+Owns how many octets it holds. Refuses to know numbers and marks, which are the session's.
+RFC 1939 §4 (the numbers of a session), §7 (UIDL).
+"""
+
+from collections.abc import Callable
+
+from service.mail.budget import Budget
+from service.mail.maildrop import OpenMaildrop
+from service.mail.ports import MessageIndex
+from service.mail.turns import Whose
+from service.model.listing import Listing
+
+LISTING_OCTETS = 34
+"""What one message costs: 16 octets of unique_id, 8 of octets, 8 of sequence number, one each for its mark and RETR."""
+
+
+class HeldListing:
+    """What a session holds of a budget, from `load` to `forget`."""
+
+    def __init__(self, budget: Budget, whose: Callable[[], Whose]) -> None:
+        self._budget = budget
+        self._whose = whose
+        self._octets = 0
+
+    async def load(self, held: OpenMaildrop, index: MessageIndex) -> Listing:
+        """The listing frozen at login. Raises Refusal, and then holds nothing."""
+        try:
+            await self._take(held.drop.messages * LISTING_OCTETS)
+            listing = await (held.kept or index).listing(held.key, held.drop)
+            # How many keep a unique-id of another server is known only now.
+            await self._take(listing.imported.held)
+        except BaseException:
+            self.forget()
+            raise
+        return listing
+
+    def forget(self) -> None:
+        """Give back what is held; no effect the second time."""
+        octets, self._octets = self._octets, 0
+        self._budget.give_back(octets, self._whose())
+
+    async def _take(self, octets: int) -> None:
+        if octets:
+            await self._budget.take(octets, self._whose())
+            self._octets += octets

@@ -67,7 +67,8 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
         login = Login(through_outages(directory, reading, verification), verification, locks, index, leases, *beside)
         announcements = await _announcements(shared, directory)
         fairness = shares.fairness(PostgresDomainOwners(database))
-        (ahead, memory, listings), (retrieval, spare) = _budgets(shared, shares, fairness), _retrievals(shared, shares)
+        ahead, memory, listings = _budgets(shared, shares, fairness)
+        retrieval, spare = _retrievals(shared, shares, memory)
         service = Pop3Service(
             login,
             Update(index, leases, reading.memory.forget if reading else ignored),
@@ -140,12 +141,16 @@ def _leases(shared: Shared, locks: ObservedLocks, index: MessageIndex, allowance
     return leases
 
 
-def _retrievals(shared: Shared, shares: Shares) -> tuple[Retrieval, Retrieval]:
+def _retrievals(shared: Shared, shares: Shares, memory: Budget) -> tuple[Retrieval, Retrieval]:
     """What reads for clients that wait, and what reads ahead."""
     patience = shared.settings.object_store.first_octets
     resumption = Resumption(patience=patience, resumed=metrics.retrieval_resumed)
     waited_for, spare = shares.blobs(shared.blobs), shares.blobs(shared.blobs, spare=True)
-    return Retrieval(waited_for, resumption), Retrieval(spare, resumption, shared.blobs)
+    local = shared.settings.object_store.url.startswith("file:")
+    return (
+        Retrieval(waited_for, resumption, room=memory if local else None),
+        Retrieval(spare, resumption, shared.blobs),
+    )
 
 
 def _budgets(shared: Shared, shares: Shares, fairness: Fairness) -> tuple[Limits, Budget, Budget]:

@@ -28,9 +28,9 @@ class Budget:
         """Octets that are held now."""
         return self.turns.used
 
-    def try_take(self, octets: int, whose: Whose = None) -> bool:
-        """Take `octets` if they are free now and nobody waits."""
-        return self.turns.try_take(whose, octets, cost=octets)
+    def try_take(self, octets: int, whose: Whose = None, *, leaving: int = 0) -> bool:
+        """Take `octets` if they are free now, `leaving` more stay so, and nobody waits."""
+        return self.turns.try_take(whose, octets, cost=octets, leaving=leaving)
 
     async def take(self, octets: int, whose: Whose = None) -> None:
         """Take `octets`, in turn. Raises Refusal(OVERLOADED) after `patience` seconds."""

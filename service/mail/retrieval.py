@@ -15,13 +15,19 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from service.mail.budget import Budget
 from service.mail.ports import BlobStore, NearBlobs
+from service.mail.whose import WHOSE
 from service.model.account import MaildropKey
 from service.model.message import Blob, StoredMessage
 from service.model.refusal import Reason, Refusal
 
 WHOLE_OCTETS = 1024 * 1024
 """A message up to this many octets is read by one request and verified before its first octet is sent."""
+HELD_OCTETS = 8 * 1024 * 1024
+"""A message up to this many octets may be read and verified as a whole where the store is quick and there is memory."""
+SOON = 0.4
+"""Seconds for such a read; then the message is streamed, which comes to a status within `patience` more."""
 DIGEST_SLICE = 256 * 1024
 """Octets whose digest is computed in one go: less than a millisecond's work."""
 LOCATED_AHEAD = 32
@@ -98,6 +104,8 @@ class Retrieval:
     resumption: Resumption = field(default_factory=Resumption)
     near: NearBlobs | None = None
     """The same store, where some of it may be at hand; what is read there takes no turn, as nobody waits."""
+    room: Budget | None = None
+    """Where memory for messages up to `HELD_OCTETS` is taken from, half of it at most; None to hold none whole."""
 
     def at_hand(self, message: StoredMessage) -> bytes | None:
         """All octets of a short message, verified, if that needs no waiting; None otherwise, also for a broken one."""
@@ -125,11 +133,16 @@ class Retrieval:
     async def pieces(self, message: StoredMessage) -> AsyncGenerator[bytes, None]:
         """The octets of a message however large; the last piece only once the digest of all matched.
 
+        What comes in one piece, all of it, is verified.
         Raises Refusal: before the first piece nothing was given; after it the response must be cut.
         """
         if message.blob.octets <= WHOLE_OCTETS:
             yield await self.whole(message)
             return
+        async with self._held(message) as octets:
+            if octets is not None:
+                yield octets
+                return
         held = message.trace
         digest = hashlib.sha256()
         async with aclosing(self._begun(message.blob, message.blob.octets)) as stored:
@@ -141,6 +154,31 @@ class Retrieval:
         if digest.digest() != message.blob.sha256:
             raise Refusal(Reason.BROKEN, f"{message.blob.key}: digest differs")
         yield held
+
+    @asynccontextmanager
+    async def _held(self, message: StoredMessage) -> AsyncIterator[bytes | None]:
+        """All of a message, verified, where its octets come soon and there is memory for them; else None: stream it."""
+        octets, whose = message.octets, WHOSE.get()
+        room = self.room if message.blob.octets <= HELD_OCTETS else None
+        if room is None or not room.try_take(octets, whose, leaving=int(room.turns.bounds.amount // 2)):
+            yield None
+            return
+        try:
+            yield await self._soon(message)
+        finally:
+            room.give_back(octets, whose)
+
+    async def _soon(self, message: StoredMessage) -> bytes | None:
+        """All octets, verified; None where they don't come soon or aren't right: streaming tries again, and tells."""
+        blob = message.blob
+        try:
+            async with asyncio.timeout(SOON):
+                octets = await self.blobs.read(blob.key, 0, blob.octets)
+        except (Refusal, TimeoutError):
+            return None
+        digest = await asyncio.get_running_loop().run_in_executor(None, hashlib.sha256, octets)
+        right = len(octets) == blob.octets and digest.digest() == blob.sha256
+        return (message.trace + octets if message.trace else octets) if right else None
 
     async def header(self, message: StoredMessage) -> AsyncGenerator[bytes, None]:
         """The octets that TOP n 0 needs: only the header, read by range."""

@@ -27,6 +27,7 @@ class Outlet:
         self._stall_seconds = stall_seconds
         self._transport: asyncio.Transport | None = None
         self._waiting: asyncio.Future[None] | None = None
+        self._bound = 0
         self.paused = False
         self.octets = 0
 
@@ -37,10 +38,11 @@ class Outlet:
 
     def bound(self, octets: int) -> None:
         """Let the transport hold at most `octets` from now on."""
+        self._bound = octets
         if self._transport is not None:
             self._transport.set_write_buffer_limits(high=octets)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Write without waiting; for what is short."""
         if data and self._transport is not None:
             self.octets += len(data)
@@ -54,9 +56,11 @@ class Outlet:
             self.write(data)
             await self.flushed()
             return
-        view = memoryview(data)
+        view, last = memoryview(data), len(data) - self._bound - SLICE
         for start in range(0, len(data), SLICE):
-            self.write(view[start : start + SLICE].tobytes())
+            part = view[start : start + SLICE]
+            # What the transport holds once all is written must not keep all of `data` alive.
+            self.write(part if start < last else part.tobytes())
             await self.flushed()
             # Others run between two slices of a message.
             await asyncio.sleep(0)

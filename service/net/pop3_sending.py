@@ -8,9 +8,8 @@ RFC 1939 §3 (multi-line responses), §5 RETR, §7 TOP.
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from service.mail.retrieval import WHOLE_OCTETS
 from service.model.message import StoredMessage
-from service.net.outlet import Outlet
+from service.net.outlet import SLICE, Outlet
 from service.protocol.bytestuffing import Stuffer, TopCut
 from service.protocol.pop3 import responses
 
@@ -24,12 +23,18 @@ async def send_message(
     """Send a message, or its header and `lines` lines; the status line leaves in one write with the first octets."""
     head = responses.retrieved(message.octets) if lines is None else responses.OK
     cut = None if lines is None else TopCut(message.header_octets, lines)
-    # Only what is verified before its first octet leaves is known to have the lines that were stored.
-    proven = lines != 0 and message.blob.octets <= WHOLE_OCTETS
-    stuffer = Stuffer(dotted=message.blob.dotted or not proven)
+    stuffer = Stuffer()
     async with aclosing(pieces) as given:
         async for piece in given:
-            await outlet.send(head + stuffer.feed(cut.feed(piece) if cut else piece))
+            if lines != 0 and len(piece) == message.octets:
+                # All of it in one piece is verified, and known to have the lines that were stored.
+                stuffer = Stuffer(dotted=message.blob.dotted)
+            stuffed = stuffer.feed(cut.feed(piece) if cut else piece)
+            if len(stuffed) > SLICE:
+                # Joining what is long would copy it.
+                outlet.write(head)
+                head = b""
+            await outlet.send(head + stuffed)
             head = b""
             if cut and cut.done:
                 break

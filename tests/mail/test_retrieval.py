@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+from dataclasses import replace
 
 import pytest
 
+from service.mail.budget import Budget
 from service.mail.retrieval import WHOLE_OCTETS, Places, Resumption, Retrieval
 from service.model.message import StoredMessage
 from service.model.refusal import Reason, Refusal
@@ -60,6 +62,64 @@ async def test_f7_a_store_that_stays_down_is_refused_before_the_first_octet() ->
     with pytest.raises(Refusal) as refused:
         await anext(house.retrieval.pieces(message))
     assert refused.value.reason is Reason.UNAVAILABLE
+
+
+def with_room(house: House, octets: int = 64 * WHOLE_OCTETS) -> Budget:
+    """Let `house` hold large messages whole, in half of so much memory."""
+    room = Budget(octets)
+    house.retrieval = replace(house.retrieval, room=room)
+    return room
+
+
+async def test_a_large_message_that_there_is_memory_for_is_verified_before_its_first_octet() -> None:
+    house = await House().furnish(LARGE)
+    room, message = with_room(house), await stored(house)
+    given = [piece async for piece in house.retrieval.pieces(message)]
+    assert (given, house.blobs.reads) == ([LARGE], [(message.blob.key, 0, len(LARGE))])
+    assert room.used == 0
+
+
+async def test_g15_a_large_message_is_streamed_where_half_of_the_memory_is_taken() -> None:
+    house = await House().furnish(LARGE)
+    room, message = with_room(house, 2 * len(LARGE) + 1), await stored(house)
+    room.try_take(2)
+    given = [piece async for piece in house.retrieval.pieces(message)]
+    assert (b"".join(given), max(map(len, given)), room.used) == (LARGE, WHOLE_OCTETS, 2)
+
+
+async def test_g15_memory_is_given_back_when_the_client_leaves_in_the_middle() -> None:
+    house = await House().furnish(LARGE)
+    room, message = with_room(house), await stored(house)
+    pieces = house.retrieval.pieces(message)
+    await anext(pieces)
+    assert room.used == len(LARGE)
+    await pieces.aclose()
+    assert room.used == 0
+
+
+async def test_a_large_message_whose_octets_come_late_is_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.mail.retrieval.SOON", 0.01)
+    house = await House().furnish(LARGE)
+    with_room(house)
+    read = house.blobs.read
+
+    async def late(key: str, start: int, end: int) -> bytes:
+        await asyncio.Event().wait()
+        return await read(key, start, end)
+
+    monkeypatch.setattr(house.blobs, "read", late)
+    given = [piece async for piece in house.retrieval.pieces(await stored(house))]
+    assert (b"".join(given), max(map(len, given))) == (LARGE, WHOLE_OCTETS)
+
+
+async def test_f8_a_corrupt_large_message_that_is_held_is_never_given_whole() -> None:
+    house = await House().furnish(LARGE)
+    with_room(house)
+    message = await stored(house)
+    house.blobs.corrupt = True
+    given, reason = await given_until_refused(house, message)
+    assert len(given) < len(LARGE)
+    assert reason is Reason.BROKEN
 
 
 async def test_f7_a_stream_that_breaks_in_the_middle_goes_on_by_range() -> None:

@@ -4,9 +4,10 @@ Owns the one step around a read: without it a retrieval would seem to have read 
 what a read does.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 
+from service.mail.patience import Patience
 from service.mail.ports import BlobStore, StoredBlob
 from service.telemetry import spans
 
@@ -17,14 +18,14 @@ class AheadBlobs:
 
     blobs: BlobStore
 
-    async def read(self, key: str, start: int, end: int) -> bytes:
+    async def read(self, key: str, start: int, end: int, patience: Patience | None = None) -> bytes:
         """As the port says."""
         with spans.step("read ahead"):
-            return await self.blobs.read(key, start, end)
+            return await self.blobs.read(key, start, end, patience)
 
-    def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+    def stream(self, key: str, start: int, end: int, patience: Patience | None = None) -> AsyncGenerator[bytes, None]:
         """As the port says."""
-        return self.blobs.stream(key, start, end)
+        return self.blobs.stream(key, start, end, patience)
 
     async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
         """As the port says."""

@@ -6,12 +6,13 @@ at most once a minute, and never in a metric (G17).
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from service.app.ahead import AheadBlobs
 from service.mail.fair import FairBlobs, SpareBlobs
 from service.mail.fairness import Fairness
 from service.mail.pace import Pace
+from service.mail.patience import Flow
 from service.mail.ports import BlobStore, DomainOwners
 from service.mail.turns import Bounds, Turns
 from service.mail.whose import Owners
@@ -43,6 +44,8 @@ class Shares:
     sessions: Turns
     loop: Turns
     by_tenant: bool
+    flow: Flow = field(default_factory=Flow, init=False)
+    """When the store of blobs last gave anything."""
 
     @classmethod
     def of(cls, settings: Settings) -> "Shares":
@@ -63,7 +66,9 @@ class Shares:
 
     def blobs(self, blobs: BlobStore, *, spare: bool = False) -> BlobStore:
         """`blobs` behind their turns; the `spare` ones for what no client waits for yet."""
-        return SpareBlobs(AheadBlobs(blobs), self.store) if spare else FairBlobs(blobs, self.store)
+        if spare:
+            return SpareBlobs(AheadBlobs(blobs), self.store, self.flow)
+        return FairBlobs(blobs, self.store, self.flow)
 
     def fairness(self, owners: DomainOwners) -> Fairness:
         """What sessions share."""

@@ -4,11 +4,13 @@ Owns where a turn begins and ends. Refuses to change any outcome, but for a refu
 What is read ahead takes only what is free, so that nothing a client waits for stands behind it.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
 
+from service.mail.patience import Flow, Patience
 from service.mail.ports import BlobStore, PasswordHashes, StoredBlob
-from service.mail.turns import Turns
+from service.mail.turns import Turns, Whose
 from service.mail.whose import WHOSE
 from service.model.refusal import Reason, Refusal
 
@@ -45,22 +47,35 @@ class FairBlobs:
 
     blobs: BlobStore
     turns: Turns
+    flow: Flow = field(default_factory=Flow)
 
-    async def read(self, key: str, start: int, end: int) -> bytes:
+    async def read(self, key: str, start: int, end: int, patience: Patience | None = None) -> bytes:
         """As the port says, in turn. Raises Refusal(OVERLOADED), too, where this class has its share of the queue."""
-        async with self.turns.turn(WHOSE.get()):
-            return await self.blobs.read(key, start, end)
+        async with self._turn(WHOSE.get(), patience):
+            return await self.blobs.read(key, start, end, patience)
 
-    async def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+    async def stream(
+        self, key: str, start: int, end: int, patience: Patience | None = None
+    ) -> AsyncGenerator[bytes, None]:
         """As the port says, piece by piece in turn: a client that reads slowly keeps no turn from others."""
-        pieces = self.blobs.stream(key, start, end)
         whose = WHOSE.get()
-        while True:
-            async with self.turns.turn(whose):
-                piece = await anext(pieces, None)
-            if piece is None:
-                return
-            yield piece
+        async with aclosing(self.blobs.stream(key, start, end, patience)) as pieces:
+            while True:
+                async with self._turn(whose, patience):
+                    piece = await anext(pieces, None)
+                if piece is None:
+                    return
+                yield piece
+
+    @asynccontextmanager
+    async def _turn(self, whose: Whose, patience: Patience | None) -> AsyncIterator[None]:
+        if patience is not None:
+            patience.line_up(self.flow)
+        async with self.turns.turn(whose):
+            if patience is not None:
+                patience.go_on()
+            yield
+        self.flow.hear()
 
     async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
         """As the port says."""
@@ -79,12 +94,14 @@ class FairBlobs:
 class SpareBlobs(FairBlobs):
     """The same for what no client waits for yet: read only while half of all turns would stay free."""
 
-    async def read(self, key: str, start: int, end: int) -> bytes:
+    async def read(self, key: str, start: int, end: int, patience: Patience | None = None) -> bytes:
         """As the port says. Raises Refusal(OVERLOADED), too, at once, where there is no turn to spare."""
         whose = WHOSE.get()
         if not self.turns.try_take(whose, leaving=int(self.turns.bounds.amount // 2)):
             raise Refusal(Reason.OVERLOADED, f"{self.turns.resource}: no turn to spare")
         try:
-            return await self.blobs.read(key, start, end)
+            octets = await self.blobs.read(key, start, end, patience)
         finally:
             self.turns.give_back(whose)
+        self.flow.hear()
+        return octets

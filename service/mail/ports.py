@@ -4,12 +4,13 @@ Every method may raise `Refusal(Reason.UNAVAILABLE)` when its system can't be re
 deadline; other reasons are named. No method lets a vendor's exception through.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from service.mail.patience import Patience
 from service.model.account import Account, MaildropKey, Recipient
 from service.model.address import Address
 from service.model.aftermath import NO_AFTERMATH, Aftermath
@@ -243,16 +244,17 @@ class BlobStore(Protocol):
     async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
         """Store the concatenation of `chunks`; durable once this returns, absent if it raises or `chunks` raises."""
 
-    async def read(self, key: str, start: int, end: int) -> bytes:
-        """The octets from `start` up to, not including, `end`, in one request.
+    async def read(self, key: str, start: int, end: int, patience: Patience | None = None) -> bytes:
+        """The octets from `start` up to, not including, `end`, in one request; `patience` hears of some that came.
 
         Fewer octets than asked for only if the blob is shorter. Raises Refusal(BROKEN) if there is no such blob.
         """
 
-    def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+    def stream(self, key: str, start: int, end: int, patience: Patience | None = None) -> AsyncGenerator[bytes, None]:
         """The octets from `start` up to `end` in pieces of at most 1 MiB, fetched as they are consumed.
 
-        Raises Refusal: BROKEN if there is no such blob, UNAVAILABLE when the store fails in the middle.
+        Whoever leaves it early closes it. Raises Refusal: BROKEN if there is no such blob, UNAVAILABLE when the store
+        fails in the middle.
         """
 
     async def delete(self, keys: Sequence[str]) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from service.mail.budget import Budget
+from service.mail.patience import Patience
 from service.mail.ports import BlobStore, NearBlobs
 from service.mail.whose import WHOSE
 from service.model.account import MaildropKey
@@ -43,7 +44,7 @@ class Resumption:
     tries: int = 3
     pause: float = 0.2
     patience: float = 4.5
-    """Seconds until the first octets, all repetitions included; who waits is refused then rather than kept waiting."""
+    """Seconds for which a store may give nothing, all repetitions included, until who waits for a status is refused."""
     resumed: Callable[[], None] = lambda: None
     """Told of each repetition."""
 
@@ -121,9 +122,10 @@ class Retrieval:
         A mismatch is read once more, as what came between may have broken it. Raises Refusal: BROKEN, UNAVAILABLE.
         """
         blob = message.blob
-        async with self._in_time(blob):
+        patience = self._patience()
+        async with patience.kept(blob.key):
             for again in range(2):
-                octets = await self._read(blob.key, 0, blob.octets)
+                octets = await self._read(blob.key, 0, blob.octets, patience)
                 if len(octets) == blob.octets and await _digest(octets) == blob.sha256:
                     return message.trace + octets
                 if not again:
@@ -184,8 +186,9 @@ class Retrieval:
         """The octets that TOP n 0 needs: only the header, read by range."""
         blob = message.blob
         if blob.header_octets <= WHOLE_OCTETS:
-            async with self._in_time(blob):
-                octets = await self._read(blob.key, 0, blob.header_octets)
+            patience = self._patience()
+            async with patience.kept(blob.key):
+                octets = await self._read(blob.key, 0, blob.header_octets, patience)
             if len(octets) != blob.header_octets:
                 raise Refusal(Reason.BROKEN, f"{blob.key}: shorter than its header")
             yield message.trace + octets
@@ -198,40 +201,36 @@ class Retrieval:
 
     async def _begun(self, blob: Blob, end: int) -> AsyncGenerator[bytes, None]:
         """The octets up to `end`, the first of them in time; a client that has some already is served with patience."""
-        async with aclosing(self._stream(blob, end)) as stored:
-            async with self._in_time(blob):
+        patience = self._patience()
+        async with aclosing(self._stream(blob, end, patience)) as stored:
+            async with patience.kept(blob.key):
                 first = await anext(stored)
             yield first
             async for piece in stored:
                 yield piece
 
-    @asynccontextmanager
-    async def _in_time(self, blob: Blob) -> AsyncIterator[None]:
-        """Raises Refusal(UNAVAILABLE) where the block takes longer than a client is to wait for first octets."""
-        try:
-            async with asyncio.timeout(self.resumption.patience):
-                yield
-        except TimeoutError:
-            raise Refusal(Reason.UNAVAILABLE, f"{blob.key}: nothing within {self.resumption.patience:g} s") from None
+    def _patience(self) -> Patience:
+        return Patience(self.resumption.patience)
 
-    async def _read(self, key: str, start: int, end: int) -> bytes:
+    async def _read(self, key: str, start: int, end: int, patience: Patience | None = None) -> bytes:
         """One range read, repeated while the store is unavailable."""
         for left in reversed(range(self.resumption.tries)):
             try:
-                return await self.blobs.read(key, start, end)
+                return await self.blobs.read(key, start, end, patience)
             except Refusal as refusal:
                 await self._again(refusal, left)
         raise AssertionError("unreachable: the last failure was raised")
 
-    async def _stream(self, blob: Blob, end: int) -> AsyncGenerator[bytes, None]:
+    async def _stream(self, blob: Blob, end: int, patience: Patience | None = None) -> AsyncGenerator[bytes, None]:
         """The octets up to `end`, going on by range where the store failed."""
         position, left = 0, self.resumption.tries
         while position < end:
             failure = Refusal(Reason.UNAVAILABLE, f"{blob.key}: ended before octet {end}")
             try:
-                async for piece in self.blobs.stream(blob.key, position, end):
-                    position += len(piece)
-                    yield piece
+                async with aclosing(self.blobs.stream(blob.key, position, end, patience)) as pieces:
+                    async for piece in pieces:
+                        position += len(piece)
+                        yield piece
             except Refusal as refusal:
                 failure = refusal
             if position < end:

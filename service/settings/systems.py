@@ -110,7 +110,7 @@ class ObjectStoreSettings(Section):
     deadline: Seconds = 10.0
     """Seconds that one request, or one part of a long one, may take, its repetitions included."""
     first_octets: Seconds = 4.5
-    """Seconds until RETR and TOP are refused while a message's first octets don't come, repetitions included."""
+    """Seconds for which the store may give nothing before RETR and TOP are refused, repetitions included."""
     retries: CountOrNone = 2
     """How often a failed request is repeated."""
     checksum: bool = True

@@ -8,6 +8,7 @@ from structlog.testing import capture_logs
 
 from service.app.fair import WORTH_TELLING, HeavyTenants, Shares
 from service.mail.fairness import Fairness
+from service.mail.patience import Patience
 from service.mail.turns import Bounds, Turns
 from service.mail.whose import Owners
 from service.model.refusal import Reason, Refusal
@@ -83,10 +84,10 @@ class Hanging(MemoryBlobStore):
         super().__init__()
         self.asked = asyncio.Event()
 
-    async def read(self, key: str, start: int, end: int) -> bytes:
+    async def read(self, key: str, start: int, end: int, patience: Patience | None = None) -> bytes:
         self.asked.set()
         await asyncio.Event().wait()
-        return await super().read(key, start, end)
+        return await super().read(key, start, end, patience)
 
 
 async def test_g14_while_the_store_hangs_a_retrieval_that_waits_for_its_turn_is_refused_in_time() -> None:

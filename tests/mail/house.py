@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
 
@@ -10,6 +10,7 @@ from service.mail.budget import Budget
 from service.mail.leases import Leases, OnLost
 from service.mail.login import Attempt, Login
 from service.mail.maildrop import OpenMaildrop
+from service.mail.patience import Patience
 from service.mail.ports import BlobStore, PasswordHashes, StoredBlob
 from service.mail.prefetch import Limits
 from service.mail.renewals import Renewals
@@ -58,17 +59,19 @@ class Interrupted:
         if self.silent_from is not None and start >= self.silent_from:
             await asyncio.Event().wait()
 
-    async def read(self, key: str, start: int, end: int) -> bytes:
+    async def read(self, key: str, start: int, end: int, patience: Patience | None = None) -> bytes:
         self._check(key, start, end)
         await self._fall_silent(start)
-        octets = await self.behind.read(key, start, end)
+        octets = await self.behind.read(key, start, end, patience)
         return octets[:-1] + b"?" if self.corrupt else octets
 
-    async def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+    async def stream(
+        self, key: str, start: int, end: int, patience: Patience | None = None
+    ) -> AsyncGenerator[bytes, None]:
         self._check(key, start, end)
         await self._fall_silent(start)
         given = 0
-        async for piece in self.behind.stream(key, start, end):
+        async for piece in self.behind.stream(key, start, end, patience):
             given += len(piece)
             yield piece[:-1] + b"?" if self.corrupt else piece
             if self.cut_after is not None and given >= self.cut_after:

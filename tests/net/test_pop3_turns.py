@@ -13,6 +13,7 @@ import pytest
 from service.mail.budget import Budget
 from service.mail.fairness import Fairness
 from service.mail.pace import Pace
+from service.mail.patience import Patience
 from service.mail.turns import Bounds, Turns
 from service.mail.whose import WHOSE, Owners
 from tests.mail.house import House
@@ -80,9 +81,9 @@ async def test_g16_what_a_session_asks_for_it_asks_on_its_tenants_behalf() -> No
         seen.append(("find", WHOSE.get()))
         return await find(name)
 
-    async def reading(key: str, start: int, end: int) -> bytes:
+    async def reading(key: str, start: int, end: int, patience: Patience | None = None) -> bytes:
         seen.append(("read", WHOSE.get()))
-        return await read(key, start, end)
+        return await read(key, start, end, patience)
 
     house.provider.directory.find = finding  # type: ignore[method-assign, assignment]
     house.blobs.behind.read = reading  # type: ignore[method-assign]

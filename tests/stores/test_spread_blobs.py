@@ -4,7 +4,7 @@
 """
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -13,6 +13,7 @@ import pytest
 from pydantic import SecretStr
 
 from service.app.stores import make_blobs
+from service.mail.patience import Patience
 from service.mail.sweep import Sweep
 from service.model.refusal import Reason, Refusal
 from service.settings.systems import ObjectStoreSettings
@@ -32,10 +33,12 @@ class Away(ObjectBlobStore):
     def __init__(self) -> None:
         pass
 
-    async def read(self, key: str, start: int, end: int) -> bytes:
+    async def read(self, key: str, start: int, end: int, patience: Patience | None = None) -> bytes:
         raise Refusal(Reason.UNAVAILABLE, "away")
 
-    async def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+    async def stream(
+        self, key: str, start: int, end: int, patience: Patience | None = None
+    ) -> AsyncGenerator[bytes, None]:
         raise Refusal(Reason.UNAVAILABLE, "away")
         yield b""
 
@@ -97,6 +100,34 @@ async def test_f7_a_blob_is_missing_only_if_every_bucket_says_so(way: str) -> No
 
     assert await got(SpreadBlobStore(buckets("a", "b"))) is Reason.BROKEN
     assert await got(SpreadBlobStore(buckets("a", "b") | {"c": Away()})) is Reason.UNAVAILABLE
+
+
+class Watched(ObjectBlobStore):
+    """A bucket that tells whether a stream of it is open."""
+
+    open = False
+
+    def __init__(self) -> None:
+        pass
+
+    async def stream(
+        self, key: str, start: int, end: int, patience: Patience | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        self.open = True
+        try:
+            while True:
+                yield b"x"
+        finally:
+            self.open = False
+
+
+async def test_a_stream_that_is_left_in_the_middle_is_closed_at_once() -> None:
+    bucket = Watched()
+    stream = SpreadBlobStore({"a": bucket}).stream("t/2026/11/26/x", 0, 5)
+    assert await anext(stream) == b"x"
+    assert bucket.open
+    await stream.aclose()
+    assert not bucket.open
 
 
 class Later:

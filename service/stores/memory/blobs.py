@@ -3,9 +3,10 @@
 Owns the twin of `stores.objects`. Refuses to be durable.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 
+from service.mail.patience import Patience
 from service.mail.ports import StoredBlob
 from service.model.refusal import Reason, Refusal
 
@@ -23,16 +24,18 @@ class MemoryBlobStore:
         """Store the concatenation of `chunks`."""
         self._blobs[key] = (b"".join([chunk async for chunk in chunks]), self._now())
 
-    async def read(self, key: str, start: int, end: int) -> bytes:
+    async def read(self, key: str, start: int, end: int, patience: Patience | None = None) -> bytes:
         """The octets from `start` up to, not including, `end`. Raises Refusal(BROKEN) if there is no such blob."""
         if key not in self._blobs:
             raise Refusal(Reason.BROKEN, f"no such blob: {key}")
         return self._blobs[key][0][start : max(start, end)]
 
-    async def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+    async def stream(
+        self, key: str, start: int, end: int, patience: Patience | None = None
+    ) -> AsyncGenerator[bytes, None]:
         """The same octets in pieces of at most 1 MiB."""
         for begin in range(start, end, PIECE):
-            piece = await self.read(key, begin, min(begin + PIECE, end))
+            piece = await self.read(key, begin, min(begin + PIECE, end), patience)
             if not piece:
                 return
             yield piece

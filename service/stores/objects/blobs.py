@@ -7,13 +7,14 @@ deleted. Every request has a deadline. Refuses to keep anything in memory beyond
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
+from service.mail.patience import Patience
 from service.mail.ports import StoredBlob
 from service.model.refusal import Reason, Refusal
 from service.stores.objects.errors import kind_of, only_the_blob_is_missing
@@ -23,10 +24,12 @@ from service.stores.observing import Calls, Observer
 from service.telemetry.spans import Span
 
 if TYPE_CHECKING:
-    from obstore import ListStream, ObjectMeta
+    from obstore import GetResult, ListStream, ObjectMeta
 
 PIECE = 1 << 20
 PAGE = 1000
+CHUNK = 1 << 16
+"""Octets of a response after which whoever waits for all of it hears that they came."""
 
 
 class ObjectBlobStore:
@@ -54,17 +57,19 @@ class ObjectBlobStore:
         async with self._step("settle"):
             await self._settle(key)
 
-    async def read(self, key: str, start: int, end: int) -> bytes:
+    async def read(self, key: str, start: int, end: int, patience: Patience | None = None) -> bytes:
         """The octets from `start` up to, not including, `end`, in one request.
 
         Fewer only if the blob is shorter. Raises Refusal: BROKEN if there is no such blob, UNAVAILABLE.
         """
         asked = time.monotonic()
-        octets = await self._read(key, start, end)
+        octets = await self._read(key, start, end, patience)
         self._observer.blob_read(time.monotonic() - asked)
         return octets
 
-    async def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+    async def stream(
+        self, key: str, start: int, end: int, patience: Patience | None = None
+    ) -> AsyncGenerator[bytes, None]:
         """The same octets in pieces of at most 1 MiB, each asked for when the one before was consumed.
 
         A request for each piece: a slow client then holds no connection to the store and misses no deadline of it.
@@ -73,7 +78,7 @@ class ObjectBlobStore:
         for begin in range(start, end, PIECE):
             asked = time.monotonic()
             stop = min(begin + PIECE, end)
-            piece = await self._read(key, begin, stop)
+            piece = await self._read(key, begin, stop, patience)
             spent += time.monotonic() - asked
             if piece:
                 yield piece
@@ -128,10 +133,10 @@ class ObjectBlobStore:
             await upload.abandon()
             raise
 
-    async def _read(self, key: str, start: int, end: int) -> bytes:
+    async def _read(self, key: str, start: int, end: int, patience: Patience | None) -> bytes:
         async with self._step("get") as span:
             try:
-                octets = await self._range(checked(key), start, max(start, end))
+                octets = await self._range(checked(key), start, max(start, end), patience)
             except FileNotFoundError as error:
                 if not only_the_blob_is_missing(error):
                     raise
@@ -139,7 +144,7 @@ class ObjectBlobStore:
             span.note(octets=len(octets))
         return octets
 
-    async def _range(self, key: str, start: int, end: int) -> bytes:
+    async def _range(self, key: str, start: int, end: int, patience: Patience | None) -> bytes:
         """What exists of the range. Raises FileNotFoundError or obstore's errors."""
         asked = time.monotonic()
         # No store answers a range of nothing, and only a GET says what exactly is missing: ask for one octet.
@@ -147,7 +152,9 @@ class ObjectBlobStore:
         try:
             found = await self._store.get_async(key, options={"range": (start, at_least)})
             self._observer.blob_first_octets(time.monotonic() - asked)
-            return bytes(await found.bytes_async())[: end - start]
+            if patience is None or at_least - start <= CHUNK:
+                return bytes(await found.bytes_async())[: end - start]
+            return (await _gathered(found, patience))[: end - start]
         except BaseError:
             # Stores refuse a range that begins after the end; there is nothing of it, which is an answer too.
             if (await self._store.head_async(key))["size"] > start:
@@ -187,6 +194,16 @@ class ObjectBlobStore:
         with self._calls.observed(name) as span:
             async with asyncio.timeout(self._deadline):
                 yield span
+
+
+async def _gathered(found: "GetResult", patience: Patience) -> bytes:
+    """All of a response, told of as it comes: a slow one isn't one that doesn't come."""
+    patience.came()
+    chunks = []
+    async for chunk in found.stream(min_chunk_size=CHUNK):
+        patience.came()
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 async def _once(octets: bytes) -> AsyncIterator[bytes]:

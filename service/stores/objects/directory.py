@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from obstore.store import LocalStore
 
+from service.mail.patience import Patience
 from service.mail.ports import StoredBlob
 from service.stores.objects.blobs import PAGE, ObjectBlobStore
 from service.stores.objects.cached import read_cached
@@ -67,7 +68,7 @@ class DirectoryBlobStore(ObjectBlobStore):
         async with self._step("list"):
             return await self._run(lambda: list(islice(walk, PAGE)))
 
-    async def _range(self, key: str, start: int, end: int) -> bytes:
+    async def _range(self, key: str, start: int, end: int, patience: Patience | None) -> bytes:
         asked = time.monotonic()
         octets = await self._run(lambda: _read(self._present() / key, start, end))
         self._observer.blob_first_octets(time.monotonic() - asked)

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from typing import cast
 
+from service.mail.patience import Patience
 from service.mail.ports import StoredBlob
 from service.model.refusal import Reason, Refusal
 from service.stores.objects.blobs import ObjectBlobStore
@@ -30,23 +31,26 @@ class SpreadBlobStore:
         """As the port says, into the store of the key's tenant."""
         await self._stores[self.order(key)[0]].put(key, chunks)
 
-    async def read(self, key: str, start: int, end: int) -> bytes:
+    async def read(self, key: str, start: int, end: int, patience: Patience | None = None) -> bytes:
         """As the port says; BROKEN only if each store says so, UNAVAILABLE if one that may have it doesn't answer."""
         for name in self.order(key):
             try:
-                return await self._stores[name].read(key, start, end)
+                return await self._stores[name].read(key, start, end, patience)
             except Refusal as refusal:
                 missing = _missing(refusal)
         raise missing
 
-    async def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+    async def stream(
+        self, key: str, start: int, end: int, patience: Patience | None = None
+    ) -> AsyncGenerator[bytes, None]:
         """As the port says; the stores are asked in turn until one has the first piece."""
         for name in self.order(key):
             begun = False
             try:
-                async for piece in self._stores[name].stream(key, start, end):
-                    begun = True
-                    yield piece
+                async with aclosing(self._stores[name].stream(key, start, end, patience)) as pieces:
+                    async for piece in pieces:
+                        begun = True
+                        yield piece
             except Refusal as refusal:
                 if begun:
                     raise

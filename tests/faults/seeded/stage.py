@@ -8,7 +8,7 @@ Refuses to know defects.
 import asyncio
 import io
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -22,6 +22,7 @@ from service.mail.budget import Budget
 from service.mail.delivery import Delivery, DeliveryStores
 from service.mail.leases import Leases
 from service.mail.login import Login
+from service.mail.patience import Patience
 from service.mail.prefetch import Limits
 from service.mail.renewals import Renewals
 from service.mail.retrieval import Resumption, Retrieval
@@ -82,16 +83,18 @@ class Blobs(MemoryBlobStore):
         super().__init__()
         self.corrupts = self.fails_in_the_middle = False
 
-    async def read(self, key: str, start: int, end: int) -> bytes:
-        octets = await super().read(key, start, end)
+    async def read(self, key: str, start: int, end: int, patience: Patience | None = None) -> bytes:
+        octets = await super().read(key, start, end, patience)
         middle = len(octets) // 2
         return octets[:middle] + b"?" + octets[middle + 1 :] if self.corrupts else octets
 
-    async def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+    async def stream(
+        self, key: str, start: int, end: int, patience: Patience | None = None
+    ) -> AsyncGenerator[bytes, None]:
         for begin in range(start, end, PIECE):
             if self.fails_in_the_middle and begin > 0:
                 raise Refusal(Reason.UNAVAILABLE, "told to fail")
-            yield await self.read(key, begin, min(begin + PIECE, end))
+            yield await self.read(key, begin, min(begin + PIECE, end), patience)
 
 
 @dataclass

@@ -5,7 +5,7 @@ a sink keep anything from starting. A sink that fails is said once in the log, a
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ from service.app.clock import SystemClock
 from service.app.identity import this_process
 from service.app.stores import open_recent
 from service.mail.events import Events, EventStream, Pipe, PipeBounds, Sink
+from service.mail.recent import REGISTERED
+from service.model.event import Kind
 from service.settings import Settings, SettingsError
 from service.settings.errors import Problem
 from service.settings.events import EventsSettings
@@ -34,7 +36,7 @@ async def event_stream(settings: Settings) -> AsyncIterator[Events]:
     events = settings.events
     async with AsyncExitStack() as stack:
         sinks = await _sinks(stack, settings)
-        pipes = {name: Pipe(sink, _bounds(name, events), Telling(name)) for name, sink in sinks.items()}
+        pipes = {name: Pipe(sink, _bounds(name, events), Telling(name), _kinds(name)) for name, sink in sinks.items()}
         tasks = await stack.enter_async_context(background())
         for name, pipe in pipes.items():
             tasks.start(f"events to {name}", pipe.run)
@@ -101,6 +103,10 @@ def _bounds(sink: str, settings: EventsSettings) -> PipeBounds:
     # What is recent soon isn't any more.
     patience = min(settings.patience, RECENT_PATIENCE) if sink == "recent" else settings.patience
     return PipeBounds(settings.queue, settings.batch, patience)
+
+
+def _kinds(sink: str) -> Collection[Kind]:
+    return REGISTERED if sink == "recent" else frozenset(Kind)
 
 
 async def _flush(pipes: dict[str, Pipe], seconds: float) -> None:

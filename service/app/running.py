@@ -24,7 +24,7 @@ from service.app.stores import make_blobs
 from service.app.traces import open_tracer
 from service.net.drain import Drain
 from service.settings import Settings
-from service.telemetry import limits, metrics
+from service.telemetry import histograms, limits, metrics
 from service.telemetry.health import ops_app
 from service.telemetry.http_trace import TracedRequests
 from service.telemetry.looplag import watch_loop_lag
@@ -80,6 +80,8 @@ async def running(settings: Settings, roles: Collection[Role], place: Place = AL
         url = await stack.enter_async_context(_ops_http(settings, drain, place, api))
         tasks = await stack.enter_async_context(background())
         tasks.start("loop lag", lambda: watch_loop_lag(metrics.loop_lag))
+        if not place.http:
+            tasks.every("histograms", histograms.FLUSH_EVERY, histograms.flush)
         tasks.every("tasks", MEASURE_EVERY, count_tasks)
         events = await stack.enter_async_context(event_stream(settings))
         shared = Shared(settings, make_blobs(settings.object_store), tasks, events, tracer)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Protocol
 
@@ -120,6 +121,7 @@ def _limited(*circles: tuple[str, int | None]) -> Iterable[Circle]:
     return (Circle(name, limit) for name, limit in circles if limit is not None)
 
 
+@lru_cache(4096)
 def network_of(client: str) -> str:
     """What counts as one address: an IPv4 address, or the /64 of an IPv6 one, which is one household's."""
     address = ip_address(client.partition("%")[0])

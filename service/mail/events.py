@@ -8,7 +8,7 @@ listen (G15).
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Protocol
@@ -63,8 +63,10 @@ Told = Callable[[str, int], object]
 class Pipe:
     """The way to one sink."""
 
-    def __init__(self, sink: Sink, bounds: PipeBounds, told: Told) -> None:
+    def __init__(self, sink: Sink, bounds: PipeBounds, told: Told, kinds: Collection[Kind] = frozenset(Kind)) -> None:
+        """`kinds` are what the sink keeps anything of."""
         self._sink = sink
+        self._kinds = kinds
         self._bounds = bounds
         self._told = told
         self._queue: deque[Event] = deque()
@@ -77,6 +79,10 @@ class Pipe:
     def __len__(self) -> int:
         """Events that wait."""
         return len(self._queue)
+
+    def wants(self, kind: Kind) -> bool:
+        """Whether the sink keeps anything of such an event."""
+        return kind in self._kinds
 
     def put(self, event: Event) -> None:
         """Queue the event, or drop it where there is no room."""
@@ -147,12 +153,13 @@ class EventStream:
 
     def tell(self, event: Event) -> None:
         """Send it on its way."""
-        if not self._pipes:
+        pipes = [pipe for pipe in self._pipes if pipe.wants(event.kind)]
+        if not pipes:
             return
         now = self._clock.now()
         event_id = time_ordered(now, secrets.token_bytes(RANDOM_OCTETS)).hex
         stamped = replace(event, moment=now, event_id=event_id, process=self._process)
-        for pipe in self._pipes:
+        for pipe in pipes:
             pipe.put(stamped)
 
 

@@ -15,6 +15,7 @@ from service.mail.ports import Holder
 from service.model.account import MaildropKey
 from service.model.event import Event, Kind
 
+REGISTERED = frozenset({Kind.LOGIN, Kind.REFUSAL})
 BUCKETS = 1024
 """Unknown names share so many keys, so that inventing names fills no memory."""
 IN_BUCKET = 32
@@ -76,7 +77,7 @@ class RecentLogins(Protocol):
 
 def whose(event: Event) -> Whose | None:
     """Whose register `event` belongs in, if in any."""
-    if event.kind not in {Kind.LOGIN, Kind.REFUSAL}:
+    if event.kind not in REGISTERED:
         return None
     if event.key is not None:
         return event.key

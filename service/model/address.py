@@ -5,11 +5,16 @@ and the plus-tag. Refuses to know which addresses exist.
 RFC 5321 §4.1.2, RFC 6531 §3.3, RFC 5233 §1 (sub-addressing).
 """
 
+import re
 import unicodedata
 from dataclasses import dataclass
 
 MAX_LOCAL_OCTETS = 64
 MAX_DOMAIN_OCTETS = 255
+
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f-\x9f]")
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,7 @@ def parse_address(text: str) -> Address:
     whole, at, domain = text.rpartition("@")
     if not at or not whole or not domain:
         raise ValueError("an address has the form local@domain")
-    if any(ord(c) <= 0x20 or 0x7F <= ord(c) < 0xA0 for c in text):
+    if _FORBIDDEN.search(text):
         raise ValueError("an address has no control characters or spaces")
     # Lower case first: some small letters have a composed form where their capitals have none.
     normal = unicodedata.normalize("NFC", whole.lower())
@@ -57,16 +62,6 @@ def parse_domain(text: str) -> str:
         ascii_form = text.lower() if text.isascii() else text.encode("idna").decode("ascii").lower()
     except UnicodeError as error:
         raise ValueError("not a domain name") from error
-    labels = ascii_form.split(".")
-    if len(ascii_form) > MAX_DOMAIN_OCTETS or not all(map(_is_label, labels)):
+    if len(ascii_form) > MAX_DOMAIN_OCTETS or not _DOMAIN.fullmatch(ascii_form):
         raise ValueError("not a domain name")
     return ascii_form
-
-
-def _is_label(label: str) -> bool:
-    return (
-        0 < len(label) <= 63
-        and all(c.isalnum() or c in "-_" for c in label)
-        and not label.startswith("-")
-        and not label.endswith("-")
-    )

@@ -5,6 +5,7 @@ Every operation is O(1). Refuses to know sockets and words: whoever must go is t
 """
 
 from collections import Counter, OrderedDict
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Protocol
 
@@ -104,6 +105,7 @@ class Admission:
         return False
 
 
+@lru_cache(4096)
 def _network_of(address: str) -> str:
     parsed = ip_address(address.partition("%")[0])
     return address if parsed.version == 4 else str(ip_network((parsed, 64), strict=False))

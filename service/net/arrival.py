@@ -15,10 +15,12 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from service.net.connection import Connection
 from service.net.peer import Peer, TlsFacts, TlsMode
 from service.net.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS
-from service.protocol.proxy import Proxied, ProxyError, octets_wanted, parse, plain_address
+from service.protocol.proxy import Proxied, ProxyError, octets_wanted, parse, plain_address, whole_octets
 
 Network = IPv4Network | IPv6Network
 
+PEEKED_OCTETS = 512
+"""Enough for the headers that balancers send; longer ones are waited for."""
 _TOO_OLD = frozenset({"SSLv2", "SSLv3", "TLSv1", "TLSv1.0", "TLSv1.1"})
 
 
@@ -54,6 +56,18 @@ def is_trusted(spec: ListenerSpec, address: str) -> bool:
     # allowed to use this protocol."
     plain = ip_address(plain_address(address))
     return any(plain in network for network in spec.trusted)
+
+
+def header_at_once(sock: socket.socket) -> Proxied | None:
+    """The PROXY header, where all of it has come by now, as it nearly always has; else None, and nothing is read.
+
+    Raises ProxyError, OSError.
+    """
+    try:
+        octets = whole_octets(sock.recv(PEEKED_OCTETS, socket.MSG_PEEK))
+    except BlockingIOError:
+        return None
+    return parse(sock.recv(octets)) if octets else None
 
 
 async def read_proxy_header(sock: socket.socket, seconds: float) -> Proxied:

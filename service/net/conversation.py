@@ -69,9 +69,10 @@ class Conversation(Hooks):
     def data_received(self, data: bytes) -> None:
         """Take octets; run the commands in them unless one is being performed."""
         self._take(data)
-        if self._task is None:
+        if self._task is None and not self._lined_up:
             self._hear()
-        self._throttle()
+        else:
+            self._throttle()
 
     def eof_received(self) -> bool:
         """The client sends no more: do and answer what it sent, then close. What it left unfinished is not done."""
@@ -100,7 +101,7 @@ class Conversation(Hooks):
         if self._deadline is not None:
             self._deadline.close()
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._in_turns(self._finish()), context=self._context())
+            self._wind_up()
 
     def end(self) -> None:
         """Close now, without another octet."""
@@ -116,7 +117,6 @@ class Conversation(Hooks):
         self._await_octets()
         self._leave()
         self._hear()
-        self._throttle()
 
     def _hear(self) -> None:
         """Run commands in turn, at once where there is room."""
@@ -124,6 +124,8 @@ class Conversation(Hooks):
             self._lined_up = True
             self._since = time.monotonic()
             self._soon(self._take_turn)
+            if self._lined_up:
+                self._throttle()
 
     def _let_others_first(self) -> None:
         """More commands wait, which would keep the event loop for long."""
@@ -159,7 +161,7 @@ class Conversation(Hooks):
         elif (error := task.exception()) is not None:
             self._abort(self._ending_of(error))
         if self._transport is None:
-            self._task = asyncio.get_running_loop().create_task(self._in_turns(self._finish()), context=self._context())
+            self._wind_up()
         else:
             self._go_on()
 
@@ -196,8 +198,18 @@ class Conversation(Hooks):
             self._peer = self._peer.secured(facts)
             metrics.tls_established(self._peer.listener, facts.version)
 
-    async def _finish(self) -> None:
+    def _wind_up(self) -> None:
+        """Give everything back, in turn; without a task where nothing of it waits, as after a QUIT."""
+        if self._given_back():
+            self._soon(self._finish)
+        else:
+            self._task = asyncio.get_running_loop().create_task(self._in_turns(self._part()), context=self._context())
+
+    async def _part(self) -> None:
         await self._give_back()
+        self._finish()
+
+    def _finish(self) -> None:
         if not self._finished:
             self._finished = True
             self._ended(self._ending or Ending.VANISHED)

@@ -52,6 +52,10 @@ class Hooks(Connection):
     async def _give_back(self) -> None:
         """Give back everything held, whatever happened."""
 
+    def _given_back(self) -> bool:
+        """Give everything back if nothing of it must wait for another system; whether that was done."""
+        return False
+
     @abstractmethod
     def _ended(self, ending: Ending) -> None:
         """The last word to log and metrics."""

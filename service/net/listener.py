@@ -10,10 +10,18 @@ import ssl
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import partial
+from functools import lru_cache, partial
 
 from service.net.admission import Admission, Ticket
-from service.net.arrival import ListenerSpec, SetupSeconds, connect, is_trusted, make_peer, read_proxy_header
+from service.net.arrival import (
+    ListenerSpec,
+    SetupSeconds,
+    connect,
+    header_at_once,
+    is_trusted,
+    make_peer,
+    read_proxy_header,
+)
 from service.net.connection import Connection, Factory
 from service.net.door import Door, Remote, listen
 from service.net.peer import TlsMode
@@ -31,6 +39,8 @@ class Rejection(Enum):
     EXHAUSTED = "exhausted"
 
 
+BALANCERS = 1024
+"""Addresses of which it is remembered whether they may send PROXY headers."""
 Rejected = Callable[[Rejection, str, str], object]
 """Told why, the address of the socket's peer (empty if unknown), and private detail for the log."""
 
@@ -88,6 +98,7 @@ class Listener:
         self.spec = spec
         self._reception = reception
         self._admission = reception.admission
+        self._is_trusted = lru_cache(BALANCERS)(partial(is_trusted, spec))
         self._connections: set[Connection] = set()
         self._arrivals: set[_Arrival] = set()
         self._draining = False
@@ -132,7 +143,7 @@ class Listener:
         self._reception.rejected(Rejection.EXHAUSTED, "", str(error))
 
     def _arrive(self, sock: socket.socket, remote: Remote) -> None:
-        if self.spec.proxy_protocol and not is_trusted(self.spec, remote[0]):
+        if self.spec.proxy_protocol and not self._is_trusted(remote[0]):
             sock.close()
             self._reception.rejected(Rejection.UNTRUSTED, remote[0], "may not send a PROXY header")
             return
@@ -162,7 +173,8 @@ class Listener:
         try:
             proxied = Proxied()
             if self.spec.proxy_protocol:
-                proxied = await read_proxy_header(arrival.sock, self._reception.seconds.proxy)
+                seconds = self._reception.seconds.proxy
+                proxied = header_at_once(arrival.sock) or await read_proxy_header(arrival.sock, seconds)
             stage = Rejection.HANDSHAKE
             connection = self._make(arrival.remote, proxied, ticket)
             context = self._reception.context if self.spec.tls is TlsMode.IMPLICIT else None

@@ -37,12 +37,11 @@ class Pop3Connection(Conversation):
         options = service.options
         super().__init__(peer, Patience(options.autologout, options.stall, options.handshake), service.tls)
         self._service = service
+        self._came_as = peer
         self._session = Session(service.surroundings(peer))
         self._record = Record(peer.listener, service.events, lambda: self._peer, service.tracer)
         self._turns = SessionTurns(service.fairness, peer.address)
         self._performer = Performer(service, self._session, self._outlet, self._record, self._turns)
-        self._between: Context | None = None
-        """The context of what is done without a task, so that what begins there is begun for this tenant."""
 
     def shed(self) -> None:
         """Make room: refuse as transient and close."""
@@ -62,7 +61,8 @@ class Pop3Connection(Conversation):
         return self._session.buffered
 
     def _opened(self) -> None:
-        self._session.around = self._service.surroundings(self._peer)
+        if self._peer is not self._came_as:
+            self._session.around = self._service.surroundings(self._peer)
         self._record.opened()
         if self._farewell is None and self._running:
             self._outlet.write(self._session.greet())
@@ -99,16 +99,17 @@ class Pop3Connection(Conversation):
         """Perform an effect that needs to wait for nothing, without a task; whether it was such a one."""
         if not isinstance(effect, effects.Retrieve):
             return False
-        if self._between is None:
-            self._between = self._context()
-            self._between.run(self._turns.stand_for)
-        if not self._between.run(self._performer.retrieve_at_once, effect):
+        if not self._context().run(self._retrieved_at_once, effect):
             return False
         self._counted()
         self._await_octets()
         if self._session.buffered or self._heard_all:
             self._let_others_first()
         return True
+
+    def _retrieved_at_once(self, effect: effects.Retrieve) -> bool:
+        self._turns.stand_for()
+        return self._performer.retrieve_at_once(effect)
 
     def _start(self, effect: Effect) -> None:
         if isinstance(effect, effects.Close):
@@ -174,6 +175,9 @@ class Pop3Connection(Conversation):
 
     async def _give_back(self) -> None:
         await self._performer.close()
+
+    def _given_back(self) -> bool:
+        return self._performer.closed_at_once()
 
     def _ended(self, ending: Ending) -> None:
         self._record.ended(self._peer, ending, self._outlet.octets)

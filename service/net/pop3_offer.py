@@ -7,6 +7,7 @@ RFC 5034 §3, RFC 5802 §6, RFC 7628 §3.2, RFC 4422 appendix A.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 from service.net.peer import Peer
 from service.protocol.sasl.exchange import Outside
@@ -44,16 +45,8 @@ class Offer:
 
     def mechanisms(self, peer: Peer) -> frozenset[str]:
         """Those that can succeed for `peer`, once its connection is private."""
-        offered = set(EVERYWHERE)
-        if self.scram:
-            offered.add(SCRAM_SHA_256)
-        if self._bindings(peer):
-            offered.add(SCRAM_SHA_256_PLUS)
-        if self.tokens():
-            offered |= {OAUTHBEARER, XOAUTH2}
-        if peer.tls is not None and peer.tls.certified:
-            offered.add(EXTERNAL)
-        return frozenset(offered)
+        certified = peer.tls is not None and bool(peer.tls.certified)
+        return _offered(self.scram, bool(self._bindings(peer)), self.tokens(), certified)
 
     def outside(self, peer: Peer) -> Outside:
         """What the mechanisms are told."""
@@ -69,3 +62,17 @@ class Offer:
 
     def _bindings(self, peer: Peer) -> dict[str, bytes]:
         return dict(peer.tls.bindings) if peer.tls and self.scram and peer.tls.version in self.binding else {}
+
+
+@cache
+def _offered(scram: bool, bound: bool, tokens: bool, certified: bool) -> frozenset[str]:
+    offered = set(EVERYWHERE)
+    if scram:
+        offered.add(SCRAM_SHA_256)
+    if bound:
+        offered.add(SCRAM_SHA_256_PLUS)
+    if tokens:
+        offered |= {OAUTHBEARER, XOAUTH2}
+    if certified:
+        offered.add(EXTERNAL)
+    return frozenset(offered)

@@ -19,6 +19,7 @@ from service.model.ending import Ending
 from service.model.message import StoredMessage
 from service.model.refusal import Reason, Refusal
 from service.net.outlet import CutError, Outlet
+from service.net.pop3_delay import rest_of_delay
 from service.net.pop3_listing import HeldListing
 from service.net.pop3_record import Record
 from service.net.pop3_sending import AT_ONCE_OCTETS, send_message, whole_message
@@ -163,12 +164,23 @@ class Performer:
             metrics.messages_removed(len(effect.sequences))
             self._session.updated()
 
-    async def close(self) -> None:
-        """Give everything back without UPDATE (G2, G6)."""
-        held, self._maildrop = self._maildrop, None
+    def closed_at_once(self) -> bool:
+        """Do what `close` does if it needs to wait for nothing; whether it was done."""
+        counted = self._looked_up_by is not None or (self._day is not None and self._day.limited)
+        if counted or self._maildrop is not None:
+            return False
+        self._let_go()
+        return True
+
+    def _let_go(self) -> None:
         self._clear_ahead()
         self._listing.forget()
         self._turns.leave()
+
+    async def close(self) -> None:
+        """Give everything back without UPDATE (G2, G6)."""
+        held, self._maildrop = self._maildrop, None
+        self._let_go()
         if self._day is not None:
             await self._day.close()
         if held is not None:
@@ -279,11 +291,3 @@ class Performer:
         if self._prefetch is not None:
             self._prefetch.clear()
             self._prefetch = None
-
-
-def rest_of_delay(spent: float, delay: float) -> float:
-    """Seconds from now to the answer, so that a refusal takes `delay` or a multiple of it, whatever was `spent`.
-
-    Else the time would tell a name that exists: each of its passwords is tried in turn (G13).
-    """
-    return delay - spent % delay if delay else 0.0

@@ -44,6 +44,7 @@ class Record:
     _commands: int = 0
     _retrieved: int = 0
     _topped: int = 0
+    _seen: State = State.AUTHORIZATION
     _state: str = "authorization"
     _began: float = field(default_factory=time.monotonic)
 
@@ -65,7 +66,9 @@ class Record:
             metrics.command(verb, "ok" if well else "err", seconds)
         self._commands += len(session.completed)
         session.completed.clear()
-        state = _STATES[session.state]
+        if session.state is self._seen:
+            return
+        self._seen, state = session.state, _STATES[session.state]
         if state != self._state:
             metrics.session_moved(self.listener, self._state, state)
             self._state = state
@@ -134,7 +137,8 @@ class Record:
             octets_in=self.octets_in,
             octets_out=octets_out,
         )
-        self.trace.ended(end=ending.value, **line.counts)
+        counts = line.counts
+        self.trace.ended(end=ending.value, **counts)
         self.log.ended(line)
         if held is not None:
-            self.tidings.ended(held, ending, line.counts)
+            self.tidings.ended(held, ending, counts)

@@ -86,6 +86,17 @@ def _v2_wanted(head: bytes) -> int:
     return V2_FIXED_OCTETS + int.from_bytes(head[14:16], "big") - len(head)
 
 
+def whole_octets(head: bytes) -> int:
+    """How many octets the header at the start of `head` has; 0 where not all of it is there, or none can be."""
+    if head.startswith(V2_SIGNATURE) and len(head) >= V2_FIXED_OCTETS:
+        octets = V2_FIXED_OCTETS + int.from_bytes(head[14:16], "big")
+    elif head.startswith(V1_START):
+        octets = head.find(b"\r\n", 0, V1_MAX_OCTETS) + 2
+    else:
+        return 0
+    return octets if 2 <= octets <= len(head) else 0
+
+
 def parse(header: bytes) -> Proxied:
     """What the whole `header` says. Raises ProxyError when it is malformed, cut short or followed by more."""
     if octets_wanted(header):
@@ -167,7 +178,8 @@ def _parse_forwarded(header: bytes, family: int, transport: int) -> Proxied:
     if len(header) < V2_FIXED_OCTETS + layout.size:
         raise ProxyError("the addresses are cut short")
     source, _, port, _ = layout.unpack_from(header, V2_FIXED_OCTETS)
-    return _with_tlvs(header, (_plain(kind(source)), port), V2_FIXED_OCTETS + layout.size)
+    address = "{}.{}.{}.{}".format(*source) if kind is IPv4Address else _plain(kind(source))
+    return _with_tlvs(header, (address, port), V2_FIXED_OCTETS + layout.size)
 
 
 def _with_tlvs(header: bytes, source: tuple[str, int] | None, start: int) -> Proxied:

@@ -3,9 +3,8 @@
 Owns the outcomes. Refuses to know what a directory is. Durations are seconds.
 """
 
-from prometheus_client import Histogram
-
 from service.telemetry import spans
+from service.telemetry.histograms import Histogram
 from service.telemetry.labels import closed
 from service.telemetry.metrics import QUICK
 

@@ -4,9 +4,10 @@ Owns these two metrics. A client's own mistakes, such as a number that isn't lis
 what is good enough: the rules for Prometheus do.
 """
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter
 
 from service.telemetry import labels
+from service.telemetry.histograms import Histogram
 from service.telemetry.labels import closed
 from service.telemetry.series import series
 

@@ -5,12 +5,14 @@ no password or token leaves (G17): a key that could name one is masked, so is th
 Refuses to be told message text: nothing here takes it.
 """
 
+import json
 import logging
 import re
 import sys
 from collections.abc import Collection, Mapping, MutableMapping
 from contextvars import Context, copy_context
 from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Literal, TextIO
 
@@ -73,31 +75,32 @@ class SessionLine:
         return {"seconds": round(self.seconds, 3), **known}
 
 
+ENDED = "session ended"
+_FROM_OUTSIDE = ("tenant", "address", "client", "tls", "cipher", "server_name")
 _LINE = tuple(field.name for field in fields(SessionLine))
 
 
 class SessionLog:
     """The log of one session: every line carries its id, the last one says what happened."""
 
-    __slots__ = ("_log", "_trace", "session_id")
+    __slots__ = ("_context", "_facts", "session_id")
 
     def __init__(self, session_id: str, listener: str) -> None:
         self.session_id = session_id
-        self._trace: dict[str, str] = {}
-        self._log: FilteringBoundLogger = structlog.get_logger().bind(session=session_id, listener=listener)
+        self._facts: dict[str, object] = {"session": session_id, "listener": listener}
+        self._context: Context | None = None
 
     def bind(self, **facts: object) -> None:
         """Have each further line carry these too."""
-        self._log = self._log.bind(**facts)
+        self._facts.update(facts)
 
     def traced(self, trace_id: str) -> None:
         """Have each further line name the trace in which the session can be seen now; empty for none."""
         if trace_id:
-            self._trace = {"trace_id": trace_id}
-            self.bind(trace_id=trace_id)
-        elif self._trace:
-            self._trace = {}
-            self._log = self._log.unbind("trace_id")
+            self._facts["trace_id"] = trace_id
+            self._context = None
+        elif self._facts.pop("trace_id", None):
+            self._context = None
 
     def debug(self, event: str, **facts: object) -> None:
         """What helps to follow a session, off by default."""
@@ -122,20 +125,57 @@ class SessionLog:
         """
         facts = {name: value for name in _LINE if (value := getattr(line, name)) is not None}
         facts["seconds"] = round(line.seconds, 3)
-        tell = self._log.info if line.octets_in or line.end != "vanished" else self._log.debug
-        tell("session ended", **facts)
+        if not line.octets_in and line.end == "vanished":
+            self._log.debug(ENDED, **facts)
+        elif _at_once is not None and structlog.get_config()["processors"][-1] is _at_once.renderer:
+            _at_once.write({**self._facts, **facts})
+        else:
+            self._log.info(ENDED, **facts)
 
     def context(self) -> Context:
-        """A context for the session's tasks, so that a library's lines carry its ids as well."""
-        context = copy_context()
-        context.run(self._enter)
-        return context
+        """The context for the session's tasks, so that a library's lines carry its ids as well; one task at a time."""
+        if self._context is None:
+            self._context = copy_context()
+            self._context.run(self._enter)
+        return self._context
+
+    @property
+    def _log(self) -> FilteringBoundLogger:
+        # Made when it is used: most sessions have no line but the last.
+        log: FilteringBoundLogger = structlog.get_logger().bind(**self._facts)
+        return log
 
     def _enter(self) -> None:
         # Where sessions take turns, one may be begun in the context of another: nothing of that one's trace stays.
         spans.CURRENT.set(spans.NOTHING)
         structlog.contextvars.unbind_contextvars("trace_id")
-        structlog.contextvars.bind_contextvars(session=self.session_id, **self._trace)
+        trace = {"trace_id": self._facts["trace_id"]} if "trace_id" in self._facts else {}
+        structlog.contextvars.bind_contextvars(session=self.session_id, **trace)
+
+
+class AtOnce:
+    """Writes sessions' last lines as the processors for JSON would, in a quarter of the time.
+
+    Each text that comes from outside is cleaned, each other is a word or a number of ours.
+    """
+
+    def __init__(self, out: TextIO, renderer: Processor) -> None:
+        self.renderer = renderer
+        """Which stands last among the processors, as long as nothing else is to be done with lines."""
+        self._write = structlog.WriteLogger(out).msg
+        self._encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
+
+    def write(self, facts: dict[str, object]) -> None:
+        """Write one line."""
+        for name in _FROM_OUTSIDE:
+            if name in facts:
+                facts[name] = _cleaned(name, facts[name], 0)
+        now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+        self._write(self._encode({**facts, "event": ENDED, "level": "info", "at": now}))
+
+
+_at_once: AtOnce | None = None
+"""Where lines are JSON and those of this level are wanted."""
 
 
 def get_log(component: str) -> FilteringBoundLogger:
@@ -150,8 +190,11 @@ def configure(form: Form = "auto", level: str = "info", stream: TextIO | None = 
     as_json = form == "json" or (form == "auto" and not out.isatty())
     threshold = logging.getLevelNamesMapping()[level.upper()]
     common = _common_steps(as_json)
+    renderer = _renderer(as_json, out.isatty())
+    global _at_once  # noqa: PLW0603 - as structlog's own configuration is
+    _at_once = AtOnce(out, renderer) if as_json and threshold <= logging.INFO else None
     structlog.configure(
-        processors=[*common, _renderer(as_json, out.isatty())],
+        processors=[*common, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.WriteLoggerFactory(out),
         cache_logger_on_first_use=False,

@@ -12,10 +12,11 @@ import platform
 from functools import cache
 from typing import Literal
 
-from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client import Counter, Gauge, disable_created_metrics
 
 from service.telemetry import labels
 from service.telemetry.build import VERSION
+from service.telemetry.histograms import Histogram
 from service.telemetry.labels import closed
 from service.telemetry.series import series
 

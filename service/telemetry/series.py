@@ -6,7 +6,9 @@ Counting is on the way of every command: looked up anew, labels cost more than t
 
 from typing import Any, TypeVar
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge
+
+from service.telemetry.histograms import Histogram
 
 Metric = TypeVar("Metric", Counter, Gauge, Histogram)
 _found: dict[tuple[object, ...], Any] = {}

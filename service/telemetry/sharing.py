@@ -3,9 +3,10 @@
 Implements `mail.turns.Told`. Label values come from `labels.SHARED` alone: no tenant has a series (G17).
 """
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge
 
 from service.telemetry import labels, spans
+from service.telemetry.histograms import Histogram
 from service.telemetry.labels import closed
 from service.telemetry.series import series
 

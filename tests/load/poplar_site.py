@@ -156,16 +156,21 @@ class Ports:
 
 @contextmanager
 def poplar(
-    behind: Backends, settings: Mapping[str, Mapping[str, object]] | None = None, workers: int = 1
+    behind: Backends,
+    settings: Mapping[str, Mapping[str, object]] | None = None,
+    workers: int = 1,
+    under: Sequence[str] = (),
 ) -> Iterator[Target]:
-    """A front end and an LMTP server with these settings beside the site's own, ready."""
+    """A front end and an LMTP server with these settings beside the site's own, ready; the front end `under` another
+    program, such as a profiler.
+    """
     ports = Ports()
     values = _settings(behind, ports)
     for section, more in (settings or {}).items():
         values[section] = {**values.get(section, {}), **more}
     name = f"front-{ports.pop3}"
     with (
-        _process(behind.folder / f"{name}.yaml", values, "serve", f"--workers={workers}") as front,
+        _process(behind.folder / f"{name}.yaml", values, "serve", f"--workers={workers}", under=under) as front,
         _process(
             behind.folder / f"{name}-lmtp.yaml",
             values | {"http": {"host": "127.0.0.1", "port": ports.lmtp_http}},
@@ -200,12 +205,12 @@ def _settings(behind: Backends, ports: Ports) -> dict[str, Any]:
 
 
 @contextmanager
-def _process(path: Path, values: Mapping[str, Any], *arguments: str) -> Iterator[int]:
+def _process(path: Path, values: Mapping[str, Any], *arguments: str, under: Sequence[str] = ()) -> Iterator[int]:
     """`poplar` with these settings, once it serves; its process id."""
     path.write_text(yaml.safe_dump(dict(values)), "utf-8")
     log = path.with_suffix(".log")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("POPLAR_")}
-    command = [sys.executable, "-m", "service", "--config", str(path), *arguments]
+    command = [*under, sys.executable, "-m", "service", "--config", str(path), *arguments]
     with log.open("wb") as told, subprocess.Popen(command, env=environment, stdout=told, stderr=told) as process:
         try:
             _await_serving(process, log, next((int(a[10:]) for a in arguments if a.startswith("--workers=")), 1))

@@ -160,3 +160,14 @@ async def test_one_sink_that_hangs_holds_up_no_other() -> None:
             await pipes[1].settled(10.0)
     assert well.sessions == [str(number) for number in range(20)]
     assert (hanging.sessions, len(pipes[0])) == ([], 5)
+
+
+async def test_a_sink_is_handed_only_what_it_keeps_anything_of() -> None:
+    some, every = Receiver(), Receiver()
+    pipes = [Pipe(some, QUICK, Told(), {Kind.LOGIN}), Pipe(every, QUICK, Told())]
+    stream = EventStream(pipes, SetClock(), "pod:1")
+    async with running(pipes[0]), running(pipes[1]):
+        for kind in (Kind.LOGIN, Kind.END):
+            stream.tell(Event(kind, session=kind.value))
+        assert [await pipe.settled(10.0) for pipe in pipes] == [0, 0]
+    assert (some.sessions, every.sessions) == (["login"], ["login", "end"])

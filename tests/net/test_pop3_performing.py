@@ -3,7 +3,7 @@
 import pytest
 from structlog.testing import capture_logs
 
-from service.net.pop3_performing import rest_of_delay
+from service.net.pop3_delay import rest_of_delay
 from tests.mail.house import ADDRESS, House
 from tests.net.front import Front
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.protocol.proxy import Proxied, ProxyError, ProxyTls, octets_wanted, parse, plain_address
+from service.protocol.proxy import Proxied, ProxyError, ProxyTls, octets_wanted, parse, plain_address, whole_octets
 from tests.protocol.proxy_headers import (
     INET,
     INET6,
@@ -103,6 +103,13 @@ def test_a_good_header_tells_the_source(octets: bytes, source: tuple[str, int] |
 def test_a_malformed_header_is_an_error(octets: bytes) -> None:
     with pytest.raises(ProxyError):
         parse(octets)
+
+
+@pytest.mark.parametrize("octets", [octets for octets, _ in GOOD.values()], ids=GOOD)
+def test_a_header_that_is_there_is_known_to_be_whole_and_one_that_is_not_is_not(octets: bytes) -> None:
+    assert whole_octets(octets) == whole_octets(octets + b"USER x\r\n") == len(octets)
+    assert not any(whole_octets(octets[:end]) for end in range(len(octets)))
+    assert whole_octets(b"USER x\r\n" + octets) == 0
 
 
 @pytest.mark.parametrize("octets", [octets for octets, _ in GOOD.values()], ids=GOOD)

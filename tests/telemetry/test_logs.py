@@ -150,6 +150,23 @@ def test_a_balancers_look_at_the_port_is_no_line_and_a_client_that_spoke_or_stal
     assert [line["end"] for line in lines()] == ["vanished", "autologout"]
 
 
+def test_the_last_line_is_written_at_once_as_the_processors_would_write_it(
+    lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = f"client=\x1b password={SECRET}"
+    line = SessionLine("pop3", "pop3s", client, "quit", 1.23456, server_name="\u00fc\x1b", octets_in=9)
+    log = SessionLog("5e55", "pop3s")
+    log.bind(tenant="acme", address="anna@example.org")
+    log.traced("abc")
+    log.ended(line)
+    monkeypatch.setattr("service.telemetry.logs._at_once", None)
+    log.ended(line)
+    at_once, slowly = lines()
+    assert list(at_once) == list(slowly)
+    assert {**at_once, "at": ""} == {**slowly, "at": ""}
+    assert SECRET not in json.dumps(at_once)
+
+
 def test_lines_below_the_level_are_not_written(lines: Lines) -> None:
     get_log("test").debug("quiet")
     logging.getLogger("library").info("quiet")

@@ -1,0 +1,61 @@
+"""How many instructions a front end executes for a poll, in user space, which no other work on the machine changes.
+
+    python -m tests.load.instructions --polls 400
+
+Owns that count. Needs valgrind, whose callgrind runs the front end some fifty times slower. What the kernel does is not
+in it: a poll makes some forty calls of the kernel, which `strace -c` counts.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.load.bench import each_once
+from tests.load.mail import Kind
+from tests.load.poplar_site import Backends, backends, poplar
+
+COUNTED = Kind("counted", 32, 10)
+_TOTAL = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)
+
+
+def instructions(polls: int, clients: int) -> float:
+    """For each poll, the mean."""
+    with tempfile.TemporaryDirectory(prefix="poplar-load-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        out = folder / "callgrind"
+        under = ("valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}")
+        with backends(folder / "site") as behind, poplar(behind, _patient(behind), under=under) as front:
+            front.furnish([COUNTED])
+            each_once(front, COUNTED)
+            each_once(front, COUNTED)
+            _tell(front.components["front"], "--instr=on")
+            front.load(COUNTED, mode="poll", clients=clients, limit=polls)
+            _tell(front.components["front"], "--dump")
+        told = out.with_suffix(".1").read_text("latin-1")
+        return int(_TOTAL.findall(told)[0]) / polls
+
+
+def _patient(behind: Backends) -> dict[str, dict[str, object]]:
+    """Where everything takes fifty times as long, Redis and Postgres aren't away because they are heard late."""
+    return {"redis": {"url": behind.redis, "deadline": 60.0}, "database": {"url": behind.dsn, "deadline": 60.0}}
+
+
+def _tell(pid: int, word: str) -> None:
+    subprocess.run(["callgrind_control", word, str(pid)], check=True, capture_output=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Instructions of a front end for each poll.")
+    parser.add_argument("--polls", type=int, default=400)
+    parser.add_argument("--clients", type=int, default=16)
+    options = parser.parse_args()
+    each = instructions(options.polls, options.clients)
+    sys.stdout.write(f"{each / 1e6:.2f} million instructions for each of {options.polls} polls\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""Histograms that count later show at each look what was observed by then."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from service.telemetry.histograms import MOST, Histogram, flush
+
+Look = Callable[[str], float | None]
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    return CollectorRegistry()
+
+
+def histogram(registry: CollectorRegistry) -> Histogram:
+    return Histogram("waits", "Waits", ["of"], buckets=(0.1, 1.0), registry=registry)
+
+
+def test_what_was_observed_stands_in_the_next_look(registry: CollectorRegistry) -> None:
+    waits = histogram(registry).labels("a")
+    for amount in (0.05, 0.1, 0.5, 7.0):
+        waits.observe(amount)
+    assert registry.get_sample_value("waits_count", {"of": "a"}) == 4
+    assert registry.get_sample_value("waits_sum", {"of": "a"}) == pytest.approx(7.65)
+    counts = [registry.get_sample_value("waits_bucket", {"of": "a", "le": le}) for le in ("0.1", "1.0", "+Inf")]
+    assert counts == [2, 3, 4], "a bound belongs to its own bucket, as Prometheus has it"
+
+
+def test_g15_no_more_than_a_few_observations_wait(registry: CollectorRegistry) -> None:
+    waits = histogram(registry).labels("a")
+    for _ in range(10 * MOST):
+        waits.observe(0.5)
+        assert len(waits._seen) < MOST
+
+
+async def test_what_several_processes_share_is_written_when_asked(registry: CollectorRegistry) -> None:
+    waits = histogram(registry).labels("a")
+    waits.observe(0.5)
+    await flush()
+    assert waits._sum.get() == 0.5
+
+
+def test_none_is_lost_or_counted_twice_between_threads(registry: CollectorRegistry) -> None:
+    waits = histogram(registry).labels("a")
+
+    def observe() -> None:
+        for _ in range(5000):
+            waits.observe(0.5)
+
+    threads = [threading.Thread(target=observe) for _ in range(4)]
+    for each in threads:
+        each.start()
+    while any(each.is_alive() for each in threads):
+        waits.flush()
+    assert registry.get_sample_value("waits_count", {"of": "a"}) == 20_000

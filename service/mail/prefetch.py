@@ -8,6 +8,7 @@ dropped. A message fetched ahead is verified like any other (G8).
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from service.mail.budget import Budget
 from service.mail.retrieval import WHOLE_OCTETS, Places, Retrieval
@@ -17,7 +18,8 @@ from service.model.refusal import Reason, Refusal
 
 Fetched = asyncio.Task[bytes]
 OPENING = 8
-"""Messages by which what is fetched ahead grows with each one read in sequence: many clients read only one."""
+"""Messages fetched ahead of the first one that is read: many clients read only one. Who reads on gets all there may be.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Limits:
 
     session_octets: int
     process: Budget
-    messages: int = 32
+    messages: int = 48
     used: Callable[[bool], None] = lambda _: None
     """Told of each message fetched ahead whether it was asked for."""
 
@@ -99,7 +101,7 @@ class Prefetch:
         if self._near:
             self._keep_only(upcoming)
             return
-        wanted = upcoming[: min(self.limits.messages, OPENING * self._in_a_row)]
+        wanted = upcoming[: self._window()]
         self._keep_only(wanted)
         for following in wanted:
             message = self.places.known(following)
@@ -110,6 +112,11 @@ class Prefetch:
         """Drop everything fetched ahead."""
         for sequence in list(self._ahead):
             self._drop(sequence)
+
+    def _window(self) -> int:
+        if self._in_a_row > 1:
+            return self.limits.messages
+        return min(self.limits.messages, OPENING * self._in_a_row)
 
     def _keep_only(self, wanted: Sequence[int]) -> None:
         for skipped in self._ahead.keys() - set(wanted):
@@ -122,9 +129,17 @@ class Prefetch:
             return False
         self._octets += octets
         task = asyncio.get_running_loop().create_task(self.retrieval.whole(message))
-        task.add_done_callback(_observe)
+        task.add_done_callback(partial(self._came, message.sequence))
         self._ahead[message.sequence] = (task, octets)
         return True
+
+    def _came(self, sequence: int, task: Fetched) -> None:
+        """Take note of a refusal nobody waits for yet; who had no turn to spare may have one at the next attempt."""
+        error = None if task.cancelled() else task.exception()
+        entry = self._ahead.get(sequence)
+        refused = isinstance(error, Refusal) and error.reason is Reason.OVERLOADED
+        if refused and entry is not None and entry[0] is task:
+            self._drop(sequence)
 
     def _drop(self, sequence: int) -> None:
         task, octets = self._ahead.pop(sequence)
@@ -135,9 +150,3 @@ class Prefetch:
         self._octets -= octets
         self.limits.process.give_back(octets, self.whose)
         self.limits.used(asked_for)
-
-
-def _observe(task: Fetched) -> None:
-    """Take note of a refusal nobody waits for, so that asyncio doesn't report it as lost."""
-    if not task.cancelled():
-        task.exception()

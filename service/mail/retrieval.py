@@ -31,7 +31,7 @@ SOON = 0.4
 """Seconds for such a read; then the message is streamed, which comes to a status within `patience` more."""
 DIGEST_SLICE = 256 * 1024
 """Octets whose digest is computed in one go: less than a millisecond's work."""
-LOCATED_AHEAD = 32
+LOCATED_AHEAD = 80
 """Messages whose places are asked for in one round trip."""
 LEAST_LOCATED = 16
 """For fewer, places are asked for only when they are needed."""
@@ -83,7 +83,8 @@ class Places:
 
     def ask_ahead(self, upcoming: Sequence[int]) -> None:
         """Begin to ask where these are, once there are some not known, so that nobody who reads on waits for it."""
-        if self._asking is None or self._asking.done():
+        few = upcoming[-LEAST_LOCATED:]
+        if (self._asking is None or self._asking.done()) and few and few[0] not in self._known:
             wanted = [sequence for sequence in upcoming if sequence not in self._known][:LOCATED_AHEAD]
             if len(wanted) >= LEAST_LOCATED:
                 self._asking = asyncio.get_running_loop().create_task(self._learn(wanted, frozenset(upcoming)))

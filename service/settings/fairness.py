@@ -19,5 +19,5 @@ class FairnessSettings(Section):
     """The part that one tenant alone may hold of sessions, connections to Postgres, memory and queues; 1 for all."""
     steps: Count = 16
     """Steps of sessions that run before sockets are looked at again: fewer let others in sooner."""
-    store_reads: Count = 64
-    """Reads of messages from the object store that one process makes at a time."""
+    store_reads: Count = 192
+    """Reads of messages from the object store that one process makes at a time; half may be ahead of clients."""

@@ -6,8 +6,10 @@ from dataclasses import replace
 import pytest
 
 from service.mail.budget import Budget
-from service.mail.prefetch import Limits, Prefetch
+from service.mail.fair import SpareBlobs
+from service.mail.prefetch import OPENING, Limits, Prefetch
 from service.mail.retrieval import Places
+from service.mail.turns import Bounds, Turns
 from service.model.refusal import Reason, Refusal
 from tests.mail.house import House, pieces
 
@@ -69,22 +71,6 @@ async def test_the_budgets_of_session_and_process_bound_what_is_ahead() -> None:
         await asyncio.sleep(0)
         assert [await prefetch.take(n) is not None for n in (2, 3, 4)] == [True, True, False]
         assert limits.process.used == 0
-
-
-async def test_more_is_fetched_ahead_the_longer_a_client_reads_in_sequence() -> None:
-    house = await House().furnish(*[TEXTS[0]] * 60)
-    prefetch = Prefetch(Places(house.index, house.key), house.retrieval, Limits(1 << 20, Budget(1 << 20)))
-    await prefetch.places.of(1, tuple(range(2, 33)))
-    counts = []
-    for number in range(1, 6):
-        await prefetch.take(number)
-        prefetch.ahead_of(number, tuple(range(number + 1, number + 45)))
-        await asyncio.wait([task for task, _ in prefetch._ahead.values()])
-        counts.append(len(prefetch._ahead))
-    assert counts[:3] == [8, 16, 24]
-    assert counts[-1] == 32, "the places of those beyond the first 32 are known by now"
-    prefetch.ahead_of(20, tuple(range(21, 60)))
-    assert len(prefetch._ahead) == 0
 
 
 async def test_jumping_about_fetches_nothing_ahead() -> None:
@@ -217,3 +203,31 @@ async def test_once_a_message_is_not_at_hand_what_follows_is_read_ahead() -> Non
     prefetch.ahead_of(2, (3, 4))
     assert await prefetch.take(3) == TEXTS[2]
     assert house.blobs.reads
+
+
+async def test_what_had_no_turn_to_spare_is_fetched_with_the_next_read_and_not_when_it_is_waited_for() -> None:
+    house = await House().furnish(*TEXTS)
+    turns = Turns("store", Bounds(2))
+    house.retrieval = replace(house.retrieval, blobs=SpareBlobs(house.blobs, turns))
+    prefetch = await reading(house, Limits(1 << 20, Budget(1 << 20)))
+    assert turns.try_take(None)
+    prefetch.ahead_of(1, (2, 3, 4))
+    await asyncio.wait([task for task, _ in prefetch._ahead.values()])
+    await asyncio.sleep(0)
+    assert (prefetch._ahead, prefetch.limits.process.used) == ({}, 0)
+    turns.give_back(None)
+    prefetch.ahead_of(2, (3, 4))
+    assert await prefetch.take(3) == TEXTS[2]
+
+
+async def test_who_reads_on_after_the_first_message_gets_the_whole_window() -> None:
+    house = await House().furnish(*TEXTS * 5)
+    limits = Limits(1 << 20, Budget(1 << 20), messages=20)
+    prefetch = await reading(house, limits)
+    await prefetch.places.of(30, tuple(range(1, 30)))
+    prefetch.ahead_of(1, tuple(range(2, 30)))
+    assert len(prefetch._ahead) == OPENING
+    prefetch.ahead_of(2, tuple(range(3, 30)))
+    assert len(prefetch._ahead) == 20
+    prefetch.ahead_of(9, tuple(range(10, 30)))
+    assert prefetch._ahead == {}, "it skipped some"

@@ -194,14 +194,15 @@ async def test_places_are_asked_for_some_at_a_time() -> None:
 
 
 async def test_places_of_what_follows_are_asked_for_before_anybody_waits_for_them() -> None:
-    house = await House().furnish(*[SMALL] * 80)
+    house = await House().furnish(*[SMALL] * 120)
     places = Places(house.index, house.key)
-    await places.of(1, tuple(range(2, 50)))
-    places.ask_ahead(tuple(range(2, 46)))
-    assert places.known(33) is None, "for few it is too early"
-    places.ask_ahead(tuple(range(10, 58)))
-    assert (await places.of(33)).sequence == 33
-    assert [places.known(n) is not None for n in (9, 10, 57, 58)] == [False, True, True, False]
+    await places.of(1, tuple(range(2, 82)))
+    places.ask_ahead(tuple(range(2, 82)))
+    places.ask_ahead(tuple(range(10, 90)))
+    assert places.known(81) is None, "for few it is too early"
+    places.ask_ahead(tuple(range(20, 100)))
+    assert (await places.of(81)).sequence == 81
+    assert [places.known(n) is not None for n in (19, 20, 99, 100)] == [False, True, True, False]
 
 
 async def test_f6_places_that_could_not_be_had_ahead_are_asked_for_anew(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -118,8 +118,10 @@ class Marks:
 
     def upcoming(self, number: int, count: int) -> tuple[int, ...]:
         """The sequence numbers of up to `count` messages listed after `number`, for prefetching."""
-        after = range(number + 1, min(number + count, len(self.listing)) + 1)
-        return tuple(self.sequence_of(n) for n in after if self.lists(n))
+        after = self.listing.sequences[number : number + count]
+        if not self._count:
+            return tuple(after)
+        return tuple(sequence for n, sequence in enumerate(after, number + 1) if not self._marked[n])
 
     def scan_lines(self) -> Iterator[str]:
         """LIST's lines in slices: a number, a space and the exact octets (RFC 1939 §5)."""

@@ -17,7 +17,7 @@ from service.protocol.pop3.marks import SLICE
 if TYPE_CHECKING:
     from service.protocol.pop3.session import Session
 
-PREFETCHED = 44
+PREFETCHED = 80
 """Messages after the retrieved one that a RETR names for prefetching."""
 
 

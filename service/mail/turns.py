@@ -85,16 +85,19 @@ class Turns:
         """Virtual time: when the turn that was granted last began, and whenever all is idle, the end of all debts."""
         self._latest = 0.0
         self._few = FEW_CLASSES
+        self._amount = bounds.amount
         self._multiple = bounds.multiple
+        self._shared = bounds.multiple != UNBOUNDED
+        """Whether one class may not have all."""
 
     def try_take(self, whose: Whose, amount: int = 1, *, cost: float = 1.0, leaving: int = 0) -> bool:
         """Take `amount` at once if it is free and nobody waits, and so much more stays free for those who would."""
         of = self._classes.get(whose) or self._class(whose)
         # Nearly every caller comes by here and goes on: so it calls nothing.
         used = self.used
-        if self._heads or (used and used + amount + leaving > self.bounds.amount):
+        if self._heads or (used and used + amount + leaving > self._amount):
             return False
-        if of.held and self._share_is_had(of):
+        if of.held and self._shared and of.held >= (self._amount - used) * self._multiple:
             return False
         of.held += amount
         self.used = used + amount
@@ -184,13 +187,11 @@ class Turns:
 
     def _share_is_had(self, of: Queue) -> bool:
         """Whether the class may take no more; one that holds nothing always may."""
-        if self._multiple == UNBOUNDED:
-            return False
-        return of.held > 0 and of.held >= (self.bounds.amount - self.used) * self._multiple
+        return self._shared and of.held > 0 and of.held >= (self._amount - self.used) * self._multiple
 
     def _queue_is_full(self, of: Queue) -> bool:
         room = self.bounds.queue - self.waiting
-        return room <= 0 or (self._multiple != UNBOUNDED and len(of.waiting) >= room * self._multiple)
+        return room <= 0 or (self._shared and len(of.waiting) >= room * self._multiple)
 
     def _line_up(self, waiter: Waiter) -> None:
         """Put the caller into its class's queue. Raises Refusal(OVERLOADED)."""
@@ -203,7 +204,7 @@ class Turns:
         self.waiting += 1
         if len(of.waiting) == 1:
             self._become_head(of)
-        self._grant()
+            self._grant()
 
     def _become_head(self, of: Queue) -> None:
         """Put the first of this class's queue among the heads."""

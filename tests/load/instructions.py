@@ -13,10 +13,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from service.settings.fairness import FairnessSettings
 from tests.load.bench import each_once
 from tests.load.mail import Kind
 from tests.load.poplar_site import Backends, backends, poplar
 
+SLOWER = 50
 COUNTED = Kind("counted", 32, 10)
 _TOTAL = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)
 
@@ -40,8 +42,13 @@ def instructions(polls: int, clients: int) -> float:
 
 
 def _patient(behind: Backends) -> dict[str, dict[str, object]]:
-    """Where everything takes fifty times as long, Redis and Postgres aren't away because they are heard late."""
-    return {"redis": {"url": behind.redis, "deadline": 60.0}, "database": {"url": behind.dsn, "deadline": 60.0}}
+    """Where all takes fifty times as long, who is heard late isn't away, and no step is long that would be short."""
+    steps = SLOWER * FairnessSettings().steps
+    return {
+        "redis": {"url": behind.redis, "deadline": 60.0},
+        "database": {"url": behind.dsn, "deadline": 60.0},
+        "fairness": {"steps": steps},
+    }
 
 
 def _tell(pid: int, word: str) -> None:

@@ -23,6 +23,10 @@ from service.telemetry import metrics
 from service.telemetry.logs import get_log
 
 QUIET_SECONDS = 60.0
+COMMANDS_AHEAD = 32 * 1024
+"""Octets of commands that the kernel holds of a POP3 client: left to itself it would take megabytes from whoever never
+reads, and hand them over 250 KiB at a time (G15). LMTP brings messages, so its windows grow.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ def listener_spec(settings: ListenerSettings, reuse_port: bool) -> ListenerSpec:
         proxy_protocol=settings.proxy_protocol == "required",
         trusted=settings.trusted,
         reuse_port=reuse_port,
+        ahead=COMMANDS_AHEAD if settings.protocol == "pop3" else None,
     )
 
 

@@ -39,6 +39,8 @@ class ListenerSpec:
     backlog: int = 1024
     reuse_port: bool = False
     """Whether several processes listen on this port together."""
+    ahead: int | None = None
+    """Octets that the kernel holds of each connection before they are read; None leaves it to the kernel."""
 
 
 @dataclass(frozen=True, slots=True)

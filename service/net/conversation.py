@@ -230,7 +230,7 @@ class Conversation(Hooks):
         """Read no further while what was read waits to run."""
         if self._transport is None or self._handshaking or self._transport.is_closing():
             return
-        full = self._waiting() > self._bound or self._outlet.paused
+        full = self._waiting() > self._most_waiting or self._outlet.paused
         if full and self._reading:
             self._reading = False
             self._transport.pause_reading()

@@ -71,6 +71,11 @@ class Hooks(Connection):
     def _counted(self) -> None:
         """An effect came to its end, and what it answered may be counted."""
 
+    @property
+    def _most_waiting(self) -> int:
+        """Octets of commands that may wait before the socket is no longer read; what one read brings comes on top."""
+        return self._bound
+
     def _may_leave(self) -> bool:
         """Whether the farewell may be said now that nothing is being performed."""
         return True

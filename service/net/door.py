@@ -81,8 +81,11 @@ class Door:
         self._exhausted(error)
 
 
-def listen(host: str, port: int, backlog: int, reuse_port: bool) -> socket.socket:
-    """A non-blocking socket that listens; host "*" means every IPv4 and IPv6 address. Raises OSError."""
+def listen(host: str, port: int, backlog: int, reuse_port: bool, ahead: int | None = None) -> socket.socket:
+    """A non-blocking socket that listens; host "*" means every IPv4 and IPv6 address. Raises OSError.
+
+    Of each connection the kernel holds about `ahead` octets that weren't read yet; None leaves it the choice.
+    """
     if host == "*":
         host = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -93,6 +96,9 @@ def listen(host: str, port: int, backlog: int, reuse_port: bool) -> socket.socke
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
+        if ahead is not None:
+            # What is accepted inherits it; the window that is offered first depends on it, so it comes before `listen`.
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, ahead)
         listening.bind(address)
         listening.listen(backlog)
         listening.setblocking(False)

@@ -114,7 +114,8 @@ class Listener:
     def start(self) -> int:
         """Bind, and accept from now on, on the running event loop; the port. Raises OSError."""
         spec = self.spec
-        self._door = Door(listen(spec.host, spec.port, spec.backlog, spec.reuse_port), self._arrive, self._exhausted)
+        listening = listen(spec.host, spec.port, spec.backlog, spec.reuse_port, spec.ahead)
+        self._door = Door(listening, self._arrive, self._exhausted)
         self._door.open()
         return self._door.port
 

@@ -26,6 +26,8 @@ from service.protocol.pop3.commands import State
 from service.protocol.pop3.effects import Effect
 from service.protocol.pop3.session import Session
 
+WAITING_OCTETS = 16 * 1024
+"""Octets of commands that may wait, of any client: some thousand are enough to pipeline, and one read brings more."""
 LOST_SECONDS = 5.0
 """How long what is in the middle may take once the maildrop is lost; G5 allows 10 to the close."""
 
@@ -59,6 +61,10 @@ class Pop3Connection(Conversation):
 
     def _waiting(self) -> int:
         return self._session.buffered
+
+    @property
+    def _most_waiting(self) -> int:
+        return min(self._bound, WAITING_OCTETS)
 
     def _opened(self) -> None:
         if self._peer is not self._came_as:

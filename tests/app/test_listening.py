@@ -1,9 +1,28 @@
-"""What who runs the service sees of connections that got no further: enough to notice, too little to drown in."""
+"""How listeners come out of the settings, and what who runs the service sees of connections that got no further.
+
+Of the latter enough to notice, too little to drown in.
+"""
+
+import socket
+from contextlib import closing
 
 from structlog.testing import capture_logs
 
-from service.app.listening import Rejections
+from service.app.listening import Rejections, listener_spec
+from service.net.door import listen
 from service.net.listener import Rejection
+from service.settings.listening import ListenerSettings
+
+
+def test_the_kernel_holds_few_commands_of_a_client_and_as_much_mail_as_it_likes() -> None:
+    def held(protocol: str) -> int:
+        spec = listener_spec(ListenerSettings.model_validate({"name": "a", "protocol": protocol, "port": 0}), False)
+        with closing(listen("127.0.0.1", 0, 1, False, spec.ahead)) as listening:
+            return listening.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
+
+    # socket(7): "The kernel doubles this value (to allow space for bookkeeping overhead)".
+    assert held("pop3") == 2 * 32 * 1024
+    assert held("lmtp") > held("pop3")
 
 
 def test_a_missing_proxy_header_is_a_warning_once_a_minute() -> None:

@@ -4,19 +4,26 @@ RFC 1939 §3 (autologout), RFC 3206 §4 (SYS/TEMP), design's rule that an overlo
 """
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 
-from tests.backends.demo import Place
+from tests.backends.demo import Place, RunningDemo
 from tests.cli.conftest import await_true
 from tests.system.clients.letters import Handed
-from tests.system.clients.maildrop import Maildrop, Wire, dialled
+from tests.system.clients.maildrop import Maildrop, Wire, dialled, new_maildrop
 from tests.system.front_end import TERMINATED, FrontEnd, front_end
 
 MEBIBYTE = 1024 * 1024
 LONGER = b"Subject: x\r\n\r\n" + b"line\r\n" * 20_000
+FLOOD_OCTETS = 32 * MEBIBYTE
+"""More than both kernels' buffers and the server's hold: only a server that reads on takes it."""
+CROWD = 16
+"""Clients that don't read, all at once: what the allocator keeps or gives back by chance, some hundred KiB of the whole
+process, is little in a sixteenth of it. Measured: 560 to 610 KiB each, of which 300 are a response that waits.
+"""
 
 
 def resident(front: FrontEnd) -> int:
@@ -25,32 +32,62 @@ def resident(front: FrontEnd) -> int:
     return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) * 1024
 
 
+def peak(front: FrontEnd) -> int:
+    """The most octets of memory that the front end held at once since it was last asked."""
+    process = Path(f"/proc/{front.pid}")
+    status = (process / "status").read_text()
+    # proc(5): "5 (since Linux 4.0): Reset the peak resident set size ("high water mark") to the process's current
+    # resident set size value."
+    (process / "clear_refs").write_text("5")
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) * 1024
+
+
 @contextmanager
-def unread(front: FrontEnd, maildrop: Maildrop) -> Iterator[Wire]:
-    """A client that asks for a message again and again and never reads, once the server has stopped reading too."""
-    wire, answer = maildrop.log_in(front.place("terminated"), private=False)
-    assert answer.startswith(b"+OK"), answer
-    wire.sock.settimeout(1.0)
-    with suppress(TimeoutError):
-        while True:
-            wire.sock.sendall(b"RETR 1\r\n" * 2000)
-    yield wire
-    wire.close()
+def logged_in(front: FrontEnd, maildrops: Sequence[Maildrop]) -> Iterator[list[Wire]]:
+    """A session of each maildrop."""
+    wires = []
+    for maildrop in maildrops:
+        wire, answer = maildrop.log_in(front.place("terminated"), private=False)
+        wires.append(wire)
+        assert answer.startswith(b"+OK"), answer
+    yield wires
+    for wire in wires:
+        wire.close()
 
 
-def test_a17_a_client_that_never_reads_costs_a_mebibyte_at_most_and_is_closed(
-    maildrop: Maildrop, tmp_path: Path
+def asks_and_never_reads(wire: Wire) -> None:
+    """Ask for a message again and again, until the server closes; it must have stopped reading before."""
+    asked = b"RETR 1\r\n" * 2000
+    with suppress(ConnectionError):
+        for _ in range(FLOOD_OCTETS // len(asked)):
+            wire.sock.sendall(asked)
+        raise AssertionError("the server read on from a client that reads nothing")
+
+
+def test_a17_clients_that_never_read_cost_a_mebibyte_each_at_most_and_are_closed(
+    demo: RunningDemo, tmp_path: Path
 ) -> None:
-    maildrop.fill([Handed("longer", LONGER, LONGER)])
-    with front_end(maildrop.demo, tmp_path / "front", (TERMINATED,), deadlines={"stall": 5.0}) as front:
-        # What the first such client needs stays with the process.
-        with unread(front, maildrop):
-            front.command.await_said('"end": "stalled"')
+    maildrops = [new_maildrop(demo, "secret") for _ in range(CROWD)]
+    for each in maildrops:
+        each.deliver([Handed("longer", LONGER, LONGER)])
+    with (
+        front_end(demo, tmp_path / "front", (TERMINATED,), deadlines={"stall": 10.0}) as front,
+        ThreadPoolExecutor(CROWD) as crowd,
+    ):
+        # What sessions that read need stays with the process, and is no cost of those that don't.
+        with logged_in(front, maildrops) as wires:
+            for wire in wires:
+                assert wire.say(b"RETR 1").startswith(b"+OK")
+                assert wire.multi_line().endswith(LONGER)
+                assert wire.say(b"QUIT").startswith(b"+OK")
         before = resident(front)
-        with unread(front, maildrop):
-            assert resident(front) - before <= MEBIBYTE
-            front.command.await_said('"end": "stalled"', times=2)
-    assert maildrop.stat[0] == 1
+        with logged_in(front, maildrops) as wires:
+            # What hashing took for a moment is no cost of theirs either.
+            peak(front)
+            list(crowd.map(asks_and_never_reads, wires))
+            front.command.await_said('"end": "stalled"', times=CROWD)
+        assert (peak(front) - before) / CROWD <= MEBIBYTE
+    assert all(each.stat[0] == 1 for each in maildrops)
 
 
 def test_a22_octets_without_a_line_end_do_not_keep_a_session(maildrop: Maildrop, tmp_path: Path) -> None:
@@ -86,12 +123,13 @@ def test_d32_ten_thousand_resets_in_the_middle_of_auth_leave_no_memory_behind(
 ) -> None:
     with front_end(maildrop.demo, tmp_path / "front", (TERMINATED,)) as front:
         place = front.place("terminated")
-        for _ in range(1000):
-            reset_in_the_middle_of_auth(place)
-        before = resident(front)
-        for _ in range(10_000):
-            reset_in_the_middle_of_auth(place)
-        assert resident(front) - before <= MEBIBYTE
+        held = []
+        for resets in (1000, 2500, 2500, 2500, 2500):
+            for _ in range(resets):
+                reset_in_the_middle_of_auth(place)
+            held.append(resident(front))
+        # What connections leave behind, they leave in every round; what the allocator takes by chance, it takes once.
+        assert min(after - before for before, after in pairwise(held)) * 4 <= MEBIBYTE
         wire, answer = maildrop.log_in(place, private=False)
         assert answer.startswith(b"+OK")
         wire.close()

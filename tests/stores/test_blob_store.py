@@ -1,6 +1,7 @@
 """Every promise of `BlobStore`, on the in-memory twin, obstore's memory, a local directory and a real S3 server."""
 
 import asyncio
+import errno
 import hashlib
 import os
 import random
@@ -320,17 +321,68 @@ async def test_g15_100_mb_are_put_and_streamed_in_bounded_memory(
             assert await store.read("t/large", 65536 * 777, 65536 * 777 + 4) == (777).to_bytes(4)
 
 
-async def test_a_directory_is_durable_when_put_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    synced: list[str] = []
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was brought to the disk, in order."""
+    paths: list[str] = []
     real = os.fsync
 
     def noted(file: int) -> None:
-        synced.append(str(Path(f"/proc/self/fd/{file}").readlink()))
+        paths.append(str(Path(f"/proc/self/fd/{file}").readlink()))
         real(file)
 
     monkeypatch.setattr(os, "fsync", noted)
-    await open_blobs(f"file://{tmp_path}").put("t/2026/11/x", pieces(b"mail"))
+    return paths
+
+
+async def test_a_directory_is_durable_when_put_returns(tmp_path: Path, synced: list[str]) -> None:
+    store = open_blobs(f"file://{tmp_path}")
+    await store.put("t/2026/11/x", pieces(b"mail"))
+    *folders, text, folder = synced
+    assert folders == [str(tmp_path / path) for path in ("t/2026/11", "t/2026", "t", "")]
+    assert (text.partition("#")[0], folder) == (str(tmp_path / "t/2026/11/x"), str(tmp_path / "t/2026/11"))
+    synced.clear()
+    await store.put("t/2026/11/y", pieces(b"mail"))
+    assert [path.partition("#")[0] for path in synced] == [str(tmp_path / "t/2026/11/y"), str(tmp_path / "t/2026/11")]
+
+
+async def test_a_long_blob_in_a_directory_is_durable_when_put_returns(tmp_path: Path, synced: list[str]) -> None:
+    await open_blobs(f"file://{tmp_path}").put("t/2026/11/x", pieces(noise(6 * MIB)))
     assert synced == [str(tmp_path / path) for path in ("t/2026/11/x", "t/2026/11", "t/2026", "t", "")]
+
+
+async def test_g1_a_folder_that_was_removed_meanwhile_is_made_and_synced_anew(
+    tmp_path: Path, synced: list[str]
+) -> None:
+    store, sweep = open_blobs(f"file://{tmp_path}/mail"), open_blobs(f"file://{tmp_path}/mail")
+    await store.put("t/11/x", pieces(b"mail"))
+    await sweep.delete(["t/11/x"])
+    assert not (tmp_path / "mail" / "t").exists()
+    synced.clear()
+    await store.put("t/11/y", pieces(b"more mail"))
+    assert await store.read("t/11/y", 0, 99) == b"more mail"
+    assert synced[:3] == [str(tmp_path / "mail" / path) for path in ("t/11", "t", "")]
+
+
+async def test_g1_a_root_that_was_replaced_gets_what_is_put_from_now_on(tmp_path: Path) -> None:
+    store = open_blobs(f"file://{tmp_path}/mail")
+    await store.put("t/11/x", pieces(b"mail"))
+    (tmp_path / "mail").rename(tmp_path / "former")
+    (tmp_path / "mail").mkdir()
+    await store.put("t/11/y", pieces(b"more mail"))
+    assert (tmp_path / "mail" / "t/11/y").read_bytes() == b"more mail"
+
+
+async def test_f12_a_put_that_fails_leaves_no_file_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(file: int, octets: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    store = open_blobs(f"file://{tmp_path}/mail")
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(Refusal) as refused:
+        await store.put("t/1", pieces(b"mail"))
+    assert refused.value.reason is Reason.UNAVAILABLE
+    assert [path for path in (tmp_path / "mail").rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.skipif(not reads_cached(), reason="neither kernel nor file system tell what is in memory")

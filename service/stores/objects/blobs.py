@@ -50,12 +50,10 @@ class ObjectBlobStore:
         first, more = await gather_octets(chunks, PART)
         if more:
             await self._put_in_parts(checked(key), first, chunks)
-        else:
-            async with self._step("put") as span:
-                span.note(octets=len(first))
-                await self._store.put_async(checked(key), first, use_multipart=False)
-        async with self._step("settle"):
-            await self._settle(key)
+            return
+        async with self._step("put") as span:
+            span.note(octets=len(first))
+            await self._put_whole(checked(key), first)
 
     async def read(self, key: str, start: int, end: int, patience: Patience | None = None) -> bytes:
         """The octets from `start` up to, not including, `end`, in one request.
@@ -114,6 +112,9 @@ class ObjectBlobStore:
                 raise Refusal(Reason.BROKEN, "objects: what was written is not what was read")
         finally:
             await self.delete([key])
+
+    async def _put_whole(self, key: str, octets: bytes) -> None:
+        await self._store.put_async(key, octets, use_multipart=False)
 
     async def _put_in_parts(self, key: str, first: bytes, rest: AsyncIterator[bytes]) -> None:
         upload = Upload(self._store, key, self._deadline)
@@ -177,9 +178,6 @@ class ObjectBlobStore:
         except FileNotFoundError as error:
             if not only_the_blob_is_missing(error):
                 raise
-
-    async def _settle(self, key: str) -> None:
-        """Make durable what was put; a remote store has done so when it answers."""
 
     async def _page(self, pages: "ListStream[Sequence[ObjectMeta]]") -> "Sequence[ObjectMeta]":
         async with self._step("list"):

@@ -21,6 +21,7 @@ from service.mail.patience import Patience
 from service.mail.ports import StoredBlob
 from service.stores.objects.blobs import PAGE, ObjectBlobStore
 from service.stores.objects.cached import read_cached
+from service.stores.objects.folders import Folders
 from service.stores.objects.keys import folder_of, is_key
 from service.stores.observing import Observer
 
@@ -34,13 +35,8 @@ class DirectoryBlobStore(ObjectBlobStore):
     def __init__(self, store: LocalStore, root: Path, *, deadline: float, observer: Observer) -> None:
         super().__init__(store, deadline=deadline, observer=observer)
         self._root = root
+        self._folders = Folders(root)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="blobs")
-
-    async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
-        """As the port says. A root that is gone is not made anew, or it would hide what was put once it is back."""
-        async with self._step("look"):
-            await self._run(self._present)
-        await super().put(key, chunks)
 
     def at_hand(self, key: str, octets: int) -> bytes | None:
         """The octets, if the kernel has them in memory."""
@@ -77,8 +73,16 @@ class DirectoryBlobStore(ObjectBlobStore):
     async def _delete(self, keys: Sequence[str]) -> None:
         await self._run(lambda: _unlink(self._root, keys))
 
-    async def _settle(self, key: str) -> None:
-        await self._run(lambda: _sync(self._root, key))
+    async def _put_whole(self, key: str, octets: bytes) -> None:
+        await self._run(lambda: self._folders.put(key, octets))
+
+    async def _put_in_parts(self, key: str, first: bytes, rest: AsyncIterator[bytes]) -> None:
+        # A root that is gone is not made anew, or it would hide what was put once it is back.
+        async with self._step("look"):
+            await self._run(self._present)
+        await super()._put_in_parts(key, first, rest)
+        async with self._step("settle"):
+            await self._run(lambda: _sync(self._root, key))
 
     def _present(self) -> Path:
         """The root. Raises NotADirectoryError without it: then no blob is missing, the whole store is."""

@@ -7,7 +7,7 @@ RFC 5034 §3, RFC 5802 §6, RFC 7628 §3.2, RFC 4422 appendix A.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from service.net.peer import Peer
 from service.protocol.sasl.exchange import Outside
@@ -50,9 +50,8 @@ class Offer:
 
     def outside(self, peer: Peer) -> Outside:
         """What the mechanisms are told."""
-        named = frozenset({peer.tls.server_name.lower()}) if peer.tls and peer.tls.server_name else frozenset()
         return Outside(
-            hosts=self.hosts or named,
+            hosts=self.hosts or _named(peer.tls.server_name if peer.tls else None),
             ports=self.ports,
             scope=self.scope,
             configuration=self.configuration,
@@ -62,6 +61,11 @@ class Offer:
 
     def _bindings(self, peer: Peer) -> dict[str, bytes]:
         return dict(peer.tls.bindings) if peer.tls and self.scram and peer.tls.version in self.binding else {}
+
+
+@lru_cache(256)
+def _named(server_name: str | None) -> frozenset[str]:
+    return frozenset({server_name.lower()}) if server_name else frozenset()
 
 
 @cache

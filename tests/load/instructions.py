@@ -14,9 +14,9 @@ import tempfile
 from pathlib import Path
 
 from service.settings.fairness import FairnessSettings
-from tests.load.bench import each_once
 from tests.load.mail import Kind
 from tests.load.poplar_site import Backends, backends, poplar
+from tests.load.warming import each_once
 
 SLOWER = 50
 COUNTED = Kind("counted", 32, 10)

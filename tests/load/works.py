@@ -40,7 +40,7 @@ class Work:
     port: str = "pop3"
     """Of the server: pop3 in clear text behind a balancer, pop3s with TLS, lmtp."""
     site: str = "usual"
-    """Which Poplar: see `bench.SITES`."""
+    """Which Poplar: see `bench.SITES`. The usual one has as many front ends as there are cores, two."""
     beside: str = "Dovecot"
     """What stands beside it: Dovecot, another site of Poplar's, or nothing."""
     restored: bool = False
@@ -64,8 +64,8 @@ WORKS = (
     Work("remove", "the same, each removed", SMALL, "", _options("drain", 8, delete=True), MESSAGES, "messages/s",
          restored=True, once=True),
     Work("large", "5 MB messages, 4 clients", LARGE, "1x", _options("drain", 4), MESSAGES, "MB/s"),
-    Work("commands", "pipelined NOOP, STAT, LIST n, UIDL n; 4 clients", POLLED, "100000/s", _options("commands", 4),
-         "command", "commands/s"),
+    Work("commands", "pipelined NOOP, STAT, LIST n, UIDL n; one process", POLLED, "100000/s", _options("commands", 4),
+         "command", "commands/s", site="one"),
     Work("deliver", "LMTP deliveries of 9 KB, 16 senders", DELIVERED, "1x", _options("deliver", 16),
          "delivery", "deliveries/s", port="lmtp"),
     Work("hello", "TLS handshakes, 16 clients", POLLED, "1x", _options("hello", 16), unit="handshakes/s", port="pop3s"),
@@ -77,8 +77,7 @@ WORKS = (
          MESSAGES, "messages/s", site="s3 far", beside="s3"),
     Work("s3-8", "the same, 8 clients", FAR, "0.9x of S3 near", _options("drain", 8),
          MESSAGES, "messages/s", site="s3 far", beside="s3"),
-    Work("workers", "polls, 128 clients, 2 front ends beside 1", POLLED, "", _options("poll", 128),
-         site="two", beside="usual"),
+    Work("workers", "polls, 128 clients, 2 front ends beside 1", POLLED, "", _options("poll", 128), beside="one"),
     Work("endless", "STAT and UIDL of 1,000,000 messages", ENDLESS, "bounded memory",
          _options("poll", 1, ask="STAT,UIDL"), unit="ms", beside=""),
 )  # fmt: skip

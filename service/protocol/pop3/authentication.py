@@ -29,12 +29,13 @@ class Failures:
 
     def __init__(self) -> None:
         self._attempts = 0
-        self._different: set[int] = set()
+        # Nearly every session has none: a set of its own would be the largest thing here.
+        self._different: frozenset[int] = frozenset()
 
     def add(self, proof: Proof | None) -> None:
         """Count a refused proof; only its hash, salted by this process, is kept."""
         self._attempts += 1
-        self._different.add(hash(proof) if proof else -self._attempts)
+        self._different |= {hash(proof) if proof else -self._attempts}
 
     def reached(self, limit: int) -> bool:
         """Whether `limit` different ones failed, or far too many in all."""

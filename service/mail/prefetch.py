@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from service.mail.budget import Budget
-from service.mail.retrieval import WHOLE_OCTETS, Places, Retrieval
+from service.mail.retrieval import AT_HAND_OCTETS, WHOLE_OCTETS, Places, Retrieval
 from service.mail.turns import Whose
 from service.model.message import StoredMessage
 from service.model.refusal import Reason, Refusal
@@ -46,8 +46,11 @@ class Prefetch:
     _octets: int = 0
     _expected: int | None = None
     _in_a_row: int = 0
-    _near: bool = False
-    """Whether what was asked for last was at hand in the store."""
+    _near: bool = field(init=False)
+    """Whether short messages are taken to be at hand in the store, as the last one was: then nothing is read ahead."""
+
+    def __post_init__(self) -> None:
+        self._near = self.retrieval.near is not None
 
     async def take(self, sequence: int) -> bytes | None:
         """The message's verified octets if they were fetched ahead; None to fetch it now, also where that had failed.
@@ -58,7 +61,6 @@ class Prefetch:
         entry = self._ahead.pop(sequence, None)
         if entry is None:
             return None
-        self._near = False
         task, octets = entry
         under_way = not task.done()
         try:
@@ -77,7 +79,9 @@ class Prefetch:
         return self._ready(message.sequence) if message.sequence in self._ahead else self.at_hand(message)
 
     def at_hand(self, message: StoredMessage) -> bytes | None:
-        """The message's verified octets where the store has them at hand; what follows isn't read ahead, then."""
+        """A short message's verified octets, where the store has them at hand; what follows isn't read ahead, then."""
+        if message.octets > AT_HAND_OCTETS:
+            return None
         octets = self.retrieval.at_hand(message)
         self._near = octets is not None
         return octets
@@ -87,7 +91,6 @@ class Prefetch:
         if not task.done() or task.cancelled() or task.exception():
             return None
         del self._ahead[sequence]
-        self._near = False
         self._give_back(octets, asked_for=True)
         return task.result()
 
@@ -119,8 +122,9 @@ class Prefetch:
         return min(self.limits.messages, OPENING * self._in_a_row)
 
     def _keep_only(self, wanted: Sequence[int]) -> None:
-        for skipped in self._ahead.keys() - set(wanted):
-            self._drop(skipped)
+        if self._ahead:
+            for skipped in self._ahead.keys() - set(wanted):
+                self._drop(skipped)
 
     def _fetch(self, message: StoredMessage) -> bool:
         octets = message.octets

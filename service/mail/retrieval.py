@@ -25,6 +25,8 @@ from service.model.refusal import Reason, Refusal
 
 WHOLE_OCTETS = 1024 * 1024
 """A message up to this many octets is read by one request and verified before its first octet is sent."""
+AT_HAND_OCTETS = 64 * 1024
+"""A message up to this many octets is short enough to be read and verified in a turn of the event loop."""
 HELD_OCTETS = 8 * 1024 * 1024
 """A message up to this many octets may be read and verified as a whole where the store is quick and there is memory."""
 SOON = 0.4
@@ -105,14 +107,14 @@ class Retrieval:
     blobs: BlobStore
     resumption: Resumption = field(default_factory=Resumption)
     near: NearBlobs | None = None
-    """The same store, where some of it may be at hand; what is read there takes no turn, as nobody waits."""
+    """The same store, where its blobs are likely to be at hand; what is read there takes no turn, as nobody waits."""
     room: Budget | None = None
     """Where memory for messages up to `HELD_OCTETS` is taken from, half of it at most; None to hold none whole."""
 
     def at_hand(self, message: StoredMessage) -> bytes | None:
         """All octets of a short message, verified, if that needs no waiting; None otherwise, also for a broken one."""
         blob = message.blob
-        octets = self.near.at_hand(blob.key, blob.octets) if self.near and blob.octets <= DIGEST_SLICE else None
+        octets = self.near.at_hand(blob.key, blob.octets) if self.near and blob.octets <= AT_HAND_OCTETS else None
         if octets is None or hashlib.sha256(octets).digest() != blob.sha256:
             return None
         return message.trace + octets

@@ -8,7 +8,7 @@ import pytest
 from service.mail.budget import Budget
 from service.mail.fair import SpareBlobs
 from service.mail.prefetch import OPENING, Limits, Prefetch
-from service.mail.retrieval import Places
+from service.mail.retrieval import AT_HAND_OCTETS, Places
 from service.mail.turns import Bounds, Turns
 from service.model.refusal import Reason, Refusal
 from tests.mail.house import House, pieces
@@ -231,3 +231,13 @@ async def test_who_reads_on_after_the_first_message_gets_the_whole_window() -> N
     assert len(prefetch._ahead) == 20
     prefetch.ahead_of(9, tuple(range(10, 30)))
     assert prefetch._ahead == {}, "it skipped some"
+
+
+async def test_a_long_message_says_nothing_of_what_is_at_hand() -> None:
+    house = await House().furnish(b"N: 1\r\n\r\n" + b"x" * AT_HAND_OCTETS + b"\r\n", *TEXTS)
+    prefetch = await near(house)
+    long, short = await prefetch.places.of(1), await prefetch.places.of(2)
+    assert prefetch.at_hand(long) is None
+    prefetch.ahead_of(1, (2, 3))
+    assert prefetch._ahead == {}
+    assert prefetch.take_ready(short, 1000) == TEXTS[0]

@@ -1,8 +1,9 @@
 """Blobs in a local directory: for the demo, for tests and for an installation on one machine.
 
-Owns durability (obstore renames a finished file into place but doesn't sync it), plain reads of files, and a walk
-in key order (obstore lists a directory in any order). All of it in threads of its own, so that a slow disk stalls
-neither the event loop nor name look-ups. Refuses to follow a key out of its directory.
+Owns durability (short blobs are put by `folders`; obstore renames a long one into place but doesn't sync it), plain
+reads of files, and a walk in key order (obstore lists a directory in any order). All of it but what the kernel has in
+memory in threads of its own, so that a slow disk stalls neither the event loop nor name look-ups. Refuses to follow a
+key out of its directory.
 """
 
 import asyncio

@@ -24,9 +24,11 @@ RUN --mount=type=secret,id=ca \
       --require-hashes --no-deps --only-binary=:all: --requirement requirements.lock
 COPY pyproject.toml README.md ./
 COPY service service
-# Byte code that carries its source's hash rather than a time, and the commit's time on every file.
+# Wheels bring the C of what they compiled, which nothing reads. Byte code carries its source's hash rather than a time, and
+# every file the commit's time.
 RUN /build/bin/pip wheel --no-deps --no-build-isolation --no-index --wheel-dir /wheel .; \
     /build/bin/pip --python /opt/poplar/bin/python install --no-compile --no-deps --no-index /wheel/*.whl; \
+    find /opt/poplar/lib -regex '.*\.\(c\|cc\|cpp\|h\|pxd\|pxi\|pyx\)' -delete; \
     find /opt/poplar -name direct_url.json -delete; \
     /opt/poplar/bin/python -m compileall -q -j 1 --invalidation-mode unchecked-hash /opt/poplar/lib; \
     mkdir -p /image/opt; \
@@ -74,6 +76,6 @@ WORKDIR /
 # Any port will do; these are the defaults of `poplar serve` and of /metrics, /livez, /readyz and the HTTP API.
 EXPOSE 110 995 8080
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=30s --timeout=5s --start-period=20s CMD ["poplar", "probe", "live"]
+HEALTHCHECK --interval=30s --timeout=15s --start-period=20s CMD ["poplar", "probe", "live"]
 ENTRYPOINT ["poplar"]
 CMD ["serve"]

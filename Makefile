@@ -13,6 +13,8 @@ GROW ?= 20
 SEED ?= 0
 # What looks for vulnerable dependencies; it wants other releases of what Poplar needs too, so it has its own environment.
 PIP_AUDIT = 2.10.1
+# Docker Compose, where the machine has none.
+DOCKER_COMPOSE = v2.40.3
 # How long each run of `make load` is, and how many there are.
 SECONDS ?= 3
 RUNS ?= 5
@@ -90,6 +92,10 @@ load-dovecot: $(VENV)/.test ## The same with Debian's Dovecot beside, in turn
 alarms: $(VENV)/.test ## Fire every alert by a real fault and walk its runbook (needs prometheus; ARGS="PoplarAbsent")
 	$(BIN)/python -m tests.deploy.alarms $(ARGS)
 
+.PHONY: compose
+compose: $(VENV)/.test .tools/docker-compose ## Start deploy/compose and send mail through it (needs Docker's engine, root)
+	POPLAR_E2E_COMPOSE=1 $(BIN)/pytest -n 0 tests/deploy/test_composed.py $(ARGS)
+
 .PHONY: capacity
 capacity: ## Say what so many maildrops need and cost (ARGS="--maildrops 250000", ARGS=--help, ARGS=--page)
 	@$(PYTHON) -m deploy.capacity $(ARGS)
@@ -127,3 +133,9 @@ $(VENV)/.test: tests/requirements.lock pyproject.toml | $(BIN)/python
 	@$(PIP) --require-hashes --no-deps -r tests/requirements.lock
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
+
+# Docker Compose out of Go's modules, for machines whose distribution has none: its own go.mod keeps `go install` from it.
+.tools/docker-compose:
+	@docker compose version >/dev/null 2>&1 || { mkdir -p .tools/compose && cd .tools/compose && rm -f go.* && \
+	  go mod init compose && go get github.com/docker/compose/v2/cmd@$(DOCKER_COMPOSE) && \
+	  go build -o ../docker-compose github.com/docker/compose/v2/cmd; }

@@ -1,7 +1,7 @@
 """A Docker engine for tests of the image: the one that answers, else Debian's `dockerd`, started here.
 
-Owns the engine's life and its place: a socket and data of its own, no bridge and no firewall rules, so that nothing
-else on the machine notices. Skips with a plain line where neither is to be had.
+Owns the engine's life and its place: a socket and data of its own, and no bridge nor firewall rules unless networks are
+asked for, so that nothing else on the machine notices. Skips with a plain line where neither is to be had.
 """
 
 import os
@@ -49,8 +49,8 @@ class Engine:
 
 
 @contextmanager
-def engine(folder: Path) -> Iterator[Engine]:
-    """An engine; its own files, if it must be started, below `folder`."""
+def engine(folder: Path, networks: bool = False) -> Iterator[Engine]:
+    """An engine; its own files, if it must be started, below `folder`. With `networks` it also has bridges."""
     if CLIENT is None:
         pytest.skip("the image needs Docker's client")
     usual = Engine(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock"))
@@ -59,16 +59,18 @@ def engine(folder: Path) -> Iterator[Engine]:
         return
     if os.geteuid() != 0 or shutil.which("dockerd") is None:
         pytest.skip("the image needs a Docker engine: none answers, and dockerd can't be started")
-    yield from _started(folder)
+    yield from _started(folder, networks)
 
 
-def _started(folder: Path) -> Iterator[Engine]:
+def _started(folder: Path, networks: bool) -> Iterator[Engine]:
     # A socket's path has at most 107 octets.
     own = Engine(f"unix://{folder}/d.sock")
     places = {"data-root": folder / "data", "exec-root": folder / "exec", "pidfile": folder / "d.pid"}
     options = [f"--{name}={path}" for name, path in places.items()]
-    quiet = ["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-masq=false", "--shutdown-timeout=5"]
-    command = dying_with_parent(["dockerd", f"--host={own.host}", *options, *quiet], signal.SIGTERM)
+    quiet = [] if networks else ["--bridge=none", "--iptables=false", "--ip6tables=false", "--ip-masq=false"]
+    command = dying_with_parent(
+        ["dockerd", f"--host={own.host}", *options, *quiet, "--shutdown-timeout=5"], signal.SIGTERM
+    )
     process = spawn(command, folder, folder / "dockerd.log")
     try:
         if not await_ready(process, own.answers, 60):
@@ -90,7 +92,7 @@ def _unmounted(folder: Path) -> None:
 
 def base_image(engine: Engine, folder: Path) -> str:
     """The name of an image to build on: the official one where a registry answers, else one of Debian's packages."""
-    if engine.has(OFFICIAL_BASE) or _pulled(engine):
+    if engine.has(OFFICIAL_BASE) or pulled(engine, OFFICIAL_BASE):
         return OFFICIAL_BASE
     if shutil.which("mmdebstrap") is None:
         pytest.skip("no registry of images answers, and without mmdebstrap no base image can be made")
@@ -100,9 +102,10 @@ def base_image(engine: Engine, folder: Path) -> str:
     return "poplar-base:test"
 
 
-def _pulled(engine: Engine) -> bool:
+def pulled(engine: Engine, image: str) -> bool:
+    """Whether a registry gave `image`."""
     try:
-        engine("pull", "--quiet", OFFICIAL_BASE, seconds=120)
+        engine("pull", "--quiet", image, seconds=120)
     except (AssertionError, subprocess.TimeoutExpired):
         return False
     return True

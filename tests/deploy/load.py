@@ -1,9 +1,10 @@
-"""What clients, mail servers and strangers do to a site until they are told to stop.
+"""What clients, mail servers, strangers and time do to a site until they are told to stop.
 
 Owns a round of each of them. They stay on loopback, are few, and wait between rounds. Refuses to judge what they hear:
 a refusal is what some of them come for.
 """
 
+import asyncio
 import random
 import signal
 import socket
@@ -13,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+
+import asyncpg
 
 from tests.backends.demo import Place
 from tests.cli.conftest import await_true
@@ -26,6 +29,9 @@ GUESSERS = 3
 SCRAPED = 4
 FLOOD = 10
 """Logins that come at the same moment: more than the worn front end has turns and places in its queue for."""
+
+AGED = "UPDATE messages SET removed_at = removed_at - interval '2 hours' WHERE removed_at > now() - interval '1 hour'"
+"""What was removed is kept for longer than a run, or the sweep would have nothing to delete."""
 
 
 def letter(choice: random.Random) -> Handed:
@@ -99,6 +105,15 @@ def knock(place: Place) -> None:
             sock.recv(100)
 
 
+async def age(postgres: str) -> None:
+    """Make what was removed two hours older."""
+    connection = await asyncpg.connect(postgres)
+    try:
+        await connection.execute(AGED)
+    finally:
+        await connection.close()
+
+
 Round = Callable[[random.Random], None]
 
 
@@ -118,7 +133,8 @@ class Load:
     def rounds(self) -> list[Round]:
         """What each of them does at a time."""
         users = [partial(self._as_a_user, maildrop) for maildrop in self.maildrops]
-        return [*users, *(partial(self._as_a_guesser, number) for number in range(GUESSERS)), self._as_a_flood]
+        guessers = [partial(self._as_a_guesser, number) for number in range(GUESSERS)]
+        return [*users, *guessers, self._as_a_flood, self._as_time]
 
     def keep_on(self, doing: Round, seed: int) -> None:
         """Do it until told to stop."""
@@ -145,6 +161,9 @@ class Load:
     def _as_a_flood(self, _choice: random.Random) -> None:
         if self.floods.is_set():
             flood(self.site.worn.place("terminated"), self.site.demo.accounts[0].tenant)
+
+    def _as_time(self, _choice: random.Random) -> None:
+        asyncio.run(age(self.site.demo.ready["postgres"]))
 
 
 def damage(site: Site, maildrop: Maildrop) -> None:

@@ -1,13 +1,11 @@
 """The compose file and what it mounts: settings load, tenants apply, addresses agree, commands and variables exist.
 
-The whole of it is started where Docker Compose is and its images can be had (POPLAR_E2E_COMPOSE=1).
+`test_composed.py` starts the whole of it.
 """
 
 import os
-import poplib
 import re
 import shutil
-import smtplib
 import ssl
 import subprocess
 import sys
@@ -18,7 +16,6 @@ import pytest
 import yaml
 
 from service.settings import load_settings
-from tests.cli.conftest import await_true
 
 TOP = Path(__file__).parents[2]
 FOLDER = TOP / "deploy" / "compose"
@@ -101,28 +98,3 @@ def test_the_first_tenants_are_applied_once_and_a_second_time_change_nothing(mig
         assert done.returncode == 0, done.stderr
     assert "nothing to change" in done.stdout
     assert "carla@harbour.example" in poplar("maildrop", "list", **given).stdout
-
-
-@pytest.mark.timeout(1800)
-def test_mail_flows_through_all_of_it(tmp_path: Path) -> None:
-    if os.environ.get("POPLAR_E2E_COMPOSE") != "1":
-        pytest.skip("POPLAR_E2E_COMPOSE=1 starts it, where Docker Compose is and images can be pulled")
-    shutil.copytree(TOP, tmp_path / "tree", ignore=shutil.ignore_patterns(".git", ".venv*", ".tools", ".demo"))
-    folder = tmp_path / "tree" / "deploy" / "compose"
-    shutil.copy(folder / "example.env", folder / ".env")
-    subprocess.run(["./certificate.sh"], cwd=folder, check=True)
-    compose = ["docker", "compose", "--project-name", "poplar-test"]
-    try:
-        subprocess.run([*compose, "up", "--build", "--detach", "--wait"], cwd=folder, check=True)
-        with smtplib.LMTP("127.0.0.1", 2424) as lmtp:
-            await_true(lambda: lmtp.mail("me@example.org")[0] == 250, "LMTP")
-            lmtp.rset()
-            lmtp.sendmail("me@example.org", ["anna@orchard.example"], "Subject: Hello\r\n\r\nHello.\r\n")
-        context = ssl.create_default_context(cafile=str(folder / "certs" / "localhost.crt"))
-        client = poplib.POP3_SSL("localhost", 995, context=context)
-        client.user("anna@orchard.example")
-        client.pass_(example()["ANNA_PASSWORD"])
-        assert client.stat()[0] == 1
-        client.quit()
-    finally:
-        subprocess.run([*compose, "down", "--volumes"], cwd=folder, check=False)

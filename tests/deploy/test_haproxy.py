@@ -56,7 +56,7 @@ def balancer(demo: RunningDemo, fronts: list[FrontEnd], tmp_path: Path) -> Itera
     places = {}
     for n, front in enumerate(fronts, 1):
         for listener, port in (("pop3s", 10995), ("pop3", 10110)):
-            places[f"192.0.2.2{n}:{port}"] = f"{front.place(listener)} port {front.ops.port}"
+            places[f"198.51.100.2{n}:{port}"] = f"{front.place(listener)} port {front.ops.port}"
     with haproxy(tmp_path, certificates, places | {"check port 8080": "check"}) as running:
         await_true(lambda: states(running) == ["UP"] * 4, "both front ends up")
         yield running

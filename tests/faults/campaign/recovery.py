@@ -166,6 +166,16 @@ class Recovery:
         retrieved = [one for one in during if one.kind == "retr" and one.outcome != "fail"]
         cut = [one for one in retrieved if one.outcome == "unknown" and one.said.startswith("+OK")]
         quits = [one for one in during if one.kind == "quit" and one.facts.get("waited", True)]
-        lost = [one for one in quits if one.outcome == "unknown"]
+        lost = [one for one in quits if one.outcome == "unknown" and not self._ended_otherwise(one)]
         missing = f"{len(cut)} of {len(retrieved)} RETR cut, {len(lost)} of {len(quits)} QUIT unanswered"
         return f"{len(spells)} updates: {missing}"
+
+    def _ended_otherwise(self, leave: Operation) -> bool:
+        """Whether staff ended the session, or a newer one took its maildrop, so that the server closed it."""
+        began = next((one.began for one in self.history if one.kind == "login" and one.session == leave.session), 0.0)
+        return any(
+            one.maildrop == leave.maildrop and began < one.ended and one.began < leave.ended
+            for one in self.history
+            if one.kind in {"kick", "suspend", "password"}
+            or (one.kind == "login" and one.outcome == "ok" and one.session != leave.session)
+        )

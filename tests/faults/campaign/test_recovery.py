@@ -80,6 +80,12 @@ def test_a_rolling_update_is_measured_by_what_was_cut_and_what_went_unanswered()
     assert story.figure("rolling") == "1 updates: 1 of 2 RETR cut, 1 of 1 QUIT unanswered"
 
 
+def test_a_session_that_a_newer_one_ended_is_not_counted_against_the_update() -> None:
+    story = Story().fault("front ends replaced", 10.0, 30.0, "front 1").login("s1", "front 1", 11.0)
+    story.login("s2", "front 2", 12.0).note("quit", 13, 14, "unknown", session="s1", waited=True)
+    assert story.figure("rolling") == "1 updates: 0 of 0 RETR cut, 0 of 1 QUIT unanswered"
+
+
 def test_service_is_back_at_each_front_end_with_its_first_login_after_postgres_is() -> None:
     story = Story().login("s0", "front 2", 1).fault("Postgres killed", 10.0, 20.0, "postgres")
     story.login("s1", "front 1", 21).login("s2", "front 2", 23)

@@ -16,6 +16,7 @@ from hypothesis import settings
 
 from tests.backends.demo import RunningDemo, demo_on
 from tests.backends.fuzzing import factor, try_more
+from tests.backends.grouping import keep_together
 from tests.backends.postgres import Postgres, execute, fresh_database, postgres
 from tests.backends.valkey import valkey
 
@@ -35,8 +36,10 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory
     return LOOPS if named else {"asyncio": asyncio.new_event_loop}
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have `make fuzz` try more of the same."""
+    """Keep together what shares something dear, before xdist looks; have `make fuzz` try more of the same."""
+    keep_together(items)
     if factor() > 1:
         try_more(items, factor())
 

@@ -113,7 +113,7 @@ def test_one_session_is_one_trace_through_postgres_redis_hashing_and_the_store(
     within = {name: {span.name for span in under(spans, step)} for name, step in steps.items()}
     assert {"postgres directory.find", "passwords verify", "redis acquire", "postgres index.open"} <= within["login"]
     assert within["listing"] == {"postgres listing.listing"}
-    assert within["RETR"] == {"postgres index.locate", "objects get", "read ahead"}
+    assert within["RETR"] == {"postgres index.locate", "objects get"}
     assert {"postgres index.remove", "redis release"} <= within["UPDATE"]
     refused, opened = [span for span in spans if span.name == "login"]
     assert refused.facts == {"poplar.refusal": "credentials", "poplar.mechanism": "USER"}

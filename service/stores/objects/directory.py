@@ -45,6 +45,8 @@ class DirectoryBlobStore(ObjectBlobStore):
         found = read_cached(f"{self._root}/{key}", octets) if is_key(key) else None
         if found is not None:
             spent = time.monotonic() - asked
+            with self._observer.call("objects", "get") as span:
+                span.note(octets=octets)
             self._observer.store_called("objects", "ok", spent)
             self._observer.blob_first_octets(spent)
             self._observer.blob_read(spent)

@@ -4,11 +4,10 @@ Owns the shape that `telemetry.watching` fulfils, and the deadline that every ca
 Refuses to know labels' sets, Prometheus and vendors: a store names its errors itself.
 """
 
-import asyncio
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
+from types import TracebackType
 from typing import NoReturn, Protocol
 
 from service.model.refusal import Reason, Refusal
@@ -62,26 +61,45 @@ class Calls:
     observer: Observer
     kind_of: Callable[[BaseException], str]
 
-    @contextmanager
-    def observed(self, name: str) -> Iterator[Span]:
+    def observed(self, name: str) -> "_Observed":
         """Count what happens inside as a call of this `name`; only a Refusal (or a cancellation) gets out of it."""
-        started = time.monotonic()
-        with self.observer.call(self.vendor, name) as span:
-            try:
-                yield span
-            except Refusal:
-                self.observer.store_called(self.vendor, "refused", time.monotonic() - started)
-                raise
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:
-                kind = self.kind_of(error)
-                span.note(kind=kind)
-                self._failed(error, kind, started)
-        self.observer.store_called(self.vendor, "ok", time.monotonic() - started)
+        return _Observed(self, name)
 
-    def _failed(self, error: Exception, kind: str, started: float) -> NoReturn:
-        self.observer.store_called(self.vendor, "failed", time.monotonic() - started)
-        self.observer.store_failed(self.vendor, kind)
+
+class _Observed:
+    """One call, entered with `with`: a class, as a generator would cost several times as much on every login's way."""
+
+    __slots__ = ("_calls", "_span", "_started")
+
+    def __init__(self, calls: Calls, name: str) -> None:
+        self._calls = calls
+        self._span = calls.observer.call(calls.vendor, name)
+        self._started = time.monotonic()
+
+    def __enter__(self) -> Span:
+        return self._span.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Tell what it came to. Raises Refusal(UNAVAILABLE) instead of a vendor's error."""
+        if error is None:
+            self._told("ok")
+        elif isinstance(error, Refusal):
+            self._told("refused")
+        elif isinstance(error, Exception):
+            self._failed(error, traceback)
+        self._span.__exit__(kind, error, traceback)
+
+    def _told(self, outcome: str) -> None:
+        self._calls.observer.store_called(self._calls.vendor, outcome, time.monotonic() - self._started)
+
+    def _failed(self, error: Exception, traceback: TracebackType | None) -> NoReturn:
+        vendor, why = self._calls.vendor, self._calls.kind_of(error)
+        self._told("failed")
+        self._calls.observer.store_failed(vendor, why)
+        self._span.note(kind=why)
         # A vendor's text may hold a key or an address, so it stays in the chained exception, out of the cause.
-        raise Refusal(Reason.UNAVAILABLE, f"{self.vendor}: {kind}") from error
+        refusal = Refusal(Reason.UNAVAILABLE, f"{vendor}: {why}")
+        self._span.__exit__(Refusal, refusal, traceback)
+        raise refusal from error

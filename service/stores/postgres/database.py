@@ -15,8 +15,8 @@ import asyncpg
 
 from service.model.refusal import Reason, Refusal
 from service.stores.postgres.errors import (
+    CONNECTION_MAY_END,
     VENDOR_ERRORS,
-    connection_may_end,
     may_have_happened,
     may_pass,
     refusal_of,
@@ -119,7 +119,8 @@ class Database:
         """
         try:
             async with asyncio.timeout(self._options.deadline):
-                connection = await self._acquire(self._options.attempt)
+                if (connection := self._try_acquire()) is None:
+                    connection = await self._acquire(self._options.attempt)
                 try:
                     async with connection.transaction():
                         yield connection
@@ -127,7 +128,7 @@ class Database:
                     _cut(connection)
                     raise
                 finally:
-                    await self._release(connection)
+                    self._release(connection)
         except VENDOR_ERRORS as error:
             raise refusal_of(error) from error
 
@@ -164,8 +165,9 @@ class Database:
         # waits for its locks and finds what it did.
         alarm = asyncio.get_running_loop().call_later(seconds, _cut, connection)
         try:
-            with connection_may_end():
-                await self._let_take(connection, seconds)
+            with CONNECTION_MAY_END:
+                if seconds > self._longest:
+                    await self._let_take(connection, seconds)
                 return await connection.fetch(statement, *values)
         except asyncio.CancelledError:
             _cut(connection)
@@ -177,7 +179,7 @@ class Database:
             alarm.cancel()
             if seconds > self._longest:
                 _cut(connection)
-            await self._release(connection)
+            self._release(connection)
 
     @property
     def _longest(self) -> float:
@@ -185,24 +187,27 @@ class Database:
         return LONGEST_STATEMENT * self._options.deadline
 
     async def _let_take(self, connection: Connection, seconds: float) -> None:
-        """Have the server work for so long, if that is longer than it would; the connection must end after this one."""
-        if seconds > self._longest and self._options.server_limits:
+        """Have the server work for so long, which is longer than it would; the connection must end after this one."""
+        if self._options.server_limits:
             await connection.execute(f"SET statement_timeout = {int(1000 * seconds)}")
 
+    def _try_acquire(self) -> "Connection | None":
+        """A connection that can be had at once: nearly all can, and needn't have a coroutine made for it."""
+        return None if self._pool is None else self._pool.try_acquire()
+
     async def _acquire(self, seconds: float) -> Connection:
+        """The same, waited for."""
         if self._pool is None:
             raise asyncpg.InterfaceError("the pool is closed")
-        if (idle := self._pool.try_acquire()) is not None:
-            return idle
         self._waiting += 1
         try:
-            with connection_may_end():
+            with CONNECTION_MAY_END:
                 async with asyncio.timeout(seconds):
                     return await self._pool.acquire()
         finally:
             self._waiting -= 1
 
-    async def _release(self, connection: Connection) -> None:
+    def _release(self, connection: Connection) -> None:
         if self._pool is not None:
             self._pool.release(connection)
 

@@ -5,8 +5,7 @@ help, and whether the statement may have been carried out all the same. Refuses 
 RFC 3206 §4: what is temporary is said to be.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 import asyncpg
 
@@ -47,17 +46,25 @@ _ROLLED_BACK = (
 )
 
 
-@contextmanager
-def connection_may_end() -> Iterator[None]:
-    """Have a connection that ends while it is written to raise ConnectionResetError, as any other that ended does.
+class _ConnectionMayEnd:
+    __slots__ = ()
 
-    uvloop raises RuntimeError for that. A session that waits for its turn between two steps meets it often: the
-    connection that it just made may be closed by then.
-    """
-    try:
-        yield
-    except RuntimeError as error:
-        raise ConnectionResetError(str(error)) from error
+    def __enter__(self) -> None:
+        """Nothing is kept, so that one serves all."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, RuntimeError):
+            raise ConnectionResetError(str(error)) from error
+
+
+CONNECTION_MAY_END = _ConnectionMayEnd()
+"""Has a connection that ends while it is written to raise ConnectionResetError, as any other that ended does.
+
+uvloop raises RuntimeError for that. A session that waits for its turn between two steps meets it often: the connection
+that it just made may be closed by then.
+"""
 
 
 def refusal_of(error: BaseException) -> Refusal:

@@ -35,6 +35,16 @@ class FairDatabase(ObservedDatabase):
         stats = super().stats()
         return PoolStats(stats.connections, stats.idle, stats.waiting + self._turns.waiting)
 
+    def _try_acquire(self) -> "Connection | None":
+        whose = self._whose()
+        if not self._turns.try_take(whose, cost=SHORT):
+            return None
+        if (connection := super()._try_acquire()) is None:
+            self._turns.give_back(whose, cost=-SHORT)
+            return None
+        self._began[id(connection)] = (whose, time.monotonic())
+        return connection
+
     async def _acquire(self, seconds: float) -> Connection:
         whose = self._whose()
         asked = time.monotonic()
@@ -43,16 +53,18 @@ class FairDatabase(ObservedDatabase):
                 await self._turns.take(whose, cost=SHORT)
         began = time.monotonic()
         try:
-            connection = await super()._acquire(max(seconds - (began - asked), 0.001))
+            connection = super()._try_acquire()
+            if connection is None:
+                connection = await super()._acquire(max(seconds - (began - asked), 0.001))
         except BaseException:
             self._turns.give_back(whose)
             raise
         self._began[id(connection)] = (whose, began)
         return connection
 
-    async def _release(self, connection: Connection) -> None:
+    def _release(self, connection: Connection) -> None:
         whose, began = self._began.pop(id(connection))
         try:
-            await super()._release(connection)
+            super()._release(connection)
         finally:
             self._turns.give_back(whose, cost=time.monotonic() - began)

@@ -4,8 +4,9 @@ Owns the kinds of failure that the metrics tell apart. Refuses to change what a 
 """
 
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from types import TracebackType
 
 import asyncpg
 
@@ -61,21 +62,42 @@ class ObservedDatabase(Database):
                 with _each_statement(connection, span):
                     yield connection
 
-    @contextmanager
-    def _observed(self, name: str) -> Iterator[Span]:
-        started = time.monotonic()
-        with self._observer.call(VENDOR, name) as span:
-            try:
-                yield span
-            except Refusal as refusal:
-                outcome = "failed" if refusal.reason in _FAILED else "refused"
-                self._observer.store_called(VENDOR, outcome, time.monotonic() - started)
-                if outcome == "failed":
-                    kind = kind_of(refusal.__cause__)
-                    span.note(kind=kind)
-                    self._observer.store_failed(VENDOR, kind)
-                raise
-        self._observer.store_called(VENDOR, "ok", time.monotonic() - started)
+    def _observed(self, name: str) -> "_Observed":
+        return _Observed(self._observer, name)
+
+
+class _Observed:
+    """One call, entered with `with`; a class, as a generator would cost several times as much at each login."""
+
+    __slots__ = ("_observer", "_span", "_started")
+
+    def __init__(self, observer: Observer, name: str) -> None:
+        self._observer = observer
+        self._span = observer.call(VENDOR, name)
+        self._started = time.monotonic()
+
+    def __enter__(self) -> Span:
+        return self._span.__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Tell what it came to; a cancelled call came to nothing."""
+        if error is None:
+            self._told("ok")
+        elif isinstance(error, Refusal) and error.reason in _FAILED:
+            self._failed(kind_of(error.__cause__))
+        elif isinstance(error, Refusal):
+            self._told("refused")
+        self._span.__exit__(kind, error, traceback)
+
+    def _told(self, outcome: str) -> None:
+        self._observer.store_called(VENDOR, outcome, time.monotonic() - self._started)
+
+    def _failed(self, kind: str) -> None:
+        self._told("failed")
+        self._observer.store_failed(VENDOR, kind)
+        self._span.note(kind=kind)
 
 
 def _each_statement(connection: Connection, span: Span) -> AbstractContextManager[None, bool | None]:

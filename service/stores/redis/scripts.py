@@ -5,18 +5,24 @@ All keys of a script share a hash tag and so a slot: Redis Cluster runs them unc
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import NamedTuple
 
 Word = str | bytes | int
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A command's words; `whole` is sent after NOSCRIPT and is empty for a plain command."""
+class Command(NamedTuple):
+    """A command's words; where they run a script by its digest, `text` is the script."""
 
     words: tuple[Word, ...]
-    whole: tuple[Word, ...] = ()
+    text: str = ""
+
+    @property
+    def whole(self) -> tuple[Word, ...]:
+        """What is sent after NOSCRIPT."""
+        return ("EVAL", self.text, *self.words[2:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +34,18 @@ class Script:
 
     def on(self, keys: tuple[str, ...], *arguments: Word) -> Command:
         """The command that runs this script on `keys`."""
-        rest: tuple[Word, ...] = (len(keys), *keys, *arguments)
-        return Command(("EVALSHA", self.digest, *rest), ("EVAL", self.text, *rest))
+        return Command(("EVALSHA", self.digest, len(keys), *keys, *arguments), self.text)
+
+
+def packed(commands: Sequence[tuple[Word, ...]]) -> bytes:
+    """The commands as a server reads them: each an array of strings, with its length and theirs (RESP)."""
+    parts = []
+    for words in commands:
+        parts.append(b"*%d\r\n" % len(words))
+        for word in words:
+            octets = word.encode() if isinstance(word, str) else word if isinstance(word, bytes) else b"%d" % word
+            parts.append(b"$%d\r\n%b\r\n" % (len(octets), octets))
+    return b"".join(parts)
 
 
 def _load(name: str) -> Script:

@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as BrokenError
 from redis.exceptions import ReadOnlyError, ResponseError
 
-from service.stores.redis.scripts import Word
+from service.stores.redis.scripts import Word, packed
 
 
 class Wire:
@@ -34,7 +34,7 @@ class Wire:
         connection = self._idle.pop() if self._idle else self._make()
         try:
             await _ready(connection)
-            await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+            await connection.send_packed_command(packed(commands), check_health=False)
             answers = [await self._answer(connection) for _ in commands]
         except BaseException:
             await connection.disconnect(nowait=True)

@@ -96,6 +96,12 @@ class Holder:
     since: datetime
 
 
+LEASE_SECONDS = 10.0
+"""Seconds for which a lease is held unless it is renewed, where nobody says otherwise."""
+RENEW_EVERY = 3.0
+"""Seconds between two renewals, where nobody says otherwise: two may be missed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """A maildrop held by one session; `token` is random and belongs to that session alone."""

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr, field_validator, model_validator
 
+from service.mail.ports import LEASE_SECONDS, RENEW_EVERY
 from service.settings.section import Count, CountOrNone, Seconds, SecretUrl, Section
 
 Role = Literal["front", "lmtp", "sweep", "api", "owner"]
@@ -65,9 +66,9 @@ class RedisSettings(Section):
     """URL: redis://, rediss://, unix://, redis+sentinel://host,host/service/db or redis+cluster://host,host."""
     deadline: Seconds = 0.5
     """Seconds that one call may take; after that the login goes on, guarded by the fence alone."""
-    lease_seconds: Seconds = 10.0
+    lease_seconds: Seconds = LEASE_SECONDS
     """Seconds for which a maildrop stays held by a session whose process died."""
-    renew_every: Seconds = 3.0
+    renew_every: Seconds = RENEW_EVERY
     """Seconds between two renewals of all leases of a process."""
 
     @field_validator("url")

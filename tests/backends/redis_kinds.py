@@ -28,6 +28,10 @@ class Reached:
     client: Redis | RedisCluster
 
 
+LEASE = 30.0
+"""Seconds of their leases: with a busy machine's pauses, a shorter one would run out by itself."""
+
+
 @asynccontextmanager
 async def reached(request: pytest.FixtureRequest) -> AsyncIterator[Reached]:
     """The kind that `request.param` names: one of KINDS."""
@@ -38,7 +42,7 @@ async def reached(request: pytest.FixtureRequest) -> AsyncIterator[Reached]:
     else:
         group: Group = request.getfixturevalue("valkey_cluster")
         url, client = group.url, RedisCluster(host="127.0.0.1", port=group.nodes[0].port)
-    locks = RedisMaildropLocks(url, limits=Limits(deadline=DEADLINE))
+    locks = RedisMaildropLocks(url, lease_seconds=LEASE, limits=Limits(deadline=DEADLINE))
     try:
         yield Reached(locks, client)
     finally:

@@ -9,6 +9,7 @@ from service.mail.allowances import Circle, DailyOctets, Places, network_of
 from service.mail.leases import Leases
 from service.mail.login import Attempt
 from service.mail.maildrop import OpenMaildrop
+from service.mail.ports import LEASE_SECONDS
 from service.model.account import MaildropKey
 from service.model.policy import Policy
 from service.model.proof import Password
@@ -99,8 +100,8 @@ async def test_renewal_keeps_long_sessions_counted() -> None:
     house, places = await two_maildrops(sessions_per_tenant=1)
     await enter(house)
     for _ in range(3):
-        house.clock.move(seconds=20)
-        house.clock.seconds += 20
+        house.clock.move(seconds=LEASE_SECONDS * 0.7)
+        house.clock.seconds += LEASE_SECONDS * 0.7
         await house.leases.renew()
         await places.renew()
     assert (await refused(house, TWIN)).reason is Reason.TOO_MANY_SESSIONS

@@ -23,6 +23,7 @@ from service.mail.login import Login
 from service.mail.outage import Bounds as Remembered
 from service.mail.outage import Memory, OutageDirectory, Reading
 from service.mail.pace import Pace
+from service.mail.ports import RENEW_EVERY
 from service.mail.prefetch import Limits
 from service.mail.renewals import Renewals
 from service.mail.retrieval import Resumption, Retrieval
@@ -50,7 +51,6 @@ from tests.simulation.loop import Process
 from tests.simulation.wires import Client, Wire
 from tests.simulation.world import Clock, World
 
-RENEW_EVERY = 10.0
 IDLE, STALL = 420.0, 60.0
 SKEWS = (0, 0, 0, 600, -600)
 """Seconds by which a process's clock is wrong."""

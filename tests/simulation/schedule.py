@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from service.mail.ports import LEASE_SECONDS
 from service.mail.sweep import Sweep
 from tests.faults.checking import judge
 from tests.faults.operations import Operation, Outcome, Pending, Recorder
@@ -28,7 +29,6 @@ LONGEST = 3600.0
 """Seconds in which every client has come to its end."""
 SETTLED = 300.0
 """Seconds in which everything is given back once nothing goes wrong: longer than any pause, idle client or deadline."""
-LEASE = 30.0
 LATEST = 12.0
 """Seconds after which nothing is done late any more."""
 DAY = 86_400.0
@@ -138,7 +138,7 @@ class Schedule:
             await asyncio.sleep(5.0)
         self._result.wrong += left
         self._result.wrong += [f"lease orphaned: {token}" for token in self._held(certain=True)]
-        await asyncio.sleep(LEASE + LATEST)
+        await asyncio.sleep(LEASE_SECONDS + LATEST)
         self._result.wrong += [f"lease kept alive: {token}" for token in self._held(certain=False)]
 
     def _left(self) -> Iterator[str]:

@@ -14,7 +14,7 @@ from service.mail.ports import Holder, Lease, MaildropLocks
 from service.model.account import MaildropKey
 from service.stores.memory.locks import MemoryMaildropLocks
 from service.stores.redis import RedisMaildropLocks
-from tests.backends.redis_kinds import KINDS, reached
+from tests.backends.redis_kinds import KINDS, LEASE, reached
 from tests.backends.valkey_group import cluster_of_process, valkey_cluster
 
 __all__ = ["cluster_of_process", "valkey_cluster"]
@@ -40,7 +40,7 @@ class OnMemory:
 
     def __init__(self) -> None:
         self._clock = TurnableClock()
-        self._twin = MemoryMaildropLocks(self._clock)
+        self._twin = MemoryMaildropLocks(self._clock, LEASE)
         self.locks: MaildropLocks = self._twin
 
     async def let_pass(self, seconds: float) -> None:

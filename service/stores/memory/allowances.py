@@ -6,14 +6,14 @@ Owns the twin of `stores.redis.allowances`, by the clock it is given. Refuses to
 from collections.abc import Sequence
 
 from service.mail.allowances import DAY_SECONDS, Circle
-from service.mail.ports import Clock
+from service.mail.ports import LEASE_SECONDS, Clock
 from service.model.account import MaildropKey
 
 
 class MemoryAllowances:
     """Implements `mail.allowances.Allowances`."""
 
-    def __init__(self, clock: Clock, lease_seconds: float = 30.0) -> None:
+    def __init__(self, clock: Clock, lease_seconds: float = LEASE_SECONDS) -> None:
         self._clock = clock
         self._seconds = lease_seconds
         self._circles: dict[str, dict[str, float]] = {}

@@ -6,7 +6,7 @@ Owns the twin of `stores.redis`: leases that end by the clock it is given. Refus
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from service.mail.ports import Clock, Holder, Lease, Renewal
+from service.mail.ports import LEASE_SECONDS, Clock, Holder, Lease, Renewal
 from service.model.account import MaildropKey
 
 
@@ -20,7 +20,7 @@ class _Held:
 class MemoryMaildropLocks:
     """Implements `mail.ports.MaildropLocks`."""
 
-    def __init__(self, clock: Clock, lease_seconds: float = 30.0) -> None:
+    def __init__(self, clock: Clock, lease_seconds: float = LEASE_SECONDS) -> None:
         self._clock = clock
         self._seconds = lease_seconds
         self._held: dict[MaildropKey, _Held] = {}

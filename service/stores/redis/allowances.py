@@ -7,6 +7,7 @@ key expires. Refuses to judge what a policy allows.
 from collections.abc import Sequence
 
 from service.mail.allowances import DAY_SECONDS, Circle
+from service.mail.ports import LEASE_SECONDS
 from service.model.account import MaildropKey
 from service.stores.observing import Calls, Observer, Unobserved
 from service.stores.redis.errors import kind_of
@@ -18,7 +19,9 @@ from service.stores.redis.servers import Servers
 class RedisAllowances:
     """Implements `mail.allowances.Allowances` on `servers`, whose pipelines and deadline it shares with the leases."""
 
-    def __init__(self, servers: Servers, *, lease_seconds: float = 30.0, observer: Observer | None = None) -> None:
+    def __init__(
+        self, servers: Servers, *, lease_seconds: float = LEASE_SECONDS, observer: Observer | None = None
+    ) -> None:
         self._servers = servers
         self._milliseconds = round(lease_seconds * 1000)
         self._calls = Calls("redis", observer or Unobserved(), kind_of)

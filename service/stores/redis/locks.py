@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from service.mail.ports import Holder, Lease, Renewal
+from service.mail.ports import LEASE_SECONDS, Holder, Lease, Renewal
 from service.model.account import MaildropKey
 from service.stores.observing import Calls, Observer, Unobserved
 from service.stores.redis.batch import Limits
@@ -41,7 +41,12 @@ class RedisMaildropLocks:
     """
 
     def __init__(
-        self, url: str, *, lease_seconds: float = 30.0, limits: Limits | None = None, observer: Observer | None = None
+        self,
+        url: str,
+        *,
+        lease_seconds: float = LEASE_SECONDS,
+        limits: Limits | None = None,
+        observer: Observer | None = None,
     ) -> None:
         self._limits = limits or Limits()
         self._servers = connect(parse_target(url), self._limits)

@@ -41,10 +41,18 @@ class _Doubt:
     whose: _Whose
 
 
+@dataclass(frozen=True, slots=True)
+class _Fenced:
+    """A session's fence, which may be its maildrop's newest, and the lease that it has or should have had."""
+
+    fence: bytes
+    lease: Lease
+
+
 @dataclass(slots=True)
 class _Opening:
-    lease: Lease
-    doubt: _Doubt | None = None
+    fenced: _Fenced
+    doubt: _Doubt | None
 
 
 @dataclass(slots=True)
@@ -65,24 +73,24 @@ class Leases:
         self._unreleased = Unreleased()
         self._opening: dict[str, _Opening] = {}
         self._held: dict[str, _Held] = {}
-        self._owed: dict[MaildropKey, OpenMaildrop] = {}
+        self._owed: dict[MaildropKey, _Fenced] = {}
         """Those that ended without being sure of their lease: an older session may still believe in its own."""
 
     def __len__(self) -> int:
         """How many are held."""
         return len(self._held)
 
-    def opening(self, lease: Lease) -> None:
-        """Renew it from now on, however long the rest of the login takes; until `hold` or `release`."""
-        self._opening[lease.token] = _Opening(lease)
+    def opening(self, lease: Lease, fence: bytes, *, guarded: bool) -> None:
+        """Renew it from now on, however long the rest of the login takes; until `hold` or `release`.
+
+        `fence` is what the login will write, and `guarded` tells whether it had the lease.
+        """
+        self._opening[lease.token] = _Opening(_Fenced(fence, lease), None if guarded else _Doubt(_Whose.UNKNOWN))
 
     def hold(self, maildrop: OpenMaildrop, on_lost: OnLost) -> None:
         """Judge it from now on too; `on_lost` is called at most once, when another session holds the maildrop."""
-        opening = self._opening.pop(maildrop.lease.token, None)
-        doubt = opening.doubt if opening else None
-        if doubt is None and not maildrop.guarded:
-            doubt = _Doubt(_Whose.UNKNOWN)
-        self._held[maildrop.lease.token] = _Held(maildrop, on_lost, doubt)
+        opening = self._opening.pop(maildrop.lease.token)
+        self._held[maildrop.lease.token] = _Held(maildrop, on_lost, opening.doubt)
 
     async def counted(self, account: Account, client: str, lease: Lease) -> None:
         """Count the session that holds `lease` until its release. Raises Refusal(TOO_MANY_SESSIONS)."""
@@ -91,10 +99,11 @@ class Leases:
 
     async def release(self, lease: Lease) -> None:
         """Stop renewing and free the maildrop; where the store can't be reached, at a renewal once it can (G6)."""
-        self._opening.pop(lease.token, None)
-        held = self._held.pop(lease.token, None)
+        opening, held = self._opening.pop(lease.token, None), self._held.pop(lease.token, None)
         if held is not None and held.doubt is not None:
-            self._owe(held.maildrop)
+            self._owe(_Fenced(held.maildrop.fence, lease))
+        elif opening is not None and opening.doubt is not None:
+            self._owe(opening.fenced)
         if self._places is not None:
             await self._places.give_back(lease.token)
         try:
@@ -113,7 +122,7 @@ class Leases:
             return
         leases = [held.maildrop.lease for held in self._held.values()]
         try:
-            renewal = await self._locks.renew([*leases, *(opening.lease for opening in self._opening.values())])
+            renewal = await self._locks.renew([*leases, *(opening.fenced.lease for opening in self._opening.values())])
         except Refusal:
             # Whoever logs in now gets no lease either, so that none of ours proves anything any more.
             for token in sure:
@@ -133,10 +142,10 @@ class Leases:
             return
         clock = asyncio.get_running_loop().time
         asked = clock()
-        maildrops = (*(held.maildrop for held, _ in doubtful), *owed)
-        newest = await self._index.newest([(maildrop.key, maildrop.fence) for maildrop in maildrops])
+        fences = [(held.maildrop.key, held.maildrop.fence) for held, _ in doubtful]
+        newest = await self._index.newest([*fences, *((each.lease.key, each.fence) for each in owed)])
         to_seize = [held.maildrop.lease for held, doubt in doubtful if self._must_seize(held, doubt, newest)]
-        to_take = [maildrop for maildrop in owed if self._still_owed(maildrop, newest)]
+        to_take = [each for each in owed if self._still_owed(each, newest)]
         if (to_seize or to_take) and clock() - asked > FRESH:
             raise Refusal(Reason.UNAVAILABLE, f"the fences were told only after {clock() - asked:.1f} s")
         refused = await asyncio.gather(*map(self._seize, to_seize), *map(self._take_back, to_take))
@@ -158,9 +167,9 @@ class Leases:
         finally:
             await judging.close()
 
-    def _owe(self, maildrop: OpenMaildrop) -> None:
-        self._owed.pop(maildrop.key, None)
-        self._owed[maildrop.key] = maildrop
+    def _owe(self, over: _Fenced) -> None:
+        self._owed.pop(over.lease.key, None)
+        self._owed[over.lease.key] = over
         if len(self._owed) > OWED:
             del self._owed[next(iter(self._owed))]
 
@@ -202,27 +211,27 @@ class Leases:
             held.doubt = None
         return held.doubt is doubt and doubt.whose is _Whose.ANOTHERS and held.maildrop.lease.token in self._held
 
-    def _still_owed(self, maildrop: OpenMaildrop, newest: set[bytes]) -> bool:
+    def _still_owed(self, over: _Fenced, newest: set[bytes]) -> bool:
         """Whether older sessions must be told of one that is over; a newer one has told them otherwise."""
-        if maildrop.fence not in newest:
-            self._settle(maildrop)
-        return maildrop.fence in newest
+        if over.fence not in newest:
+            self._settle(over)
+        return over.fence in newest
 
-    def _settle(self, maildrop: OpenMaildrop) -> None:
-        if self._owed.get(maildrop.key) is maildrop:
-            del self._owed[maildrop.key]
+    def _settle(self, over: _Fenced) -> None:
+        if self._owed.get(over.lease.key) is over:
+            del self._owed[over.lease.key]
 
-    async def _take_back(self, maildrop: OpenMaildrop) -> Refusal | None:
+    async def _take_back(self, over: _Fenced) -> Refusal | None:
         """Have older sessions notice that a newer one, which is over, had the maildrop without its lease (G5).
 
         Nothing but the loss of their lease tells them: each renewal of it would go on to succeed.
         """
         try:
-            if await self._locks.seize(maildrop.lease):
-                await self._locks.release(maildrop.lease)
+            if await self._locks.seize(over.lease):
+                await self._locks.release(over.lease)
         except Refusal as refusal:
             return refusal
-        self._settle(maildrop)
+        self._settle(over)
         return None
 
     async def _seize(self, lease: Lease) -> Refusal | None:

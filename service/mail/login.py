@@ -98,10 +98,10 @@ class Login:
     async def _open(self, account: Account, credential: Credential, attempt: Attempt, on_lost: OnLost) -> OpenMaildrop:
         lease = self._lease(account, attempt)
         guarded = await self._acquire(lease)
-        self.leases.opening(lease)
+        fence = secrets.token_bytes(FENCE_OCTETS)
+        self.leases.opening(lease, fence, guarded=guarded)
         try:
             await self.leases.counted(account, attempt.client, lease)
-            fence = secrets.token_bytes(FENCE_OCTETS)
             drop = await self._drop(account, fence, attempt, guarded)
             await self._not_too_soon(account)
             if self.reading is not None and account.kept is None:

@@ -65,12 +65,18 @@ class Places:
     index: Located
     key: MaildropKey
     _known: dict[int, StoredMessage] = field(default_factory=dict)
-    _asking: "asyncio.Task[None] | None" = None
+    _asking: "asyncio.Task[Refusal | None] | None" = None
 
     async def of(self, sequence: int, upcoming: Sequence[int] = ()) -> StoredMessage:
-        """Where the message is. Raises Refusal: BROKEN when its row is gone, UNAVAILABLE."""
-        if sequence not in self._known and self._asking is not None:
-            await asyncio.wait({self._asking})
+        """Where the message is. Raises Refusal: BROKEN when its row is gone, UNAVAILABLE.
+
+        What fails while it is waited for isn't asked all over again: that would double what the client waits.
+        """
+        asking = self._asking
+        if sequence not in self._known and asking is not None and not asking.done():
+            await asyncio.wait({asking})
+            if (refusal := asking.result()) is not None:
+                raise refusal
         if sequence not in self._known:
             wanted = (sequence, *upcoming[: LOCATED_AHEAD - 1])
             self._known = dict(await self.index.locate(self.key, wanted))
@@ -91,13 +97,14 @@ class Places:
             if len(wanted) >= LEAST_LOCATED:
                 self._asking = asyncio.get_running_loop().create_task(self._learn(wanted, frozenset(upcoming)))
 
-    async def _learn(self, wanted: Sequence[int], near: Set[int]) -> None:
+    async def _learn(self, wanted: Sequence[int], near: Set[int]) -> Refusal | None:
         try:
             found = await self.index.locate(self.key, wanted)
-        except Refusal:
-            # Whoever comes to need them asks anew, and is told.
-            return
+        except Refusal as refusal:
+            # Who waits is told; whoever comes to need them later asks anew.
+            return refusal
         self._known = {sequence: at for sequence, at in self._known.items() if sequence in near} | dict(found)
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,12 @@ state".
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 
 from service.mail.maildrop import OpenMaildrop
-from service.mail.ports import Lease, Renewal
+from service.mail.ports import LEASE_SECONDS, Lease, Renewal
 from service.mail.unreleased import TRIES
 from service.model.account import MaildropKey
 from service.model.refusal import Reason, Refusal
@@ -116,7 +117,7 @@ async def test_g4_of_two_sessions_without_a_lease_the_newest_gets_it() -> None:
 async def test_g5_who_paused_while_another_came_and_went_is_told_and_blocks_nobody() -> None:
     house = await a_house()
     paused = await house.session("paused")
-    await house.let_pass(31)
+    await house.let_pass(LEASE_SECONDS + 1)
     await house.update.close(await house.session("visitor"))
     await house.renew()
     assert house.lost == ["paused"]
@@ -127,7 +128,7 @@ async def test_g5_who_paused_while_another_came_and_went_is_told_and_blocks_nobo
 async def test_g5_who_paused_while_nobody_came_goes_on_and_is_asked_no_more() -> None:
     house = await a_house()
     paused = await house.session("paused")
-    await house.let_pass(31)
+    await house.let_pass(LEASE_SECONDS + 1)
     await house.renew()
     house.provider.state.fences[house.key] = bytes(16)
     await house.renew()
@@ -225,6 +226,29 @@ async def test_g5_who_was_overtaken_by_a_session_without_a_lease_that_is_over_is
     assert await house.session("next")
 
 
+async def test_g5_who_was_overtaken_by_a_login_that_came_to_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It wrote its fence without a lease, and only then was refused: the answer was lost."""
+    house = await a_house()
+    older = await house.session("older")
+    opened = house.index.open
+
+    async def lost(*arguments: Any) -> None:
+        await opened(*arguments)
+        raise Refusal(Reason.UNAVAILABLE, "the answer was lost")
+
+    house.locks.away = True
+    with monkeypatch.context() as patch:
+        patch.setattr(house.index, "open", lost)
+        with pytest.raises(Refusal):
+            await house.session("newer")
+    house.locks.away = False
+    await house.renew()
+    await house.renew()
+    assert house.lost == ["older"]
+    assert not await house.removes(older)
+    assert (await house.session("next")).guarded
+
+
 async def test_an_older_session_is_told_once_the_leases_can_be_reached() -> None:
     house = await a_house()
     await house.session("older")
@@ -291,9 +315,9 @@ async def test_g4_a_lease_is_renewed_while_its_login_waits_for_the_index() -> No
     await house.update.close(held)
     lease = replace(held.lease, token="of a login that waits")
     assert await house.locks.acquire(lease)
-    house.leases.opening(lease)
+    house.leases.opening(lease, bytes(16), guarded=True)
     for _ in range(3):
-        await house.let_pass(20)
+        await house.let_pass(LEASE_SECONDS * 0.7)
         await house.renew()
     with pytest.raises(Refusal) as refused:
         await house.session("other")

@@ -221,6 +221,27 @@ async def test_f6_places_that_could_not_be_had_ahead_are_asked_for_anew(monkeypa
     assert (await places.of(2)).sequence == 2
 
 
+async def test_f6_who_waits_for_places_asked_for_ahead_is_refused_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = await House().furnish(*[SMALL] * 40)
+    places = Places(house.index, house.key)
+    asked, go_on = [], asyncio.Event()
+
+    async def away(_index: object, _key: object, wanted: object) -> None:
+        asked.append(wanted)
+        await go_on.wait()
+        raise Refusal(Reason.UNAVAILABLE)
+
+    monkeypatch.setattr(type(house.index), "locate", away)
+    places.ask_ahead(tuple(range(2, 40)))
+    waiting = asyncio.create_task(places.of(2))
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(Refusal) as refused:
+        await waiting
+    assert refused.value.reason is Reason.UNAVAILABLE
+    assert len(asked) == 1
+
+
 async def test_a_message_without_a_row_is_broken_not_absent() -> None:
     house = await House().furnish(SMALL)
     with pytest.raises(Refusal) as refused:

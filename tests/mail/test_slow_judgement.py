@@ -11,15 +11,13 @@ from contextlib import asynccontextmanager
 import pytest
 
 from service.mail import leases
-from service.mail.ports import Lease, Renewal
+from service.mail.ports import LEASE_SECONDS, RENEW_EVERY, Lease, Renewal
 from service.model.account import MaildropKey
 from service.model.refusal import Reason, Refusal
 from tests.mail.test_leases import Household, a_house
 
 pytestmark = pytest.mark.asyncio
 PATIENCE = 10.0
-LEASE, EVERY = 30.0, 10.0
-"""Seconds of the house's clock: how long a lease lasts, and how far the clock moves at each renewal."""
 
 
 class Hanging:
@@ -88,7 +86,7 @@ async def test_g4_leases_are_renewed_on_time_though_the_fences_are_not_told_for_
     async with Kept(house).kept() as keeping:
         for _ in range(6):
             await keeping.round()
-            await house.let_pass(EVERY)
+            await house.let_pass(RENEW_EVERY)
         assert fences.asked == 1
         with pytest.raises(Refusal) as refused:
             await house.session("other")
@@ -120,7 +118,7 @@ async def test_g5_a_gap_after_the_fences_were_asked_for_is_not_forgotten(monkeyp
     fences = Hanging(house, monkeypatch)
     judging = asyncio.create_task(house.leases.judge())
     await asyncio.sleep(0)
-    await house.let_pass(LEASE + 1)
+    await house.let_pass(LEASE_SECONDS + 1)
     await house.update.close(await house.session("visitor"))
     await house.leases.renew()
     fences.go_on.set()
@@ -211,8 +209,8 @@ async def test_g5_a_lease_that_had_a_gap_while_its_login_went_on_proves_nothing(
     held = await house.session("first")
     await house.update.close(held)
     assert await house.locks.acquire(held.lease)
-    house.leases.opening(held.lease)
-    await house.let_pass(LEASE + 1)
+    house.leases.opening(held.lease, held.fence, guarded=True)
+    await house.let_pass(LEASE_SECONDS + 1)
     await house.update.close(await house.session("visitor"))
     await house.leases.renew()
     house.leases.hold(held, lambda: house.lost.append("held"))

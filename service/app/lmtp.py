@@ -15,6 +15,7 @@ from service.app.listening import Service
 from service.app.shared import MEASURE_EVERY, Shared
 from service.mail.budget import Budget
 from service.mail.delivery import Delivery, DeliveryStores
+from service.mail.underway import EVERY
 from service.net.lmtp import LmtpConnection
 from service.net.lmtp_service import LmtpOptions, LmtpService
 from service.protocol.lmtp.state import Terms
@@ -30,6 +31,7 @@ async def lmtp_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
     async with shared.database("lmtp") as database, open_accounts(settings, database) as (directory, _):
         stores = DeliveryStores(directory, shared.blobs, PostgresMessageIndex(database), SystemClock())
         delivery = Delivery(stores, settings.hostname, _memory(shared))
+        shared.tasks.every("silent senders", EVERY, delivery.underway.make_room)
         service = LmtpService(delivery, terms(settings), context, lmtp_options(settings), shared.events, shared.tracer)
         yield Service(partial(LmtpConnection, service), context)
 

@@ -4,6 +4,7 @@ Owns who may hold how many and who waits. Refuses to know what the octets are. A
 the whole bound is granted when nothing else is held, so that nothing waits for ever (G15).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.mail.turns import Bounds, Told, Turns, Whose
@@ -43,23 +44,25 @@ class Budget:
 
 @dataclass(slots=True)
 class Share:
-    """What one text holds of a budget: little while it is no longer than it was said to be, `worst` once it is."""
+    """What one text holds of a budget: little at first, and more as it grows."""
 
     budget: Budget
-    held: int
-    worst: int
-    expected: int
-    """Octets of text that `held` is enough for."""
+    steps: Sequence[tuple[float, int]]
+    """Octets of text, and what to hold for that many; ascending, the last for any text."""
     whose: Whose = None
+    held: int = 0
+    covered: float = -1
+    """Octets of text that `held` is enough for."""
 
     def covers(self, octets: int) -> bool:
         """Whether a text of so many octets may go on without `grow`."""
-        return self.held >= self.worst or octets <= self.expected
+        return octets <= self.covered
 
-    async def grow(self) -> None:
-        """Hold `worst` from now on. Raises Refusal(OVERLOADED), and holds what it held."""
-        await self.budget.take(self.worst - self.held, self.whose)
-        self.held = self.worst
+    async def grow(self, octets: int) -> None:
+        """Hold enough for a text of so many octets from now on. Raises Refusal(OVERLOADED), and holds what it held."""
+        covered, held = next(step for step in self.steps if octets <= step[0])
+        await self.budget.take(held - self.held, self.whose)
+        self.covered, self.held = covered, held
 
     def give_back(self) -> None:
         """Return what is held; to be called once."""

@@ -7,8 +7,9 @@ RFC 2033 §4.2, RFC 5321 §4.4 and §6.1.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from secrets import token_bytes, token_hex
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from service.mail.budget import Budget, Share
 from service.mail.ports import BlobStore, Clock, Directory, MessageIndex
 from service.mail.shipment import Shipment, blob_key
 from service.mail.trace import delivered_to, head
+from service.mail.underway import Text, Underway
 from service.model.account import MaildropKey, Recipient
 from service.model.address import Address
 from service.model.envelope import Envelope
@@ -27,6 +29,12 @@ HELD_OCTETS = 1024 * 1024
 """Octets of one text that wait for the store, at most; the tenants' copies share them."""
 COPY_OCTETS = 16 * 1024 * 1024
 """Octets a store may hold of one blob on its way, in parts to be sent and in sending."""
+FIRST_OCTETS = HELD_OCTETS // 4
+"""Octets of text for which memory is taken at first, so that whoever sends nothing keeps little from others."""
+
+
+def _stay() -> None:
+    """A transaction that makes no room for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,36 +55,37 @@ class Delivery:
         self._host = host
         self._memory = memory
         self._stall = stall
+        self.underway = Underway(memory, stores.clock)
 
     async def resolve(self, address: Address) -> Recipient:
         """Where mail for `address` goes. Raises Refusal: NO_RECIPIENT, SUSPENDED, OVER_QUOTA, UNAVAILABLE."""
         return await self._stores.directory.resolve(address)
 
-    async def begin(self, envelope: Envelope, client: str) -> "Transaction":
+    async def begin(self, envelope: Envelope, client: str, shed: Callable[[], object] = _stay) -> "Transaction":
         """A transaction ready for its text; `client` is the network address of who sends it.
 
+        `shed` is called where it is to make room for others: the transaction must then be abandoned.
         Raises Refusal(OVERLOADED) when too many texts are on their way.
         """
         tenants = {recipient.key.tenant_id for recipient in envelope.recipients}
         # A text for several tenants counts against one of them: which doesn't matter, as there are few.
         share = _share(self._memory, envelope.declared_octets, len(tenants))
         share.whose = envelope.recipients[0].key.tenant_id
-        await self._memory.take(share.held, share.whose)
+        text = await self.underway.begin(share, shed)
         moment = self._stores.clock.now()
         keys = {tenant: blob_key(tenant, moment) for tenant in tenants}
         shipment = Shipment(self._stores.blobs, keys, HELD_OCTETS, self._stall)
         identifier = token_hex(8)
         shipment.head(head(envelope, client, self._host, moment, identifier))
-        return Transaction(self._stores, envelope.recipients, shipment, share, identifier)
+        return Transaction(self._stores, envelope.recipients, shipment, text, identifier)
 
 
 def _share(memory: Budget, declared: int | None, copies: int) -> Share:
     """What a transaction may come to hold, by the octets that were declared, or the most there can be."""
     worst = HELD_OCTETS + copies * COPY_OCTETS
-    if declared is None:
-        return Share(memory, worst, worst, 0)
-    expected = declared + HELD_OCTETS // 16
-    return Share(memory, min(worst, (1 + copies) * expected), worst, expected)
+    expected = FIRST_OCTETS if declared is None else declared + HELD_OCTETS // 16
+    known = [(octets, min(worst, (1 + copies) * octets)) for octets in (min(FIRST_OCTETS, expected), expected)]
+    return Share(memory, [*known, (inf, worst)])
 
 
 class Transaction:
@@ -87,13 +96,13 @@ class Transaction:
         stores: DeliveryStores,
         recipients: Sequence[Recipient],
         shipment: Shipment,
-        share: Share,
+        text: Text,
         identifier: str,
     ) -> None:
         self._stores = stores
         self._recipients = recipients
         self._shipment = shipment
-        self._share = share
+        self._text = text
         self.identifier = identifier
         """What its Received line calls it, so that a log can name it too."""
         self.octets = 0
@@ -102,7 +111,7 @@ class Transaction:
     def offer(self, text: bytes) -> bool:
         """Take the next octets; False if `room` must be awaited before the next ones."""
         self.octets += len(text)
-        return self._shipment.offer(text) and self._share.covers(self.octets)
+        return self._shipment.offer(text) and self._text.covers(self.octets)
 
     async def room(self) -> None:
         """Wait until the stores keep up, or are given up.
@@ -110,21 +119,23 @@ class Transaction:
         Raises Refusal(OVERLOADED) when the text is longer than was declared and there is no memory for that:
         a client may declare less than it sends, and then nothing was promised (RFC 1870 §6.3).
         """
+        self._text.waits(busy=True)
         await self._shipment.room()
-        if not self._share.covers(self.octets):
-            await self._share.grow()
+        await self._text.grow(self.octets)
+        self._text.waits(busy=False)
 
     async def deliver(self) -> Sequence[Refusal | None]:
         """Store and list the whole text; one outcome for each recipient, in order. Not to be cancelled.
 
         The same maildrop, named twice, gets one copy and the same outcome twice.
         """
+        self._text.waits(busy=True)
         try:
             arrived = await self._shipment.arrived()
             listings = (self._list(tenant, blob) for tenant, blob in arrived.items())
             outcomes = {key: one for each in await asyncio.gather(*listings) for key, one in each.items()}
         finally:
-            self._share.give_back()
+            self._text.end()
         return [outcomes[recipient.key] for recipient in self._recipients]
 
     async def abandon(self) -> None:
@@ -132,7 +143,7 @@ class Transaction:
         try:
             await self._shipment.abandon()
         finally:
-            self._share.give_back()
+            self._text.end()
 
     async def _list(self, tenant: UUID, blob: Blob | Refusal) -> Mapping[MaildropKey, Refusal | None]:
         """Give each recipient of one tenant its row, in one transaction; the outcome by maildrop."""

@@ -31,7 +31,7 @@ class LmtpConnection(Conversation):
         terms = replace(service.terms, starttls=peer.may_start_tls and service.tls is not None)
         self._session = LmtpSession(terms, peer.private)
         self._record = Record(peer.listener, peer.address, service.events, service.tracer)
-        self._performer = Performer(service.delivery, self._session, self._record)
+        self._performer = Performer(service.delivery, self._session, self._record, self.shed)
         self._performing = 0.0
         """Seconds that the last effect took, until its reply is counted."""
 

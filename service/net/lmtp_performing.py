@@ -5,6 +5,8 @@ and the order of commands, which is the session's.
 RFC 2033 §4.2.
 """
 
+from collections.abc import Callable
+
 from service.mail.delivery import Delivery, Transaction
 from service.model.refusal import Refusal
 from service.net.lmtp_record import Record
@@ -16,10 +18,11 @@ from service.telemetry import spans
 class Performer:
     """Performs the effects of one session; what was begun stays here until it is delivered or abandoned."""
 
-    def __init__(self, delivery: Delivery, session: LmtpSession, record: Record) -> None:
+    def __init__(self, delivery: Delivery, session: LmtpSession, record: Record, shed: Callable[[], object]) -> None:
         self._delivery = delivery
         self._session = session
         self._record = record
+        self._shed = shed
         self._begun: tuple[effects.Begin, Transaction] | None = None
 
     async def resolve(self, effect: effects.Resolve) -> bool:
@@ -40,7 +43,7 @@ class Performer:
         # What is put there from now on goes on beyond this effect.
         self._record.trace.inside()
         try:
-            self._begun = effect, await self._delivery.begin(effect.envelope, client)
+            self._begun = effect, await self._delivery.begin(effect.envelope, client, self._shed)
         except Refusal as refusal:
             self._record.log.warning("text refused", reason=refusal.reason.value, cause=refusal.cause)
             self._session.begun(refusal)

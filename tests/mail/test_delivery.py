@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from service.mail.budget import Budget
-from service.mail.delivery import COPY_OCTETS, HELD_OCTETS, Delivery, DeliveryStores
+from service.mail.delivery import COPY_OCTETS, FIRST_OCTETS, HELD_OCTETS, Delivery, DeliveryStores, Transaction
 from service.mail.pipe import BrokenOffError
 from service.mail.ports import BlobStore, MessageIndex
 from service.model.account import Recipient
@@ -244,13 +244,25 @@ async def test_an_abandoned_text_leaves_nothing_g09(provider: Provider) -> None:
     assert await provider.keys() == []
 
 
+async def grown(one: Delivery, envelope: Envelope) -> Transaction:
+    """A transaction that has come to hold all that it may."""
+    transaction = await one.begin(envelope, "192.0.2.7")
+    transaction.offer(b"x" * (FIRST_OCTETS + 1))
+    try:
+        await transaction.room()
+    except Refusal:
+        await transaction.abandon()
+        raise
+    return transaction
+
+
 async def test_texts_over_the_budget_are_refused_and_its_octets_come_back(provider: Provider) -> None:
     provider.add("u@a.example")
     one = delivery(provider)
     envelope = Envelope("", (await one.resolve(parse_address("u@a.example")),), "x", "LMTP")
-    transactions = [await one.begin(envelope, "192.0.2.7") for _ in range(4)]
+    transactions = [await grown(one, envelope) for _ in range(4)]
     with pytest.raises(Refusal) as refused:
-        await one.begin(envelope, "192.0.2.7")
+        await grown(one, envelope)
     assert refused.value.reason is Reason.OVERLOADED
     for at, transaction in enumerate(transactions):
         await (transaction.deliver() if at % 2 else transaction.abandon())
@@ -273,12 +285,12 @@ async def test_a_text_longer_than_declared_takes_its_whole_share_or_is_refused(p
     provider.add("u@a.example")
     one = delivery(provider)
     recipients = (await one.resolve(parse_address("u@a.example")),)
-    small, full = (Envelope("", recipients, "x", "LMTP", declared_octets=octets) for octets in (1, None))
+    small = Envelope("", recipients, "x", "LMTP", declared_octets=1)
     liar = await one.begin(small, "192.0.2.7")
     while liar.offer(b"x" * 4096):
         pass
     assert liar.octets < HELD_OCTETS // 8
-    others = [await one.begin(full, "192.0.2.7") for _ in range(2)]
+    others = [await grown(one, small) for _ in range(2)]
     await liar.room()
     assert liar.offer(b"x" * 4096)
     second, third = [await one.begin(small, "192.0.2.7") for _ in range(2)]
@@ -289,6 +301,19 @@ async def test_a_text_longer_than_declared_takes_its_whole_share_or_is_refused(p
     for transaction in (liar, second, third, *others):
         await transaction.abandon()
     assert one._memory.used == 0
+
+
+@pytest.mark.parametrize("declared", [None, 50_000_000])
+async def test_g15_who_has_sent_nothing_keeps_little_from_others(provider: Provider, declared: int | None) -> None:
+    """RFC 1870 §6.3: what a client says of the size it need not send."""
+    provider.add("u@a.example")
+    one = delivery(provider)
+    recipients = (await one.resolve(parse_address("u@a.example")),)
+    envelope = Envelope("", recipients, "x", "LMTP", declared_octets=declared)
+    stopped = [await one.begin(envelope, "192.0.2.7") for _ in range(100)]
+    assert one._memory.used == 100 * 2 * FIRST_OCTETS
+    for transaction in stopped:
+        await transaction.abandon()
 
 
 async def test_a_large_text_never_sits_in_memory(provider: Provider) -> None:
@@ -311,9 +336,9 @@ async def test_a_slow_store_holds_the_sender_back(provider: Provider) -> None:
     key = provider.add("u@a.example")
     one = delivery(provider, BlobsThatHang(), stall=30)
     envelope = Envelope("", (await one.resolve(parse_address("u@a.example")),), "x", "LMTP")
-    transaction = await one.begin(envelope, "192.0.2.7")
-    offered = [transaction.offer(b"x" * 65536) for _ in range(17)]
-    assert offered == [True] * 15 + [False] * 2
+    transaction = await grown(one, envelope)
+    offered = [transaction.offer(b"x" * 65536) for _ in range(13)]
+    assert offered == [True] * 11 + [False] * 2
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(transaction.room(), 0.01)
     assert provider.rows(key) == []

@@ -22,6 +22,9 @@ MAX_LINE_OCTETS = 2048
 """RFC 5321 §4.5.3.1.4: "The maximum total length of a command line including the command word and the <CRLF> is
 512 octets. SMTP extensions may be used to increase this limit.", as SMTPUTF8 does."""
 
+ENDLESS_OCTETS = 64 * 1024
+"""Octets of one command line after which the connection is closed: nothing that a mail server sends is so long."""
+
 
 class LmtpSession:
     """A session as a pure machine; its buffer holds what was received and not used yet."""
@@ -34,7 +37,8 @@ class LmtpSession:
         self._effect: Effect | None = None
         self._told = False
         self._verb = ""
-        self._overlong = False
+        self._overlong = 0
+        """Octets dropped of a line that was over its bound before it ended."""
         self.draining = False
         """Whether goodbye is said as soon as no transaction is open."""
 
@@ -177,8 +181,7 @@ class LmtpSession:
             self._verb = ""
             self._turn(Turn((), Close()))
         elif self._overlong or end > MAX_LINE_OCTETS - 2:
-            self._overlong, self._verb = False, ""
-            self._say(replies.LINE_TOO_LONG)
+            self._refuse_overlong(self._overlong + end)
         else:
             self._run(line)
         return True
@@ -191,8 +194,15 @@ class LmtpSession:
         if self._buffer.startswith(TLS_RECORD) and not self._overlong:
             self._turn(Turn((), Close()))
         elif len(self._buffer) > MAX_LINE_OCTETS:
-            self._overlong = True
+            self._overlong += len(self._buffer) - 1
             del self._buffer[:-1]
+            if self._overlong > ENDLESS_OCTETS:
+                self._refuse_overlong(self._overlong)
+
+    def _refuse_overlong(self, octets: int) -> None:
+        """Say so once of a line of so many octets, and read on; nothing comes after one that is endless."""
+        self._overlong, self._verb = 0, ""
+        self._turn(Turn((replies.LINE_TOO_LONG,), Close() if octets > ENDLESS_OCTETS else None))
 
     def _run(self, line: bytes) -> None:
         try:

@@ -7,7 +7,7 @@ import pytest
 
 from service.model.refusal import Reason, Refusal
 from service.protocol.lmtp.effects import Answered, Begin, Close, Deliver, Resolve, StartTls
-from service.protocol.lmtp.session import LmtpSession
+from service.protocol.lmtp.session import ENDLESS_OCTETS, LmtpSession
 from service.protocol.lmtp.state import Terms
 from tests.protocol.lmtp.world import ENVELOPE, TERMS, World, codes, greeted, recipient
 
@@ -97,6 +97,22 @@ def test_one_outcome_a_recipient_is_demanded() -> None:
 def test_a_refused_beginning_answers_data_and_ends_the_transaction() -> None:
     world = World(refuse_begin=Reason.OVERLOADED)
     assert codes(world.play(ENVELOPE + b"DATA\r\nDATA\r\n"))[4:] == [451, 503]
+
+
+@pytest.mark.parametrize("piece", [1000, 65_536, 200_000])
+def test_g15_an_endless_line_ends_the_connection_and_is_never_held(piece: int) -> None:
+    """RFC 5321 §4.5.3.1.4: a command line has an end; a sender that sends none would be read from for ever."""
+    endless = b"NOOP " * 40_000 + b"\r\nNOOP\r\n"
+    world = greeted()
+    assert codes(world.play(*(endless[at : at + piece] for at in range(0, len(endless), piece)))) == [500]
+    assert world.closed
+    assert world.widest <= 2048 + piece
+
+
+def test_an_overlong_line_that_ends_in_time_ends_nothing() -> None:
+    world = greeted()
+    assert codes(world.play(b"x" * ENDLESS_OCTETS + b"\r", b"\nNOOP\r\n")) == [500, 250]
+    assert not world.closed
 
 
 def test_nothing_received_before_starttls_survives_it() -> None:

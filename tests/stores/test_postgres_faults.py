@@ -15,6 +15,7 @@ from service.model.account import MaildropKey
 from service.model.refusal import Reason, Refusal
 from service.stores.postgres.database import Database, DatabaseOptions, PoolStats
 from service.stores.postgres.directory import PostgresDirectory
+from service.stores.postgres.errors import ConnectionMayEnd
 from service.stores.postgres.index import PostgresMessageIndex
 from tests.stores.wiretap import Wiretap, tapped
 from tests.stores.worlds import PostgresWorld, deliver, message, one_maildrop, recipient
@@ -278,6 +279,21 @@ async def test_a_statement_that_outlives_its_deadline_is_refused(migrated_dsn: s
     await database.open()
     assert await reason_of(database.read("SELECT pg_sleep(600)")) is Reason.UNAVAILABLE
     await database.close()
+
+
+class EndedMeanwhile(asyncpg.Connection):  # type: ignore[type-arg]
+    """A connection whose statement is given up as soon as it is prepared."""
+
+    async def _get_statement(self, *values: Any, **named: Any) -> Any:
+        prepared = await super()._get_statement(*values, **named)  # type: ignore[misc]
+        self.terminate()
+        return prepared
+
+
+async def test_a_statement_given_up_between_two_of_its_steps_is_an_outage_and_no_fault(migrated_dsn: str) -> None:
+    connection = await asyncpg.connect(migrated_dsn, connection_class=EndedMeanwhile)
+    with pytest.raises(ConnectionResetError), ConnectionMayEnd(connection):
+        await connection.fetch("SELECT 1")
 
 
 async def test_a_large_write_has_more_time_at_the_server_too(migrated_dsn: str) -> None:

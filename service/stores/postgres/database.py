@@ -15,8 +15,8 @@ import asyncpg
 
 from service.model.refusal import Reason, Refusal
 from service.stores.postgres.errors import (
-    CONNECTION_MAY_END,
     VENDOR_ERRORS,
+    ConnectionMayEnd,
     may_have_happened,
     may_pass,
     refusal_of,
@@ -165,7 +165,7 @@ class Database:
         # waits for its locks and finds what it did.
         alarm = asyncio.get_running_loop().call_later(seconds, _cut, connection)
         try:
-            with CONNECTION_MAY_END:
+            with ConnectionMayEnd(connection):
                 if seconds > self._longest:
                     await self._let_take(connection, seconds)
                 return await connection.fetch(statement, *values)
@@ -201,7 +201,7 @@ class Database:
             raise asyncpg.InterfaceError("the pool is closed")
         self._waiting += 1
         try:
-            with CONNECTION_MAY_END:
+            with ConnectionMayEnd():
                 async with asyncio.timeout(seconds):
                     return await self._pool.acquire()
         finally:

@@ -46,25 +46,29 @@ _ROLLED_BACK = (
 )
 
 
-class _ConnectionMayEnd:
-    __slots__ = ()
+class ConnectionMayEnd:
+    """Has a connection that ends while it is written to raise ConnectionResetError, as any other that ended does.
+
+    uvloop raises RuntimeError for that. A session that waits for its turn between two steps meets it often: the
+    connection that it just made may be closed by then. One that is ended between two steps of a statement, as its
+    deadline comes, has lost what asyncpg speaks through, which then raises AttributeError.
+    """
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: "asyncpg.Connection[asyncpg.Record] | None" = None) -> None:
+        self._connection = connection
 
     def __enter__(self) -> None:
-        """Nothing is kept, so that one serves all."""
+        pass
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if isinstance(error, RuntimeError):
             raise ConnectionResetError(str(error)) from error
-
-
-CONNECTION_MAY_END = _ConnectionMayEnd()
-"""Has a connection that ends while it is written to raise ConnectionResetError, as any other that ended does.
-
-uvloop raises RuntimeError for that. A session that waits for its turn between two steps meets it often: the connection
-that it just made may be closed by then.
-"""
+        if isinstance(error, AttributeError) and self._connection is not None and self._connection.is_closed():
+            raise ConnectionResetError("ended between two steps of a statement") from error
 
 
 def refusal_of(error: BaseException) -> Refusal:

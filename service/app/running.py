@@ -22,6 +22,7 @@ from service.app.lmtp import lmtp_service
 from service.app.shared import MEASURE_EVERY, Shared
 from service.app.stores import make_blobs
 from service.app.traces import open_tracer
+from service.app.trimming import TRIM_EVERY, Trimming
 from service.net.drain import Drain
 from service.settings import Settings
 from service.telemetry import histograms, limits, metrics
@@ -93,6 +94,7 @@ async def running(settings: Settings, roles: Collection[Role], place: Place = AL
         limits.tell(limits_of(settings, roles))
         listeners = make_listeners(settings, services, place.reuse_port)
         ports = await stack.enter_async_context(started(listeners, drain, settings))
+        tasks.every("memory", TRIM_EVERY, Trimming().trim)
         yield Running({each.spec.name: (_reachable(each.spec.host), ports[each.spec.name]) for each in listeners}, url)
 
 

@@ -96,9 +96,11 @@ class Steps(Generic[Result]):
                 result: Result = end.value
                 return result
             finally:
+                # What is raised refers to this frame, which must not refer to it: in a ring, what a cut response held
+                # would stay until the collector comes by.
+                thrown = None
                 if turn:
                     self._pace.end(whose, time.perf_counter() - began)
-            thrown = None
             try:
                 yield waits_for
             except GeneratorExit:
@@ -106,3 +108,4 @@ class Steps(Generic[Result]):
                 raise
             except BaseException as error:
                 thrown = error
+            waits_for = None

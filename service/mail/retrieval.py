@@ -216,6 +216,8 @@ class Retrieval:
             async with patience.kept(blob.key):
                 first = await anext(stored)
             yield first
+            # A client that reads slowly need not have it kept.
+            del first
             async for piece in stored:
                 yield piece
 

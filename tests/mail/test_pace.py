@@ -4,11 +4,13 @@ RFC 1939 §3: a session that is given up removes nothing, so its work must hear 
 """
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from contextvars import ContextVar
 from itertools import pairwise
 from typing import Any
+from weakref import ref
 
 import pytest
 
@@ -213,3 +215,36 @@ async def test_g16_a_long_step_uses_up_the_round_but_for_one_turn(pace: Pace, tu
     await asyncio.sleep(0)
     assert turns.used == 0
     assert turns._classes["heavy"].finish >= 60.0
+
+
+class Octets:
+    """What work holds."""
+
+
+async def test_g15_what_broken_off_work_held_is_free_without_the_collector(pace: Pace) -> None:
+    held: list[ref[Octets]] = []
+    waits = asyncio.Event()
+    told: list[asyncio.Future[None]] = [asyncio.get_running_loop().create_future()]
+
+    async def send() -> None:
+        octets = Octets()
+        held.append(ref(octets))
+        waits.set()
+        await told[0]
+
+    gc.disable()
+    try:
+        task = asyncio.create_task(_in_turn(pace, send()))
+        await waits.wait()
+        told.pop().set_exception(ConnectionResetError("the connection is gone"))
+        await asyncio.wait({task})
+        assert isinstance(task.exception(), ConnectionResetError)
+        del task
+        await asyncio.sleep(0)
+        assert held[0]() is None
+    finally:
+        gc.enable()
+
+
+async def _in_turn(pace: Pace, work: Coroutine[Any, Any, None]) -> None:
+    await pace.work(work, lambda: "tenant")

@@ -15,6 +15,8 @@ from pathlib import Path
 from tests.backends.demo import Place
 
 MEBIBYTE = 1024 * 1024
+BACKENDS = 8
+"""Descriptors that may be more: connections to backends, which come with the work and are counted some seconds later."""
 PATIENCE = 90.0
 """Seconds within which everything must be given back; gauges are set every 5 s at most."""
 
@@ -24,6 +26,7 @@ class Held:
     """A process at one moment; memory is its resident set, in MiB."""
 
     descriptors: int
+    """Without the connections that it keeps to Postgres: their number follows the work of the last minutes."""
     memory: float
     tasks: int
     leases: int
@@ -31,17 +34,23 @@ class Held:
     series: int
     """How many series /metrics has: it must not grow with clients (G17)."""
 
-    def beyond(self, level: "Held") -> dict[str, int]:
-        """What is held now and wasn't at `level`, but for memory and series; empty once all was given back."""
+    def beyond(self, level: "Held", allowance: float = float("inf")) -> dict[str, float]:
+        """What is held now and wasn't at `level`, memory of more than `allowance` MiB among it; empty once all is back.
+
+        Of the series of metrics some come with what is first counted.
+        """
         names = ("descriptors", "tasks", "leases", "sessions")
-        return {name: more for name in names if (more := getattr(self, name) - getattr(level, name)) > 0}
+        more = {name: getattr(self, name) - getattr(level, name) for name in names}
+        more["descriptors"] -= BACKENDS
+        more["memory"] = self.memory - level.memory - allowance
+        return {name: amount for name, amount in more.items() if amount > 0}
 
 
 def look(pid: int, ops: Place) -> Held:
     """What the process holds now; `ops` is where its health and metrics answer."""
     lines = [line for line in _metrics(ops) if not line.startswith("#")]
     return Held(
-        descriptors=sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()),
+        descriptors=sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir()) - _sum(lines, "poplar_pool_connections"),
         memory=resident(pid) / MEBIBYTE,
         tasks=_sum(lines, "poplar_tasks"),
         leases=_sum(lines, "poplar_leases"),
@@ -56,11 +65,13 @@ def resident(pid: int, mark: str = "VmRSS") -> int:
     return int(next(line for line in status.splitlines() if line.startswith(mark)).split()[1]) * 1024
 
 
-def given_back(see: Callable[[], Held], level: Held, patience: float = PATIENCE) -> Held:
-    """Wait until nothing is held beyond `level`, but for memory; fail with what still is."""
+def given_back(
+    see: Callable[[], Held], level: Held, allowance: float = float("inf"), patience: float = PATIENCE
+) -> Held:
+    """Wait until nothing is held beyond `level`, and memory by `allowance` MiB at most; fail with what still is."""
     end = time.monotonic() + patience
-    while (now := see()).beyond(level):
-        assert time.monotonic() < end, f"still held after {patience:.0f} s: {now.beyond(level)}"
+    while more := (now := see()).beyond(level, allowance):
+        assert time.monotonic() < end, f"still held after {patience:.0f} s: {more}"
         time.sleep(0.1)
     return now
 

@@ -20,7 +20,8 @@ def test_the_peak_is_seen_though_the_memory_was_given_back() -> None:
 
 def test_what_is_held_beyond_the_level_is_told_by_name_and_memory_is_judged_apart() -> None:
     assert replace(LEVEL, memory=200.0, tasks=8).beyond(LEVEL) == {}
-    assert replace(LEVEL, leases=2, descriptors=21).beyond(LEVEL) == {"leases": 2, "descriptors": 1}
+    assert replace(LEVEL, leases=2, descriptors=30).beyond(LEVEL) == {"leases": 2, "descriptors": 2}
+    assert replace(LEVEL, memory=200.0).beyond(LEVEL, allowance=100.0) == {"memory": 20.0}
 
 
 def test_what_comes_back_to_the_level_is_waited_for_and_what_does_not_fails() -> None:

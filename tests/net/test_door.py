@@ -3,7 +3,7 @@
 import select
 import socket
 import sys
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 
@@ -22,7 +22,7 @@ def test_g15_the_kernel_takes_little_for_a_client_that_does_not_read() -> None:
             accepted.setblocking(False)
             taken = 0
             # It takes what fits and then says that it would block, at once: nothing reads at the other end.
-            with pytest.raises(BlockingIOError):
+            with suppress(BlockingIOError):
                 while True:
                     taken += accepted.send(b"x" * 65_536)
     assert taken <= 4 * UNSENT

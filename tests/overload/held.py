@@ -16,7 +16,7 @@ from tests.backends.demo import Place
 
 MEBIBYTE = 1024 * 1024
 BACKENDS = 8
-"""Descriptors that may be more: connections to backends, which come with the work and are counted some seconds later."""
+"""Descriptors that may be more: connections to backends, which come with work and are counted some seconds later."""
 PATIENCE = 90.0
 """Seconds within which everything must be given back; gauges are set every 5 s at most."""
 

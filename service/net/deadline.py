@@ -34,6 +34,7 @@ class Deadline:
     def close(self) -> None:
         """Have no deadline and no timer any more: nothing refers to the connection after this."""
         self._moment = None
+        self._expired = _nothing
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -53,3 +54,7 @@ class Deadline:
         else:
             self._moment = None
             self._expired()
+
+
+def _nothing() -> None:
+    """What a closed deadline calls, so that it doesn't refer to the connection."""

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
+from weakref import ref
 
 from service.model.ending import Ending
 from service.model.refusal import Reason
@@ -41,7 +42,7 @@ class Pop3Connection(Conversation):
         self._service = service
         self._came_as = peer
         self._session = Session(service.surroundings(peer))
-        self._record = Record(peer.listener, service.events, lambda: self._peer, service.tracer)
+        self._record = Record(peer.listener, service.events, _peer_of(self), service.tracer)
         self._turns = SessionTurns(service.fairness, peer.address)
         self._performer = Performer(service, self._session, self._outlet, self._record, self._turns)
 
@@ -197,3 +198,14 @@ class Pop3Connection(Conversation):
     def _abort_unless_updating(self) -> None:
         if self._session.state is not State.UPDATE:
             self._abort(Ending.LOST)
+
+
+def _peer_of(connection: Pop3Connection) -> Callable[[], Peer]:
+    """Who is at the other end, now. In a ring, what a connection holds would outlive it until the collector comes."""
+    known, came_as = ref(connection), connection._peer  # noqa: SLF001 - its own
+
+    def now() -> Peer:
+        there = known()
+        return there._peer if there else came_as  # noqa: SLF001 - its own
+
+    return now

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 TRIM_EVERY = 30.0
-WORTH_IT = 64 * 1024 * 1024
+WORTH_IT = 32 * 1024 * 1024
 """Octets above the beginning from which on it is worth a few milliseconds."""
 
 

@@ -23,8 +23,8 @@ from tests.overload.waits import Waits, beside
 from tests.system.front_end import FrontEnd
 
 PATIENCE = 900.0
-ALLOWANCE = 72.0
-"""MiB by which a process may stay larger: it gives free memory back only from 64 MiB on."""
+ALLOWANCE = 40.0
+"""MiB by which a process may stay larger: it gives free memory back only from 32 MiB on."""
 
 
 @dataclass
@@ -77,14 +77,14 @@ def visit(front: FrontEnd, seconds: float) -> Visit:
     return Visit(Waits.of([took for _, took in good.sessions]), good.unexpected)
 
 
-def besiege(place: Site, front: FrontEnd, siege: Siege, seconds: float) -> Besieged:
+def besiege(place: Site, front: FrontEnd, siege: Siege, seconds: float, allowance: float = ALLOWANCE) -> Besieged:
     """Besiege `front`, with good clients there for so many seconds, and wait until everything is given back."""
     see = partial(look, front.pid, front.ops)
     level, port = _settled(see), front.place(siege.listener).port
     with peak(front.pid) as seen, hostile(siege, port) as heard:
         good = visit(front, seconds)
         during, waiting = see(), unsent(port)
-    after = given_back(see, level, ALLOWANCE)
+    after = given_back(see, level, allowance + siege.keeps)
     assert place.leases() == 0
     return Besieged(siege, level, during, after, seen.risen, waiting, good, heard)
 

@@ -25,6 +25,8 @@ class Siege:
     listener: str = "pop3"
     each: float = 256.0
     """KiB that one client may cost at the peak; what the process needs once is allowed beside it."""
+    keeps: float = 0.0
+    """MiB that stay with the process by design, once: what it remembers of accounts that logged in."""
     against: str = ""
     """What bounds it: settings by name."""
     changed: str = ""
@@ -42,6 +44,7 @@ IDLE = Siege(
     10_000,
     settings=ROOM,
     each=24.0,
+    keeps=96.0,
     against="limits.connections, deadlines.autologout",
     changed="limits.connections 13,000 (10,000), so that 10,000 idle ones leave room for others",
 )

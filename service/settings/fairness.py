@@ -17,7 +17,7 @@ class FairnessSettings(Section):
     """Whether each tenant gets its turn; false serves all of them in the order they come, as if they were one."""
     most: Annotated[float, Field(ge=0.1, le=1.0)] = 0.8
     """The part that one tenant alone may hold of sessions, connections to Postgres, memory and queues; 1 for all."""
-    steps: Count = 24
+    steps: Count = 4
     """Steps of sessions that run before sockets are looked at again: fewer let others in sooner."""
     store_reads: Count = 192
     """Reads of messages from the object store that one process makes at a time; half may be ahead of clients."""

@@ -57,14 +57,21 @@ async def crowd(
     senders = [Sender(house, accounts, recorder, f"sender-{n}", dice.pop()) for n in range(size.senders)]
     staff = Staff(house, accounts, recorder, dice.pop())
     overheard = Overheard(house, recorder)
-    works = [*(each.work for each in readers), *(each.work for each in senders), staff.work, overheard.work]
-    async with asyncio.TaskGroup() as together:
-        for work in works:
-            together.create_task(work(stop))
+    works = [*(each.work for each in readers), *(each.work for each in senders), staff.work]
+    # What the processes say of the last sessions counts too, so it is listened to until all have come to their end.
+    all_left = asyncio.Event()
+    async with asyncio.TaskGroup() as listening:
+        listening.create_task(overheard.work(all_left))
         try:
-            yield Crowd(readers)
+            async with asyncio.TaskGroup() as together:
+                for work in works:
+                    together.create_task(work(stop))
+                try:
+                    yield Crowd(readers)
+                finally:
+                    stop.set()
         finally:
-            stop.set()
+            all_left.set()
 
 
 async def audited(house: House, accounts: Sequence[Account], recorder: Recorder) -> None:

@@ -35,6 +35,7 @@ class Overheard:
         while not stop.is_set():
             await asyncio.sleep(EVERY)
             self._look()
+        self._look()
         if self._quiet < QUIET:
             self._over()
 

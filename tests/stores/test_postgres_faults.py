@@ -281,7 +281,7 @@ async def test_a_statement_that_outlives_its_deadline_is_refused(migrated_dsn: s
     await database.close()
 
 
-class EndedMeanwhile(asyncpg.Connection):  # type: ignore[type-arg]
+class EndedMeanwhile(asyncpg.Connection):
     """A connection whose statement is given up as soon as it is prepared."""
 
     async def _get_statement(self, *values: Any, **named: Any) -> Any:

@@ -90,6 +90,9 @@ _build = Gauge(
     "poplar_build_info", "Always 1; says what is running", ["version", "python"], multiprocess_mode="livemax"
 )
 series(_build, VERSION, platform.python_version()).set(1)
+# A store that is read without fetching ahead says so by 0, rather than by no series.
+for _used in ("yes", "no"):
+    series(_prefetches, _used)
 
 
 @cache

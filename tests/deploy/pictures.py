@@ -58,7 +58,7 @@ class Page:
         """Write it, in as many colours as it needs."""
         full = BytesIO()
         self.figure.savefig(full, dpi=100, facecolor=BOARD)
-        Image.open(full).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(path, optimize=True)
+        Image.open(full).convert("RGB").quantize(256, Image.Quantize.MEDIANCUT).save(path, optimize=True)
 
     def _panel(self, panel: dict[str, Any]) -> None:
         paper = self._axes(panel["gridPos"], (0.0, 0.0, 1.0, 1.0))

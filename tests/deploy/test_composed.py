@@ -56,9 +56,9 @@ def logged_in(running: Composed, account: tuple[str, str], tls: bool = True) -> 
 def subjects(running: Composed, account: tuple[str, str]) -> list[str]:
     client = logged_in(running, account)
     count = client.stat()[0]
-    lines = [client.retr(number)[1][0].decode() for number in range(1, count + 1)]
+    lines = [line for number in range(1, count + 1) for line in client.retr(number)[1]]
     client.quit()
-    return [line.removeprefix("Subject: ") for line in lines]
+    return [line.removeprefix(b"Subject: ").decode() for line in lines if line.startswith(b"Subject: ")]
 
 
 def asked(path: str) -> Any:

@@ -92,6 +92,10 @@ load-dovecot: $(VENV)/.test ## The same with Debian's Dovecot beside, in turn
 overload: $(VENV)/.test ## Besiege a front end with hostile clients, thousands at a time (ARGS="idle unread --seconds 10")
 	$(BIN)/python -m tests.overload $(ARGS)
 
+.PHONY: million
+million: $(VENV)/.test ## List and remove a maildrop of 1,000,000 messages (ARGS="--messages 100000 --imported")
+	$(BIN)/python -m tests.overload.million_run $(ARGS)
+
 .PHONY: alarms
 alarms: $(VENV)/.test ## Fire every alert by a real fault and walk its runbook (needs prometheus; ARGS="PoplarAbsent")
 	$(BIN)/python -m tests.deploy.alarms $(ARGS)

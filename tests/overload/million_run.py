@@ -1,0 +1,38 @@
+"""`python -m tests.overload.million_run --messages 1000000`: every step with a maildrop of so many, and what it took.
+
+Owns the command line. Refuses to judge figures; anything that isn't as it should be ends it with an error.
+"""
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.backends.demo import demo_on
+from tests.overload.million import Run, coming_back, reading, removing
+from tests.overload.million_rows import fill
+from tests.system.clients.letters import PLAIN
+from tests.system.clients.maildrop import Maildrop
+from tests.system.front_end import TERMINATED, front_end
+
+
+def main() -> None:
+    """Fill a maildrop, do everything with it, and print a line for each step."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--messages", type=int, default=1_000_000)
+    parser.add_argument("--imported", action="store_true", help="with unique-ids of another server")
+    told = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="poplar-million-") as name, demo_on(Path(name)) as demo:
+        account, other = demo.new_account(), demo.new_account()
+        fill(demo, account, told.messages, imported=told.imported)
+        with front_end(demo, Path(name) / "front", (TERMINATED,)) as front:
+            run = Run(demo, front, account, told.messages, other)
+            with run.watched():
+                reading(run)
+                coming_back(run, lambda: Maildrop(demo, account).deliver([PLAIN]))
+                removing(run)
+    sys.stdout.writelines(f"{step}\n" for step in run.steps)
+
+
+if __name__ == "__main__":
+    main()

@@ -114,6 +114,11 @@ def found(content: object) -> tuple[int, bytes, Mapping[str, str]]:
     return 200, json.dumps(content).encode(), {"Content-Type": "application/json"}
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 64
+    """Of connections that wait to be accepted: with five, of many at once some wait for the kernel's next try."""
+
+
 @contextmanager
 def issuing(*algorithms: str) -> Iterator[Issuer]:
     """An issuer with a key for each of these, named like it; `http://127.0.0.1:PORT` until the block ends."""
@@ -135,7 +140,7 @@ def issuing(*algorithms: str) -> Iterator[Issuer]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     issuer.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)

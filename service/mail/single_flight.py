@@ -25,7 +25,7 @@ class SingleFlight:
         if self._task is not None and not self._task.done():
             self._again = True
             return
-        if self._task is not None:
+        if self._task is not None and not self._task.cancelled():
             self._task.result()
         self._task = asyncio.create_task(self._fly())
 

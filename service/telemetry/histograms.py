@@ -8,6 +8,7 @@ observations of a poll were a twentieth of what it cost. Refuses to know any met
 from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 from weakref import WeakSet
 
@@ -39,8 +40,11 @@ class Histogram(prometheus_client.Histogram):
 
     def flush(self) -> None:
         """Count what was observed."""
-        seen = self._seen
-        taken = [seen.popleft() for _ in range(len(seen))]
+        seen, taken = self._seen, list[float]()
+        # Another thread may take some of them meanwhile.
+        with suppress(IndexError):
+            for _ in range(len(seen)):
+                taken.append(seen.popleft())
         if taken:
             self._sum.inc(sum(taken))
             for place, count in Counter(bisect_left(self._upper_bounds, amount) for amount in taken).items():

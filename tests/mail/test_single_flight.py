@@ -83,3 +83,17 @@ async def test_closing_breaks_off_what_is_under_way() -> None:
     await work.begins.wait()
     await flight.close()
     assert work.running == 0
+
+
+async def test_work_that_was_cancelled_by_others_is_begun_anew() -> None:
+    work = Work()
+    flight = SingleFlight(work)
+    flight.begin()
+    await work.begins.wait()
+    assert flight._task is not None
+    flight._task.cancel()
+    await ended(flight)
+    flight.begin()
+    work.may_end.set()
+    await ended(flight)
+    assert work.begun == 2

@@ -17,6 +17,7 @@ from service.model.refusal import Reason, Refusal
 from service.stores.memory.blobs import MemoryBlobStore
 from service.stores.objects import ObjectOptions, SpreadBlobStore, open_blobs
 from service.stores.objects.cached import MOST_OCTETS, read_cached
+from service.stores.objects.folders import Folders
 from service.stores.observing import Unobserved
 from tests.backends.s3 import BUCKET, S3Server, s3_server, s3_server_of_ones_own, s3_url_and_options
 
@@ -372,6 +373,28 @@ async def test_g1_a_root_that_was_replaced_gets_what_is_put_from_now_on(tmp_path
     (tmp_path / "mail").mkdir()
     await store.put("t/11/y", pieces(b"more mail"))
     assert (tmp_path / "mail" / "t/11/y").read_bytes() == b"more mail"
+
+
+def test_g1_a_root_that_is_replaced_while_a_folder_is_made_gets_what_is_put_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail, make = tmp_path / "mail", os.mkdir
+    make(mail)
+    folders = Folders(mail)
+    folders.put("t/10/w", b"mail")
+
+    def meanwhile(path: str, *, dir_fd: int) -> None:
+        monkeypatch.setattr(os, "mkdir", make)
+        mail.rename(tmp_path / "former")
+        make(mail)
+        # As another thread does.
+        folders.put("t/12/z", b"mail")
+        make(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "mkdir", meanwhile)
+    folders.put("t/11/x", b"mail")
+    folders.put("t/11/y", b"more mail")
+    assert (mail / "t/11/y").read_bytes() == b"more mail"
 
 
 async def test_f12_a_put_that_fails_leaves_no_file_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

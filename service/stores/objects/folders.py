@@ -33,7 +33,8 @@ class Folders:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._identity = (0, 0)
-        self._known: dict[str, _Folder] = {}
+        self._known: dict[tuple[int, int, str], _Folder] = {}
+        """By the root that they are really below, which may be another one by the time that they are asked for."""
 
     def put(self, key: str, octets: bytes) -> None:
         """Have `octets` in the file `key`, durably; another file of this name is replaced.
@@ -41,19 +42,19 @@ class Folders:
         Raises OSError, FileNotFoundError among them where the root is gone: it is never made.
         """
         name, _, file = key.rpartition("/")
-        self._look_at_root()
+        root = self._look_at_root()
         try:
-            _write(self._known.get(name) or self._made(name), file, octets)
+            _write(self._known.get((*root, name)) or self._made(name), file, octets)
         except FileNotFoundError:
             # Being empty, it was removed since.
-            self._known.pop(name, None)
+            self._known.pop((*root, name), None)
             _write(self._made(name), file, octets)
 
-    def _look_at_root(self) -> None:
-        found = self._root.stat()
-        identity = (found.st_dev, found.st_ino)
+    def _look_at_root(self) -> tuple[int, int]:
+        identity = _identity_of(self._root.stat())
         if identity != self._identity:
             self._identity, self._known = identity, {}
+        return identity
 
     def _made(self, name: str) -> _Folder:
         """The folder, there and durable with all above it."""
@@ -67,8 +68,12 @@ class Folders:
             os.fsync(folder.file)
         if len(self._known) >= MOST_OPEN:
             self._known = {}
-        self._known[name] = chain[-1]
+        self._known[*_identity_of(os.fstat(chain[0].file)), name] = chain[-1]
         return chain[-1]
+
+
+def _identity_of(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
 
 
 def _write(folder: _Folder, name: str, octets: bytes) -> None:

@@ -88,6 +88,10 @@ load: $(VENV)/.test ## Measure speed: CPU, memory, latencies (SECONDS=1 RUNS=1 A
 load-dovecot: $(VENV)/.test ## The same with Debian's Dovecot beside, in turn
 	$(BIN)/python -m tests.load --dovecot --seconds $(SECONDS) --runs $(RUNS) $(ARGS)
 
+.PHONY: bench
+bench: $(VENV)/.test ## Time the hot paths by themselves (ARGS="-k pipeline")
+	$(BIN)/pytest -n 0 --benchmark-enable --benchmark-only --benchmark-sort=name tests/benchmarks $(ARGS)
+
 .PHONY: overload
 overload: $(VENV)/.test ## Besiege a front end with hostile clients, thousands at a time (ARGS="idle unread --seconds 10")
 	$(BIN)/python -m tests.overload $(ARGS)

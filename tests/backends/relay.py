@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 
 class Relay:
-    """Relays to `port`; `sends` counts the pieces that clients sent, `connections` their connections."""
+    """Relays to `port`. `sends` counts the pieces that clients sent, `connections` theirs, `ended` those they left."""
 
     def __init__(self, port: int) -> None:
         self._to = port
@@ -20,6 +20,13 @@ class Relay:
         self.port = 0
         self.sends = 0
         self.connections = 0
+        self.ended = 0
+        self._clients: list[asyncio.StreamWriter] = []
+
+    def interject(self, octets: bytes) -> None:
+        """Say this to every client, as if the server had."""
+        for client in self._clients:
+            client.write(octets)
 
     def fall_silent(self) -> None:
         """Let nothing come back from now on, with every connection left open."""
@@ -31,6 +38,7 @@ class Relay:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._clients.append(writer)
         to_reader, to_writer = await asyncio.open_connection("127.0.0.1", self._to)
         for pump in (self._forth(reader, to_writer), self._back(to_reader, writer)):
             task = asyncio.create_task(pump)
@@ -41,6 +49,7 @@ class Relay:
         while octets := await reader.read(1 << 20):
             self.sends += 1
             writer.write(octets)
+        self.ended += 1
         writer.close()
 
     async def _back(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

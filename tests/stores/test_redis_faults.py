@@ -120,6 +120,21 @@ async def test_a_connection_that_the_server_ended_meanwhile_is_not_used_again(re
     await locks.aclose()
 
 
+async def test_what_nobody_asked_for_is_never_an_answer(through_relay: str, relay: Relay) -> None:
+    locks = RedisMaildropLocks(through_relay, limits=PATIENT)
+    theirs = lease()
+    assert await locks.acquire(theirs)
+
+    async def is_left() -> bool:
+        return relay.ended == relay.connections == 1
+
+    # Whoever read it as the answer to its own question would believe to hold a maildrop that another holds.
+    relay.interject(b":1\r\n")
+    await eventually(is_left)
+    assert not await locks.acquire(lease(theirs.key))
+    await locks.aclose()
+
+
 async def test_few_connections_carry_many_sessions(through_relay: str, relay: Relay) -> None:
     locks = RedisMaildropLocks(through_relay, limits=replace(PATIENT, connections=2))
 

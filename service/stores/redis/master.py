@@ -48,6 +48,6 @@ class MasterWire:
             with suppress(RedisError, OSError):
                 master = await ask()
                 if master != known:
-                    await self._wire.renew()
+                    self._wire.renew()
                 known = master
             await asyncio.sleep(self._every)

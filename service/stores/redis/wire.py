@@ -1,20 +1,20 @@
-"""Connections to one server, each of which carries one pipeline at a time.
+"""The way to one server: connections, each of which carries one pipeline at a time.
 
-Owns their reuse: one is looked at before it is used again, and ended by whatever breaks off, so that no answer is ever
-read by the wrong caller. redis-py makes and secures the connections and knows their format; its own pool and pipelines
-cost three times as much processor time as all the rest of a pipeline of a few commands.
+Owns their reuse: one that broke is not used again, nor any of those that there were before something said that the
+server may be another one by now. redis-py's own pool and pipelines cost ten times as much processor time.
 Refuses to wait by the clock and to bound their number: its caller has a deadline for the whole, and so many in flight.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.connection import AbstractConnection, ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as BrokenError
-from redis.exceptions import ReadOnlyError, ResponseError
+from redis.exceptions import ReadOnlyError
 
+from service.stores.redis.line import Line, handing, open_line
 from service.stores.redis.scripts import Word, packed
 
 
@@ -23,7 +23,7 @@ class Wire:
 
     def __init__(self, source: ConnectionPool | ClusterNode) -> None:
         self._make = _maker(source)
-        self._idle: list[AbstractConnection] = []
+        self._idle: list[Line] = []
         self._era = 0
         """Connections that were taken in an earlier one aren't used again."""
         self._closed = False
@@ -31,61 +31,59 @@ class Wire:
     async def __call__(self, commands: Sequence[tuple[Word, ...]]) -> list[object]:
         """An answer or an exception for each. Raises redis-py's errors when the connection fails."""
         era = self._era
-        connection = self._idle.pop() if self._idle else self._make()
+        line = self._unbroken() or await self._opened()
         try:
-            await _ready(connection)
-            await connection.send_packed_command(packed(commands), check_health=False)
-            answers = [await self._answer(connection) for _ in commands]
+            answers = await line.ask(packed(commands), len(commands))
         except BaseException:
-            await connection.disconnect(nowait=True)
+            line.end()
             # What broke this one may have broken all: a server that is gone, or is the master no more.
-            await self.renew()
+            self.renew()
             raise
+        self._look_through(answers)
         if self._closed or era != self._era:
-            await connection.disconnect(nowait=True)
+            line.end()
         else:
-            self._idle.append(connection)
+            self._idle.append(line)
         return answers
 
-    async def renew(self) -> None:
+    def renew(self) -> None:
         """Use no connection again that there is now."""
         self._era += 1
         while self._idle:
-            await self._idle.pop().disconnect(nowait=True)
+            self._idle.pop().end()
 
     async def aclose(self) -> None:
         """End every connection."""
         self._closed = True
-        await self.renew()
+        self.renew()
 
-    async def _answer(self, connection: AbstractConnection) -> object:
+    def _unbroken(self) -> Line | None:
+        while self._idle:
+            line = self._idle.pop()
+            if not line.broken:
+                return line
+        return None
+
+    async def _opened(self) -> Line:
         try:
-            return await connection.read_response()
-        except ReadOnlyError as error:
-            # The same address, or Sentinel, may lead to another server by now.
-            await self.renew()
-            return error
-        except ResponseError as error:
-            return error
+            return await open_line(self._make)
+        except BaseException:
+            self.renew()
+            raise
+
+    def _look_through(self, answers: Sequence[object]) -> None:
+        """Raises what is no answer but says that the server serves nobody now."""
+        for answer in answers:
+            if isinstance(answer, BrokenError):
+                self.renew()
+                raise answer
+            if isinstance(answer, ReadOnlyError):
+                # The same address, or Sentinel, may lead to another server by now.
+                self.renew()
 
 
 def _maker(source: ConnectionPool | ClusterNode) -> Callable[[], AbstractConnection]:
-    # Without a time of its own a connection needs neither a task nor a timer for each word. A cluster's node would try
-    # again by itself.
+    # A cluster's node would try again by itself; the deadline is the caller's.
     options = source.connection_kwargs | {"socket_timeout": None, "retry": Retry(NoBackoff(), 0)}
-    make: Callable[..., AbstractConnection] = source.connection_class
+    make: Callable[..., AbstractConnection] = handing(source.connection_class)
     return lambda: make(**options)
-
-
-async def _ready(connection: AbstractConnection) -> None:
-    """Connected, and with nothing to be read: a server may have ended it since, or said what nobody waits for."""
-    if connection.is_connected:
-        try:
-            clean = not await connection.can_read()
-        except (BrokenError, OSError):
-            clean = False
-        if clean:
-            return
-        await connection.disconnect(nowait=True)
-    connect: Callable[[], Awaitable[object]] = connection.connect
-    await connect()

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from service.mail.budget import Budget
-from service.mail.retrieval import AT_HAND_OCTETS, WHOLE_OCTETS, Places, Retrieval
+from service.mail.places import Places
+from service.mail.retrieval import AT_HAND_OCTETS, WHOLE_OCTETS, Retrieval
 from service.mail.turns import Whose
 from service.model.message import StoredMessage
 from service.model.refusal import Reason, Refusal

@@ -1,29 +1,33 @@
 """Retrieval: a listed message's octets, whole and proven, or a refusal.
 
-Owns what is verified before what is sent. A message up to 1 MiB is fetched and verified first; a
-larger one streams, and its last part is held back until the digest matches (G8). A store that fails
-in the middle is asked again by range; one that gives nothing at first is given up while the client
-still waits for a status. Refuses to know sockets: pieces are given one at a time, and the next is
-fetched when the caller wants it.
+Owns what is verified before what is sent (G8): a message up to 1 MiB as a whole, a larger one part by part, by the
+digests of its beginnings. One that is stored without them streams, and its last part is held back until the digest of
+all matches. A read that fails is repeated; a store that gives nothing at first is given up while the client still waits
+for a status. Refuses to know sockets: pieces are given one at a time, and the next is fetched when it is wanted.
 RFC 1939 §5 RETR, §7 TOP.
 """
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence, Set
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from service.mail.budget import Budget
 from service.mail.patience import Patience
 from service.mail.ports import BlobStore, NearBlobs
 from service.mail.whose import WHOSE
-from service.model.account import MaildropKey
+from service.model.beginnings import PART_OCTETS, Beginning
 from service.model.message import Blob, StoredMessage
 from service.model.refusal import Reason, Refusal
+from service.model.text import Measure
 
-WHOLE_OCTETS = 1024 * 1024
+if TYPE_CHECKING:
+    from hashlib import _Hash
+
+WHOLE_OCTETS = PART_OCTETS
 """A message up to this many octets is read by one request and verified before its first octet is sent."""
 AT_HAND_OCTETS = 64 * 1024
 """A message up to this many octets is short enough to be read and verified in a turn of the event loop."""
@@ -33,10 +37,6 @@ SOON = 0.4
 """Seconds for such a read; then the message is streamed, which comes to a status within `patience` more."""
 DIGEST_SLICE = 256 * 1024
 """Octets whose digest is computed in one go: less than a millisecond's work."""
-LOCATED_AHEAD = 80
-"""Messages whose places are asked for in one round trip."""
-LEAST_LOCATED = 16
-"""For fewer, places are asked for only when they are needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,62 +49,6 @@ class Resumption:
     """Seconds for which a store may give nothing, all repetitions included, until who waits for a status is refused."""
     resumed: Callable[[], None] = lambda: None
     """Told of each repetition."""
-
-
-class Located(Protocol):
-    """Whatever knows where messages are: the index, or what was kept of it."""
-
-    async def locate(self, key: MaildropKey, sequences: Sequence[int]) -> Mapping[int, StoredMessage]:
-        """As `MessageIndex.locate`."""
-
-
-@dataclass(slots=True)
-class Places:
-    """Where the messages of one maildrop are, asked for some at a time and remembered while they are near."""
-
-    index: Located
-    key: MaildropKey
-    _known: dict[int, StoredMessage] = field(default_factory=dict)
-    _asking: "asyncio.Task[Refusal | None] | None" = None
-
-    async def of(self, sequence: int, upcoming: Sequence[int] = ()) -> StoredMessage:
-        """Where the message is. Raises Refusal: BROKEN when its row is gone, UNAVAILABLE.
-
-        What fails while it is waited for isn't asked all over again: that would double what the client waits.
-        """
-        asking = self._asking
-        if sequence not in self._known and asking is not None and not asking.done():
-            await asyncio.wait({asking})
-            if (refusal := asking.result()) is not None:
-                raise refusal
-        if sequence not in self._known:
-            wanted = (sequence, *upcoming[: LOCATED_AHEAD - 1])
-            self._known = dict(await self.index.locate(self.key, wanted))
-        message = self._known.get(sequence)
-        if message is None:
-            raise Refusal(Reason.BROKEN, f"message {sequence} has no row")
-        return message
-
-    def known(self, sequence: int) -> StoredMessage | None:
-        """Where the message is, if that was asked for already."""
-        return self._known.get(sequence)
-
-    def ask_ahead(self, upcoming: Sequence[int]) -> None:
-        """Begin to ask where these are, once there are some not known, so that nobody who reads on waits for it."""
-        few = upcoming[-LEAST_LOCATED:]
-        if (self._asking is None or self._asking.done()) and few and few[0] not in self._known:
-            wanted = [sequence for sequence in upcoming if sequence not in self._known][:LOCATED_AHEAD]
-            if len(wanted) >= LEAST_LOCATED:
-                self._asking = asyncio.get_running_loop().create_task(self._learn(wanted, frozenset(upcoming)))
-
-    async def _learn(self, wanted: Sequence[int], near: Set[int]) -> Refusal | None:
-        try:
-            found = await self.index.locate(self.key, wanted)
-        except Refusal as refusal:
-            # Who waits is told; whoever comes to need them later asks anew.
-            return refusal
-        self._known = {sequence: at for sequence, at in self._known.items() if sequence in near} | dict(found)
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,32 +76,99 @@ class Retrieval:
         A mismatch is read once more, as what came between may have broken it. Raises Refusal: BROKEN, UNAVAILABLE.
         """
         blob = message.blob
-        patience = self._patience()
-        async with patience.kept(blob.key):
-            for again in range(2):
-                octets = await self._read(blob.key, 0, blob.octets, patience)
-                if len(octets) == blob.octets and await _digest(octets) == blob.sha256:
-                    return message.trace + octets
-                if not again:
-                    self.resumption.resumed()
-        raise Refusal(Reason.BROKEN, f"{blob.key}: octets or digest differ")
+        octets, _ = await self._first(blob.key, Beginning(blob.octets, blob.sha256))
+        return message.trace + octets
 
     async def pieces(self, message: StoredMessage) -> AsyncGenerator[bytes, None]:
-        """The octets of a message however large; the last piece only once the digest of all matched.
+        """The octets of a message however large, each piece verified; where it can't be, the last one after the digest.
 
         What comes in one piece, all of it, is verified.
         Raises Refusal: before the first piece nothing was given; after it the response must be cut.
         """
-        if message.blob.octets <= WHOLE_OCTETS:
+        blob = message.blob
+        if blob.octets <= WHOLE_OCTETS:
             yield await self.whole(message)
             return
         async with self._held(message) as octets:
             if octets is not None:
                 yield octets
                 return
+        proofs = blob.proofs()
+        async with aclosing(self._unproven(message) if proofs is None else self._proven(message, proofs)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def top(self, message: StoredMessage, lines: int) -> AsyncGenerator[bytes, None]:
+        """The octets that TOP needs and maybe some more, each piece verified; for no lines only the header is read.
+
+        A blob without digests of its beginnings is read whole before anything of it is given, even where it is large.
+        Raises Refusal, as `pieces` does.
+        """
+        blob = message.blob
+        if blob.octets > WHOLE_OCTETS:
+            blob = await self._with_beginnings(blob)
+        proofs = blob.proofs(header=not lines)
+        if proofs is None or (lines and blob.octets <= WHOLE_OCTETS):
+            yield await self.whole(message)
+            return
+        async with aclosing(self._proven(message, proofs)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    async def _proven(self, message: StoredMessage, proofs: Sequence[Beginning]) -> AsyncGenerator[bytes, None]:
+        """The octets up to the last of `proofs`, each part verified; the first of them in time.
+
+        A client that has some already is served with patience, and what it reads slowly isn't kept here.
+        """
+        octets, digest = await self._first(message.blob.key, proofs[0])
+        yield message.trace + octets if message.trace else octets
+        del octets
+        for before, end in pairwise(proofs):
+            octets, digest = await self._part(message.blob.key, digest, before.octets, end)
+            yield octets
+            del octets
+
+    async def _first(self, key: str, end: Beginning) -> "tuple[bytes, _Hash]":
+        """As `_part`, from the first octet on, while somebody waits for a status."""
+        patience = self._patience()
+        async with patience.kept(key):
+            return await self._part(key, hashlib.sha256(), 0, end, patience)
+
+    async def _part(
+        self, key: str, before: "_Hash", start: int, end: Beginning, patience: Patience | None = None
+    ) -> "tuple[bytes, _Hash]":
+        """The octets from `start` up to `end`, whose digest goes on from the one `before`, and that digest.
+
+        Raises Refusal: BROKEN, UNAVAILABLE.
+        """
+        for again in range(2):
+            octets = await self._read(key, start, end.octets, patience)
+            digest = before.copy()
+            await _feed(digest, octets)
+            if len(octets) == end.octets - start and digest.digest() == end.sha256:
+                return octets, digest
+            if not again:
+                self.resumption.resumed()
+        raise Refusal(Reason.BROKEN, f"{key}: octets or digest differ")
+
+    async def _with_beginnings(self, blob: Blob) -> Blob:
+        """`blob` with the digests of its beginnings; where it is stored without them all of it is read to know them."""
+        if blob.beginnings is not None:
+            return blob
+        measure = Measure()
+        async with aclosing(self._begun(blob)) as stored:
+            async for piece in stored:
+                measure.feed(piece)
+        found = measure.blob(blob.key)
+        if found.sha256 != blob.sha256:
+            raise Refusal(Reason.BROKEN, f"{blob.key}: digest differs")
+        return replace(blob, beginnings=found.beginnings)
+
+    async def _unproven(self, message: StoredMessage) -> AsyncGenerator[bytes, None]:
+        """All octets of a message stored without the digests of its beginnings; the last ones once all match."""
         held = message.trace
         digest = hashlib.sha256()
-        async with aclosing(self._begun(message.blob, message.blob.octets)) as stored:
+        async with aclosing(self._begun(message.blob)) as stored:
             async for piece in stored:
                 digest.update(piece)
                 if held:
@@ -192,27 +203,10 @@ class Retrieval:
         right = len(octets) == blob.octets and digest.digest() == blob.sha256
         return (message.trace + octets if message.trace else octets) if right else None
 
-    async def header(self, message: StoredMessage) -> AsyncGenerator[bytes, None]:
-        """The octets that TOP n 0 needs: only the header, read by range."""
-        blob = message.blob
-        if blob.header_octets <= WHOLE_OCTETS:
-            patience = self._patience()
-            async with patience.kept(blob.key):
-                octets = await self._read(blob.key, 0, blob.header_octets, patience)
-            if len(octets) != blob.header_octets:
-                raise Refusal(Reason.BROKEN, f"{blob.key}: shorter than its header")
-            yield message.trace + octets
-            return
-        held = message.trace
-        async with aclosing(self._begun(blob, blob.header_octets)) as stored:
-            async for piece in stored:
-                yield held + piece
-                held = b""
-
-    async def _begun(self, blob: Blob, end: int) -> AsyncGenerator[bytes, None]:
-        """The octets up to `end`, the first of them in time; a client that has some already is served with patience."""
+    async def _begun(self, blob: Blob) -> AsyncGenerator[bytes, None]:
+        """All octets as they are stored, the first of them in time."""
         patience = self._patience()
-        async with aclosing(self._stream(blob, end, patience)) as stored:
+        async with aclosing(self._stream(blob, blob.octets, patience)) as stored:
             async with patience.kept(blob.key):
                 first = await anext(stored)
             yield first
@@ -257,12 +251,12 @@ class Retrieval:
         await asyncio.sleep(self.resumption.pause)
 
 
-async def _digest(octets: bytes) -> bytes:
-    """SHA-256 of a message in memory; other sessions run between two slices of a large one."""
+async def _feed(digest: "_Hash", octets: bytes) -> None:
+    """Let a digest go on over what is in memory; other sessions run between two slices of much."""
     if len(octets) <= DIGEST_SLICE:
-        return hashlib.sha256(octets).digest()
-    digest, view = hashlib.sha256(), memoryview(octets)
+        digest.update(octets)
+        return
+    view = memoryview(octets)
     for start in range(0, len(octets), DIGEST_SLICE):
         digest.update(view[start : start + DIGEST_SLICE])
         await asyncio.sleep(0)
-    return digest.digest()

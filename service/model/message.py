@@ -5,9 +5,12 @@ blob, so one blob serves many recipients though each has a Delivered-To line of 
 Octets are counted with CRLF line ends and without stuffed dots (RFC 1939 §11).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+from service.model.beginnings import Beginning, of_all, of_header
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,19 @@ class Blob:
     dotted: bool
     """Whether any line starts with a dot, so that it must be byte-stuffed (RFC 1939 §3)."""
     sha256: bytes
+    beginnings: bytes | None = None
+    """As `model.beginnings` packs them; None for a blob that a release before they were kept has stored."""
+
+    def proofs(self, *, header: bool = False) -> Sequence[Beginning] | None:
+        """The beginnings up to all of it, or up to its header: none is more than a part longer than the one before.
+
+        None where they aren't known.
+        """
+        if self.beginnings is None:
+            return None
+        if header:
+            return of_header(self.header_octets, self.beginnings)
+        return of_all(self.octets, self.beginnings, self.sha256)
 
 
 @dataclass(frozen=True, slots=True)

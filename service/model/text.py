@@ -1,13 +1,12 @@
 """The text of a message as it is stored: CRLF line ends, a line end at its end, and never empty.
 
-Owns that canonical form and the facts counted of it (octets, header octets, dots, digest). Refuses to
+Owns that canonical form and the facts counted of it (octets, header octets, dots, digests). Refuses to
 know how the text arrived: every delivery and every import passes through here, piece by piece, so
 that no piece sits in memory and how the text was cut never shows. Works by whole-piece searches.
 RFC 5321 §2.3.8 (line ends), RFC 1939 §11 (octets), RFC 5322 §2.1 (the empty line after the header).
 """
 
-import hashlib
-
+from service.model.beginnings import Digests
 from service.model.message import Blob
 
 
@@ -55,25 +54,36 @@ class Measure:
         self._header_octets: int | None = None
         self._dotted = False
         self._tail = b"\r\n"
-        self._digest = hashlib.sha256()
+        self._digests = Digests()
 
     def feed(self, piece: bytes) -> None:
         """Count `piece`, the next octets of the text."""
+        rest = memoryview(piece)
         if self._header_octets is None or not self._dotted:
-            self._search(self._tail + piece)
+            header = self._search(self._tail + piece)
+            if header:
+                self._digests.feed(rest[:header])
+                self._digests.end_header()
+                rest = rest[header:]
+        self._digests.feed(rest)
         self._tail = (self._tail + piece[-3:])[-3:]
         self.octets += len(piece)
-        self._digest.update(piece)
 
     def blob(self, key: str) -> Blob:
         """The facts of the text, once it is whole, for the blob stored under `key`."""
         header_octets = self.octets if self._header_octets is None else self._header_octets
-        return Blob(key, self.octets, header_octets, self._dotted, self._digest.digest())
+        digests = self._digests
+        return Blob(key, self.octets, header_octets, self._dotted, digests.whole, digests.packed)
 
-    def _search(self, window: bytes) -> None:
-        """Look for the empty line and for dotted lines; `window` begins with the octets before the piece."""
+    def _search(self, window: bytes) -> int:
+        """Look for the empty line and for dotted lines; `window` begins with the octets before the piece.
+
+        The octets of the piece up to where the header ends, 0 where it doesn't end here.
+        """
         self._dotted = self._dotted or b"\r\n." in window
-        if self._header_octets is None:
-            found = window.find(b"\r\n\r\n")
-            if found >= 0:
-                self._header_octets = self.octets - len(self._tail) + found + 4
+        found = window.find(b"\r\n\r\n") if self._header_octets is None else -1
+        if found < 0:
+            return 0
+        header = found + 4 - len(self._tail)
+        self._header_octets = self.octets + header
+        return header

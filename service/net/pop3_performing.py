@@ -9,12 +9,14 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 
 from service.mail.allowances import DailyOctets
 from service.mail.login import Attempt
 from service.mail.maildrop import OpenMaildrop
+from service.mail.places import Places
 from service.mail.prefetch import Prefetch
-from service.mail.retrieval import WHOLE_OCTETS, Places
+from service.mail.retrieval import WHOLE_OCTETS
 from service.model.ending import Ending
 from service.model.message import StoredMessage
 from service.model.refusal import Reason, Refusal
@@ -136,9 +138,7 @@ class Performer:
 
     async def top(self, effect: effects.Top) -> None:
         """Send a header and some lines of the body; only the header's octets are read where that is all."""
-        retrieval = self._service.retrieval
-        pieces = retrieval.pieces if effect.lines else retrieval.header
-        if await self._send("TOP", effect, pieces, effect.lines):
+        if await self._send("TOP", effect, partial(self._service.retrieval.top, lines=effect.lines), effect.lines):
             self._record.topped()
 
     async def send_listing(self, effect: effects.SendListing) -> None:

@@ -1,7 +1,6 @@
 """One maildrop with mail in it, over the in-memory stores, and the use cases of a front end."""
 
 import asyncio
-import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
@@ -19,9 +18,10 @@ from service.mail.update import Update
 from service.mail.verdicts import Verdicts
 from service.mail.verification import Verification
 from service.model.address import parse_address
-from service.model.message import Blob, NewMessage
+from service.model.message import NewMessage
 from service.model.proof import Password
 from service.model.refusal import Reason, Refusal
+from service.model.text import Measure
 from service.stores.memory.locks import MemoryMaildropLocks
 from service.stores.memory.passwords import MemoryPasswordHashes
 from service.stores.memory.state import CredentialRow
@@ -45,6 +45,10 @@ class Interrupted:
     cut_after: int | None = None
     """A stream fails once after so many octets."""
     corrupt: bool = False
+    wrong_at: int | None = None
+    """This octet of each blob is another whenever it is read."""
+    mended_after: int | None = None
+    """So many times more."""
     silent_from: int | None = None
     """Reads from this octet on are never answered."""
     reads: list[tuple[str, int, int]] = field(default_factory=list)
@@ -55,6 +59,15 @@ class Interrupted:
             self.failures -= 1
             raise Refusal(Reason.UNAVAILABLE, "told to fail")
 
+    def _given(self, octets: bytes, start: int) -> bytes:
+        if self.wrong_at is not None and start <= self.wrong_at < start + len(octets):
+            at = self.wrong_at - start
+            if self.mended_after is not None:
+                self.mended_after -= 1
+                self.wrong_at = self.wrong_at if self.mended_after else None
+            return octets[:at] + bytes([octets[at] ^ 1]) + octets[at + 1 :]
+        return octets[:-1] + b"?" if self.corrupt else octets
+
     async def _fall_silent(self, start: int) -> None:
         if self.silent_from is not None and start >= self.silent_from:
             await asyncio.Event().wait()
@@ -63,7 +76,7 @@ class Interrupted:
         self._check(key, start, end)
         await self._fall_silent(start)
         octets = await self.behind.read(key, start, end, patience)
-        return octets[:-1] + b"?" if self.corrupt else octets
+        return self._given(octets, start)
 
     async def stream(
         self, key: str, start: int, end: int, patience: Patience | None = None
@@ -72,8 +85,8 @@ class Interrupted:
         await self._fall_silent(start)
         given = 0
         async for piece in self.behind.stream(key, start, end, patience):
+            yield self._given(piece, start + given)
             given += len(piece)
-            yield piece[:-1] + b"?" if self.corrupt else piece
             if self.cut_after is not None and given >= self.cut_after:
                 self.cut_after = None
                 raise Refusal(Reason.UNAVAILABLE, "told to cut")
@@ -124,15 +137,9 @@ class House:
         """Store a text and list it."""
         where = f"{self.key.tenant_id.hex}/2025/03/09/{uuid4().hex}"
         await self.provider.blobs.put(where, pieces(text))
-        header = text.find(b"\r\n\r\n")
-        blob = Blob(
-            where,
-            len(text),
-            header + 4 if header >= 0 else len(text),
-            b"\r\n." in b"\r\n" + text,
-            hashlib.sha256(text).digest(),
-        )
-        message = NewMessage(uuid4(), blob, self.clock.now())
+        measure = Measure()
+        measure.feed(text)
+        message = NewMessage(uuid4(), measure.blob(where), self.clock.now())
         recipient = await self.provider.directory.resolve(parse_address(ADDRESS))
         assert (await self.index.append([(recipient, message)])) == [None]
 

@@ -7,8 +7,9 @@ import pytest
 
 from service.mail.budget import Budget
 from service.mail.fair import SpareBlobs
+from service.mail.places import Places
 from service.mail.prefetch import OPENING, Limits, Prefetch
-from service.mail.retrieval import AT_HAND_OCTETS, Places
+from service.mail.retrieval import AT_HAND_OCTETS
 from service.mail.turns import Bounds, Turns
 from service.model.refusal import Reason, Refusal
 from tests.mail.house import House, pieces

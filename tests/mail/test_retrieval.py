@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from service.mail.budget import Budget
-from service.mail.retrieval import WHOLE_OCTETS, Places, Resumption, Retrieval
+from service.mail.patience import Patience
+from service.mail.places import Places
+from service.mail.retrieval import WHOLE_OCTETS, Resumption, Retrieval
 from service.model.message import StoredMessage
 from service.model.refusal import Reason, Refusal
 from tests.mail.house import House
@@ -26,10 +28,21 @@ async def collected(house: House, message: StoredMessage) -> bytes:
     return b"".join([piece async for piece in house.retrieval.pieces(message)])
 
 
-async def given_until_refused(house: House, message: StoredMessage) -> tuple[bytes, Reason | None]:
-    given = b""
+async def topped(house: House, message: StoredMessage, lines: int) -> bytes:
+    return b"".join([piece async for piece in house.retrieval.top(message, lines)])
+
+
+def earlier(message: StoredMessage) -> StoredMessage:
+    """The same as the release before stored it: without the digests of its beginnings."""
+    return replace(message, blob=replace(message.blob, beginnings=None))
+
+
+async def given_until_refused(
+    house: House, message: StoredMessage, lines: int | None = None
+) -> tuple[bytes, Reason | None]:
+    retrieval, given = house.retrieval, b""
     try:
-        async for piece in house.retrieval.pieces(message):
+        async for piece in retrieval.pieces(message) if lines is None else retrieval.top(message, lines):
             given += piece
     except Refusal as refusal:
         return given, refusal.reason
@@ -53,6 +66,8 @@ async def test_f7_a_read_that_fails_is_repeated(text: bytes) -> None:
     house = await House().furnish(text)
     house.blobs.failures = 2
     assert await collected(house, await stored(house)) == text
+    house.blobs.failures = 2
+    assert await collected(house, earlier(await stored(house))) == text
 
 
 async def test_f7_a_store_that_stays_down_is_refused_before_the_first_octet() -> None:
@@ -103,9 +118,10 @@ async def test_a_large_message_whose_octets_come_late_is_streamed(monkeypatch: p
     with_room(house)
     read = house.blobs.read
 
-    async def late(key: str, start: int, end: int) -> bytes:
-        await asyncio.Event().wait()
-        return await read(key, start, end)
+    async def late(key: str, start: int, end: int, patience: Patience | None = None) -> bytes:
+        if end - start > WHOLE_OCTETS:
+            await asyncio.Event().wait()
+        return await read(key, start, end, patience)
 
     monkeypatch.setattr(house.blobs, "read", late)
     given = [piece async for piece in house.retrieval.pieces(await stored(house))]
@@ -124,7 +140,7 @@ async def test_f8_a_corrupt_large_message_that_is_held_is_never_given_whole() ->
 
 async def test_f7_a_stream_that_breaks_in_the_middle_goes_on_by_range() -> None:
     house = await House().furnish(LARGE)
-    message = await stored(house)
+    message = earlier(await stored(house))
     house.blobs.cut_after = 1
     assert await collected(house, message) == LARGE
     starts = [start for _, start, _ in house.blobs.reads]
@@ -145,7 +161,8 @@ async def test_f8_a_corrupt_large_message_never_gives_its_last_piece() -> None:
     house = await House().furnish(LARGE)
     message = await stored(house)
     house.blobs.corrupt = True
-    given, reason = await given_until_refused(house, message)
+    assert await given_until_refused(house, message) == (b"", Reason.BROKEN)
+    given, reason = await given_until_refused(house, earlier(message))
     assert reason is Reason.BROKEN
     assert len(given) < len(LARGE)
 
@@ -155,9 +172,10 @@ async def test_f8_a_truncated_message_is_never_given_as_whole(text: bytes) -> No
     house = await House().furnish(text)
     message = await stored(house)
     house.provider.blobs.truncate(message.blob.key, len(text) - 1)
-    given, reason = await given_until_refused(house, message)
-    assert reason is not None
-    assert len(given) < len(text) - 1
+    for each in (message, earlier(message)):
+        given, reason = await given_until_refused(house, each)
+        assert reason is not None
+        assert len(given) < len(text) - 1
 
 
 async def test_a_missing_blob_needs_a_person() -> None:
@@ -169,19 +187,67 @@ async def test_a_missing_blob_needs_a_person() -> None:
     assert refused.value.reason is Reason.BROKEN
 
 
-async def test_the_header_alone_is_read_by_range() -> None:
+@pytest.mark.parametrize("text", [SMALL, LARGE], ids=["small", "large"])
+async def test_the_header_alone_is_read_by_range(text: bytes) -> None:
+    house = await House().furnish(text)
+    message = await stored(house)
+    header = await topped(house, message, 0)
+    assert header == text[: text.index(b"\r\n\r\n") + 4]
+    assert house.blobs.reads == [(message.blob.key, 0, len(header))]
+
+
+async def test_top_of_a_large_message_reads_no_more_than_the_part_with_its_lines() -> None:
+    house = await House().furnish(LARGE)
+    with_room(house)
+    message = await stored(house)
+    house.blobs.wrong_at = WHOLE_OCTETS
+    assert await anext(house.retrieval.top(message, 1)) == LARGE[:WHOLE_OCTETS]
+    assert house.blobs.reads == [(message.blob.key, 0, WHOLE_OCTETS)]
+
+
+@pytest.mark.parametrize("before", [False, True], ids=["stored now", "stored by a release before"])
+@pytest.mark.parametrize(("text", "lines"), [(SMALL, 0), (SMALL, 1), (LARGE, 0), (LARGE, 1)])
+async def test_f8_a_wrong_octet_of_what_top_needs_is_never_given(text: bytes, lines: int, *, before: bool) -> None:
+    house = await House().furnish(text)
+    message = await stored(house)
+    message = earlier(message) if before else message
+    house.blobs.wrong_at = 9
+    with pytest.raises(Refusal) as refused:
+        await anext(house.retrieval.top(message, lines))
+    assert refused.value.reason is Reason.BROKEN
+    house.blobs.wrong_at = None
+    assert (await topped(house, message, lines)).startswith(text[: text.index(b"\r\n\r\n") + 4 + lines])
+
+
+async def test_f8_retr_gives_nothing_of_a_part_with_a_wrong_octet() -> None:
     house = await House().furnish(LARGE)
     message = await stored(house)
-    header = b"".join([piece async for piece in house.retrieval.header(message)])
-    assert header == b"Subject: l\r\n\r\n"
-    assert house.blobs.reads == [(message.blob.key, 0, len(header))]
+    house.blobs.wrong_at = 2 * WHOLE_OCTETS + 1
+    assert await given_until_refused(house, message) == (LARGE[: 2 * WHOLE_OCTETS], Reason.BROKEN)
+
+
+async def test_f8_a_part_that_came_broken_once_is_read_once_more() -> None:
+    house = await House().furnish(LARGE)
+    message = await stored(house)
+    pieces = house.retrieval.pieces(message)
+    given = await anext(pieces)
+    house.blobs.wrong_at, house.blobs.mended_after = len(given), 1
+    assert given + b"".join([piece async for piece in pieces]) == LARGE
+
+
+async def test_a_large_message_that_a_release_before_has_stored_is_given_as_stored() -> None:
+    house = await House().furnish(LARGE)
+    message = earlier(await stored(house))
+    assert await collected(house, message) == await topped(house, message, 9) == LARGE
 
 
 async def test_a_huge_header_is_streamed() -> None:
     text = b"X: " + b"y" * (WHOLE_OCTETS + 10) + b"\r\n\r\nbody\r\n"
     house = await House().furnish(text)
     message = await stored(house)
-    assert b"".join([p async for p in house.retrieval.header(message)]) == text.removesuffix(b"body\r\n")
+    assert await topped(house, message, 0) == text.removesuffix(b"body\r\n")
+    house.blobs.wrong_at = WHOLE_OCTETS + 1
+    assert await given_until_refused(house, message, 0) == (text[:WHOLE_OCTETS], Reason.BROKEN)
 
 
 async def test_places_are_asked_for_some_at_a_time() -> None:
@@ -256,7 +322,7 @@ async def test_g14_a_store_that_gives_nothing_is_refused_while_the_client_waits_
     house.blobs.silent_from = 0
     hasty = Retrieval(house.blobs, Resumption(patience=0.01))
     async with asyncio.timeout(10):
-        for given in (hasty.pieces(message), hasty.header(message)):
+        for given in (hasty.pieces(message), hasty.top(message, 0), hasty.top(earlier(message), 1)):
             with pytest.raises(Refusal) as refused:
                 await anext(given)
             assert refused.value.reason is Reason.UNAVAILABLE

@@ -246,7 +246,7 @@ async def test_a_client_that_quits_and_never_reads_the_rest_is_cut_in_the_end() 
 
 async def test_g8_a_store_that_fails_in_the_middle_cuts_the_connection_and_never_ends_with_a_dot() -> None:
     house = await House().furnish(LARGE)
-    house.blobs.corrupt = True
+    house.blobs.wrong_at = len(LARGE) - 3
     front = Front(house)
     async with front.listening():
         wire = await front.logged_in()
@@ -254,6 +254,18 @@ async def test_g8_a_store_that_fails_in_the_middle_cuts_the_connection_and_never
         assert not (await wire.rest()).endswith(b".\r\n")
     assert front.connections[0]._ending is Ending.STORE
     assert len(house.leases) == 0
+
+
+@pytest.mark.parametrize("command", [b"RETR 1", b"TOP 1 0", b"TOP 1 1"])
+async def test_g8_a_large_message_that_is_broken_where_it_begins_is_refused(command: bytes) -> None:
+    house = await House().furnish(LARGE)
+    house.blobs.wrong_at = 3
+    front = Front(house)
+    async with front.listening():
+        wire = await front.logged_in()
+        await wire.send(command + b"\r\nNOOP\r\n")
+        assert (await wire.line()).startswith(b"-ERR [SYS/PERM]")
+        assert await wire.line() == b"+OK"
 
 
 async def test_a_small_message_that_can_t_be_read_is_refused_and_the_session_goes_on() -> None:

@@ -6,7 +6,7 @@ rows before it deletes their blobs its next search finds these.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 from unittest import mock
@@ -19,6 +19,7 @@ from service.mail.ports import Lease
 from service.mail.retrieval import Retrieval
 from service.mail.verdicts import Verdicts
 from service.model.account import Credential, MaildropKey
+from service.model.beginnings import Beginning
 from service.model.listing import Listing
 from service.model.message import Blob, StoredMessage
 from service.model.refusal import Reason, Refusal
@@ -77,10 +78,20 @@ def lease_kept_after_refusal() -> Bug:
 def digest_not_checked() -> Bug:
     """A message goes out as it was read (G8)."""
 
-    async def whole(self: Retrieval, message: StoredMessage) -> bytes:
-        return message.trace + await self._read(message.blob.key, 0, message.blob.octets)
+    async def part(self: Retrieval, key: str, before: Any, start: int, end: Beginning, *rest: Any) -> tuple[bytes, Any]:
+        return await self._read(key, start, end.octets, *rest), before
 
-    return mock.patch.object(Retrieval, "whole", whole)
+    return mock.patch.object(Retrieval, "_part", part)
+
+
+def top_not_checked() -> Bug:
+    """TOP sends what it read of a header and some lines (G8)."""
+
+    async def top(self: Retrieval, message: StoredMessage, lines: int) -> AsyncGenerator[bytes, None]:
+        blob = message.blob
+        yield message.trace + await self._read(blob.key, 0, blob.octets if lines else blob.header_octets)
+
+    return mock.patch.object(Retrieval, "top", top)
 
 
 def row_before_blob() -> Bug:
@@ -212,13 +223,15 @@ def connection_forgets_to_finish() -> Bug:
 BUGS: Sequence[Callable[[], Bug]] = (
     *(no_fence, answered_before_commit, removed_on_dropped_line, sequence_reused, changed_password_ignored),
     *(lease_not_renewed, lease_kept_after_refusal, overtaken_is_never_told, connection_forgets_to_finish),
-    *(digest_not_checked, row_before_blob, unlisted_after_failure, answered_250_too_early, budget_leaks),
+    *(digest_not_checked, top_not_checked),
+    *(row_before_blob, unlisted_after_failure, answered_250_too_early, budget_leaks),
     *(listing_shortened, fault_called_auth),
 )
 NEEDS: Mapping[Callable[[], Bug], Weather] = {
     no_fence: Weather(0.3, ("forgotten", "late", "refused"), focus=frozenset({"acquire", "renew", "remove"})),
     overtaken_is_never_told: Weather(0.5, ("refused",), focus=frozenset({"acquire"})),
     connection_forgets_to_finish: Weather(0.1, ("paused", "silent"), leaves=1.0),
+    top_not_checked: Weather(corrupts=0.3),
     changed_password_ignored: Weather(0.01, ("refused",)),
 }
 """What must go wrong for those that a few schedules of any weather don't show."""

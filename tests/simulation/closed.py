@@ -14,6 +14,7 @@ from unittest import mock
 import structlog
 
 SMALL = {
+    "service.model.beginnings.PART_OCTETS": 4096,
     "service.mail.retrieval.WHOLE_OCTETS": 4096,
     "service.mail.prefetch.WHOLE_OCTETS": 4096,
     "service.net.pop3_performing.WHOLE_OCTETS": 4096,

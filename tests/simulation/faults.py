@@ -270,9 +270,7 @@ class Port:
         if not octets or self._dice.random() >= self._faults.weather.corrupts:
             return octets
         self._faults.counted["corrupt"] += 1
-        at, body = self._dice.randrange(len(octets)), octets.find(b"\r\n\r\n") + 4
-        # A header that is read alone, for TOP n 0, has no digest of its own: only its octets can be counted.
-        wrong = 3 < body <= at and self._dice.random() < 0.5
+        at, wrong = self._dice.randrange(len(octets)), self._dice.random() < 0.5
         return octets[:at] + b"\0" + octets[at + 1 :] if wrong else octets[:at]
 
     def _taint(self, args: tuple[Any, ...]) -> None:

@@ -72,7 +72,9 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
 }
 FUNCTIONS: Mapping[str, frozenset[str]] = {
     "add_scram_keys/5": frozenset({"poplar_front"}),
+    # What the release before this one calls.
     "append_messages/11": frozenset({"poplar_lmtp"}),
+    "append_messages/12": frozenset({"poplar_lmtp"}),
     "expire_messages/4": frozenset({"poplar_sweep"}),
     "expire_retrieved/4": frozenset({"poplar_sweep"}),
     "forget_messages/3": frozenset({"poplar_sweep"}),

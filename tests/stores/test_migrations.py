@@ -208,6 +208,18 @@ async def test_each_process_does_its_whole_work_with_its_own_login(
         await database.close()
 
 
+async def test_a_delivery_of_the_release_before_lists_its_message_without_beginnings(
+    postgres_world: PostgresWorld, owner: "asyncpg.Connection[asyncpg.Record]"
+) -> None:
+    key, text = await one_maildrop(postgres_world), message(500)
+    values = (text.unique_id, None, 500, 100, True, "a/1", text.blob.sha256, b"", text.received)
+    columns = [[each] for each in (key.tenant_id, key.maildrop_id, *values)]
+    call = "SELECT append_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+    assert await owner.fetchval(call, *columns) == ["stored"]
+    blob = (await postgres_world.index.locate(key, [1]))[1].blob
+    assert (blob.key, blob.sha256, blob.beginnings, blob.proofs()) == ("a/1", text.blob.sha256, None, None)
+
+
 async def test_a_front_ends_login_cannot_touch_what_is_not_its_own(
     postgres_world: PostgresWorld, migrated_dsn: str
 ) -> None:

@@ -224,7 +224,8 @@ def message(octets: int = 1000, trace: bytes = b"", **fields: str | datetime | N
     """A new message whose row and blob key nothing else has; `octets` are the blob's."""
     serial = next(_serial)
     key = str(fields.get("blob_key") or f"acme/2026/01/01/{serial}")
-    blob = Blob(key, octets, min(octets, 100), serial % 2 == 0, hashlib.sha256(str(serial).encode()).digest())
+    digest = hashlib.sha256(str(serial).encode()).digest()
+    blob = Blob(key, octets, min(octets, 100), serial % 2 == 0, digest, digest[::-1] if serial % 3 else None)
     received = fields.get("received")
     imported = fields.get("imported_unique_id")
     return NewMessage(

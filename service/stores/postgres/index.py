@@ -29,7 +29,7 @@ JOIN fences f USING (tenant_id, maildrop_id, fence)
 """
 
 LOCATE = """
-SELECT sequence, unique_id, octets, header_octets, dotted, sha256, blob_key, trace
+SELECT sequence, unique_id, octets, header_octets, dotted, sha256, blob_key, trace, beginnings
 FROM messages WHERE tenant_id = $1 AND maildrop_id = $2 AND sequence = ANY ($3::bigint[])
 """
 
@@ -37,7 +37,7 @@ REMOVE = "SELECT remove_messages($1, $2, $3, $4, $5, $6, $7, $8)"
 
 LEAVE = "SELECT leave_maildrop($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 
-APPEND = "SELECT append_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+APPEND = "SELECT append_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 
 KNOWN = """
 SELECT unique_id FROM messages WHERE tenant_id = $1 AND maildrop_id = $2 AND unique_id = ANY ($3::uuid[])
@@ -147,7 +147,8 @@ class PostgresMessageIndex:
 
 def _stored(row: Row) -> StoredMessage:
     blob_octets = row["octets"] - len(row["trace"])
-    blob = Blob(row["blob_key"], blob_octets, row["header_octets"], row["dotted"], row["sha256"])
+    proof = (row["sha256"], row["beginnings"])
+    blob = Blob(row["blob_key"], blob_octets, row["header_octets"], row["dotted"], *proof)
     return StoredMessage(row["sequence"], row["unique_id"], blob, row["trace"])
 
 
@@ -165,6 +166,7 @@ def _columns(arrivals: Sequence[tuple[Recipient, NewMessage]]) -> list[list[obje
             message.blob.sha256,
             message.trace,
             message.received,
+            message.blob.beginnings,
         )
         for recipient, message in arrivals
     ]

@@ -4,6 +4,7 @@ import hashlib
 from array import array
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
+from typing import Any
 from weakref import WeakSet
 
 from pytest import MonkeyPatch  # noqa: PT013
@@ -11,6 +12,7 @@ from pytest import MonkeyPatch  # noqa: PT013
 from service.mail.prefetch import Prefetch
 from service.mail.retrieval import Retrieval
 from service.model.account import MaildropKey
+from service.model.beginnings import Beginning
 from service.model.listing import DropListing, Listing
 from service.model.message import Blob, NewMessage, StoredMessage
 from service.model.refusal import Refusal
@@ -26,14 +28,14 @@ from tests.faults.seeded.defect import defect
 def the_digest_is_not_checked(patch: MonkeyPatch) -> None:
     """What the store gives is sent, whatever it is."""
 
-    async def trusting(self: Retrieval, message: StoredMessage) -> bytes:
-        return message.trace + await self._read(message.blob.key, 0, message.blob.octets)
+    async def trusting(self: Retrieval, key: str, before: Any, start: int, end: Beginning, *rest: Any) -> Any:
+        return await self._read(key, start, end.octets, *rest), before
 
     def hasty(self: Retrieval, message: StoredMessage) -> bytes | None:
         octets = self.near.at_hand(message.blob.key, message.blob.octets) if self.near else None
         return None if octets is None else message.trace + octets
 
-    patch.setattr(Retrieval, "whole", trusting)
+    patch.setattr(Retrieval, "_part", trusting)
     patch.setattr(Retrieval, "at_hand", hasty)
 
 

@@ -84,6 +84,8 @@ class Blobs(MemoryBlobStore):
         self.corrupts = self.fails_in_the_middle = False
 
     async def read(self, key: str, start: int, end: int, patience: Patience | None = None) -> bytes:
+        if self.fails_in_the_middle and start > 0:
+            raise Refusal(Reason.UNAVAILABLE, "told to fail")
         octets = await super().read(key, start, end, patience)
         middle = len(octets) // 2
         return octets[:middle] + b"?" + octets[middle + 1 :] if self.corrupts else octets
@@ -92,8 +94,6 @@ class Blobs(MemoryBlobStore):
         self, key: str, start: int, end: int, patience: Patience | None = None
     ) -> AsyncGenerator[bytes, None]:
         for begin in range(start, end, PIECE):
-            if self.fails_in_the_middle and begin > 0:
-                raise Refusal(Reason.UNAVAILABLE, "told to fail")
             yield await self.read(key, begin, min(begin + PIECE, end), patience)
 
 

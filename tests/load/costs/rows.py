@@ -47,11 +47,12 @@ INSERT INTO fences (tenant_id, maildrop_id, fence) SELECT tenant_id, maildrop_id
 # In the order in which mail arrives: one for each maildrop, and again.
 MESSAGES = """
 INSERT INTO messages (tenant_id, maildrop_id, sequence, octets, header_octets, received, unique_id, dotted, sha256,
-                      blob_key, trace)
+                      blob_key, trace, beginnings)
 SELECT tenant_id, maildrop_id, $1::bigint, 75000, 900, now() - make_interval(hours => 50 - $1::int), gen_random_uuid(),
        false, sha256(gen_random_uuid()::text::bytea),
        replace(tenant_id::text, '-', '') || '/2026/11/26/' || replace(gen_random_uuid()::text, '-', ''),
-       convert_to('Delivered-To: ' || local || '@' || domain || E'\\r\\n', 'UTF8')
+       convert_to('Delivered-To: ' || local || '@' || domain || E'\\r\\n', 'UTF8'),
+       sha256(gen_random_uuid()::text::bytea)
 FROM maildrops
 """
 AUDIT = """

@@ -40,9 +40,10 @@ WITH wanted AS (
     ORDER BY m.blob_key, m.sequence DESC
 ), copied AS (
     INSERT INTO messages (tenant_id, maildrop_id, sequence, octets, header_octets, received, unique_id, dotted,
-                          sha256, blob_key, trace)
+                          sha256, blob_key, trace, beginnings)
     SELECT w.tenant_id, w.maildrop_id, d.next_sequence - 1 + row_number() OVER (ORDER BY w.sequence), w.octets,
-           w.header_octets, now(), gen_random_uuid(), w.dotted, w.sha256, w.blob_key, w.trace
+           w.header_octets, now(), gen_random_uuid(), w.dotted, w.sha256, w.blob_key, w.trace,
+           w.beginnings
     FROM wanted w JOIN maildrops d USING (tenant_id, maildrop_id)
     RETURNING octets
 )

@@ -1,8 +1,9 @@
 """How long a client is kept waiting for octets of a store before it is refused.
 
-Owns the one clock of a retrieval. It counts what the store takes: from the request on, and anew whenever octets came,
-so that a store which is slow but gives is waited for. Standing in line for a turn at the store counts only as long as
-the store gives nothing to anybody: while it hangs, who waits in line hears of it as soon as who waits for it (G14).
+Owns the one clock of a retrieval. It counts what the store takes: from the first request on through all repetitions,
+and anew whenever octets came, so that a store which is slow but gives is waited for. Standing in line for a turn at the
+store counts only as long as the store gives nothing to anybody: while it hangs, who waits in line hears of it as soon
+as who waits for it (G14).
 Refuses to know stores and turns. RFC 3206 §4: [SYS/TEMP] is for what is likely to pass.
 """
 
@@ -32,8 +33,10 @@ class Patience:
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()
         self._since = self._loop.time()
+        """When the wait began, later by as long as it doesn't count."""
         self._flow: Flow | None = None
-        self._in_line = False
+        self._lined_up: float | None = None
+        """Since when this stands in line, None while the store is asked."""
         self._alarm: asyncio.Timeout | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -45,11 +48,11 @@ class Patience:
 
     def line_up(self, flow: Flow) -> None:
         """Stand in line from now on: what the store gives to others shows that it isn't what is waited for."""
-        self._flow, self._in_line = flow, True
+        self._flow, self._lined_up = flow, self._loop.time()
 
     def go_on(self) -> None:
-        """The store is asked now."""
-        self._since, self._in_line = self._began(), False
+        """The store is asked now; what it was asked for before still counts."""
+        self._since, self._lined_up = self._began(), None
 
     @asynccontextmanager
     async def kept(self, what: str) -> AsyncIterator[None]:
@@ -65,8 +68,10 @@ class Patience:
                 self._timer.cancel()
 
     def _began(self) -> float:
-        """Since when nothing came that shows that the store gives."""
-        return max(self._since, self._flow.heard) if self._in_line and self._flow else self._since
+        """When the wait began: what passed in line while others were served doesn't count."""
+        if self._lined_up is None or self._flow is None:
+            return self._since
+        return self._since + max(0.0, self._flow.heard - self._lined_up)
 
     def _look(self) -> None:
         """End the wait, or look again when it might have to end: most are over by then, whoever else was served."""

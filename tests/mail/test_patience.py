@@ -15,7 +15,7 @@ from service.mail.patience import Patience
 from service.mail.retrieval import Resumption, Retrieval
 from service.mail.turns import Bounds, Turns
 from service.model.message import StoredMessage
-from service.model.refusal import Refusal
+from service.model.refusal import Reason, Refusal
 from service.stores.memory.blobs import MemoryBlobStore
 from tests.mail.house import House
 from tests.simulation.loop import SimulationLoop
@@ -112,6 +112,40 @@ def test_f7_a_store_that_hangs_in_the_middle_is_given_up_as_long_after_its_last_
 def test_f7_a_request_that_is_not_answered_is_given_up_though_others_are() -> None:
     told = on_virtual_time(outcomes(Lost, (1.0,), 2, 0.0, 1.0, 2.0, 3.0, 4.0))
     assert told == [("UNAVAILABLE", PATIENCE)] + [("given", 1.0)] * 4
+
+
+class OneFails(MemoryBlobStore):
+    """Each request for one blob fails after so many seconds; others are answered."""
+
+    def __init__(self, behind: MemoryBlobStore, key: str, seconds: float) -> None:
+        super().__init__()
+        self._blobs = behind._blobs
+        self.failing = key
+        self.seconds = seconds
+
+    async def read(self, key: str, start: int, end: int, patience: Patience | None = None) -> bytes:
+        if key == self.failing:
+            await asyncio.sleep(self.seconds)
+            raise Refusal(Reason.UNAVAILABLE, "told to fail")
+        await asyncio.sleep(0.2)
+        return await super().read(key, start, end, patience)
+
+
+async def beside_others(seconds: float) -> list[Outcome]:
+    """Of a retrieval whose requests fail, while others are served all the time."""
+    house = await House().furnish(TEXT, TEXT)
+    located = await house.index.locate(house.key, [1, 2])
+    fair = FairBlobs(OneFails(house.provider.blobs, located[1].blob.key, seconds), Turns("store", Bounds(2)))
+    retrieval = Retrieval(fair, Resumption(patience=PATIENCE))
+    others = (outcome(retrieval, located[2], 0.3 * begin) for begin in range(40))
+    return (await asyncio.gather(outcome(retrieval, located[1], 0.0), *others))[:1]
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.6, 4.4])
+def test_g14_a_blob_whose_requests_fail_is_refused_in_time_however_often_they_are_repeated(seconds: float) -> None:
+    [(told, after)] = on_virtual_time(beside_others(seconds))
+    assert told == "UNAVAILABLE"
+    assert after <= PATIENCE
 
 
 class Watched(MemoryBlobStore):

@@ -186,18 +186,23 @@ class Retrieval:
         if room is None or not room.try_take(octets, whose, leaving=int(room.turns.bounds.amount // 2)):
             yield None
             return
+        reading = asyncio.get_running_loop().create_task(self._right(message))
         try:
-            yield await self._soon(message)
+            await asyncio.wait({reading}, timeout=SOON)
+            yield reading.result() if reading.done() else None
         finally:
-            room.give_back(octets, whose)
+            if reading.done():
+                room.give_back(octets, whose)
+            else:
+                # What comes too late is read in its thread all the same, and holds its octets until then.
+                reading.add_done_callback(lambda _: room.give_back(octets, whose))
 
-    async def _soon(self, message: StoredMessage) -> bytes | None:
-        """All octets, verified; None where they don't come soon or aren't right: streaming tries again, and tells."""
+    async def _right(self, message: StoredMessage) -> bytes | None:
+        """All octets, verified; None where they aren't right or can't be had: streaming tries again, and tells."""
         blob = message.blob
         try:
-            async with asyncio.timeout(SOON):
-                octets = await self.blobs.read(blob.key, 0, blob.octets)
-        except (Refusal, TimeoutError):
+            octets = await self.blobs.read(blob.key, 0, blob.octets)
+        except Refusal:
             return None
         digest = await asyncio.get_running_loop().run_in_executor(None, hashlib.sha256, octets)
         right = len(octets) == blob.octets and digest.digest() == blob.sha256

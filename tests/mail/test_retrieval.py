@@ -112,20 +112,25 @@ async def test_g15_memory_is_given_back_when_the_client_leaves_in_the_middle() -
     assert room.used == 0
 
 
-async def test_a_large_message_whose_octets_come_late_is_streamed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_g15_a_large_message_whose_octets_come_late_is_streamed_and_they_are_counted_until_they_came(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("service.mail.retrieval.SOON", 0.01)
     house = await House().furnish(LARGE)
-    with_room(house)
+    room, message, go_on = with_room(house, 2 * len(LARGE)), await stored(house), asyncio.Event()
     read = house.blobs.read
 
     async def late(key: str, start: int, end: int, patience: Patience | None = None) -> bytes:
         if end - start > WHOLE_OCTETS:
-            await asyncio.Event().wait()
+            await go_on.wait()
         return await read(key, start, end, patience)
 
     monkeypatch.setattr(house.blobs, "read", late)
-    given = [piece async for piece in house.retrieval.pieces(await stored(house))]
-    assert (b"".join(given), max(map(len, given))) == (LARGE, WHOLE_OCTETS)
+    given = [piece async for piece in house.retrieval.pieces(message)]
+    assert (b"".join(given), max(map(len, given)), room.used) == (LARGE, WHOLE_OCTETS, len(LARGE))
+    go_on.set()
+    async with asyncio.timeout(10):
+        await room.take(2 * len(LARGE))
 
 
 async def test_f8_a_corrupt_large_message_that_is_held_is_never_given_whole() -> None:

@@ -29,6 +29,8 @@ LOOKUPS = 2
 """Domains whose tenant is asked for at a time, beside the other calls of Postgres."""
 LOOP_MOST = 0.5
 """One tenant's steps leave room for those of another in each round of the event loop, so that they needn't wait."""
+SAVINGS = 0.05
+"""Seconds of the loop's time that a tenant which needs less than its share may have at once: some fifteen polls."""
 AHEAD = 1
 """Computations that wait on the threads' own side, so that no thread waits for the event loop."""
 
@@ -59,7 +61,7 @@ class Shares:
             # While the store hangs, who waits for a turn is to hear of it as soon as who has one.
             "store": Bounds(settings.fairness.store_reads, most=most, patience=settings.object_store.deadline),
             "sessions": Bounds(settings.limits.connections, queue=0, most=most),
-            "loop": Bounds(settings.fairness.steps, most=LOOP_MOST),
+            "loop": Bounds(settings.fairness.steps, most=LOOP_MOST, savings=SAVINGS, reserve=settings.fairness.steps),
         }
         turns = {resource: Turns(resource, each, sharing) for resource, each in bounds.items()}
         return cls(**turns, by_tenant=settings.fairness.by_tenant)

@@ -15,11 +15,12 @@ from service.net.admission import Admission
 from service.net.arrival import ListenerSpec, SetupSeconds
 from service.net.connection import Factory
 from service.net.drain import Drain
+from service.net.handshakes import Handshakes
 from service.net.listener import Listener, Reception, Rejection
 from service.net.peer import TlsMode
 from service.settings import Settings
 from service.settings.listening import ListenerSettings
-from service.telemetry import metrics
+from service.telemetry import metrics, sharing
 from service.telemetry.logs import get_log
 
 QUIET_SECONDS = 60.0
@@ -56,11 +57,12 @@ def make_listeners(settings: Settings, services: Mapping[str, Service], reuse_po
     limits = settings.limits
     admission = Admission(limits.connections, limits.connections_per_address or None)
     seconds = SetupSeconds(settings.deadlines.proxy_header, settings.deadlines.handshake)
-    listeners = []
+    handshakes, listeners = Handshakes(sharing), []
     for each in settings.listeners:
         if each.protocol in services:
             service = services[each.protocol]
-            reception = Reception(service.factory, admission, service.context, seconds, Rejections(each.name))
+            rejected = Rejections(each.name)
+            reception = Reception(service.factory, admission, service.context, seconds, rejected, handshakes)
             listeners.append(Listener(listener_spec(each, reuse_port), reception))
     return listeners
 

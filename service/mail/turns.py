@@ -61,6 +61,10 @@ class Bounds:
     `most / (1 - most)`. 1 for no such bound."""
     patience: float | None = None
     """Seconds after which a caller is refused rather than kept waiting."""
+    savings: float = 0.0
+    """Cost that a class which asks for less than its share may have saved up, to have it at once when it does ask."""
+    reserve: float = 0.0
+    """More of the amount, for classes with savings alone: they pass those that wait."""
 
     @property
     def multiple(self) -> float:
@@ -87,6 +91,7 @@ class Turns:
         self._few = FEW_CLASSES
         self._amount = bounds.amount
         self._multiple = bounds.multiple
+        self._savings = bounds.savings
         self._shared = bounds.multiple != UNBOUNDED
         """Whether one class may not have all."""
 
@@ -95,14 +100,19 @@ class Turns:
         of = self._classes.get(whose) or self._class(whose)
         # Nearly every caller comes by here and goes on: so it calls nothing.
         used = self.used
-        if self._heads or (used and used + amount + leaving > self._amount):
-            return False
-        if of.held and self._shared and of.held >= (self._amount - used) * self._multiple:
+        if (
+            self._heads
+            or (used and used + amount + leaving > self._amount)
+            or (of.held and self._shared and of.held >= (self._amount - used) * self._multiple)
+        ) and not self._passes(of, amount + leaving):
             return False
         of.held += amount
         self.used = used + amount
-        self._now = max(self._now, of.finish)
-        of.finish = self._now + cost
+        start = self._now - self._savings
+        if start < of.finish:
+            start = of.finish
+            self._now = max(self._now, start)
+        of.finish = start + cost
         self._latest = max(self._latest, of.finish)
         return True
 
@@ -141,8 +151,11 @@ class Turns:
             self._now = self._latest
 
     def hold_more(self, whose: Whose, amount: int) -> int:
-        """Hold so much more than was taken, but leave the last free one; how much it came to be, to be given back."""
-        more = max(0, min(amount, int(min(self.bounds.amount, 1 << 62)) - 1 - self.used))
+        """Hold so much more than was taken, but leave the last free one where there is no reserve; how much it came to
+        be, to be given back.
+        """
+        kept = 0 if self.bounds.reserve else 1
+        more = max(0, min(amount, int(min(self.bounds.amount, 1 << 62)) - kept - self.used))
         self._class(whose).held += more
         self.used += more
         return more
@@ -172,7 +185,7 @@ class Turns:
         if of is None:
             if len(self._classes) >= self._few:
                 self._forget()
-            of = self._classes[whose] = Queue(self._now)
+            of = self._classes[whose] = Queue(self._now - self._savings)
         return of
 
     def _forget(self) -> None:
@@ -181,6 +194,12 @@ class Turns:
         for whose in idle:
             del self._classes[whose]
         self._few = max(FEW_CLASSES, 2 * len(self._classes))
+
+    def _passes(self, of: Queue, amount: int) -> bool:
+        """Whether the class has saved up what it asks for, so that it needn't wait behind those that have not."""
+        # One that always asks is behind by a few turns, too, now and then.
+        saved = self._savings and of.finish < self._now - self._savings / 8
+        return bool(saved) and not of.waiting and self.used + amount <= self._amount + self.bounds.reserve
 
     def _fits(self, amount: int) -> bool:
         return self.used + amount <= self.bounds.amount or self.used == 0
@@ -208,7 +227,8 @@ class Turns:
 
     def _become_head(self, of: Queue) -> None:
         """Put the first of this class's queue among the heads."""
-        heappush(self._heads, (max(self._now, of.finish), next(self._order), of.waiting[0]))
+        start = max(self._now - self._savings, of.finish)
+        heappush(self._heads, (start, next(self._order), of.waiting[0]))
 
     def _leave(self, of: Queue, waiter: Waiter) -> None:
         """Out of the queue, whether served or not; the next of its class becomes a head if this was one."""

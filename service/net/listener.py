@@ -24,7 +24,8 @@ from service.net.arrival import (
 )
 from service.net.connection import Connection, Factory
 from service.net.door import Door, Remote, listen
-from service.net.peer import TlsMode
+from service.net.handshakes import Handshakes
+from service.net.peer import Peer, TlsMode
 from service.protocol.proxy import Proxied, ProxyError
 
 
@@ -47,13 +48,14 @@ Rejected = Callable[[Rejection, str, str], object]
 
 @dataclass(frozen=True, slots=True)
 class Reception:
-    """What a listener does with those who arrive. `factory` makes the connections; `admission` may be shared."""
+    """What a listener does with those who arrive. `factory` makes the connections; the rest may be shared."""
 
     factory: Factory
     admission: Admission
     context: ssl.SSLContext | None = None
     seconds: SetupSeconds = field(default_factory=SetupSeconds)
     rejected: Rejected = lambda _why, _address, _detail: None
+    handshakes: Handshakes = field(default_factory=Handshakes)
 
 
 class _Arrival:
@@ -177,16 +179,19 @@ class Listener:
                 seconds = self._reception.seconds.proxy
                 proxied = header_at_once(arrival.sock) or await read_proxy_header(arrival.sock, seconds)
             stage = Rejection.HANDSHAKE
-            connection = self._make(arrival.remote, proxied, ticket)
+            peer = make_peer(self.spec, arrival.remote, proxied)
+            connection = self._make(peer, arrival.remote, ticket)
             context = self._reception.context if self.spec.tls is TlsMode.IMPLICIT else None
-            await connect(connection, arrival.hand_over(), context, self._reception.seconds.handshake)
+            seconds = self._reception.seconds.handshake
+            if context is not None:
+                seconds = await self._reception.handshakes.turn(arrival.sock, peer.address, seconds)
+            await connect(connection, arrival.hand_over(), context, seconds)
         except (ProxyError, OSError) as error:
             self._reception.rejected(stage, arrival.remote[0], repr(error))
         else:
             self._keep(connection, ticket)
 
-    def _make(self, remote: Remote, proxied: Proxied, ticket: Ticket) -> Connection:
-        peer = make_peer(self.spec, remote, proxied)
+    def _make(self, peer: Peer, remote: Remote, ticket: Ticket) -> Connection:
         connection = self._reception.factory(peer)
         if not self._admission.claim(ticket, peer.address):
             self._reception.rejected(Rejection.PER_ADDRESS, remote[0], f"{peer.address} has as many as it may")

@@ -61,7 +61,9 @@ STORE_KINDS = frozenset(
 TLS_VERSIONS = frozenset({"TLSv1.2", "TLSv1.3"})
 REJECTIONS = frozenset({"untrusted", "proxy_header", "handshake", "full", "per_address", "exhausted"})
 
-SHARED = frozenset({"hashing", "database", "domains", "store", "memory", "listings", "sessions", "loop", "delivery"})
+SHARED = frozenset(
+    {"hashing", "database", "domains", "store", "memory", "listings", "sessions", "loop", "delivery", "handshakes"}
+)
 """What tenants share in fair turns."""
 BUDGETS = frozenset({"prefetch", "retrieval", "listings", "delivery"})
 LIMITS = BUDGETS | {"connections", "pool", "hashing"}

@@ -18,6 +18,7 @@ from service.model.trail import NO_TRAIL, Trail
 from service.stores.postgres.database import Database, Row
 from service.stores.postgres.errors import temporary
 from service.stores.postgres.listing import LISTING, LISTING_SINCE, PAGE, Pages
+from service.stores.postgres.numbers import array_text
 
 OPEN = "SELECT messages, octets, upto, removals FROM open_maildrop($1, $2, $3)"
 
@@ -33,9 +34,9 @@ SELECT sequence, unique_id, octets, header_octets, dotted, sha256, blob_key, tra
 FROM messages WHERE tenant_id = $1 AND maildrop_id = $2 AND sequence = ANY ($3::bigint[])
 """
 
-REMOVE = "SELECT remove_messages($1, $2, $3, $4, $5, $6, $7, $8)"
+REMOVE = "SELECT remove_messages($1, $2, $3, $4::text::bigint[], $5, $6, $7, $8)"
 
-LEAVE = "SELECT leave_maildrop($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+LEAVE = "SELECT leave_maildrop($1, $2, $3, $4::text::bigint[], $5::text::bigint[], $6, $7, $8, $9, $10)"
 
 APPEND = "SELECT append_messages($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 
@@ -115,13 +116,13 @@ class PostgresMessageIndex:
 
         Raises Refusal: LOST or UNAVAILABLE (none removed), UNKNOWN_OUTCOME (all or none).
         """
-        chosen, retrieved, days = list(sequences), list(aftermath.retrieved), aftermath.undo_days
-        if not chosen and not retrieved:
+        retrieved, days = aftermath.retrieved, aftermath.undo_days
+        count = len(sequences) + len(retrieved)
+        if not count:
             return
-        more = (retrieved, days) if retrieved or days is not None else ()
-        values = (key.tenant_id, key.maildrop_id, UUID(bytes=fence), chosen, *more)
+        more = (await array_text(retrieved), days) if retrieved or days is not None else ()
+        values = (key.tenant_id, key.maildrop_id, UUID(bytes=fence), await array_text(sequences), *more)
         by = (trail.session_id, trail.client, trail.mechanism, trail.credential)
-        count = len(chosen) + len(retrieved)
         rows = await self._database.write(LEAVE if more else REMOVE, *values, *by, rows=count)
         if not rows[0][0]:
             raise Refusal(Reason.LOST, f"a newer session holds maildrop {key.maildrop_id}")

@@ -92,6 +92,8 @@ class Turns:
         self._amount = bounds.amount
         self._multiple = bounds.multiple
         self._savings = bounds.savings
+        self._behind = bounds.savings / 8 or UNBOUNDED
+        """How far behind is more than one that always asks is now and then, too."""
         self._shared = bounds.multiple != UNBOUNDED
         """Whether one class may not have all."""
 
@@ -104,7 +106,7 @@ class Turns:
             self._heads
             or (used and used + amount + leaving > self._amount)
             or (of.held and self._shared and of.held >= (self._amount - used) * self._multiple)
-        ) and not self._passes(of, amount + leaving):
+        ) and (of.finish >= self._now - self._behind or not self._passes(of, amount + leaving)):
             return False
         of.held += amount
         self.used = used + amount
@@ -196,10 +198,8 @@ class Turns:
         self._few = max(FEW_CLASSES, 2 * len(self._classes))
 
     def _passes(self, of: Queue, amount: int) -> bool:
-        """Whether the class has saved up what it asks for, so that it needn't wait behind those that have not."""
-        # One that always asks is behind by a few turns, too, now and then.
-        saved = self._savings and of.finish < self._now - self._savings / 8
-        return bool(saved) and not of.waiting and self.used + amount <= self._amount + self.bounds.reserve
+        """Whether a class that has saved up what it asks for finds room for it before those that wait."""
+        return not of.waiting and self.used + amount <= self._amount + self.bounds.reserve
 
     def _fits(self, amount: int) -> bool:
         return self.used + amount <= self.bounds.amount or self.used == 0

@@ -13,8 +13,8 @@ from service.app.directories import open_accounts
 from service.app.fair import most_of
 from service.app.listening import Service
 from service.app.shared import MEASURE_EVERY, Shared
-from service.mail.budget import Budget
 from service.mail.delivery import Delivery, DeliveryStores
+from service.mail.text_memory import TextMemory
 from service.mail.underway import EVERY
 from service.net.lmtp import LmtpConnection
 from service.net.lmtp_service import LmtpOptions, LmtpService
@@ -55,9 +55,9 @@ def lmtp_options(settings: Settings) -> LmtpOptions:
     )
 
 
-def _memory(shared: Shared) -> Budget:
+def _memory(shared: Shared) -> TextMemory:
     bound, most = shared.settings.limits.delivery_octets, most_of(shared.settings)
-    memory = Budget(bound, most=most, resource="delivery", told=sharing)
+    memory = TextMemory(bound, most=most, told=sharing)
 
     async def measure() -> None:
         metrics.budget_used("delivery", memory.used)

@@ -13,9 +13,9 @@ from math import inf
 from secrets import token_bytes, token_hex
 from uuid import UUID
 
-from service.mail.budget import Budget, Share
 from service.mail.ports import BlobStore, Clock, Directory, MessageIndex
 from service.mail.shipment import Shipment, blob_key
+from service.mail.text_memory import Share, TextMemory
 from service.mail.trace import delivered_to, head
 from service.mail.underway import Text, Underway
 from service.model.account import MaildropKey, Recipient
@@ -29,6 +29,8 @@ HELD_OCTETS = 1024 * 1024
 """Octets of one text that wait for the store, at most; the tenants' copies share them."""
 COPY_OCTETS = 16 * 1024 * 1024
 """Octets a store may hold of one blob on its way, in parts to be sent and in sending."""
+LEAST_OCTETS = 2 * (HELD_OCTETS + COPY_OCTETS)
+"""Octets of memory for all texts, at least: half of it must hold what one text of any length needs for one tenant."""
 FIRST_OCTETS = HELD_OCTETS // 4
 """Octets of text for which memory is taken at first, so that whoever sends nothing keeps little from others."""
 
@@ -50,7 +52,7 @@ class DeliveryStores:
 class Delivery:
     """The use case. `stall`: seconds the store may take for one step before its copy is given up."""
 
-    def __init__(self, stores: DeliveryStores, host: str, memory: Budget, stall: float = 60.0) -> None:
+    def __init__(self, stores: DeliveryStores, host: str, memory: TextMemory, stall: float = 60.0) -> None:
         self._stores = stores
         self._host = host
         self._memory = memory
@@ -80,7 +82,7 @@ class Delivery:
         return Transaction(self._stores, envelope.recipients, shipment, text, identifier)
 
 
-def _share(memory: Budget, declared: int | None, copies: int) -> Share:
+def _share(memory: TextMemory, declared: int | None, copies: int) -> Share:
     """What a transaction may come to hold, by the octets that were declared, or the most there can be."""
     worst = HELD_OCTETS + copies * COPY_OCTETS
     expected = FIRST_OCTETS if declared is None else declared + HELD_OCTETS // 16

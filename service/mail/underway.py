@@ -8,8 +8,8 @@ RFC 5321 §4.5.3.2.7 (timeouts of servers), §3.8 (421).
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from service.mail.budget import Budget, Share
 from service.mail.ports import Clock
+from service.mail.text_memory import Share, TextMemory
 
 SILENT_SECONDS = 15.0
 """How long a sender may say nothing in the middle of a text while others wait for memory.
@@ -33,6 +33,8 @@ class Text:
     """When its sender was last heard, by the clock's seconds."""
     busy: bool = False
     """Whether it is the sender who waits."""
+    leaving: bool = False
+    """Whether it was told to make room."""
 
     def covers(self, octets: int) -> bool:
         """Take note that it has come to so many octets; whether it may go on without `grow`."""
@@ -57,7 +59,7 @@ class Text:
 class Underway:
     """All texts of one process."""
 
-    def __init__(self, memory: Budget, clock: Clock) -> None:
+    def __init__(self, memory: TextMemory, clock: Clock) -> None:
         self._memory = memory
         self._clock = clock
         self._texts: set[Text] = set()
@@ -72,6 +74,10 @@ class Underway:
     async def make_room(self) -> None:
         """Shed as many as wait for memory, at most, of those whose senders have been silent for too long."""
         silent_since = self._clock.monotonic() - SILENT_SECONDS
-        silent = [text for text in self._texts if not text.busy and text.heard <= silent_since]
-        for text in sorted(silent, key=lambda each: each.heard)[: self._memory.turns.waiting]:
+        staying = [text for text in self._texts if not text.leaving]
+        silent = [text for text in staying if not text.busy and text.heard <= silent_since]
+        # Those that leave already make room for as many, once they have ended.
+        wanted = max(0, self._memory.waiting - (len(self._texts) - len(staying)))
+        for text in sorted(silent, key=lambda each: each.heard)[:wanted]:
+            text.leaving = True
             text.shed()

@@ -12,6 +12,8 @@ from service.settings.section import Count, CountOrNone, Octets, Seconds, Sectio
 
 AUTOLOGOUT_LEAST = 600.0
 SECRET_LEAST = 32
+DELIVERY_LEAST = 34 * 1024 * 1024
+"""As `service.mail.delivery` needs it."""
 
 
 class LimitsSettings(Section):
@@ -37,8 +39,8 @@ class LimitsSettings(Section):
     """Octets of the largest message that LMTP accepts."""
     recipients: Count = 100
     """Recipients of one LMTP transaction."""
-    delivery_octets: Octets = 256 * 1024 * 1024
-    """Octets of messages in transit by LMTP that one process holds in memory."""
+    delivery_octets: Annotated[int, Field(ge=DELIVERY_LEAST)] = 256 * 1024 * 1024
+    """Octets of messages in transit by LMTP that one process holds in memory; at least 34 MiB, so that each fits."""
 
 
 class DeadlinesSettings(Section):

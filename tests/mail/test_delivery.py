@@ -11,20 +11,29 @@ from uuid import UUID
 
 import pytest
 
-from service.mail.budget import Budget
-from service.mail.delivery import COPY_OCTETS, FIRST_OCTETS, HELD_OCTETS, Delivery, DeliveryStores, Transaction
+from service.mail.delivery import (
+    COPY_OCTETS,
+    FIRST_OCTETS,
+    HELD_OCTETS,
+    LEAST_OCTETS,
+    Delivery,
+    DeliveryStores,
+    Transaction,
+)
 from service.mail.pipe import BrokenOffError
 from service.mail.ports import BlobStore, MessageIndex
+from service.mail.text_memory import TextMemory
 from service.model.account import Recipient
 from service.model.address import parse_address
 from service.model.envelope import Envelope
 from service.model.message import NewMessage
 from service.model.refusal import Reason, Refusal
+from service.settings.behaviour import DELIVERY_LEAST
 from service.stores.memory.blobs import MemoryBlobStore
 from service.stores.memory.index import MemoryMessageIndex
 from tests.mail.provider import Provider
 
-BOUND = 4 * (HELD_OCTETS + COPY_OCTETS)
+BOUND = 8 * (HELD_OCTETS + COPY_OCTETS)
 TEXT = b"Subject: x\r\n\r\n.hello\r\n"
 
 
@@ -86,7 +95,7 @@ def delivery(
     provider: Provider, blobs: BlobStore | None = None, index: MessageIndex | None = None, stall: float = 60.0
 ) -> Delivery:
     stores = DeliveryStores(provider.directory, blobs or provider.blobs, index or provider.index, provider.clock)
-    return Delivery(stores, "mx.example", Budget(BOUND, patience=0.01), stall)
+    return Delivery(stores, "mx.example", TextMemory(BOUND, patience=0.01), stall)
 
 
 async def deliver(one: Delivery, addresses: Sequence[str], *pieces: bytes) -> Sequence[Refusal | None]:
@@ -290,7 +299,7 @@ async def test_a_text_longer_than_declared_takes_its_whole_share_or_is_refused(p
     while liar.offer(b"x" * 4096):
         pass
     assert liar.octets < HELD_OCTETS // 8
-    others = [await grown(one, small) for _ in range(2)]
+    others = [await grown(one, small) for _ in range(3)]
     await liar.room()
     assert liar.offer(b"x" * 4096)
     second, third = [await one.begin(small, "192.0.2.7") for _ in range(2)]
@@ -300,6 +309,45 @@ async def test_a_text_longer_than_declared_takes_its_whole_share_or_is_refused(p
     assert refused.value.reason is Reason.OVERLOADED
     for transaction in (liar, second, third, *others):
         await transaction.abandon()
+    assert one._memory.used == 0
+
+
+@pytest.mark.parametrize("declared", [None, 2 * COPY_OCTETS])
+async def test_a_text_fits_into_the_least_memory_that_the_settings_take(
+    provider: Provider, declared: int | None
+) -> None:
+    assert LEAST_OCTETS == DELIVERY_LEAST
+    provider.add("u@a.example")
+    stores = DeliveryStores(provider.directory, BlobsThatCount(), provider.index, provider.clock)
+    one = Delivery(stores, "mx.example", TextMemory(LEAST_OCTETS, patience=0.01))
+    recipients = (await one.resolve(parse_address("u@a.example")),)
+    transaction = await one.begin(Envelope("", recipients, "x", "LMTP", declared_octets=declared), "192.0.2.7")
+    for _ in range(20):
+        if not transaction.offer(b"x" * HELD_OCTETS):
+            await transaction.room()
+    assert await transaction.deliver() == [None]
+    assert one._memory.used == 0
+
+
+async def test_g15_large_texts_that_begin_all_at_once_come_to_their_end_one_after_the_other(provider: Provider) -> None:
+    provider.add("u@a.example")
+    stores = DeliveryStores(provider.directory, BlobsThatCount(), provider.index, provider.clock)
+    one = Delivery(stores, "mx.example", TextMemory(1 << 28))
+    recipients = (await one.resolve(parse_address("u@a.example")),)
+    envelope = Envelope("", recipients, "x", "LMTP", declared_octets=10_000_000)
+    begun = [await one.begin(envelope, "192.0.2.7") for _ in range(256)]
+    late = asyncio.create_task(one.begin(envelope, "192.0.2.7"))
+    await asyncio.sleep(0)
+    assert one._memory.waiting == 1
+
+    async def go_on(transaction: Transaction) -> Sequence[Refusal | None]:
+        transaction.offer(b"x" * 2 * FIRST_OCTETS)
+        await transaction.room()
+        return await transaction.deliver()
+
+    async with asyncio.timeout(20):
+        assert await asyncio.gather(*map(go_on, begun)) == [[None]] * 256
+        await (await late).abandon()
     assert one._memory.used == 0
 
 

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from service.mail.budget import Budget
 from service.mail.delivery import Delivery, DeliveryStores
 from service.mail.ports import Expired, StoredBlob
 from service.mail.sweep import Sweep, SweepReport, SweepRules
+from service.mail.text_memory import TextMemory
 from service.model.account import MaildropKey
 from service.model.address import parse_address
 from service.model.envelope import Envelope
@@ -56,7 +56,7 @@ def provider() -> Provider:
 
 async def deliver(provider: Provider, *addresses: str) -> None:
     stores = DeliveryStores(provider.directory, provider.blobs, provider.index, provider.clock)
-    delivery = Delivery(stores, "mx.example", Budget(1 << 24))
+    delivery = Delivery(stores, "mx.example", TextMemory(1 << 24))
     recipients = tuple([await delivery.resolve(parse_address(address)) for address in addresses])
     transaction = await delivery.begin(Envelope("", recipients, "x", "LMTP"), "192.0.2.7")
     assert not any(await transaction.deliver())

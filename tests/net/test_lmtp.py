@@ -17,8 +17,8 @@ import trustme
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from service.mail.budget import Budget
 from service.mail.delivery import Delivery, DeliveryStores
+from service.mail.text_memory import TextMemory
 from service.model.account import Recipient
 from service.model.address import Address
 from service.net.admission import Admission
@@ -87,7 +87,7 @@ class Stage:
     def start(self) -> int:
         provider = self.provider
         stores = DeliveryStores(self.directory or provider.directory, provider.blobs, provider.index, provider.clock)
-        delivery = Delivery(stores, "mx.example", Budget(1 << 28))
+        delivery = Delivery(stores, "mx.example", TextMemory(1 << 28))
         self.service = LmtpService(delivery, self.terms, self.certificates.context(), self.options)
         self.key = provider.add("u@a.example")
         reception = Reception(self._make, Admission(100), self.certificates.context())

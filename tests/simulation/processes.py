@@ -28,6 +28,7 @@ from service.mail.prefetch import Limits
 from service.mail.renewals import Renewals
 from service.mail.retrieval import Resumption, Retrieval
 from service.mail.sweep import Sweep
+from service.mail.text_memory import TextMemory
 from service.mail.turns import Bounds, Turns
 from service.mail.update import Update
 from service.mail.uses import Uses
@@ -189,14 +190,14 @@ class Lmtp(Running):
     """LMTP."""
 
     def _build(self) -> None:
-        memory = Budget(1 << 26, most=0.67)
+        memory = TextMemory(1 << 26, most=0.67)
         reached = (self.port(self.world.directory, "postgres"), self.port(self.world.blobs, "objects"))
         stores = DeliveryStores(*reached, self.port(self.world.index, "postgres"), self.clock)
         options = LmtpOptions(idle=IDLE, stall=STALL, buffered=4096)
         self.service = LmtpService(
             Delivery(stores, "mx.example", memory, stall=20.0), Terms("mx.example"), None, options
         )
-        self.budgets = {"memory": lambda: memory.used, "waiting for memory": lambda: memory.turns.waiting}
+        self.budgets = {"memory": lambda: memory.used, "waiting for memory": lambda: memory.waiting}
 
     def _made(self, peer: Peer) -> Conversation:
         return LmtpConnection(self.service, peer)

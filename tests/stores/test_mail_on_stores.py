@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from service.mail.budget import Budget
 from service.mail.delivery import Delivery, DeliveryStores, Transaction
 from service.mail.importing import Import, import_recipient, open_archive
 from service.mail.ports import BlobStore
 from service.mail.sweep import Sweep, SweepReport
+from service.mail.text_memory import TextMemory
 from service.model.account import MaildropKey
 from service.model.address import parse_address
 from service.model.envelope import Envelope
@@ -50,7 +50,9 @@ class House:
     async def begin(self) -> Transaction:
         stores = DeliveryStores(self.world.directory, self.blobs, self.world.index, MovedClock())
         recipient = await self.world.directory.resolve(parse_address("alice@acme.example"))
-        return await Delivery(stores, "mx.example", Budget(1 << 28)).begin(Envelope("", (recipient,), "x", "LMTP"), "")
+        return await Delivery(stores, "mx.example", TextMemory(1 << 28)).begin(
+            Envelope("", (recipient,), "x", "LMTP"), ""
+        )
 
     async def texts(self) -> list[bytes]:
         """What RETR would send of each listed message."""

@@ -27,6 +27,7 @@ from service.mail.prefetch import Limits
 from service.mail.renewals import Renewals
 from service.mail.retrieval import Resumption, Retrieval
 from service.mail.sweep import Sweep, SweepRules
+from service.mail.text_memory import TextMemory
 from service.mail.update import Update
 from service.mail.verdicts import Verdicts
 from service.mail.verification import Verification
@@ -200,7 +201,7 @@ class Stage:
         process = Process(f"lmtp {len(self.processes) + 1}")
         index, directory, _ = (self._port(process, each) for each in self._shared())
         stores = DeliveryStores(directory, self._port(process, self.stores.blobs), index, self.clock)
-        service = LmtpService(Delivery(stores, "mx.example", Budget(1 << 28)), Terms("mx.example"))
+        service = LmtpService(Delivery(stores, "mx.example", TextMemory(1 << 28)), Terms("mx.example"))
         return self._serving(process, partial(LmtpConnection, service), TlsMode.NONE)
 
     async def sweep(self) -> None:

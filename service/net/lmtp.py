@@ -7,8 +7,10 @@ RFC 2033, RFC 5321 §4.5.3.2 (timeouts), §3.8 and §4.2.2 (421), RFC 3207 §4.
 """
 
 import time
+from collections.abc import Callable
 from contextvars import Context
 from dataclasses import replace
+from weakref import WeakMethod
 
 from service.model.ending import Ending
 from service.net.conversation import Conversation, Patience
@@ -31,7 +33,7 @@ class LmtpConnection(Conversation):
         terms = replace(service.terms, starttls=peer.may_start_tls and service.tls is not None)
         self._session = LmtpSession(terms, peer.private)
         self._record = Record(peer.listener, peer.address, service.events, service.tracer)
-        self._performer = Performer(service.delivery, self._session, self._record, self.shed)
+        self._performer = Performer(service.delivery, self._session, self._record, _shed_of(self))
         self._performing = 0.0
         """Seconds that the last effect took, until its reply is counted."""
 
@@ -142,3 +144,15 @@ class LmtpConnection(Conversation):
 
     def _ended(self, ending: Ending) -> None:
         self._record.ended(self._peer, ending, self._outlet.octets)
+
+
+def _shed_of(connection: LmtpConnection) -> Callable[[], None]:
+    """Its `shed`. In a ring, what a connection holds would outlive it until the collector comes."""
+    known = WeakMethod(connection.shed)
+
+    def shed() -> None:
+        there = known()
+        if there is not None:
+            there()
+
+    return shed

@@ -4,12 +4,14 @@ RFC 2033, RFC 5321 §3.8, §4.2.2, §4.5.3.2 and §4.5.3.2.7, RFC 3207 §4.
 """
 
 import asyncio
+import gc
 import hashlib
 import smtplib
 import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from weakref import ref
 
 import pytest
 import pytest_asyncio
@@ -34,6 +36,7 @@ from service.stores.memory.directory import MemoryDirectory
 from service.stores.memory.state import MemoryState
 from tests.mail.provider import Provider
 from tests.net.conftest import write_pair
+from tests.net.front import until
 from tests.net.wire import TlsWire, Wire
 
 BOTH_LOOPS = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
@@ -157,6 +160,27 @@ async def test_a_script_sent_at_once_and_half_closed_is_done_to_its_end(lmtp: St
     assert await wire.receive() == b""
     await lmtp.gone()
     assert len(await lmtp.provider.texts(lmtp.key)) == 2
+
+
+@BOTH_LOOPS
+@pytest.mark.parametrize("ending", [b".\r\nQUIT\r\n", None], ids=["quit", "cut"])
+async def test_g15_a_connection_that_ended_is_free_without_the_collector(lmtp: Stage, ending: bytes | None) -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        wire = await lmtp.dial()
+        await wire.send(ENVELOPE + b"DATA\r\n")
+        assert await codes(wire, 4) == [250, 250, 250, 354]
+        await wire.send(b"Subject: x\r\n" + (ending or b""))
+        if ending:
+            assert await codes(wire, 2) == [250, 221]
+        wire.close()
+        gone = [ref(each) for each in lmtp.connections]
+        await lmtp.gone()
+        lmtp.connections.clear()
+        await until(lambda: all(each() is None for each in gone))
+    finally:
+        gc.enable()
 
 
 @BOTH_LOOPS

@@ -69,11 +69,16 @@ class Batcher:
         return waiting.answer
 
     async def finish(self) -> None:
-        """Wait for the answers to what was taken, and stop; nothing more may be submitted."""
-        while self._scheduled or self._busy:
-            await asyncio.sleep(0)
-            await asyncio.gather(*self._busy, return_exceptions=True)
-        await self.aclose()
+        """Wait for the answers to what was taken, and stop; nothing more may be submitted.
+
+        Where this is cancelled it stops all the same: what still waits is refused.
+        """
+        try:
+            while self._scheduled or self._busy:
+                await asyncio.sleep(0)
+                await asyncio.gather(*self._busy, return_exceptions=True)
+        finally:
+            await self.aclose()
 
     async def aclose(self) -> None:
         """Refuse what waits and stop."""

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 from redis.asyncio.sentinel import SentinelConnectionPool
-from redis.exceptions import RedisError
 
 from service.stores.redis.scripts import Word
 from service.stores.redis.wire import Wire
@@ -45,7 +44,8 @@ class MasterWire:
         known: object = None
         ask: Callable[[], Awaitable[object]] = self._pool.get_master_address
         while True:
-            with suppress(RedisError, OSError):
+            # Whatever keeps Sentinel from an answer, it is asked again: nobody would hear that this ended.
+            with suppress(Exception):
                 master = await ask()
                 if master != known:
                     self._wire.renew()

@@ -79,10 +79,11 @@ class OtlpTracer:
 
     def begin(self, name: str, ago: float = 0.0, parent: str = "") -> Span:
         """As `spans.Tracer` says."""
-        # Whoever reaches the API can send a `traceparent`, before a token is shown: it gets no more than its share.
-        if parent and not self._drawn():
-            return NOTHING
         context = TraceContextTextMapPropagator().extract({"traceparent": parent}, _NOBODY) if parent else _NOBODY
+        # Whoever reaches the API can send a `traceparent`, before a token is shown: it gets no more than its share. One
+        # that means nothing has no share: the sampler draws for it as for none.
+        if trace.get_current_span(context).get_span_context().is_valid and not self._drawn():
+            return NOTHING
         span = self._tracer.start_span(name, context, SpanKind.SERVER, start_time=_before(ago))
         return OtlpSpan(self._tracer, span, self._tenants) if span.is_recording() else NOTHING
 

@@ -202,6 +202,17 @@ def test_sampling_is_decided_at_the_head_and_nobody_else_can_ask_for_more(collec
     assert (put.name, put.parent) == ("PUT", "")
 
 
+def test_what_is_no_traceparent_is_drawn_for_once_as_if_there_were_none(
+    collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some = tracer(collector, Lost(), ratio=0.5)
+    monkeypatch.setattr(some, "_drawn", lambda: False)
+    begun = [some.begin("GET", parent="00-nonsense") for _ in range(100)]
+    assert any(span is not NOTHING for span in begun)
+    assert some.begin("GET", parent=f"{PARENT}-01") is NOTHING
+    assert some.close(30)
+
+
 def test_spans_beyond_the_queue_are_dropped_and_counted(collector: Collector) -> None:
     lost = Lost()
     collector.hanging.set()

@@ -144,8 +144,8 @@ class Leases:
         asked = clock()
         fences = [(held.maildrop.key, held.maildrop.fence) for held, _ in doubtful]
         newest = await self._index.newest([*fences, *((each.lease.key, each.fence) for each in owed)])
-        to_seize = [held.maildrop.lease for held, doubt in doubtful if self._must_seize(held, doubt, newest)]
-        to_take = [each for each in owed if self._still_owed(each, newest)]
+        to_seize = [held.maildrop.lease for held, doubt in doubtful if self._judge_held(held, doubt, newest)]
+        to_take = [each for each in owed if self._judge_owed(each, newest)]
         if (to_seize or to_take) and clock() - asked > FRESH:
             raise Refusal(Reason.UNAVAILABLE, f"the fences were told only after {clock() - asked:.1f} s")
         refused = await asyncio.gather(*map(self._seize, to_seize), *map(self._take_back, to_take))
@@ -203,16 +203,16 @@ class Leases:
         if held is not None:
             held.on_lost()
 
-    def _must_seize(self, held: _Held, doubt: _Doubt, newest: set[bytes]) -> bool:
-        """Whether another has the newest session's lease; who isn't the newest is ended, and who has it is sure."""
+    def _judge_held(self, held: _Held, doubt: _Doubt, newest: set[bytes]) -> bool:
+        """End who isn't the newest, and be sure of who has its lease; whether another has the newest one's."""
         if held.maildrop.fence not in newest:
             self._lose(held.maildrop.lease.token)
         elif held.doubt is doubt and doubt.whose is _Whose.OURS:
             held.doubt = None
         return held.doubt is doubt and doubt.whose is _Whose.ANOTHERS and held.maildrop.lease.token in self._held
 
-    def _still_owed(self, over: _Fenced, newest: set[bytes]) -> bool:
-        """Whether older sessions must be told of one that is over; a newer one has told them otherwise."""
+    def _judge_owed(self, over: _Fenced, newest: set[bytes]) -> bool:
+        """Forget one that is over where a newer one has told older sessions; whether these must still be told."""
         if over.fence not in newest:
             self._settle(over)
         return over.fence in newest

@@ -20,7 +20,7 @@ AT_ONCE_OCTETS = 64 * 1024
 async def send_message(
     outlet: Outlet, message: StoredMessage, pieces: AsyncGenerator[bytes, None], lines: int | None
 ) -> None:
-    """Send a message, or its header and `lines` lines; the status line leaves in one write with the first octets."""
+    """Send a message, or its header and `lines` lines; no status line leaves before there are octets to follow it."""
     head = responses.retrieved(message.octets) if lines is None else responses.OK
     cut = None if lines is None else TopCut(message.header_octets, lines)
     stuffer = Stuffer()

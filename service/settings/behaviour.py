@@ -32,7 +32,7 @@ class LimitsSettings(Section):
     retrieval_octets: Count = 256 * 1024 * 1024
     """Octets of messages on their way to clients that one process holds in memory; further ones wait."""
     listing_octets: Count = 512 * 1024 * 1024
-    """Octets of listings that one process holds in memory, 34 a message; further sessions wait for theirs."""
+    """Octets of listings that one process holds in memory, 34 a message, more for one with another server's UIDL."""
     login_failures: Count = 3
     """Wrong passwords after which a session is closed; the same wrong one counts once."""
     message_octets: Count = 100 * 1024 * 1024

@@ -7,7 +7,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import typer
 
@@ -101,11 +100,12 @@ def operations() -> Iterator[str]:
 
 
 def options_of(words: Sequence[str]) -> list[str]:
-    """The options of a command. Raises KeyError when there is none of this name."""
+    """The options of a command."""
     command: Any = typer.main.get_command(app)
     for word in words:
-        command = command.commands[word]
-    assert isinstance(command, click.Command) or command.params
+        command = command.get_command(typer.Context(command), word)
+        assert command is not None, f"there is no {word}"
+    assert command.params
     return [option for parameter in command.params for option in parameter.opts]
 
 

@@ -1,30 +1,28 @@
-"""The HTTP API and its tokens, with the stores they stand on.
+"""The HTTP API, with the stores it stands on.
 
-Owns which login and hashes they use. Refuses to connect at the start: Postgres and Redis may come later.
+Owns which login and hashes it uses. Refuses to connect at the start: Postgres and Redis may come later.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import TypeVar
 
 from starlette.types import ASGIApp
 
 from service.admin.access import House
 from service.admin.application import admin_app
 from service.app.clock import SystemClock
+from service.app.databases import open_database
 from service.app.guarding import blocks_of, staff_guard
+from service.app.hashing import open_hashes
+from service.app.leasing import open_locks, open_recent
 from service.app.provisioning import PATIENCE
-from service.app.stores import open_database, open_hashes, open_locks, open_recent
 from service.mail.passwords import Passwords
 from service.mail.tokens import TokenOffice
 from service.protocol.sasl.prepare import prepare
 from service.settings import Settings
 from service.stores.postgres.tokens import PostgresTokens
 from service.stores.postgres.units import PostgresUnits
-
-T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -47,13 +45,3 @@ async def admin_api(settings: Settings) -> AsyncIterator[ASGIApp]:
         units, default = PostgresUnits(written), settings.directory.default
         blocks = blocks_of(settings, locks)
         yield admin_app(House(tokens, units, locks, passwords, retention, recent, clock, blocks, default, guard))
-
-
-def with_tokens(settings: Settings, use: Callable[[TokenOffice], Awaitable[T]]) -> T:
-    """What `use` returns of the tokens, for staff's commands. Raises Refusal."""
-
-    async def used() -> T:
-        async with open_database(settings.database, "api") as database:
-            return await use(TokenOffice(PostgresTokens(database), SystemClock()))
-
-    return asyncio.run(used())

@@ -6,8 +6,8 @@ Owns which stores and hashes stand behind it, with the login of provisioning. Re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from service.app.hashing import open_hashes
 from service.app.provisioning import patient_database
-from service.app.stores import open_hashes
 from service.mail.declared.applying import Applier
 from service.mail.passwords import Passwords
 from service.protocol.sasl.prepare import prepare

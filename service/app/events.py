@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from service.app.background import background
 from service.app.clock import SystemClock
 from service.app.identity import this_process
-from service.app.stores import open_recent
+from service.app.leasing import open_recent
 from service.mail.events import Events, EventStream, Pipe, PipeBounds, Sink
 from service.mail.recent import REGISTERED
 from service.model.event import Kind

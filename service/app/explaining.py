@@ -5,8 +5,8 @@ Owns which logins it uses: provisioning's for the database, and Redis as far as 
 
 from service.app.clock import SystemClock
 from service.app.guarding import staff_guard
+from service.app.leasing import open_locks, open_recent
 from service.app.provisioning import patient_database
-from service.app.stores import open_locks, open_recent
 from service.mail.explaining import Explanation, Sources, explained
 from service.settings import Settings
 from service.stores.postgres.tenancy import postgres_tenancy

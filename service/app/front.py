@@ -13,15 +13,17 @@ from functools import partial
 
 from service.app.bearer import open_bearer, pop3_offer
 from service.app.clock import SystemClock
+from service.app.databases import open_uses
 from service.app.directories import open_accounts
 from service.app.fair import TELL_EVERY, HeavyTenants, Shares, most_of
 from service.app.guarding import open_guard
+from service.app.hashing import open_scram, open_verification
 from service.app.identity import this_process
+from service.app.leasing import open_locks
 from service.app.listening import Service
 from service.app.observed import ObservedLocks, Outages
 from service.app.outage import ignored, open_reading, through_outages
 from service.app.shared import MEASURE_EVERY, Shared
-from service.app.stores import open_locks, open_scram, open_uses, open_verification
 from service.mail.allowances import Places
 from service.mail.budget import Budget
 from service.mail.fairness import Fairness

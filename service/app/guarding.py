@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from service.app.clock import SystemClock
+from service.app.leasing import open_locks
 from service.app.observed import Outages
 from service.app.provisioning import patient_database
-from service.app.stores import open_locks
 from service.mail.attempts import Counted, Standby
 from service.mail.blocks import Block, Blocks
 from service.mail.counting import Rules

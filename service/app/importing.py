@@ -5,8 +5,9 @@ Owns which stores the import works on, with the rights of deliveries. Refuses to
 
 from collections.abc import Callable
 
+from service.app.blobs import make_blobs
 from service.app.clock import SystemClock
-from service.app.stores import make_blobs, open_database
+from service.app.databases import open_database
 from service.mail.archives import Archive
 from service.mail.importing import Import, Imported, import_recipient
 from service.settings import Settings

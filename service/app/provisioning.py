@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from service.app.stores import open_database
+from service.app.databases import open_database
 from service.mail.passwords import Passwords
 from service.mail.provisioning import Office, Provisioning
 from service.mail.provisioning import provisioning as over

@@ -13,6 +13,7 @@ from typing import Literal
 from starlette.types import ASGIApp
 
 from service.app.background import background
+from service.app.blobs import make_blobs
 from service.app.certificates import watched_certificates
 from service.app.events import event_stream
 from service.app.front import pop3_service
@@ -20,7 +21,6 @@ from service.app.limits import limits_of
 from service.app.listening import Service, make_listeners, started
 from service.app.lmtp import lmtp_service
 from service.app.shared import MEASURE_EVERY, Shared
-from service.app.stores import make_blobs
 from service.app.traces import open_tracer
 from service.app.trimming import TRIM_EVERY, Trimming
 from service.net.drain import Drain

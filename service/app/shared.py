@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from service.app.background import Background
-from service.app.stores import open_database
+from service.app.databases import open_database
 from service.mail.events import Events
 from service.mail.ports import NearBlobs
 from service.mail.turns import Turns

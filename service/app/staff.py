@@ -6,8 +6,8 @@ Owns which stores that takes. Refuses to know what ending one means (`mail/evict
 from collections.abc import Sequence
 from datetime import timedelta
 
+from service.app.leasing import open_locks
 from service.app.provisioning import patient_database
-from service.app.stores import open_locks
 from service.mail import evicting
 from service.mail.ports import Holder
 from service.mail.provisioning import Office

@@ -11,10 +11,11 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from service.app.background import background
+from service.app.blobs import make_blobs
 from service.app.clock import SystemClock
+from service.app.databases import open_database
 from service.app.observed import Outages
 from service.app.signals import Stop
-from service.app.stores import make_blobs, open_database
 from service.mail.sweep import Sweep, SweepReport, SweepRules
 from service.model.refusal import Refusal
 from service.settings import Settings

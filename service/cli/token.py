@@ -71,7 +71,7 @@ def revoke(name: TokenName, tenant: OfTenant = None, as_json: AsJson = False) ->
 
 
 def _perform(use: "Callable[[TokenOffice], Awaitable[T]]") -> T:
-    from service.app.admin import with_tokens
+    from service.app.tokens import with_tokens
     from service.settings import load_settings
 
     return with_tokens(load_settings(), use)

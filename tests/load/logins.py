@@ -24,7 +24,7 @@ import uvloop
 
 from service.app.clock import SystemClock
 from service.app.guarding import open_guard
-from service.app.stores import open_verification
+from service.app.hashing import open_verification
 from service.mail.attempts import Charge
 from service.mail.counting import place_of
 from service.mail.guard import Guard

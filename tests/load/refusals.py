@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from service.app.stores import open_locks
+from service.app.leasing import open_locks
 from service.mail.attempts import Charge
 from service.model.attempts import Kind, Subject
 from service.settings import load_settings

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from pydantic import SecretStr
 
-from service.app.stores import make_blobs
+from service.app.blobs import make_blobs
 from service.mail.patience import Patience
 from service.mail.sweep import Sweep
 from service.model.refusal import Reason, Refusal

@@ -12,7 +12,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from service.app.stores import open_verification
+from service.app.hashing import open_verification
 from service.mail.ports import Verifiers
 from service.model.account import Account, MaildropKey
 from service.model.refusal import Reason, Refusal

@@ -5,9 +5,9 @@ Owns the advice. Each is asked for an address that nobody has: a directory that 
 
 from collections.abc import AsyncIterator
 
+from service.app.databases import open_database
 from service.app.directories import open_outside
 from service.app.doctor.findings import Finding, doubtful, good, wrong
-from service.app.stores import open_database
 from service.app.telling import why
 from service.mail.outside.guard import Bounds, Guard
 from service.model.address import parse_address

@@ -16,9 +16,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
 
+from service.app.blobs import make_blobs
 from service.app.clock import SystemClock
+from service.app.databases import open_database
 from service.app.provisioning import provisioning
-from service.app.stores import make_blobs, open_database
 from service.mail.importing import Import, import_recipient, open_archive
 from service.model.policy import PolicyValue
 from service.model.tenancy import PolicyChange

@@ -1,0 +1,37 @@
+"""Makes the store of blobs out of the settings.
+
+Owns which setting goes where. Refuses to know what is stored. Nothing here connects: the store may be down when a
+process starts, and come later.
+"""
+
+from service.settings import SettingsError
+from service.settings.errors import Problem
+from service.settings.systems import ObjectStoreSettings
+from service.stores.objects import ObjectBlobStore, ObjectOptions, SpreadBlobStore, open_blobs
+from service.telemetry import watching
+
+
+def make_blobs(settings: ObjectStoreSettings) -> ObjectBlobStore | SpreadBlobStore:
+    """The blobs. Raises SettingsError for settings that mean nothing, OSError for a directory that can't be made."""
+    options = object_options(settings)
+    try:
+        stores = {url: open_blobs(url, options, watching) for url in (settings.url, *settings.more_urls)}
+        return SpreadBlobStore(stores) if settings.more_urls else stores[settings.url]
+    except ValueError as error:
+        raise SettingsError([Problem("object_store", str(error))]) from None
+
+
+def object_options(settings: ObjectStoreSettings) -> ObjectOptions:
+    """The settings in the store's words."""
+    return ObjectOptions(
+        endpoint=settings.endpoint or "",
+        region=settings.region or "",
+        access_key=settings.access_key.get_secret_value() if settings.access_key else "",
+        secret_key=settings.secret_key.get_secret_value() if settings.secret_key else "",
+        virtual_hosted=not settings.path_style,
+        allow_http=settings.allow_http,
+        checksum=settings.checksum,
+        connect_timeout=settings.connect_timeout,
+        deadline=settings.deadline,
+        retries=settings.retries,
+    )

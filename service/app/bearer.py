@@ -1,27 +1,35 @@
 """Logins by tokens: the use case over the issuers' rows and HTTP, and whether there is anything to offer.
 
-Owns which setting bounds what. Refuses to know any issuer.
+Owns which setting bounds what, and that the libraries of JWTs and HTTP are loaded once any tenant trusts an issuer:
+they are large, and most front ends never need them. Refuses to know any issuer.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from service.app.background import Background
 from service.app.clock import SystemClock
 from service.app.observed import Outages
-from service.mail.bearer import Bearer, Issuers
+from service.mail.bearer import Bearer, Issuers, TokenChecks
+from service.mail.claims import Claims
 from service.mail.remembered_tokens import RememberedTokens
+from service.model.issuer import Issuer
 from service.model.refusal import Refusal
 from service.net.pop3_offer import Offer
 from service.settings import Settings
 from service.settings.errors import Problem, SettingsError
 from service.settings.oauth import OAuthSettings
-from service.stores.oidc import Fetcher, FetchOptions, OidcTokenChecks
 from service.stores.postgres.database import Database
 from service.stores.postgres.tenancy.issuers import PostgresIssuers
 from service.telemetry import watching
+
+if TYPE_CHECKING:
+    from service.stores.oidc import Fetcher
 
 BINDING: Mapping[str, frozenset[str]] = MappingProxyType(
     {"never": frozenset(), "tls1.2": frozenset({"TLSv1.2"}), "always": frozenset({"TLSv1.2", "TLSv1.3"})}
@@ -36,16 +44,16 @@ async def open_bearer(
     settings: OAuthSettings, database: Database, tasks: Background
 ) -> AsyncIterator[tuple[Bearer, Callable[[], bool]]]:
     """The use case, and whether tokens are offered. Raises SettingsError for a file that can't be read."""
+    _check_authorities(settings)
     clock, issuers = SystemClock(), PostgresIssuers(database)
-    fetcher = _fetcher(settings)
+    checks = ChecksOnDemand(settings)
     try:
-        checks = OidcTokenChecks(fetcher, clock, settings.keys_seconds)
         remembered = RememberedTokens(clock, settings.remember_seconds, settings.remember_entries)
-        trusting = Trusting(issuers)
+        trusting = Trusting(issuers, checks.load)
         tasks.every("issuers", LOOK_EVERY, trusting.look)
         yield Bearer(issuers, checks, remembered, timedelta(seconds=settings.leeway)), lambda: trusting.anybody
     finally:
-        await fetcher.close()
+        await checks.close()
 
 
 def pop3_offer(settings: Settings, tokens: Callable[[], bool], *, scram: bool) -> Offer:
@@ -65,24 +73,69 @@ def pop3_offer(settings: Settings, tokens: Callable[[], bool], *, scram: bool) -
 class Trusting:
     """Whether any tenant trusts an issuer, as last read; while the database is away, what was read before."""
 
-    def __init__(self, issuers: Issuers) -> None:
+    def __init__(self, issuers: Issuers, prepare: Callable[[], Awaitable[object]]) -> None:
         self._issuers = issuers
+        self._prepare = prepare
         self._outages = Outages("issuers")
         self.anybody = False
 
     async def look(self) -> None:
-        """Read it again."""
+        """Read it again; tokens are offered once what checks them is there."""
         try:
-            self.anybody = await self._issuers.any()
+            anybody = await self._issuers.any()
         except Refusal as refusal:
             self._outages.report(refusal)
         else:
             self._outages.report(None)
+            if anybody:
+                await self._prepare()
+            self.anybody = anybody
 
 
-def _fetcher(settings: OAuthSettings) -> Fetcher:
+class ChecksOnDemand:
+    """Implements `mail.bearer.TokenChecks` over HTTP, from the first time that anybody asks."""
+
+    def __init__(self, settings: OAuthSettings) -> None:
+        self._settings = settings
+        self._loaded: tuple[Fetcher, TokenChecks] | None = None
+
+    async def load(self) -> None:
+        """Be ready before anybody asks. In a thread: the event loop has others to serve meanwhile."""
+        if self._loaded is None:
+            loaded = await asyncio.to_thread(_loaded, self._settings)
+            self._loaded = self._loaded or loaded
+
+    def read(self, token: str) -> Claims | None:
+        """As the port says."""
+        return self._checks().read(token)
+
+    async def claims(self, issuer: Issuer, token: str) -> Claims:
+        """As the port says."""
+        return await self._checks().claims(issuer, token)
+
+    async def close(self) -> None:
+        """End every connection."""
+        if self._loaded is not None:
+            await self._loaded[0].close()
+
+    def _checks(self) -> TokenChecks:
+        if self._loaded is None:
+            self._loaded = _loaded(self._settings)
+        return self._loaded[1]
+
+
+def _loaded(settings: OAuthSettings) -> "tuple[Fetcher, TokenChecks]":
+    from service.stores.oidc import Fetcher, FetchOptions, OidcTokenChecks
+
     options = FetchOptions(settings.deadline, str(settings.ca_file or ""), settings.plain_loopback)
+    fetcher = Fetcher(options, watching)
+    return fetcher, OidcTokenChecks(fetcher, SystemClock(), settings.keys_seconds)
+
+
+def _check_authorities(settings: OAuthSettings) -> None:
+    """Say at the start, rather than at the first token, that the file can't be read. Raises SettingsError."""
     try:
-        return Fetcher(options, watching)
+        if settings.ca_file is not None:
+            ssl.create_default_context(cafile=settings.ca_file)
     except OSError as error:
         raise SettingsError([Problem("oauth.ca_file", f"can't be read: {error.strerror or error}")]) from None

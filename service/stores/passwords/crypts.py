@@ -1,7 +1,8 @@
 """Verifiers in the forms of crypt(3): SHA-512, SHA-256, MD5 (and Apache's), bcrypt, and DES.
 
 Owns which form a text has and what its rounds may cost; libpass and bcrypt compute. Refuses to know prefixes in
-braces. A form names itself by how it begins, save DES, which has thirteen characters and no name.
+braces. A form names itself by how it begins, save DES, which has thirteen characters and no name. libpass is loaded for
+the first verifier that needs it: most installations have none.
 """
 
 import re
@@ -9,10 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import bcrypt
-from passlib.handlers.des_crypt import des_crypt
-from passlib.handlers.md5_crypt import apr_md5_crypt, md5_crypt
-from passlib.handlers.sha2_crypt import sha256_crypt, sha512_crypt
-from passlib.utils.binary import bcrypt64
 
 from service.stores.passwords.matching import Matcher, bounded
 
@@ -34,17 +31,23 @@ def sha2_matcher(text: str) -> Matcher:
     if not found:
         raise ValueError("is not a whole SHA-crypt hash")
     bounded(int(found[1] or DEFAULT_ROUNDS), MOST_ROUNDS, "rounds")
-    return _through(sha512_crypt if text.startswith("$6$") else sha256_crypt, text)
+    from service.stores.passwords import libpass
+
+    return _through(libpass.sha512_crypt if text.startswith("$6$") else libpass.sha256_crypt, text)
 
 
 def md5_matcher(text: str) -> Matcher:
     """What a `$1$` or `$apr1$` verifier proves. Raises ValueError when it is garbled."""
-    return _through(md5_crypt if text.startswith("$1$") else apr_md5_crypt, text)
+    from service.stores.passwords import libpass
+
+    return _through(libpass.md5_crypt if text.startswith("$1$") else libpass.apr_md5_crypt, text)
 
 
 def des_matcher(text: str) -> Matcher:
     """What thirteen characters of DES prove: the first eight octets of a password. Raises ValueError when garbled."""
-    return _through(des_crypt, text)
+    from service.stores.passwords import libpass
+
+    return _through(libpass.des_crypt, text)
 
 
 def bcrypt_matcher(text: str) -> Matcher:
@@ -55,6 +58,8 @@ def bcrypt_matcher(text: str) -> Matcher:
     bounded(int(found[1]), MOST_BCRYPT_COST, "as its cost")
     if int(found[1]) < 4:
         raise ValueError("has a cost under 4, which bcrypt doesn't know")
+    from service.stores.passwords.libpass import bcrypt64
+
     # Bits that mean nothing are set in what some systems stored, and bcrypt refuses them.
     normal = "".join((text[:7], bcrypt64.repair_unused(text[7:29]), bcrypt64.repair_unused(text[29:]))).encode("ascii")
     # Every bcrypt of old ignored what follows; this library refuses it instead.
@@ -72,8 +77,3 @@ def _through(handler: Any, text: str) -> Matcher:
     verify: Callable[[bytes, str], bool] = handler.verify
     # libpass refuses a password with NUL by ValueError: crypt(3) can't have seen one.
     return lambda secret: b"\0" not in secret and verify(secret, text)
-
-
-for _handler in (des_crypt, md5_crypt, sha256_crypt, sha512_crypt):
-    # Chosen now: libpass would choose at the first use, from any thread.
-    _handler.set_backend("builtin")

@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from service.app.blobs import make_blobs
+from service.app.databases import open_database
 from service.app.doctor.findings import Finding, doubtful, good, wrong
 from service.app.doctor.parts import parts_of
-from service.app.stores import make_blobs, open_database, open_locks
+from service.app.leasing import open_locks
 from service.app.telling import why
 from service.model.refusal import Refusal
 from service.settings import Settings, SettingsError

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.backends.packages import SECONDS, TOOLS
 from tests.helm.charting import Object
-from tests.helm.programs import SECONDS, TOOLS
 
 HERE = Path(__file__).parent / "custom_kinds"
 PLACE = TOOLS / "custom-kinds"

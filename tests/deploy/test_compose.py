@@ -24,7 +24,7 @@ OURS = {name: service for name, service in SERVICES.items() if service.get("imag
 
 
 def example() -> dict[str, str]:
-    lines = [line for line in (FOLDER / "example.env").read_text("utf-8").splitlines() if "=" in line]
+    lines = [line for line in (FOLDER / "example.env").read_text("utf-8").splitlines() if re.match(r"\w+=", line)]
     return dict(line.split("=", 1) for line in lines)
 
 
@@ -40,6 +40,13 @@ def poplar(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[
 def test_every_variable_is_in_the_example() -> None:
     asked = set(re.findall(r"(?<!\$)\$\{(\w+)\}", (FOLDER / "compose.yaml").read_text("utf-8")))
     assert asked == set(example())
+
+
+def test_every_port_can_be_another_and_the_example_names_those_that_are_used() -> None:
+    published = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    used = {name: default for port in published for name, default in re.findall(r"\$\{(\w+):-(\d+)\}", port)}
+    assert len(used) == len(published)
+    assert used == dict(re.findall(r"^#(\w+_PORT)=(\d+)$", (FOLDER / "example.env").read_text("utf-8"), re.MULTILINE))
 
 
 def test_every_part_runs_a_command_that_exists() -> None:

@@ -13,8 +13,6 @@ GROW ?= 20
 SEED ?= 0
 # What looks for vulnerable dependencies; it wants other releases of what Poplar needs too, so it has its own environment.
 PIP_AUDIT = 2.10.1
-# Docker Compose, where the machine has none.
-DOCKER_COMPOSE = v2.40.3
 # How long each run of `make load` is, and how many there are.
 SECONDS ?= 3
 RUNS ?= 5
@@ -105,7 +103,7 @@ alarms: $(VENV)/.test ## Fire every alert by a real fault and walk its runbook (
 	$(BIN)/python -m tests.deploy.alarms $(ARGS)
 
 .PHONY: compose
-compose: $(VENV)/.test .tools/docker-compose ## Start deploy/compose and send mail through it (needs Docker's engine, root)
+compose: $(VENV)/.test ## Start deploy/compose and send mail through it (needs Docker's engine, root)
 	POPLAR_E2E_COMPOSE=1 $(BIN)/pytest -n 0 tests/deploy/test_composed.py $(ARGS)
 
 .PHONY: capacity
@@ -145,9 +143,3 @@ $(VENV)/.test: tests/requirements.lock pyproject.toml | $(BIN)/python
 	@$(PIP) --require-hashes --no-deps -r tests/requirements.lock
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
-
-# Docker Compose out of Go's modules, for machines whose distribution has none: its own go.mod keeps `go install` from it.
-.tools/docker-compose:
-	@docker compose version >/dev/null 2>&1 || { mkdir -p .tools/compose && cd .tools/compose && rm -f go.* && \
-	  go mod init compose && go get github.com/docker/compose/v2/cmd@$(DOCKER_COMPOSE) && \
-	  go build -o ../docker-compose github.com/docker/compose/v2/cmd; }

@@ -17,8 +17,11 @@ from hypothesis import settings
 from tests.backends.demo import RunningDemo, demo_on
 from tests.backends.fuzzing import factor, try_more
 from tests.backends.grouping import keep_together
+from tests.backends.image import built, docker_engine, image_base, rebuilt
 from tests.backends.postgres import Postgres, execute, fresh_database, postgres
 from tests.backends.valkey import valkey
+
+__all__ = ["built", "docker_engine", "image_base", "rebuilt"]
 
 # How long an example takes says nothing on a machine that is shared.
 settings.register_profile("poplar", deadline=None, print_blob=True)

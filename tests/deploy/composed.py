@@ -1,36 +1,43 @@
 """deploy/compose started by Docker Compose from a copy of the tree, as one who tries Poplar out would start it.
 
-Owns the copy, the containers' life and what this machine asks for: the build's way to the index, fewer descriptors,
-and no Grafana where there is no image of it. Refuses to know what is done with it.
+Owns the copy, the containers' life and what this machine asks for: free ports, the build's way to the index, fewer
+descriptors, and no Grafana where there is no image of it. The image's health checks come sooner, as each start is
+waited for. Refuses to know what is done with it.
 """
 
 import os
 import resource
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 import yaml
 
-from tests.backends.engine import CLIENT, ROOT, Engine, engine
+from service.embedded.process import free_port
+from tests.backends.engine import ROOT, Engine
+from tests.backends.image import authorities, build_arguments
+from tests.deploy.compose_program import compose_program
 from tests.deploy.standing_in import make_images
 
 PROJECT = "poplar-test"
+OURS = "poplar:local"
 LEFT_BEHIND = shutil.ignore_patterns(".git", ".venv*", ".tools", ".demo", ".faults", ".*_cache", "__pycache__", "tests")
 HAPROXYS_DESCRIPTORS = 40_100
+PORTS = ("POP3_PORT", "POP3S_PORT", "LMTP_PORT", "API_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT")
+SOON = "5s"
 
 
 @dataclass(frozen=True)
 class Composed:
-    """The project in `folder`, a copy of deploy/compose."""
+    """The project in `folder`, a copy of deploy/compose, with its ports on this machine."""
 
     program: Sequence[str]
     host: str
     folder: Path
+    ports: Mapping[str, int]
 
     def __call__(self, *arguments: str, seconds: float = 600) -> str:
         """What `docker compose` says to these arguments; an AssertionError with all of it when it fails."""
@@ -48,30 +55,19 @@ class Composed:
         return self("logs", "--no-log-prefix", service).count('"protocol": "pop3"')
 
 
-def compose_program() -> Sequence[str]:
-    """Docker Compose 2 or later: the one of .tools, the plugin of Docker's client, or a program of its own."""
-    for command in ([str(ROOT / ".tools/docker-compose")], [str(CLIENT), "compose"], ["docker-compose"]):
-        if shutil.which(command[0]) and "Docker Compose version" in _said([*command, "version"]):
-            return command
-    pytest.skip("Docker Compose 2 is not installed: make compose builds it")
-
-
-def _said(command: Sequence[str]) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
-
-
 @contextmanager
-def composed(place: Path) -> Iterator[Composed]:
-    """All of it, up and healthy; with it go its volumes."""
+def composed(place: Path, docker: Engine, base: str) -> Iterator[Composed]:
+    """All of it, up and healthy, with images built on `base`; its volumes go with it."""
     program = compose_program()
-    with engine(place, networks=True) as docker:
-        folder = _copy(place, docker)
-        running = Composed(program, docker.host, folder)
-        try:
-            _begin(running)
-            yield running
-        finally:
-            running("down", "--volumes", "--timeout=10")
+    folder, ports = _copy(place, docker, base), {name: free_port() for name in PORTS}
+    variables = "".join(f"{name}={port}\n" for name, port in ports.items())
+    (folder / ".env").write_text((folder / "example.env").read_text("utf-8") + variables, "utf-8")
+    running = Composed(program, docker.host, folder, ports)
+    try:
+        _begin(running)
+        yield running
+    finally:
+        running("down", "--volumes", "--timeout=10")
 
 
 def _begin(running: Composed) -> None:
@@ -82,27 +78,27 @@ def _begin(running: Composed) -> None:
         raise
 
 
-def _copy(place: Path, docker: Engine) -> Path:
+def _copy(place: Path, docker: Engine, base: str) -> Path:
     shutil.copytree(ROOT, place / "tree", ignore=LEFT_BEHIND)
     folder = place / "tree" / "deploy" / "compose"
-    shutil.copy(folder / "example.env", folder / ".env")
     subprocess.run(["./certificate.sh"], cwd=folder, check=True, capture_output=True)
     services = yaml.safe_load((folder / "compose.yaml").read_text("utf-8"))["services"]
-    missing = make_images(docker, place, {each["image"] for each in services.values() if "build" not in each})
-    own: dict[str, object] = {name: _built_here() for name, each in services.items() if "build" in each}
+    named = {each["image"] for each in services.values()} - {OURS}
+    missing = make_images(docker, base, place, named)
+    own: dict[str, object] = {name: _ours(each, base) for name, each in services.items() if each["image"] == OURS}
     absent = {name: {"profiles": ["absent"]} for name, each in services.items() if each["image"] in missing}
-    (folder / "here.yaml").write_text(yaml.safe_dump({"services": own | absent, "secrets": _authorities()}), "utf-8")
+    bundle = authorities()
+    secrets = {"secrets": {"ca": {"file": bundle}}} if bundle else {}
+    (folder / "here.yaml").write_text(yaml.safe_dump({"services": own | absent} | secrets), "utf-8")
     _spare_descriptors(place / "tree" / "deploy" / "haproxy" / "haproxy.cfg")
     return folder
 
 
-def _authorities() -> dict[str, object]:
-    bundle = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
-    return {"ca": {"file": bundle}} if bundle else {}
-
-
-def _built_here() -> dict[str, object]:
-    return {"build": {"network": "host", "secrets": list(_authorities())}}
+def _ours(service: Mapping[str, object], base: str) -> dict[str, object]:
+    """As the other tests build the image, so that the engine has most of it already."""
+    secrets = ["ca"] if authorities() else []
+    build = {"network": "host", "args": dict(build_arguments(base)), "secrets": secrets}
+    return {"healthcheck": {"interval": SOON}} | ({"build": build} if "build" in service else {})
 
 
 def _spare_descriptors(configuration: Path) -> None:

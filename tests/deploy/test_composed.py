@@ -1,7 +1,7 @@
 """deploy/compose as a whole: mail through HAProxy and both front ends, faults of one, and what outlives a `down`.
 
-It takes minutes and the ports 110, 995, 2424, 8080 and 9090 of this machine, so `make compose` starts it: where
-Docker's engine and Compose are, with stand-ins for the images where no registry answers (`standing_in.py`).
+It takes some minutes and an engine that runs containers, so it is asked for: by `make compose`, and by CI. With
+stand-ins for the images where no registry answers (`standing_in.py`).
 """
 
 import json
@@ -19,21 +19,23 @@ from tests.cli.conftest import await_true
 from tests.deploy.composed import Composed, composed
 from tests.deploy.test_compose import example
 
-pytestmark = [pytest.mark.timeout(1800), pytest.mark.xdist_group("compose")]
+# The image is built once for these and for those of tests/image.
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.xdist_group("image")]
 ANNA, CARLA = ("anna@orchard.example", "ANNA_PASSWORD"), ("carla@harbour.example", "CARLA_PASSWORD")
 PARTS = {"front-1:8080", "front-2:8080", "lmtp:8080", "api:8080", "sweep:8080"}
 
 
 @pytest.fixture(scope="module")
-def all_of_it(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
+def all_of_it(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
     if os.environ.get("POPLAR_E2E_COMPOSE") != "1":
-        pytest.skip("make compose starts it: it takes minutes, Docker's engine and Docker Compose")
-    with composed(tmp_path_factory.mktemp("compose")) as running:
+        pytest.skip("asked for by POPLAR_E2E_COMPOSE=1 or make compose: it takes minutes and Docker's engine")
+    docker, base = (request.getfixturevalue(name) for name in ("docker_engine", "image_base"))
+    with composed(tmp_path_factory.mktemp("compose"), docker, base) as running:
         yield running
 
 
-def deliver(account: tuple[str, str], subject: str) -> None:
-    with smtplib.LMTP("127.0.0.1", 2424, local_hostname="mx.example", timeout=60) as lmtp:
+def deliver(running: Composed, account: tuple[str, str], subject: str) -> None:
+    with smtplib.LMTP("127.0.0.1", running.ports["LMTP_PORT"], local_hostname="mx.example", timeout=60) as lmtp:
         assert lmtp.sendmail("me@example.org", [account[0]], f"Subject: {subject}\r\n\r\nHello.\r\n") == {}
 
 
@@ -43,10 +45,11 @@ def trusting(running: Composed) -> ssl.SSLContext:
 
 def logged_in(running: Composed, account: tuple[str, str], tls: bool = True) -> poplib.POP3:
     """A session through HAProxy: within TLS by port 995, or with STLS by port 110."""
+    port = running.ports["POP3S_PORT" if tls else "POP3_PORT"]
     if tls:
-        client: poplib.POP3 = poplib.POP3_SSL("localhost", 995, timeout=60, context=trusting(running))
+        client: poplib.POP3 = poplib.POP3_SSL("localhost", port, timeout=60, context=trusting(running))
     else:
-        client = poplib.POP3("localhost", 110, timeout=60)
+        client = poplib.POP3("localhost", port, timeout=60)
         client.stls(trusting(running))
     client.user(account[0])
     client.pass_(example()[account[1]])
@@ -61,16 +64,17 @@ def subjects(running: Composed, account: tuple[str, str]) -> list[str]:
     return [line.removeprefix(b"Subject: ").decode() for line in lines if line.startswith(b"Subject: ")]
 
 
-def asked(path: str) -> Any:
-    with urllib.request.urlopen(f"http://127.0.0.1:9090/api/v1/{path}", timeout=60) as answer:
+def asked(running: Composed, path: str) -> Any:
+    url = f"http://127.0.0.1:{running.ports['PROMETHEUS_PORT']}/api/v1/{path}"
+    with urllib.request.urlopen(url, timeout=60) as answer:
         return json.load(answer)["data"]
 
 
 @pytest.mark.parametrize("tls", [True, False])
 def test_mail_flows_to_both_tenants_through_both_front_ends(all_of_it: Composed, tls: bool) -> None:
     before = [all_of_it.sessions(front) for front in ("front-1", "front-2")]
-    deliver(ANNA, "first")
-    deliver(CARLA, "first")
+    deliver(all_of_it, ANNA, "first")
+    deliver(all_of_it, CARLA, "first")
     # Two at a time: HAProxy gives the second to the front end with the fewest sessions.
     clients = [logged_in(all_of_it, account, tls) for account in (ANNA, CARLA)]
     for client in clients:
@@ -84,14 +88,14 @@ def test_mail_flows_to_both_tenants_through_both_front_ends(all_of_it: Composed,
 
 def test_prometheus_sees_every_part_and_keeps_the_rules(all_of_it: Composed) -> None:
     def up() -> set[str]:
-        found = asked("query?query=up==1")["result"]
+        found = asked(all_of_it, "query?query=up==1")["result"]
         return {each["metric"]["instance"] for each in found}
 
     await_true(lambda: up() == PARTS, "every part scraped")
-    rules = [rule for group in asked("rules")["groups"] for rule in group["rules"]]
+    rules = [rule for group in asked(all_of_it, "rules")["groups"] for rule in group["rules"]]
     assert {"PoplarAbsent", "PoplarSweepLate"} <= {rule["name"] for rule in rules}
     await_true(
-        lambda: {rule["health"] for group in asked("rules")["groups"] for rule in group["rules"]} == {"ok"},
+        lambda: {rule["health"] for group in asked(all_of_it, "rules")["groups"] for rule in group["rules"]} == {"ok"},
         "every rule evaluated",
     )
 
@@ -101,7 +105,7 @@ def test_the_operators_commands_run_beside_it(all_of_it: Composed) -> None:
 
 
 def test_a_front_end_that_restarts_or_dies_keeps_nobody_from_mail(all_of_it: Composed) -> None:
-    deliver(ANNA, "kept")
+    deliver(all_of_it, ANNA, "kept")
     all_of_it("restart", "front-1")
     assert subjects(all_of_it, ANNA) == ["kept"]
     all_of_it("kill", "front-2")
@@ -116,9 +120,9 @@ def test_a_front_end_that_restarts_or_dies_keeps_nobody_from_mail(all_of_it: Com
 
 
 def test_mail_and_metrics_outlive_a_down(all_of_it: Composed) -> None:
-    deliver(CARLA, "kept")
-    before = len(asked("query?query=count_over_time(up[1h])")["result"])
+    deliver(all_of_it, CARLA, "kept")
+    before = len(asked(all_of_it, "query?query=count_over_time(up[1h])")["result"])
     all_of_it("down")
     all_of_it("up", "--detach", "--wait")
     assert subjects(all_of_it, CARLA) == ["kept"]
-    assert len(asked("query?query=count_over_time(up[1h])")["result"]) == before
+    assert len(asked(all_of_it, "query?query=count_over_time(up[1h])")["result"]) == before

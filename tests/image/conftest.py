@@ -1,10 +1,9 @@
-"""The image of this checkout, built twice, and containers of it.
+"""Containers of the image, as the tests of it start them.
 
-Owns the flags under which every container runs: no right, no writable file. Needs a Docker engine, and skips without.
+Owns their life. Every one runs without any right and without a writable file (`LOCKED_DOWN`).
 """
 
 import json
-import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,50 +12,9 @@ from uuid import uuid4
 
 import pytest
 
-from tests.backends.engine import Engine, base_image, engine
+from tests.backends.engine import Engine
+from tests.backends.image import LOCKED_DOWN
 from tests.backends.s3 import S3Server, start_s3
-
-EPOCH = "1700000000"
-LOCKED_DOWN = [
-    "--read-only",
-    "--cap-drop=ALL",
-    "--security-opt=no-new-privileges",
-    "--network=host",
-    "--pids-limit=200",
-]
-
-
-@dataclass(frozen=True)
-class Built:
-    """Two images of one commit, the second built without any cache, on one engine."""
-
-    engine: Engine
-    first: str
-    second: str
-
-    def inspect(self, form: str, image: str = "") -> object:
-        return json.loads(self.engine("image", "inspect", "--format", f"{{{{json {form}}}}}", image or self.first))
-
-    def sh(self, script: str) -> str:
-        return self.engine("run", "--rm", *LOCKED_DOWN, "--entrypoint=sh", self.first, "-c", script)
-
-
-@pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
-    folder = tmp_path_factory.mktemp("engine")
-    with engine(folder) as docker:
-        base = base_image(docker, folder)
-        first, second = (build(docker, base, f"poplar-test:{each}") for each in ("first", "second"))
-        yield Built(docker, first, second)
-
-
-def build(docker: Engine, base: str, tag: str) -> str:
-    arguments = {"BASE_IMAGE": base, "SOURCE_DATE_EPOCH": EPOCH, "REVISION": "0123abc"}
-    given = [f"--build-arg={name}={value}" for name, value in arguments.items()]
-    bundle = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
-    secret = [f"--secret=id=ca,src={bundle}"] if bundle else []
-    docker("build", "--no-cache", "--network=host", *given, *secret, f"--tag={tag}", ".", seconds=420)
-    return tag
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ import yaml
 from service.embedded.process import free_port
 from tests.backends.demo import RunningDemo
 from tests.backends.engine import Engine
+from tests.backends.image import LOCKED_DOWN, Built
 from tests.backends.s3 import BUCKET, S3Server
 from tests.helm.charting import LEAST, Rendered, merged, render
-from tests.image.conftest import LOCKED_DOWN, Built, Container, running
+from tests.image.conftest import Container, running
 
 # One image is built for all of these, so they share a process.
 pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("image")]
@@ -118,7 +119,7 @@ def cluster(built: Built, demo: RunningDemo, bucket: S3Server, ca: trustme.CA, t
         path.write_text(text, "utf-8")
     (tmp_path / "maps").mkdir()
     readable(tmp_path / "secrets")
-    return Cluster(built.engine, built.first, render(values(bucket)), tmp_path / "secrets", tmp_path / "maps")
+    return Cluster(built.engine, built.name, render(values(bucket)), tmp_path / "secrets", tmp_path / "maps")
 
 
 def values(bucket: S3Server) -> dict[str, Any]:

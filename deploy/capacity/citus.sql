@@ -67,4 +67,5 @@ SELECT create_distributed_function(
 
 -- They take tenants in arrays, which name no node: they stay on the coordinator, and their statements travel one by one.
 -- append_messages(uuid[], uuid[], uuid[], text[], bigint[], bigint[], boolean[], text[], bytea[], bytea[], timestamptz[])
+-- append_messages_together(the same)
 -- forget_messages(uuid[], uuid[], bigint[])

@@ -6,7 +6,7 @@ starts, and come later. Refuses to know who asks.
 
 import contextlib
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from types import MappingProxyType
@@ -17,6 +17,7 @@ from service.app.fair import most_of
 from service.mail.outside import Bounds, Directories, Guard, OutsideAccounts, Vouching
 from service.mail.outside.directories import Known
 from service.mail.outside.ports import OutsideDirectory
+from service.mail.ports import Directory
 from service.settings import Settings, SettingsError
 from service.settings.directory import OutsideDirectorySettings
 from service.settings.errors import Problem
@@ -31,11 +32,13 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def open_accounts(settings: Settings, database: Database) -> AsyncIterator[tuple[OutsideAccounts, Vouching]]:
+async def open_accounts(
+    settings: Settings, database: Database, own: Callable[[Database], Directory] = PostgresDirectory
+) -> AsyncIterator[tuple[OutsideAccounts, Vouching]]:
     """The directory of all accounts, Poplar's own and outside ones, and what a login asks of the latter."""
     homes = PostgresHomes(database)
     async with open_directories(settings) as directories:
-        yield OutsideAccounts(PostgresDirectory(database), homes, directories), Vouching(directories, homes)
+        yield OutsideAccounts(own(database), homes, directories), Vouching(directories, homes)
 
 
 @asynccontextmanager

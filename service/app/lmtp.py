@@ -20,7 +20,7 @@ from service.net.lmtp import LmtpConnection
 from service.net.lmtp_service import LmtpOptions, LmtpService
 from service.protocol.lmtp.state import Terms
 from service.settings import Settings
-from service.stores.postgres.index import PostgresMessageIndex
+from service.stores.postgres.deliveries import DeliveryDirectory, DeliveryIndex
 from service.telemetry import metrics, sharing
 
 
@@ -28,8 +28,11 @@ from service.telemetry import metrics, sharing
 async def lmtp_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncIterator[Service]:
     """LMTP connections, until the block ends."""
     settings = shared.settings
-    async with shared.database("lmtp") as database, open_accounts(settings, database) as (directory, _):
-        stores = DeliveryStores(directory, shared.blobs, PostgresMessageIndex(database), SystemClock())
+    async with (
+        shared.database("lmtp") as database,
+        open_accounts(settings, database, DeliveryDirectory) as (directory, _),
+    ):
+        stores = DeliveryStores(directory, shared.blobs, DeliveryIndex(database), SystemClock())
         delivery = Delivery(stores, settings.hostname, _memory(shared))
         shared.tasks.every("silent senders", EVERY, delivery.underway.make_room)
         service = LmtpService(delivery, terms(settings), context, lmtp_options(settings), shared.events, shared.tracer)

@@ -43,15 +43,15 @@ def run_api(settings: Settings) -> None:
     _run(settings, _until_signal(settings, {"api"}))
 
 
-def run_workers(settings: Settings, count: int) -> int:
-    """Serve POP3 by `count` processes until a signal; the exit code. Raises OSError, SettingsError."""
-    _need_listener(settings, "pop3")
-    return _run(settings, supervise(settings, count))
+def run_workers(settings: Settings, count: int, role: Role) -> int:
+    """Serve POP3 or LMTP by `count` processes until a signal; the exit code. Raises OSError, SettingsError."""
+    _need_listener(settings, role)
+    return _run(settings, supervise(settings, count, role))
 
 
-def run_worker(settings: Settings, descriptor: int) -> None:
+def run_worker(settings: Settings, descriptor: int, role: Role) -> None:
     """Be one of those processes; `descriptor` leads to the supervisor."""
-    _run(settings, _until_signal(settings, {"pop3"}, WORKER, descriptor))
+    _run(settings, _until_signal(settings, {role}, WORKER, descriptor))
 
 
 def run_sweep(settings: Settings, loop: bool) -> str | None:

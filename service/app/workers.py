@@ -1,7 +1,8 @@
-"""`poplar serve --workers N`: a supervisor and N processes that share the ports, for machines without Kubernetes.
+"""`poplar serve --workers N` and `poplar lmtp --workers N`: a supervisor and N processes that share the ports.
 
-Owns the workers' life: start, restart with back-off, end. Serves the metrics of all together, and readiness.
-Refuses to accept a client itself. Linux spreads connections over the sockets that share a port (SO_REUSEPORT).
+For machines without Kubernetes. Owns the workers' life: start, restart with back-off, end. Serves the metrics of all
+together, and readiness. Refuses to accept a client itself. Linux spreads connections over the sockets that share a port
+(SO_REUSEPORT).
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from prometheus_client.registry import Collector
 
 from service.app.channel import SupervisorEnd
 from service.app.ports import reserved
+from service.app.running import Role
 from service.app.signals import Stop
 from service.settings import Settings
 from service.settings.listening import ListenerSettings
@@ -33,6 +35,7 @@ FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 STEADY_SECONDS = 60.0
 """A worker that lived this long failed for a new reason: the back-off begins anew."""
+COMMANDS: Mapping[Role, str] = {"pop3": "serve", "lmtp": "lmtp"}
 KILL_MARGIN = 15.0
 """Seconds beyond the drain's own until a worker is killed."""
 
@@ -42,6 +45,7 @@ class Crew(Collector):
     """The workers: what they are started with and how many are ready."""
 
     settings: Settings
+    role: Role
     folder: Path
     environment: dict[str, str]
     stop: Stop
@@ -74,16 +78,16 @@ class Crew(Collector):
                 process.send_signal(number)
 
 
-async def supervise(settings: Settings, count: int) -> int:
-    """Run `count` workers until a signal; the exit code.
+async def supervise(settings: Settings, count: int, role: Role) -> int:
+    """Run `count` workers of this role until a signal; the exit code.
 
     Raises OSError when a port is taken. A worker that fails before any was ever ready ends the whole.
     """
     stop = Stop.on_signals()
-    with reserved(settings.listeners, "pop3") as listeners, _shared_folder() as folder:
+    with reserved(settings.listeners, role) as listeners, _shared_folder() as folder:
         environment = worker_environment(folder)
         environment["POPLAR_LISTENERS"] = json.dumps([listener.model_dump(mode="json") for listener in listeners])
-        crew = Crew(settings, folder, environment, stop)
+        crew = Crew(settings, role, folder, environment, stop)
         app = ops_app(crew.state, crew.metrics)
         async with serving(app, settings.http.host, settings.http.port) as url:
             get_log("supervisor").info("supervising", workers=count, http=url, listeners=_ports(listeners))
@@ -155,7 +159,7 @@ async def _run_one(crew: Crew) -> tuple[int, int]:
 async def _start(crew: Crew, channel: SupervisorEnd) -> asyncio.subprocess.Process:
     # A session of its own keeps the terminal's Ctrl-C away from workers: the supervisor alone ends them.
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "service", "serve", "--worker", str(channel.worker)),
+        *(sys.executable, "-m", "service", COMMANDS[crew.role], "--worker", str(channel.worker)),
         pass_fds=(channel.worker,),
         env=crew.environment,
         start_new_session=True,

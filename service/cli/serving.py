@@ -28,19 +28,25 @@ def serve(workers: Workers = 1, worker: Worker = None) -> None:
 
     settings = load_settings()
     if worker is not None:
-        processes.run_worker(settings, worker)
+        processes.run_worker(settings, worker, "pop3")
     elif workers > 1:
-        sys.exit(processes.run_workers(settings, workers))
+        sys.exit(processes.run_workers(settings, workers, "pop3"))
     else:
         processes.run_front_end(settings)
 
 
-def lmtp() -> None:
+def lmtp(workers: Workers = 1, worker: Worker = None) -> None:
     """Take deliveries by LMTP on the listeners of that protocol."""
     from service.app import processes
     from service.settings import load_settings
 
-    processes.run_lmtp(load_settings())
+    settings = load_settings()
+    if worker is not None:
+        processes.run_worker(settings, worker, "lmtp")
+    elif workers > 1:
+        sys.exit(processes.run_workers(settings, workers, "lmtp"))
+    else:
+        processes.run_lmtp(settings)
 
 
 def api() -> None:

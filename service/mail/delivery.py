@@ -6,7 +6,6 @@ a budget. Refuses to know LMTP and vendors.
 RFC 2033 §4.2, RFC 5321 §4.4 and §6.1.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
@@ -14,7 +13,7 @@ from secrets import token_bytes, token_hex
 from uuid import UUID
 
 from service.mail.ports import BlobStore, Clock, Directory, MessageIndex
-from service.mail.shipment import Shipment, blob_key
+from service.mail.shipment import Shipment, all_of, blob_key
 from service.mail.text_memory import Share, TextMemory
 from service.mail.trace import delivered_to, head
 from service.mail.underway import Text, Underway
@@ -69,25 +68,34 @@ class Delivery:
         `shed` is called where it is to make room for others: the transaction must then be abandoned.
         Raises Refusal(OVERLOADED) when too many texts are on their way.
         """
-        tenants = {recipient.key.tenant_id for recipient in envelope.recipients}
-        # A text for several tenants counts against one of them: which doesn't matter, as there are few.
-        share = _share(self._memory, envelope.declared_octets, len(tenants))
-        share.whose = envelope.recipients[0].key.tenant_id
-        text = await self.underway.begin(share, shed)
+        return self._transaction(envelope, client, await self.underway.begin(_share(self._memory, envelope), shed))
+
+    def try_begin(self, envelope: Envelope, client: str, shed: Callable[[], object] = _stay) -> "Transaction | None":
+        """The same, if there is room at once, as there nearly always is."""
+        text = self.underway.try_begin(_share(self._memory, envelope), shed)
+        return None if text is None else self._transaction(envelope, client, text)
+
+    def _transaction(self, envelope: Envelope, client: str, text: Text) -> "Transaction":
         moment = self._stores.clock.now()
-        keys = {tenant: blob_key(tenant, moment) for tenant in tenants}
+        keys = {tenant: blob_key(tenant, moment) for tenant in _tenants(envelope)}
         shipment = Shipment(self._stores.blobs, keys, HELD_OCTETS, self._stall)
         identifier = token_hex(8)
         shipment.head(head(envelope, client, self._host, moment, identifier))
         return Transaction(self._stores, envelope.recipients, shipment, text, identifier)
 
 
-def _share(memory: TextMemory, declared: int | None, copies: int) -> Share:
+def _tenants(envelope: Envelope) -> set[UUID]:
+    return {recipient.key.tenant_id for recipient in envelope.recipients}
+
+
+def _share(memory: TextMemory, envelope: Envelope) -> Share:
     """What a transaction may come to hold, by the octets that were declared, or the most there can be."""
+    declared, copies = envelope.declared_octets, len(_tenants(envelope))
     worst = HELD_OCTETS + copies * COPY_OCTETS
     expected = FIRST_OCTETS if declared is None else declared + HELD_OCTETS // 16
     known = [(octets, min(worst, (1 + copies) * octets)) for octets in (min(FIRST_OCTETS, expected), expected)]
-    return Share(memory, [*known, (inf, worst)])
+    # A text for several tenants counts against one of them: which doesn't matter, as there are few.
+    return Share(memory, [*known, (inf, worst)], envelope.recipients[0].key.tenant_id)
 
 
 class Transaction:
@@ -134,8 +142,8 @@ class Transaction:
         self._text.waits(busy=True)
         try:
             arrived = await self._shipment.arrived()
-            listings = (self._list(tenant, blob) for tenant, blob in arrived.items())
-            outcomes = {key: one for each in await asyncio.gather(*listings) for key, one in each.items()}
+            listings = [self._list(tenant, blob) for tenant, blob in arrived.items()]
+            outcomes = {key: one for each in await all_of(listings) for key, one in each.items()}
         finally:
             self._text.end()
         return [outcomes[recipient.key] for recipient in self._recipients]

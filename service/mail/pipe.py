@@ -28,6 +28,11 @@ class Pipe:
         self._room.set()
 
     @property
+    def held(self) -> int:
+        """Octets that wait for the reader."""
+        return self._held
+
+    @property
     def full(self) -> bool:
         """Whether the writer should wait."""
         return not self._room.is_set()

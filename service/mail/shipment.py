@@ -5,9 +5,11 @@ pipe. A copy that fails or stalls is given up alone; the others go on. Refuses t
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
+from contextvars import copy_context
 from datetime import datetime
 from secrets import token_hex
+from typing import Any, TypeVar
 from uuid import UUID
 
 from service.mail.pipe import Pipe
@@ -15,6 +17,10 @@ from service.mail.ports import BlobStore
 from service.model.message import Blob
 from service.model.refusal import Reason, Refusal
 from service.model.text import LineEnds, Measure
+
+LONG_OCTETS = 256 * 1024
+"""A text that comes to this is read by the store while it still comes; a shorter one is put once it is whole."""
+Result = TypeVar("Result")
 
 
 def blob_key(tenant_id: UUID, moment: datetime) -> str:
@@ -28,9 +34,16 @@ class Copy:
     def __init__(self, blobs: BlobStore, key: str, bound: int) -> None:
         self.key = key
         self.pipe = Pipe(bound)
+        self._blobs = blobs
         self._stalled = False
-        self._task = asyncio.get_running_loop().create_task(blobs.put(key, self.pipe.chunks()))
-        self._task.add_done_callback(lambda _task: self.pipe.close())
+        self._context = copy_context()
+        self._task: asyncio.Task[None] | None = None
+
+    def pass_on(self, octets: bytes) -> None:
+        """Take the next octets."""
+        self.pipe.write(octets)
+        if self._task is None and (self.pipe.full or self.pipe.held >= LONG_OCTETS):
+            self._begun()
 
     async def room(self, seconds: float) -> None:
         """Wait for room; a store that gives none in `seconds` is given up."""
@@ -42,21 +55,35 @@ class Copy:
 
     async def settled(self, seconds: float) -> Refusal | None:
         """What became of the blob, within `seconds`."""
-        await asyncio.wait({self._task}, timeout=seconds)
-        if not self._task.done():
+        task = self._begun()
+        await asyncio.wait({task}, timeout=seconds)
+        if not task.done():
             self._give_up()
-            await asyncio.wait({self._task}, timeout=seconds)
-        if self._stalled or not self._task.done() or self._task.cancelled():
+            await asyncio.wait({task}, timeout=seconds)
+        if self._stalled or not task.done() or task.cancelled():
             return Refusal(Reason.UNAVAILABLE, f"{self.key}: the store took too long")
-        error = self._task.exception()
+        error = task.exception()
         if error is None or isinstance(error, Refusal):
             return error
         return Refusal(Reason.UNAVAILABLE, f"{self.key}: {error!r}")
 
+    async def abandon(self, seconds: float) -> None:
+        """Leave nothing: what the put reads breaks off, so it stores nothing."""
+        self.pipe.break_off()
+        if self._task is not None:
+            await self.settled(seconds)
+
+    def _begun(self) -> "asyncio.Task[None]":
+        if self._task is None:
+            put = self._blobs.put(self.key, self.pipe.chunks())
+            self._task = asyncio.get_running_loop().create_task(put, context=self._context)
+            self._task.add_done_callback(lambda _task: self.pipe.close())
+        return self._task
+
     def _give_up(self) -> None:
         self._stalled = True
         self.pipe.close()
-        self._task.cancel()
+        self._begun().cancel()
 
 
 class Shipment:
@@ -86,22 +113,22 @@ class Shipment:
         self._pass_on(self._ends.finish())
         for copy in self._copies.values():
             copy.pipe.finish()
-        outcomes = await self._settled(self._copies.values())
+        outcomes = await all_of([copy.settled(self._seconds) for copy in self._copies.values()])
         return {
             tenant: refusal or self._measure.blob(copy.key)
             for (tenant, copy), refusal in zip(self._copies.items(), outcomes, strict=True)
         }
 
     async def abandon(self) -> None:
-        """Leave no blob behind: what a put reads breaks off, so it stores nothing."""
-        for copy in self._copies.values():
-            copy.pipe.break_off()
-        await self._settled(self._copies.values())
-
-    async def _settled(self, copies: Iterable[Copy]) -> list[Refusal | None]:
-        return list(await asyncio.gather(*(copy.settled(self._seconds) for copy in copies)))
+        """Leave no blob behind."""
+        await all_of([copy.abandon(self._seconds) for copy in self._copies.values()])
 
     def _pass_on(self, octets: bytes) -> None:
         self._measure.feed(octets)
         for copy in self._copies.values():
-            copy.pipe.write(octets)
+            copy.pass_on(octets)
+
+
+async def all_of(work: Sequence[Coroutine[Any, Any, Result]]) -> Sequence[Result]:
+    """What each comes to, all at the same time; a single one, as nearly always, without a task of its own."""
+    return [await work[0]] if len(work) == 1 else await asyncio.gather(*work)

@@ -49,12 +49,28 @@ class Share:
 
     async def grow(self, octets: int) -> None:
         """Hold enough for a text of so many octets from now on. Raises Refusal(OVERLOADED), and holds what it held."""
+        covered, budget, more = self._wanted(octets)
+        if more:
+            await budget.take(more, self.whose)
+        self._hold(covered, budget, more)
+
+    def try_grow(self, octets: int) -> bool:
+        """The same, if it can be had at once."""
+        covered, budget, more = self._wanted(octets)
+        if more and not budget.try_take(more, self.whose):
+            return False
+        self._hold(covered, budget, more)
+        return True
+
+    def _wanted(self, octets: int) -> tuple[float, Budget, int]:
+        """How long a text will be covered, and what of which half that takes."""
         covered, need = next(step for step in self.steps if octets <= step[0])
         budget = self.memory.more if self._held else self.memory.first
         # What it holds already stands in its own way: nothing above all there is would ever be granted.
         more = min(need - sum(self._held.values()), budget.bound - self._held.get(budget, 0))
-        if more:
-            await budget.take(more, self.whose)
+        return covered, budget, more
+
+    def _hold(self, covered: float, budget: Budget, more: int) -> None:
         self.covered = covered
         self._held[budget] = self._held.get(budget, 0) + more
 

@@ -67,6 +67,13 @@ class Underway:
     async def begin(self, share: Share, shed: Callable[[], object]) -> Text:
         """A place for a text, in turn. Raises Refusal(OVERLOADED) where there is no room in time."""
         await share.grow(0)
+        return self._begun(share, shed)
+
+    def try_begin(self, share: Share, shed: Callable[[], object]) -> Text | None:
+        """The same, if there is room at once."""
+        return self._begun(share, shed) if share.try_grow(0) else None
+
+    def _begun(self, share: Share, shed: Callable[[], object]) -> Text:
         text = Text(share, shed, self._clock, self._texts.discard, self._clock.monotonic())
         self._texts.add(text)
         return text

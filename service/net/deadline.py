@@ -1,59 +1,149 @@
-"""One timer of one connection, re-armed at every command for the price of an addition.
+"""One moment of one connection by which something must have happened, moved at every command for an addition.
 
-Owns the moment. The event loop's timer is left where it is when the moment moves later, and looks again when it
-fires; so a busy connection makes no timer at all. Refuses to know what the deadline is for.
+Owns the moment. All of an event loop's stand in one wheel, by the tick in which they come; the loop has one timer, for
+the next tick in which there is any. A moment that moves later stays where it stands, and is looked at again when that
+tick comes; so a busy connection moves nothing at all. An expiry comes up to one tick late and never early. Refuses to
+know what the deadline is for.
 RFC 1939 §3 (autologout).
 """
 
 import asyncio
 from collections.abc import Callable
+from contextvars import copy_context
+from heapq import heappop, heappush
+from math import ceil
+
+FINE, COARSE = 0.05, 1.0
+"""Seconds between two ticks: for moments that are near, and for the others, of which thousands then share one."""
+FAR = 30.0
+"""Seconds from now on from which a moment is no longer near."""
 
 
 class Deadline:
     """Calls `expired` once when the moment last set has passed; made and used on the running event loop."""
 
-    __slots__ = ("_expired", "_loop", "_moment", "_timer", "_wakes")
+    __slots__ = ("_expired", "_moment", "_tick", "_wheel")
 
     def __init__(self, expired: Callable[[], object]) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._wheel = wheel_of(asyncio.get_running_loop())
         self._expired = expired
         self._moment: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._wakes = 0.0
+        self._tick: float | None = None
+        """Where it stands in the wheel."""
 
     def set(self, seconds: float) -> None:
         """Let the deadline be `seconds` from now, whatever it was before."""
-        moment = self._moment = self._loop.time() + seconds
-        if self._timer is None or moment < self._wakes:
-            self._wake_at(moment)
+        moment = self._moment = self._wheel.loop.time() + seconds
+        if self._tick is None or moment < self._tick:
+            self._stand_at(moment, seconds)
 
     def clear(self) -> None:
-        """Have no deadline for now; cheap, as a timer may stay behind that finds nothing to do."""
+        """Have no deadline for now; cheap, as it may go on standing somewhere, where nothing will be to do."""
         self._moment = None
 
     def close(self) -> None:
-        """Have no deadline and no timer any more: nothing refers to the connection after this."""
+        """Have no deadline any more: nothing refers to the connection after this."""
         self._moment = None
         self._expired = _nothing
+        self._leave()
+
+    def come(self) -> None:
+        """The tick in which it stood has come; to be called by the wheel alone."""
+        self._tick = None
+        if self._moment is not None:
+            # By itself, as whatever `expired` raises is no other connection's business.
+            self._wheel.loop.call_soon(self._look, context=self._wheel.context)
+
+    def _look(self) -> None:
+        if self._moment is None or self._tick is not None:
+            return
+        left = self._moment - self._wheel.loop.time()
+        if left > 0:
+            self._stand_at(self._moment, left)
+        else:
+            self._moment = None
+            self._expired()
+
+    def _stand_at(self, moment: float, seconds: float) -> None:
+        self._leave()
+        self._tick = self._wheel.put(self, moment, COARSE if seconds >= FAR else FINE)
+
+    def _leave(self) -> None:
+        if self._tick is not None:
+            self._wheel.take(self, self._tick)
+            self._tick = None
+
+
+class Wheel:
+    """The deadlines of one event loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self.context = copy_context()
+        """What is called here is called in the context of who accepts connections, and in no session's."""
+        self._ticks: dict[float, set[Deadline]] = {}
+        self._order: list[float] = []
+        """A heap of the ticks; one in which nobody stands any more goes when it comes."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._standing = 0
+
+    def put(self, deadline: Deadline, moment: float, between: float) -> float:
+        """Have `deadline` come in the first tick that isn't before `moment`; that tick."""
+        tick = max(ceil(moment / between) * between, moment)
+        standing = self._ticks.get(tick)
+        if standing is None:
+            standing = self._ticks[tick] = set()
+            heappush(self._order, tick)
+        standing.add(deadline)
+        self._standing += 1
+        if self._timer is None or tick < self._timer.when():
+            self._wake_at(tick)
+        return tick
+
+    def take(self, deadline: Deadline, tick: float) -> None:
+        """Forget `deadline`, which stands in `tick`."""
+        self._ticks[tick].discard(deadline)
+        self._standing -= 1
+        if not self._standing:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Nobody stands anywhere: keep the loop from nothing."""
+        self._ticks.clear()
+        self._order.clear()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _wake_at(self, moment: float) -> None:
+    def _wake_at(self, tick: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._wakes = moment
-        self._timer = self._loop.call_at(moment, self._wake)
+        self._timer = self.loop.call_at(tick, self._wake, context=self.context)
 
     def _wake(self) -> None:
         self._timer = None
-        if self._moment is None:
-            return
-        if self._moment > self._loop.time():
-            self._wake_at(self._moment)
+        now = self.loop.time()
+        while self._order and self._order[0] <= now:
+            come = self._ticks.pop(heappop(self._order))
+            self._standing -= len(come)
+            for deadline in come:
+                deadline.come()
+        if self._standing:
+            self._wake_at(self._order[0])
         else:
-            self._moment = None
-            self._expired()
+            self._rest()
+
+
+_wheel: Wheel | None = None
+"""Of the loop that was asked for last: a process has one."""
+
+
+def wheel_of(loop: asyncio.AbstractEventLoop) -> Wheel:
+    """The wheel of `loop`, which runs."""
+    global _wheel  # noqa: PLW0603 - as the running loop is
+    if _wheel is None or _wheel.loop is not loop:
+        _wheel = Wheel(loop)
+    return _wheel
 
 
 def _nothing() -> None:

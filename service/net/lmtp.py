@@ -19,8 +19,10 @@ from service.net.lmtp_record import Record
 from service.net.lmtp_service import LmtpService
 from service.net.peer import Peer
 from service.protocol.lmtp import effects, replies
-from service.protocol.lmtp.effects import Effect
+from service.protocol.lmtp.effects import Effect, Step
 from service.protocol.lmtp.session import LmtpSession
+
+GROUPED = frozenset({"MAIL", "RCPT"})
 
 
 class LmtpConnection(Conversation):
@@ -79,16 +81,30 @@ class LmtpConnection(Conversation):
             if isinstance(step.effect, effects.StartTls):
                 # RFC 3207 §4: the handshake follows the 220 directly, so nothing may be read in clear in between.
                 self._stop_reading_clear()
-            self._outlet.write(step.output)
+            if isinstance(step.effect, effects.Resolve | effects.Begin) and _may_wait(step):
+                # Both effects end in a reply, with which these leave.
+                self._outlet.hold(step.output)
+            else:
+                self._outlet.write(step.output)
             if step.output:
                 # Octets that end no command line are no progress.
                 self._await_octets()
             if step.effect is None:
                 self._close_if_heard_all()
                 return
-            if not (isinstance(step.effect, effects.Store) and self._performer.store(step.effect)):
+            if not self._at_once(step.effect):
                 self._start(step.effect)
                 return
+
+    def _at_once(self, effect: Effect) -> bool:
+        """Perform an effect that needs to wait for nothing, without a task; whether it was such a one."""
+        match effect:
+            case effects.Store():
+                return self._performer.store(effect)
+            case effects.Begin():
+                return self._context().run(self._performer.begin_at_once, effect, self._peer.address)
+            case _:
+                return False
 
     def _counted(self) -> None:
         self._performing = time.monotonic() - self._since
@@ -156,3 +172,12 @@ def _shed_of(connection: LmtpConnection) -> Callable[[], None]:
             there()
 
     return shed
+
+
+def _may_wait(step: Step) -> bool:
+    """Whether all of its replies may leave together with the next one.
+
+    RFC 2920 §3.2 has servers keep the replies to grouped commands, MAIL and RCPT among them, so that they can be sent
+    as a unit, and forbids it for others, such as EHLO.
+    """
+    return all(reply.verb in GROUPED for reply in step.answered)

@@ -50,6 +50,16 @@ class Performer:
         else:
             self._session.begun()
 
+    def begin_at_once(self, effect: effects.Begin, client: str) -> bool:
+        """The same without waiting; False if `begin` must be awaited, which then gives the outcome."""
+        self._record.trace.inside()
+        transaction = self._delivery.try_begin(effect.envelope, client, self._shed)
+        if transaction is None:
+            return False
+        self._begun = effect, transaction
+        self._session.begun()
+        return True
+
     def store(self, effect: effects.Store) -> bool:
         """Pass text on; False if `room` must be awaited, which then gives the outcome."""
         if not self._transaction().offer(effect.text):

@@ -69,13 +69,13 @@ class Record:
         octets = transaction.octets
         stored = sum(refusal is None for refusal in outcomes)
         self.trace.ended(recipients=len(outcomes), stored=stored, octets=octets)
-        text = {"id": transaction.identifier, "sender": envelope.reverse_path, "octets": octets}
+        text: dict[str, str | int] = {"id": transaction.identifier, "sender": envelope.reverse_path, "octets": octets}
         for recipient, refusal in zip(envelope.recipients, outcomes, strict=True):
             metrics.delivered(refusal.reason.value if refusal else "stored", octets)
             whose = {"tenant": recipient.tenant, "address": recipient.address}
             if refusal is None:
                 self._delivered += 1
-                self.log.info("delivered", **whose, **text)
+                self.log.delivered(**whose, **text)
             else:
                 self._refused("not delivered", refusal, **whose, **text)
                 self._tell(refusal, **whose)

@@ -28,6 +28,7 @@ class Outlet:
         self._transport: asyncio.Transport | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._bound = 0
+        self._held = b""
         self.paused = False
         self.octets = 0
 
@@ -44,9 +45,15 @@ class Outlet:
 
     def write(self, data: bytes | memoryview) -> None:
         """Write without waiting; for what is short."""
+        if self._held:
+            data, self._held = self._held + bytes(data), b""
         if data and self._transport is not None:
             self.octets += len(data)
             self._transport.write(data)
+
+    def hold(self, data: bytes) -> None:
+        """Write it together with what is written next, which must come."""
+        self._held += data
 
     async def send(self, data: bytes) -> None:
         """Write, waiting while the client doesn't keep up. Raises ConnectionError, CutError among them."""

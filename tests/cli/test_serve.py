@@ -145,6 +145,16 @@ def test_workers_share_one_port_and_end_together(start: Start) -> None:
     assert not any(map(alive, workers))
 
 
+def test_workers_take_deliveries_on_one_port_too(start: Start) -> None:
+    listeners = [{"name": "lmtp", "protocol": "lmtp", "host": "127.0.0.1", "port": 0}]
+    command = start("lmtp", "--workers", "2", listeners=listeners)
+    command.await_said('"event": "serving"', times=2)
+    assert len(workers_of(command)) == 2
+    for _ in range(20):
+        assert spoken(port_of(command, "lmtp")).startswith(b"220 ")
+    assert command.end() == 0
+
+
 def ended_sessions(command: Command) -> float:
     _, text = fetched(f"{http_of(command)}/metrics")
     found = re.search(r'^poplar_session_seconds_count\{end="quit",listener="pop3"\} (\S+)', text, re.MULTILINE)

@@ -1,8 +1,9 @@
 """How many instructions a front end executes for a poll, in user space, which no other work on the machine changes.
 
     python -m tests.load.instructions --polls 400
+    python -m tests.load.instructions --polls 400 --deliveries     the same of LMTP, for a delivery
 
-Owns that count. Needs valgrind, whose callgrind runs the front end some fifty times slower. What the kernel does is not
+Owns that count. Needs valgrind, whose callgrind runs a process some fifty times slower. What the kernel does is not
 in it: a poll makes some forty calls of the kernel, which `strace -c` counts.
 """
 
@@ -11,11 +12,14 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from service.settings.fairness import FairnessSettings
 from tests.load.mail import Kind
 from tests.load.poplar_site import Backends, backends, poplar
+from tests.load.target import Target
 from tests.load.warming import each_once
 
 SLOWER = 50
@@ -23,22 +27,28 @@ COUNTED = Kind("counted", 32, 10)
 _TOTAL = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)
 
 
-def instructions(polls: int, clients: int) -> float:
-    """For each poll, the mean."""
+def instructions(polls: int, clients: int, deliveries: bool = False) -> float:
+    """For each poll or delivery, the mean."""
+    part, command = ("lmtp", "lmtp") if deliveries else ("front", "serve")
+    load = {"port": "lmtp", "mode": "deliver"} if deliveries else {"mode": "poll"}
     with tempfile.TemporaryDirectory(prefix="poplar-load-") as name:
         folder = Path(name)
         folder.chmod(0o755)
         out = folder / "callgrind"
         under = ("valgrind", "--tool=callgrind", "--instr-atstart=no", f"--callgrind-out-file={out}")
-        with backends(folder / "site") as behind, poplar(behind, _patient(behind), under=under) as front:
+        with backends(folder / "site") as behind, _under(behind, under, command) as front:
             front.furnish([COUNTED])
             each_once(front, COUNTED)
             each_once(front, COUNTED)
-            _tell(front.components["front"], "--instr=on")
-            front.load(COUNTED, mode="poll", clients=clients, limit=polls)
-            _tell(front.components["front"], "--dump")
+            _tell(front.components[part], "--instr=on")
+            front.load(COUNTED, clients=clients, limit=polls, **load)
+            _tell(front.components[part], "--dump")
         told = out.with_suffix(".1").read_text("latin-1")
         return int(_TOTAL.findall(told)[0]) / polls
+
+
+def _under(behind: Backends, under: Sequence[str], command: str) -> AbstractContextManager[Target]:
+    return poplar(behind, _patient(behind), under=under, profiled=command)
 
 
 def _patient(behind: Backends) -> dict[str, dict[str, object]]:
@@ -59,9 +69,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Instructions of a front end for each poll.")
     parser.add_argument("--polls", type=int, default=400)
     parser.add_argument("--clients", type=int, default=16)
+    parser.add_argument("--deliveries", action="store_true", help="of LMTP, for deliveries of 9 KB")
     options = parser.parse_args()
-    each = instructions(options.polls, options.clients)
-    sys.stdout.write(f"{each / 1e6:.2f} million instructions for each of {options.polls} polls\n")
+    each = instructions(options.polls, options.clients, options.deliveries)
+    sys.stdout.write(f"{each / 1e6:.2f} million instructions for each of {options.polls}\n")
 
 
 if __name__ == "__main__":

@@ -160,21 +160,23 @@ def poplar(
     settings: Mapping[str, Mapping[str, object]] | None = None,
     workers: int = 1,
     under: Sequence[str] = (),
+    profiled: str = "serve",
 ) -> Iterator[Target]:
-    """A front end and an LMTP server with these settings beside the site's own, ready; the front end `under` another
-    program, such as a profiler.
+    """Front ends and LMTP servers, `workers` of each, with these settings beside the site's own, ready.
+
+    `profiled`, one of their commands, runs `under` another program, such as a profiler.
     """
     ports = Ports()
     values = _settings(behind, ports)
     for section, more in (settings or {}).items():
         values[section] = {**values.get(section, {}), **more}
-    name = f"front-{ports.pop3}"
+    name, told = f"front-{ports.pop3}", f"--workers={workers}"
+    lmtp_values = values | {"http": {"host": "127.0.0.1", "port": ports.lmtp_http}}
+    programs = {profiled: under}
     with (
-        _process(behind.folder / f"{name}.yaml", values, "serve", f"--workers={workers}", under=under) as front,
+        _process(behind.folder / f"{name}.yaml", values, "serve", told, under=programs.get("serve", ())) as front,
         _process(
-            behind.folder / f"{name}-lmtp.yaml",
-            values | {"http": {"host": "127.0.0.1", "port": ports.lmtp_http}},
-            "lmtp",
+            behind.folder / f"{name}-lmtp.yaml", lmtp_values, "lmtp", told, under=programs.get("lmtp", ())
         ) as lmtp,
     ):
         places = {"pop3": ports.pop3, "pop3s": ports.pop3s, "lmtp": ports.lmtp}

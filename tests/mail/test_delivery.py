@@ -22,6 +22,7 @@ from service.mail.delivery import (
 )
 from service.mail.pipe import BrokenOffError
 from service.mail.ports import BlobStore, MessageIndex
+from service.mail.shipment import LONG_OCTETS
 from service.mail.text_memory import TextMemory
 from service.model.account import Recipient
 from service.model.address import parse_address
@@ -407,6 +408,24 @@ async def test_reading_a_broken_off_pipe_raises(provider: Provider) -> None:
     one = delivery(provider, Watching())
     envelope = Envelope("", (await one.resolve(parse_address("u@a.example")),), "x", "LMTP")
     transaction = await one.begin(envelope, "192.0.2.7")
-    transaction.offer(TEXT)
+    # Long enough for the store to read while the text still comes.
+    transaction.offer(TEXT + b"x" * LONG_OCTETS)
+    await asyncio.sleep(0)
     await transaction.abandon()
     assert seen == [BrokenOffError]
+
+
+async def test_a_short_text_that_is_given_up_never_meets_the_store(provider: Provider) -> None:
+    put: list[str] = []
+
+    class Watching(MemoryBlobStore):
+        async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
+            put.append(key)
+
+    provider.add("u@a.example")
+    one = delivery(provider, Watching())
+    envelope = Envelope("", (await one.resolve(parse_address("u@a.example")),), "x", "LMTP")
+    transaction = await one.begin(envelope, "192.0.2.7")
+    transaction.offer(TEXT)
+    await transaction.abandon()
+    assert put == []

@@ -1,12 +1,14 @@
-"""The re-armable timer, on a loop whose clock the test steers and on both real ones (RFC 1939 §3)."""
+"""The wheel of deadlines, on a loop whose clock the test steers and on both real ones (RFC 1939 §3)."""
 
 import asyncio
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
-from service.net.deadline import Deadline
+from service.net.deadline import COARSE, Deadline, Wheel
 
 
 class SteeredLoop(asyncio.SelectorEventLoop):
@@ -38,6 +40,10 @@ class Watched:
         self.expired: list[float] = []
         self.loop = loop
         self.deadline = loop.run_until_complete(self._make())
+
+    @property
+    def wheel(self) -> Wheel:
+        return self.deadline._wheel
 
     async def _make(self) -> Deadline:
         return Deadline(lambda: self.expired.append(round(self.loop.now, 1)))
@@ -133,7 +139,67 @@ def test_a_closed_one_leaves_no_timer_behind(watched: Watched) -> None:
     watched.deadline.close()
     watched.deadline.close()
     watched.loop.advance(10)
-    assert (watched.expired, watched.deadline._timer) == ([], None)
+    assert (watched.expired, watched.wheel._timer, watched.wheel._ticks) == ([], None, {})
+
+
+def test_one_that_a_moment_later_is_no_longer_due_does_not_expire(watched: Watched) -> None:
+    """A command may come in the same turn of the loop as the tick."""
+    watched.deadline.set(5)
+    watched.loop.now += 6
+    watched.deadline.come()
+    watched.deadline.set(5)
+    watched.loop.advance(4)
+    assert watched.expired == []
+    watched.loop.advance(2)
+    assert len(watched.expired) == 1
+
+
+def test_thousands_share_one_timer_and_each_keeps_to_its_own_moment(watched: Watched) -> None:
+    dice = random.Random(3)
+    moments = [dice.uniform(0.1, 100.0) for _ in range(3_000)]
+    expired: dict[int, float] = {}
+
+    async def make() -> list[Deadline]:
+        return [Deadline(partial(lambda n: expired.__setitem__(n, watched.loop.now), n)) for n in range(len(moments))]
+
+    deadlines = watched.loop.run_until_complete(make())
+    for deadline, moment in zip(deadlines, moments, strict=True):
+        deadline.set(moment)
+    for deadline in deadlines[::3]:
+        deadline.close()
+    watched.loop.advance(102)
+    late = [expired[n] - 1000 - moment for n, moment in enumerate(moments) if n % 3]
+    assert expired.keys() == {n for n in range(len(moments)) if n % 3}
+    assert min(late) >= 0
+    assert max(late) <= COARSE + 0.25
+    assert watched.wheel._timer is None
+
+
+def test_what_one_raises_keeps_no_other_from_expiring(watched: Watched) -> None:
+    told: list[object] = []
+    watched.loop.set_exception_handler(lambda _loop, context: told.append(context["exception"]))
+
+    def fails() -> None:
+        raise ValueError
+
+    async def make() -> list[Deadline]:
+        return [Deadline(fails), Deadline(lambda: watched.expired.append(watched.loop.now)), Deadline(fails)]
+
+    for deadline in watched.loop.run_until_complete(make()):
+        deadline.set(5)
+    watched.loop.advance(6)
+    assert (len(watched.expired), len(told)) == (1, 2)
+
+
+def test_another_loop_has_another_wheel(watched: Watched) -> None:
+    with _steered() as other:
+        assert other.wheel is not watched.wheel
+        other.deadline.set(5)
+        watched.deadline.set(5)
+        other.loop.advance(6)
+        assert (len(other.expired), watched.expired) == (1, [])
+    watched.loop.advance(6)
+    assert len(watched.expired) == 1
 
 
 @pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])

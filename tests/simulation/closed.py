@@ -3,6 +3,7 @@
 Owns what is replaced while a schedule runs. Messages count as large from a few KiB on, so that schedules stay short.
 """
 
+import asyncio
 import gc
 import logging
 import random
@@ -12,6 +13,9 @@ from contextlib import ExitStack, contextmanager
 from unittest import mock
 
 import structlog
+
+from service.net.deadline import Wheel
+from tests.simulation.loop import PROCESS
 
 SMALL = {
     "service.model.beginnings.PART_OCTETS": 4096,
@@ -46,6 +50,11 @@ def small() -> Iterator[None]:
 def closed(seed: int, clock: Callable[[], float], faults: list[str]) -> Iterator[None]:
     """Let one schedule see nothing but its seed and its clock; `faults` are told what the log calls one."""
     dice = random.Random(seed)
+    wheels: dict[object, Wheel] = {}
+
+    def wheel_of(loop: asyncio.AbstractEventLoop) -> Wheel:
+        # Each process has one of its own, which stops with it.
+        return wheels.setdefault(PROCESS.get(), Wheel(loop))
 
     def heard(_logger: object, method: str, values: structlog.typing.EventDict) -> structlog.typing.EventDict:
         if values["event"] == "fault" or method in ("error", "critical", "exception"):
@@ -55,6 +64,7 @@ def closed(seed: int, clock: Callable[[], float], faults: list[str]) -> Iterator
     with ExitStack() as stack:
         for name in ("time.monotonic", "time.perf_counter"):
             stack.enter_context(mock.patch(name, clock))
+        stack.enter_context(mock.patch("service.net.deadline.wheel_of", wheel_of))
         stack.enter_context(mock.patch("secrets._sysrand", dice))
         stack.enter_context(mock.patch("os.urandom", dice.randbytes))
         before = structlog.get_config()

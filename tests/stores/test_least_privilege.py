@@ -75,6 +75,7 @@ FUNCTIONS: Mapping[str, frozenset[str]] = {
     # What the release before this one calls.
     "append_messages/11": frozenset({"poplar_lmtp"}),
     "append_messages/12": frozenset({"poplar_lmtp"}),
+    "append_messages_together/12": frozenset({"poplar_lmtp"}),
     "expire_messages/4": frozenset({"poplar_sweep"}),
     "expire_retrieved/4": frozenset({"poplar_sweep"}),
     "forget_messages/3": frozenset({"poplar_sweep"}),

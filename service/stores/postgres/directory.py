@@ -90,16 +90,10 @@ class PostgresDirectory:
     async def resolve(self, address: Address) -> Recipient:
         """Where mail for `address` goes. Raises Refusal: NO_RECIPIENT, SUSPENDED, OVER_QUOTA."""
         rows = await self._database.read(RESOLVE, address.domain, address.local)
-        if not rows:
-            raise Refusal(Reason.NO_RECIPIENT, f"no maildrop, alias or catch-all for {address.base}")
-        row = rows[0]
-        limits = policy(row["policy"])
-        if not row["active"]:
-            raise Refusal(Reason.SUSPENDED, f"{row['address']} is suspended")
-        if is_full(limits, row["messages"], row["octets"]):
-            raise Refusal(Reason.OVER_QUOTA, f"{row['address']} holds {row['octets']} octets")
-        delivered_to = address.base if row["stands_in"] else row["address"]
-        return Recipient(_key(row), row["tenant"], row["address"], delivered_to, limits)
+        found = recipient(rows[0] if rows else None, address)
+        if isinstance(found, Refusal):
+            raise found
+        return found
 
     async def announced(self) -> Announced:
         """What CAPA announces before login; one aggregate over tenants and overriding maildrops: cache it."""
@@ -126,6 +120,19 @@ def is_full(limits: Policy, messages: int, octets: int) -> bool:
     return (limits.quota_messages is not None and messages >= limits.quota_messages) or (
         limits.quota_octets is not None and octets >= limits.quota_octets
     )
+
+
+def recipient(row: Row | None, address: Address) -> Recipient | Refusal:
+    """Who takes mail for `address`, by what RESOLVE found, or why nobody does."""
+    if row is None:
+        return Refusal(Reason.NO_RECIPIENT, f"no maildrop, alias or catch-all for {address.base}")
+    limits = policy(row["policy"])
+    if not row["active"]:
+        return Refusal(Reason.SUSPENDED, f"{row['address']} is suspended")
+    if is_full(limits, row["messages"], row["octets"]):
+        return Refusal(Reason.OVER_QUOTA, f"{row['address']} holds {row['octets']} octets")
+    delivered_to = address.base if row["stands_in"] else row["address"]
+    return Recipient(_key(row), row["tenant"], row["address"], delivered_to, limits)
 
 
 def _account(row: Row) -> Account:

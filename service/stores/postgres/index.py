@@ -135,10 +135,10 @@ class PostgresMessageIndex:
         if not arrivals:
             return []
         try:
-            rows = await self._database.write(APPEND, *_columns(arrivals), rows=len(arrivals))
+            rows = await self._database.write(APPEND, *columns(arrivals), rows=len(arrivals))
         except Refusal as refusal:
             raise temporary(refusal) from refusal.__cause__
-        return [_outcome(text, recipient) for text, (recipient, _) in zip(rows[0][0], arrivals, strict=True)]
+        return [outcome(text, recipient) for text, (recipient, _) in zip(rows[0][0], arrivals, strict=True)]
 
     async def known(self, key: MaildropKey, unique_ids: Sequence[UUID]) -> set[UUID]:
         """Those of `unique_ids` that a message of this maildrop has, removed ones included."""
@@ -153,7 +153,8 @@ def _stored(row: Row) -> StoredMessage:
     return StoredMessage(row["sequence"], row["unique_id"], blob, row["trace"])
 
 
-def _columns(arrivals: Sequence[tuple[Recipient, NewMessage]]) -> list[list[object]]:
+def columns(arrivals: Sequence[tuple[Recipient, NewMessage]]) -> list[list[object]]:
+    """What APPEND takes: an array for each of its arguments."""
     rows = [
         (
             recipient.key.tenant_id,
@@ -174,5 +175,6 @@ def _columns(arrivals: Sequence[tuple[Recipient, NewMessage]]) -> list[list[obje
     return [list(column) for column in zip(*rows, strict=True)]
 
 
-def _outcome(text: str, recipient: Recipient) -> Refusal | None:
+def outcome(text: str, recipient: Recipient) -> Refusal | None:
+    """What the function's word for it means."""
     return None if text == "stored" else Refusal(Reason(text), f"maildrop {recipient.key.maildrop_id}")

@@ -1,0 +1,120 @@
+"""Calls that come while others are on their way, put together into one statement.
+
+Owns who goes with whom: whoever comes when a way is free goes at once, whoever comes later waits for it with all the
+others, so that the more there is to do, the less each costs, and a single caller waits for nobody. Those that must not
+stand in one statement don't. Refuses to know statements; whoever is cancelled is asked for all the same.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from contextvars import Context, copy_context
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from service.model.refusal import Refusal
+from service.stores.postgres.errors import may_pass
+
+MOST = 64
+"""Calls in one statement."""
+WAYS = 2
+"""Statements at a time."""
+Question = TypeVar("Question")
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class _Caller(Generic[Question, Answer]):
+    question: Question
+    apart: Hashable
+    """Nobody else with the same one goes along."""
+    answer: "asyncio.Future[Answer]"
+    context: Context
+
+
+class Together(Generic[Question, Answer]):
+    """Has `ask` asked for several at a time; it gives an answer for each, in order, or raises a Refusal."""
+
+    def __init__(
+        self,
+        ask: Callable[[Sequence[Question]], Awaitable[Sequence[Answer | Refusal]]],
+        *,
+        most: int = MOST,
+        ways: int = WAYS,
+    ) -> None:
+        self._ask = ask
+        self._most = most
+        self._free = ways
+        self._waiting: list[_Caller[Question, Answer]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._looking = False
+
+    async def ask(self, question: Question, apart: Hashable) -> Answer:
+        """The answer. Raises the Refusal that stands in its place."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Answer] = loop.create_future()
+        caller = _Caller(question, apart, answer, copy_context())
+        self._waiting.append(caller)
+        if self._free and not self._looking:
+            # Those that come in the same turn of the event loop go along.
+            self._looking = True
+            loop.call_soon(self._look)
+        return await answer
+
+    def _look(self) -> None:
+        self._looking = False
+        while self._waiting and self._free:
+            self._free -= 1
+            callers = self._next()
+            # The statement shows in the trace of the first of them.
+            task = asyncio.get_running_loop().create_task(self._go(callers), context=callers[0].context)
+            self._tasks.add(task)
+            task.add_done_callback(self._gone)
+
+    def _next(self) -> list[_Caller[Question, Answer]]:
+        """Those that go now, in the order in which they came."""
+        going: dict[Hashable, _Caller[Question, Answer]] = {}
+        left = []
+        for caller in self._waiting:
+            if len(going) < self._most and caller.apart not in going:
+                going[caller.apart] = caller
+            else:
+                left.append(caller)
+        self._waiting = left
+        return list(going.values())
+
+    def _gone(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        self._free += 1
+        self._look()
+
+    async def _go(self, callers: Sequence[_Caller[Question, Answer]]) -> None:
+        try:
+            answers = await self._answers([caller.question for caller in callers])
+            if answers is None:
+                # It is the statement that failed, for what one of them brought: the others mustn't suffer from it.
+                await asyncio.gather(*(self._go([caller]) for caller in callers))
+                return
+            for caller, answer in zip(callers, answers, strict=True):
+                _tell(caller, answer)
+        finally:
+            for caller in callers:
+                caller.answer.cancel()
+
+    async def _answers(self, questions: Sequence[Question]) -> Sequence[Answer | Refusal] | None:
+        """None where each had better be asked by itself."""
+        try:
+            return await self._ask(questions)
+        except Refusal as refusal:
+            if len(questions) > 1 and not may_pass(refusal.__cause__ or refusal):
+                return None
+            return [Refusal(refusal.reason, refusal.cause) for _ in questions]
+
+
+def _tell(caller: _Caller[Question, Answer], answer: Answer | Refusal) -> None:
+    if caller.answer.done():
+        # It was cancelled meanwhile.
+        return
+    if isinstance(answer, Refusal):
+        caller.answer.set_exception(answer)
+    else:
+        caller.answer.set_result(answer)

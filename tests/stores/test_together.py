@@ -1,0 +1,132 @@
+"""Calls put together: a single one waits for nobody, those that come meanwhile share one statement. G1, G14, G18."""
+
+import asyncio
+from collections.abc import Sequence
+
+import asyncpg
+import pytest
+
+from service.model.refusal import Reason, Refusal
+from service.stores.postgres.together import Together
+
+Asked = list[list[int]]
+
+
+class Held:
+    """Answers with the tenfold once it may; notes what it was asked together."""
+
+    def __init__(self, *, most: int = 64, ways: int = 1) -> None:
+        self.asked: Asked = []
+        self.may = asyncio.Event()
+        self.errors: list[Exception] = []
+        self.poison: int | None = None
+        self.together = Together[int, int](self._ask, most=most, ways=ways)
+
+    async def _ask(self, questions: Sequence[int]) -> Sequence[int | Refusal]:
+        self.asked.append(list(questions))
+        await self.may.wait()
+        if self.errors:
+            raise Refusal(Reason.UNAVAILABLE, "down") from self.errors.pop()
+        if self.poison in questions:
+            raise Refusal(Reason.UNAVAILABLE, "no such value") from asyncpg.ProgramLimitExceededError("too long")
+        return [Refusal(Reason.NO_RECIPIENT) if question < 0 else 10 * question for question in questions]
+
+    def begin(self, *questions: int) -> list["asyncio.Task[int]"]:
+        return [asyncio.create_task(self.together.ask(question, question)) for question in questions]
+
+
+async def settled() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def outcomes(tasks: Sequence["asyncio.Task[int]"]) -> list[int | Reason]:
+    found = await asyncio.gather(*tasks, return_exceptions=True)
+    return [each.reason if isinstance(each, Refusal) else each for each in found if isinstance(each, int | Refusal)]
+
+
+async def test_a_single_call_goes_at_once_and_those_that_come_meanwhile_go_together() -> None:
+    held = Held()
+    first = held.begin(1)
+    await settled()
+    rest = held.begin(2, 3, 4)
+    await settled()
+    assert held.asked == [[1]]
+    held.may.set()
+    assert await outcomes(first + rest) == [10, 20, 30, 40]
+    assert held.asked == [[1], [2, 3, 4]]
+
+
+async def test_those_of_one_turn_of_the_loop_go_together_from_the_start() -> None:
+    held = Held()
+    held.may.set()
+    assert await outcomes(held.begin(1, 2, 3)) == [10, 20, 30]
+    assert held.asked == [[1, 2, 3]]
+
+
+async def test_there_are_no_more_statements_at_a_time_than_ways_nor_more_calls_in_one_than_may_be() -> None:
+    held = Held(most=2, ways=2)
+    tasks = held.begin(*range(7))
+    await settled()
+    assert held.asked == [[0, 1], [2, 3]]
+    held.may.set()
+    assert await outcomes(tasks) == [0, 10, 20, 30, 40, 50, 60]
+    assert held.asked[2:] == [[4, 5], [6]]
+
+
+async def test_those_that_must_stand_apart_do_and_keep_their_order() -> None:
+    held = Held()
+    held.may.set()
+    tasks = [asyncio.create_task(held.together.ask(n, n % 2)) for n in range(5)]
+    assert await outcomes(tasks) == [0, 10, 20, 30, 40]
+    assert held.asked == [[0, 1], [2, 3], [4]]
+
+
+async def test_an_answer_may_be_a_refusal_for_one_alone() -> None:
+    held = Held()
+    held.may.set()
+    assert await outcomes(held.begin(1, -2, 3)) == [10, Reason.NO_RECIPIENT, 30]
+
+
+async def test_g14_an_outage_is_told_to_all_and_asked_for_once() -> None:
+    held = Held()
+    held.errors.append(ConnectionResetError())
+    held.may.set()
+    assert await outcomes(held.begin(1, 2, 3)) == [Reason.UNAVAILABLE] * 3
+    assert await outcomes(held.begin(4)) == [40]
+    assert held.asked == [[1, 2, 3], [4]]
+
+
+async def test_what_only_one_of_them_brings_hurts_no_other() -> None:
+    held = Held()
+    held.poison = 2
+    held.may.set()
+    assert await outcomes(held.begin(1, 2, 3)) == [10, Reason.UNAVAILABLE, 30]
+    assert held.asked == [[1, 2, 3], [1], [2], [3]]
+
+
+async def test_one_that_is_cancelled_is_asked_for_all_the_same_and_hurts_no_other() -> None:
+    held = Held()
+    tasks = held.begin(1, 2)
+    await settled()
+    tasks[0].cancel()
+    held.may.set()
+    assert await tasks[1] == 20
+    assert (held.asked, tasks[0].cancelled()) == ([[1, 2]], True)
+
+
+async def test_a_defect_leaves_nobody_waiting_and_the_next_is_asked_for() -> None:
+    held = Held()
+    loop, told = asyncio.get_running_loop(), list[object]()
+    loop.set_exception_handler(lambda _loop, context: told.append(context["exception"]))
+
+    async def fails(_questions: Sequence[int]) -> Sequence[int | Refusal]:
+        raise ZeroDivisionError
+
+    together = Together[int, int](fails, ways=1)
+    for _ in range(2):
+        task = asyncio.create_task(together.ask(1, 1))
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    held.may.set()
+    assert await outcomes(held.begin(1)) == [10]

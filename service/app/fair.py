@@ -61,7 +61,7 @@ class Shares:
             # While the store hangs, who waits for a turn is to hear of it as soon as who has one.
             "store": Bounds(settings.fairness.store_reads, most=most, patience=settings.object_store.deadline),
             "sessions": Bounds(settings.limits.connections, queue=0, most=most),
-            "loop": Bounds(settings.fairness.steps, most=LOOP_MOST, savings=SAVINGS, reserve=settings.fairness.steps),
+            "loop": _loop(settings),
         }
         turns = {resource: Turns(resource, each, sharing) for resource, each in bounds.items()}
         return cls(**turns, by_tenant=settings.fairness.by_tenant)
@@ -110,6 +110,16 @@ class HeavyTenants:
         """Tell the metrics how many wait now."""
         for turns in self._shared:
             sharing.waiting(turns.resource, turns.waiting)
+
+
+def pace_of(settings: Settings) -> Pace | None:
+    """The event loop's time in a process that shares nothing else by tenant."""
+    return Pace(Turns("loop", _loop(settings), sharing)) if settings.fairness.by_tenant else None
+
+
+def _loop(settings: Settings) -> Bounds:
+    steps = settings.fairness.steps
+    return Bounds(steps, most=LOOP_MOST, savings=SAVINGS, reserve=steps)
 
 
 def most_of(settings: Settings) -> float:

@@ -12,6 +12,8 @@ from contextvars import Context
 from dataclasses import replace
 from weakref import WeakMethod
 
+from service.mail.allowances import network_of
+from service.mail.turns import Whose
 from service.model.ending import Ending
 from service.net.conversation import Conversation, Patience
 from service.net.lmtp_performing import Performer
@@ -36,6 +38,8 @@ class LmtpConnection(Conversation):
         self._session = LmtpSession(terms, peer.private)
         self._record = Record(peer.listener, peer.address, service.events, service.tracer)
         self._performer = Performer(service.delivery, self._session, self._record, _shed_of(self))
+        self._whose: Whose = network_of(peer.address)
+        """Whose turns of the event loop these are: its address's, and from a text on its first recipient's tenant's."""
         self._performing = 0.0
         """Seconds that the last effect took, until its reply is counted."""
 
@@ -102,9 +106,18 @@ class LmtpConnection(Conversation):
             case effects.Store():
                 return self._performer.store(effect)
             case effects.Begin():
+                self._whose = effect.envelope.recipients[0].key.tenant_id
                 return self._context().run(self._performer.begin_at_once, effect, self._peer.address)
             case _:
                 return False
+
+    def _soon(self, call: Callable[[], None]) -> None:
+        # A text is digested as it comes, a millisecond for each read: so one of each sender would run in one go.
+        pace = self._service.pace
+        if pace is None:
+            call()
+        else:
+            pace.soon(self._whose, call)
 
     def _counted(self) -> None:
         self._performing = time.monotonic() - self._since

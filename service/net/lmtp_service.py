@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from service.mail.delivery import Delivery
 from service.mail.events import Events, Unheard
+from service.mail.pace import Pace
 from service.protocol.lmtp.state import Terms
 from service.telemetry.spans import Tracer, Untraced
 
@@ -38,3 +39,5 @@ class LmtpService:
     """Where refused deliveries are told."""
     tracer: Tracer = field(default_factory=Untraced)
     """Begins the trace of each transaction."""
+    pace: Pace | None = None
+    """The event loop's time, by tenants; None where connections run in the order in which they are ready."""

@@ -20,6 +20,7 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from service.mail.delivery import Delivery, DeliveryStores
+from service.mail.pace import Pace
 from service.mail.text_memory import TextMemory
 from service.model.account import Recipient
 from service.model.address import Address
@@ -86,12 +87,13 @@ class Stage:
     directory: MemoryDirectory | None = None
     tls: TlsMode = TlsMode.NONE
     terms: Terms = field(default_factory=lambda: Terms("mx.example"))
+    pace: Pace | None = None
 
     def start(self) -> int:
         provider = self.provider
         stores = DeliveryStores(self.directory or provider.directory, provider.blobs, provider.index, provider.clock)
         delivery = Delivery(stores, "mx.example", TextMemory(1 << 28))
-        self.service = LmtpService(delivery, self.terms, self.certificates.context(), self.options)
+        self.service = LmtpService(delivery, self.terms, self.certificates.context(), self.options, pace=self.pace)
         self.key = provider.add("u@a.example")
         reception = Reception(self._make, Admission(100), self.certificates.context())
         self.listener = Listener(ListenerSpec("lmtp", "127.0.0.1", 0, tls=self.tls), reception)

@@ -36,8 +36,17 @@ UPDATE maildrops SET messages = $3, octets = $3 * $4::bigint, next_sequence = $3
 WHERE tenant_id = $1 AND maildrop_id = $2
 """
 REMOVED = """
-UPDATE messages SET removed_at = now() - make_interval(days => $3), removed_in = 1
-WHERE tenant_id = $1 AND maildrop_id = $2 AND removed_at IS NULL
+WITH gone AS (
+    UPDATE messages SET removed_at = now() - interval '1 day', removed_in = m.removals + 1
+    FROM maildrops m
+    WHERE messages.tenant_id = $1 AND messages.maildrop_id = $2 AND messages.removed_at IS NULL
+      AND m.tenant_id = $1 AND m.maildrop_id = $2
+)
+UPDATE maildrops SET messages = 0, octets = 0, removals = removals + 1 WHERE tenant_id = $1 AND maildrop_id = $2
+"""
+LEFT = """
+SELECT count(*) FILTER (WHERE removed_at IS NULL), count(*) FILTER (WHERE removed_at IS NOT NULL) FROM messages
+WHERE tenant_id = $1 AND maildrop_id = $2
 """
 AGED = """
 UPDATE messages SET removed_at = removed_at - make_interval(days => $3)
@@ -66,6 +75,17 @@ def age_removed(demo: RunningDemo, account: Account, days: int) -> None:
     asyncio.run(_execute(owner_dsn(demo), account, AGED, days))
 
 
+def remove_all(demo: RunningDemo, account: Account) -> None:
+    """Have all messages of `account` be removed a day ago."""
+    asyncio.run(_execute(owner_dsn(demo), account, REMOVED))
+
+
+def left_of(demo: RunningDemo, account: Account) -> tuple[int, int]:
+    """How many rows there are of messages that are listed, and of removed ones."""
+    found = asyncio.run(_execute(owner_dsn(demo), account, LEFT))
+    return found[0][0], found[0][1]
+
+
 async def _fill(demo: RunningDemo, account: Account, messages: int, imported: bool) -> None:
     connection = await asyncpg.connect(owner_dsn(demo))
     try:
@@ -85,12 +105,12 @@ async def _fill(demo: RunningDemo, account: Account, messages: int, imported: bo
         path.write_bytes(TEXT)
 
 
-async def _execute(dsn: str, account: Account, statement: str, *values: object) -> None:
+async def _execute(dsn: str, account: Account, statement: str, *values: object) -> list[asyncpg.Record]:
     connection = await asyncpg.connect(dsn)
     try:
         key = await connection.fetchrow(MAILDROP, account.address)
         assert key is not None
-        await connection.execute(statement, *key, *values, timeout=PATIENCE)
+        return list(await connection.fetch(statement, *key, *values, timeout=PATIENCE))
     finally:
         await connection.close()
 

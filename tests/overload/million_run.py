@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.backends.demo import demo_on
 from tests.overload.million import Run, coming_back, reading, removing
+from tests.overload.million_after import crowding, staffing, sweeping
 from tests.overload.million_rows import fill
 from tests.system.clients.letters import PLAIN
 from tests.system.clients.maildrop import Maildrop
@@ -21,6 +22,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=1_000_000)
     parser.add_argument("--imported", action="store_true", help="with unique-ids of another server")
+    parser.add_argument("--maildrops", type=int, default=0, help="read by a client of each at once, then swept")
     told = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="poplar-million-") as name, demo_on(Path(name)) as demo:
         account, other = demo.new_account(), demo.new_account()
@@ -28,10 +30,23 @@ def main() -> None:
         with front_end(demo, Path(name) / "front", (TERMINATED,)) as front:
             run = Run(demo, front, account, told.messages, other)
             with run.watched():
-                reading(run)
-                coming_back(run, lambda: Maildrop(demo, account).deliver([PLAIN]))
-                removing(run)
+                if told.maildrops:
+                    several(run, told.maildrops, Path(name) / "api")
+                else:
+                    reading(run)
+                    coming_back(run, lambda: Maildrop(demo, account).deliver([PLAIN]))
+                    removing(run)
     sys.stdout.writelines(f"{step}\n" for step in run.steps)
+
+
+def several(run: Run, maildrops: int, folder: Path) -> None:
+    """So many such maildrops at once; then one of them as staff and the sweep see it."""
+    accounts = [run.account, *(run.demo.new_account() for _ in range(maildrops - 1))]
+    for account in accounts[1:]:
+        fill(run.demo, account, run.messages)
+    crowding(run, accounts)
+    staffing(run, folder)
+    sys.stdout.write(f"the sweep came to {sweeping(run):.0f} MiB\n")
 
 
 if __name__ == "__main__":

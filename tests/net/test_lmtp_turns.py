@@ -1,0 +1,80 @@
+"""Senders by LMTP take turns of the event loop, each on behalf of its recipients' tenant. G16.
+
+RFC 2033 §4.2: each recipient has a reply of its own, also where its text had to wait for a turn.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+import trustme
+
+from service.mail.pace import Pace
+from service.mail.turns import Bounds, Turns, Whose
+from service.net.certificates import Certificates
+from tests.net.conftest import write_pair
+from tests.net.test_lmtp import ENVELOPE, TEXT, Stage, codes
+
+pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
+
+
+class Noted(Pace):
+    """A pace that keeps whose turns were asked for."""
+
+    def __init__(self, turns: Turns) -> None:
+        super().__init__(turns)
+        self.asked: list[Whose] = []
+
+    def soon(self, whose: Whose, call: Callable[[], None]) -> None:
+        self.asked.append(whose)
+        super().soon(whose, call)
+
+
+@pytest_asyncio.fixture
+async def turns() -> Turns:
+    return Turns("loop", Bounds(1))
+
+
+@pytest_asyncio.fixture
+async def paced(tmp_path: Path, ca: trustme.CA, turns: Turns) -> AsyncIterator[tuple[Stage, Noted]]:
+    write_pair(tmp_path, "default", ca, "mx.example", "localhost")
+    pace = Noted(turns)
+    stage = Stage(Certificates(tmp_path, alpn=()), pace=pace)
+    yield stage, pace
+    stage.listener.end()
+    await stage.listener.wait_closed()
+
+
+async def test_g16_a_text_runs_in_its_tenants_turns(paced: tuple[Stage, Noted]) -> None:
+    stage, pace = paced
+    wire = await stage.dial()
+    await wire.send(ENVELOPE)
+    assert await codes(wire, 3) == [250, 250, 250]
+    assert set(pace.asked) == {"127.0.0.1"}
+    await wire.send(b"DATA\r\n")
+    assert await codes(wire, 1) == [354]
+    pace.asked.clear()
+    await wire.send(TEXT)
+    assert await codes(wire, 1) == [250]
+    assert set(pace.asked) == {stage.key.tenant_id}
+
+
+async def test_a_text_that_comes_while_others_have_all_turns_waits_and_is_whole(
+    paced: tuple[Stage, Noted], turns: Turns
+) -> None:
+    stage, _ = paced
+    wire = await stage.dial()
+    await wire.send(ENVELOPE + b"DATA\r\n")
+    assert await codes(wire, 4) == [250, 250, 250, 354]
+    await turns.take("another")
+    for octets in (TEXT[:7], TEXT[7:]):
+        await wire.send(octets)
+    while not turns.waiting:  # noqa: ASYNC110 - there is no event to wait for
+        await asyncio.sleep(0)
+    assert stage.provider.rows(stage.key) == []
+    turns.give_back("another")
+    assert await codes(wire, 1) == [250]
+    (text,) = await stage.provider.texts(stage.key)
+    assert text.endswith(b"Subject: x\r\n\r\n.dotted\r\n")

@@ -1,0 +1,83 @@
+"""A good sender, or a good reader, one session after the other at a leisurely pace, as a program for `waits.beside`.
+
+    python -m tests.overload.lmtp_good HOST PORT ADDRESS [PASSWORD]
+
+With a password it reads: login, STAT, UIDL, RETR of the first message, QUIT. Without one it sends a message of 9 KB.
+"""
+
+import json
+import os
+import select
+import socket
+import sys
+import time
+from collections import Counter
+from typing import IO
+
+EVERY = 0.05
+TEXT = b"From: <good@example.org>\r\nSubject: good\r\n\r\n" + b"All is well, and will be well tomorrow.\r\n" * 220
+
+
+def exchange(sock: socket.socket, answers: IO[bytes], said: bytes, wanted: bytes) -> str:
+    """Say something and read the answer: empty if it is as wanted, else what it was."""
+    sock.sendall(said)
+    line = answers.readline()
+    while line[3:4] == b"-" and line[:1].isdigit():
+        line = answers.readline()
+    return "" if line.startswith(wanted) else line.decode().strip() or "(cut)"
+
+
+def multi_line(answers: IO[bytes]) -> None:
+    """Read a multi-line response to its end."""
+    while answers.readline() not in (b".\r\n", b""):
+        pass
+
+
+def send(sock: socket.socket, answers: IO[bytes], address: str) -> list[str]:
+    """Hand in one message."""
+    steps = [
+        (b"", b"220"),
+        (b"LHLO good.example\r\n", b"250"),
+        (b"MAIL FROM:<good@example.org>\r\n", b"250"),
+        (f"RCPT TO:<{address}>\r\n".encode(), b"250"),
+        (b"DATA\r\n", b"354"),
+        (TEXT + b".\r\n", b"250"),
+        (b"QUIT\r\n", b"221"),
+    ]
+    return [exchange(sock, answers, *step) for step in steps]
+
+
+def read(sock: socket.socket, answers: IO[bytes], address: str, password: str) -> list[str]:
+    """One session of a reader."""
+    found = [
+        exchange(sock, answers, line, b"+OK")
+        for line in (b"", f"USER {address}\r\n".encode(), f"PASS {password}\r\n".encode(), b"STAT\r\n")
+    ]
+    for line in (b"UIDL\r\n", b"RETR 1\r\n"):
+        found.append(exchange(sock, answers, line, b"+OK"))
+        if not found[-1]:
+            multi_line(answers)
+    return [*found, exchange(sock, answers, b"QUIT\r\n", b"+OK")]
+
+
+def main(host: str, port: str, *account: str) -> None:
+    """Begin, go on until the input ends, and tell."""
+    sessions: list[tuple[float, float]] = []
+    unexpected: Counter[str] = Counter()
+
+    def session() -> None:
+        began = time.monotonic()
+        with socket.create_connection((host, int(port)), timeout=60) as sock, sock.makefile("rb") as file:
+            found = send(sock, file, account[0]) if len(account) == 1 else read(sock, file, *account)
+        sessions.append((began, time.monotonic() - began))
+        unexpected.update(filter(None, found))
+
+    session()
+    os.write(1, b"begun\n")
+    while not select.select([0], [], [], EVERY)[0]:
+        session()
+    os.write(1, json.dumps({"sessions": sessions, "unexpected": unexpected}).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

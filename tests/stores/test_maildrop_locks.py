@@ -261,12 +261,33 @@ async def test_an_evicted_holder_loses_its_lease_at_the_next_renewal(backend: Ba
     assert (await backend.locks.renew([mine])).lost == [mine]
 
 
-async def test_an_evicted_maildrop_is_free_soon_for_others(backend: Backend) -> None:
+async def test_an_evicted_holder_that_missed_renewals_loses_its_lease_all_the_same(backend: Backend) -> None:
+    mine = lease()
+    await backend.locks.acquire(mine)
+    assert await backend.locks.evict(mine.key)
+    await backend.let_pass(29)
+    assert (await backend.locks.renew([mine])).lost == [mine]
+
+
+async def test_an_evicted_maildrop_is_free_for_others_once_its_holder_released_it(locks: MaildropLocks) -> None:
+    mine, other = lease(), lease()
+    other = replace(other, key=mine.key)
+    await locks.acquire(mine)
+    await locks.evict(mine.key)
+    await locks.release(other)
+    assert not await locks.acquire(other)
+    await locks.release(mine)
+    assert await locks.acquire(other)
+    await locks.release(mine)
+    assert not await locks.acquire(mine)
+
+
+async def test_g6_an_evicted_maildrop_is_free_within_a_lease_for_others(backend: Backend) -> None:
     mine = lease()
     await backend.locks.acquire(mine)
     await backend.locks.evict(mine.key)
     assert list(await backend.locks.holders()) == []
-    await backend.let_pass(15.001)
+    await backend.let_pass(30.001)
     assert await backend.locks.acquire(lease(mine.key))
 
 
@@ -276,7 +297,7 @@ async def test_evicting_twice_does_not_lock_the_maildrop_longer(backend: Backend
     await backend.locks.evict(mine.key)
     await backend.let_pass(10)
     assert not await backend.locks.evict(mine.key)
-    await backend.let_pass(5.001)
+    await backend.let_pass(20.001)
     assert await backend.locks.acquire(lease(mine.key))
 
 

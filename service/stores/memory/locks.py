@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from service.mail.ports import LEASE_SECONDS, Clock, Holder, Lease, Renewal
 from service.model.account import MaildropKey
 
+EVICTED = "evicted"
+
 
 @dataclass(frozen=True, slots=True)
 class _Held:
@@ -34,7 +36,7 @@ class MemoryMaildropLocks:
     async def release(self, lease: Lease) -> None:
         """Free the maildrop if `lease.token` still holds it; otherwise nothing."""
         held = self._current(lease.key)
-        if held is not None and held.token == lease.token:
+        if held is not None and held.token in (lease.token, EVICTED + lease.token):
             del self._held[lease.key]
 
     async def renew(self, leases: Sequence[Lease]) -> Renewal:
@@ -72,7 +74,7 @@ class MemoryMaildropLocks:
         held = self._current(key)
         if held is None or held.holder is None:
             return False
-        self._held[key] = _Held("", None, self._clock.monotonic() + self._seconds / 2)
+        self._held[key] = _Held(EVICTED + held.token, None, self._clock.monotonic() + self._seconds)
         return True
 
     def forget(self) -> None:

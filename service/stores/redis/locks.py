@@ -22,6 +22,7 @@ from service.stores.redis.servers import PING, Servers, connect
 from service.stores.redis.urls import parse_target
 
 EVICTED = "evicted"
+"""What stands before the token of an evicted holder; no token begins so."""
 STAFF_SECONDS = 30.0
 
 
@@ -75,7 +76,7 @@ class RedisMaildropLocks:
         """Free the maildrop if `lease.token` still holds it; otherwise nothing."""
         with self._calls.observed("release"):
             await self._renewals.leave(lease)
-            await self._submit(lease.key, RELEASE.on(_keys(lease.key), lease.token))
+            await self._submit(lease.key, RELEASE.on(_keys(lease.key), lease.token, EVICTED + lease.token))
 
     async def renew(self, leases: Sequence[Lease]) -> Renewal:
         """Extend all, thousands in one turn; those that another token holds now are lost.
@@ -110,10 +111,11 @@ class RedisMaildropLocks:
     async def evict(self, key: MaildropKey) -> bool:
         """Make the holder lose its lease at its next renewal; False if nobody held it.
 
-        Nobody else gets the maildrop for half a lease meanwhile, which is longer than between two renewals.
+        Nobody else gets the maildrop until the holder released it, or for a lease: whoever hasn't renewed by then is
+        gone, or takes it for one that ran out.
         """
         with self._calls.observed("evict"):
-            return await self._submit(key, EVICT.on(_keys(key), EVICTED, self._milliseconds // 2)) == 1
+            return await self._submit(key, EVICT.on(_keys(key), EVICTED, self._milliseconds)) == 1
 
     async def ping(self) -> None:
         """Returns once the server has answered. Raises Refusal(UNAVAILABLE)."""
@@ -153,7 +155,7 @@ class RedisMaildropLocks:
     async def _give_back(self, lease: Lease, granted: Answer) -> object:
         # On another connection a release could overtake what it is to undo.
         await asyncio.wait({granted})
-        return await self._submit(lease.key, RELEASE.on(_keys(lease.key), lease.token))
+        return await self._submit(lease.key, RELEASE.on(_keys(lease.key), lease.token, EVICTED + lease.token))
 
     def _forget(self, task: "asyncio.Task[object]") -> None:
         self._abandoned.discard(task)

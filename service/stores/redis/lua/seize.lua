@@ -1,6 +1,8 @@
 -- Put this token in the holder's place, unless staff evicted the holder.
--- KEYS: lock, session. ARGV: token, milliseconds, holder, the token of an eviction. 1: held by this token; 0: evicted.
-if redis.call('GET', KEYS[1]) == ARGV[4] then
+-- KEYS: lock, session. ARGV: token, milliseconds, holder, what the mark of an eviction begins with.
+-- 1: held by this token; 0: evicted.
+local current = redis.call('GET', KEYS[1])
+if current and string.sub(current, 1, #ARGV[4]) == ARGV[4] then
     return 0
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])

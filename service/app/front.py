@@ -45,6 +45,8 @@ from service.telemetry import metrics, sharing, watching
 
 ANNOUNCEMENTS_EVERY = 60.0
 FIRST_SECONDS = 2.0
+MEMORY_PATIENCE = 2 / 3
+"""Part of `object_store.first_octets` for which RETR and TOP wait for memory; the store has what is left."""
 
 
 @asynccontextmanager
@@ -158,7 +160,8 @@ def _retrievals(shared: Shared, shares: Shares, memory: Budget) -> tuple[Retriev
 def _budgets(shared: Shared, shares: Shares, fairness: Fairness) -> tuple[Limits, Budget, Budget]:
     limits, most = shared.settings.limits, most_of(shared.settings)
     prefetch = Budget(limits.prefetch_process_octets, most=most)
-    memory = Budget(limits.retrieval_octets, most=most, resource="memory", told=sharing)
+    patience = shared.settings.object_store.first_octets * MEMORY_PATIENCE
+    memory = Budget(limits.retrieval_octets, patience, most, resource="memory", told=sharing)
     listings = Budget(limits.listing_octets, most=most, resource="listings", told=sharing)
 
     async def measure() -> None:

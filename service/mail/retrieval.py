@@ -35,6 +35,8 @@ HELD_OCTETS = 8 * 1024 * 1024
 """A message up to this many octets may be read and verified as a whole where the store is quick and there is memory."""
 SOON = 0.4
 """Seconds for such a read; then the message is streamed, which comes to a status within `patience` more."""
+SHORT = 0.01
+"""Seconds of waiting that are none."""
 DIGEST_SLICE = 256 * 1024
 """Octets whose digest is computed in one go: less than a millisecond's work."""
 
@@ -61,6 +63,13 @@ class Retrieval:
     """The same store, where its blobs are likely to be at hand; what is read there takes no turn, as nobody waits."""
     room: Budget | None = None
     """Where memory for messages up to `HELD_OCTETS` is taken from, half of it at most; None to hold none whole."""
+
+    def after(self, waited: float) -> "Retrieval":
+        """The same for a client that has waited for so many seconds: its store has so many less to give something."""
+        if waited < SHORT:
+            return self
+        left = max(0.0, self.resumption.patience - waited)
+        return replace(self, resumption=replace(self.resumption, patience=left))
 
     def at_hand(self, message: StoredMessage) -> bytes | None:
         """All octets of a short message, verified, if that needs no waiting; None otherwise, also for a broken one."""

@@ -116,7 +116,7 @@ class Pop3Connection(Conversation):
 
     def _retrieved_at_once(self, effect: effects.Retrieve) -> bool:
         self._turns.stand_for()
-        return self._performer.retrieve_at_once(effect)
+        return self._performer.messages.retrieve_at_once(effect)
 
     def _start(self, effect: Effect) -> None:
         if isinstance(effect, effects.Close):
@@ -140,9 +140,9 @@ class Pop3Connection(Conversation):
             case effects.LoadListing():
                 await self._performer.load_listing()
             case effects.Retrieve():
-                await self._performer.retrieve(effect)
+                await self._performer.messages.retrieve(effect)
             case effects.Top():
-                await self._performer.top(effect)
+                await self._performer.messages.top(effect)
             case effects.SendListing():
                 await self._performer.send_listing(effect)
             case effects.Update():

@@ -5,7 +5,7 @@ know where the octets come from.
 RFC 1939 §3 (multi-line responses), §5 RETR, §7 TOP.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 
 from service.model.message import StoredMessage
@@ -29,16 +29,24 @@ async def send_message(
             if lines != 0 and len(piece) == message.octets:
                 # All of it in one piece is verified, and known to have the lines that were stored.
                 stuffer = Stuffer(dotted=message.blob.dotted)
-            stuffed = stuffer.feed(cut.feed(piece) if cut else piece)
-            if len(stuffed) > SLICE:
+            passed = cut.feed(piece) if cut else piece
+            if len(passed) > SLICE:
                 # Joining what is long would copy it.
                 outlet.write(head)
                 head = b""
-            await outlet.send(head + stuffed)
-            head = b""
+            for part in _parts(passed, message):
+                await outlet.send(head + stuffer.feed(part))
+                head = b""
             if cut and cut.done:
                 break
     await outlet.send(head + (stuffer.feed(cut.finish()) if cut else b"") + stuffer.finish())
+
+
+def _parts(octets: bytes, message: StoredMessage) -> Iterable[bytes]:
+    """What of a message is stuffed at a time: where that changes it a slice, so that no long copy stands beside it."""
+    if not message.blob.dotted or len(octets) <= SLICE:
+        return (octets,)
+    return (octets[start : start + SLICE] for start in range(0, len(octets), SLICE))
 
 
 def whole_message(message: StoredMessage, octets: bytes) -> bytes:

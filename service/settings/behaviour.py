@@ -30,7 +30,7 @@ class LimitsSettings(Section):
     prefetch_process_octets: Octets = 64 * 1024 * 1024
     """Octets that may be fetched ahead for all sessions of a process."""
     retrieval_octets: Count = 256 * 1024 * 1024
-    """Octets of messages on their way to clients that one process holds in memory; further ones wait."""
+    """Octets of messages on their way to clients that one process holds in memory; further ones wait, for 3 s or so."""
     listing_octets: Count = 512 * 1024 * 1024
     """Octets of listings that one process holds in memory, 34 a message, more for one with another server's UIDL."""
     login_failures: Count = 3

@@ -320,6 +320,19 @@ async def test_a_message_without_a_row_is_broken_not_absent() -> None:
     assert refused.value.reason is Reason.BROKEN
 
 
+async def test_g14_who_has_waited_already_waits_for_the_store_so_much_less() -> None:
+    house = await House().furnish(SMALL)
+    message = await stored(house)
+    house.blobs.silent_from = 0
+    patient = Retrieval(house.blobs, Resumption(patience=3600.0))
+    assert patient.after(0.001) is patient
+    for waited in (3599.99, 4000.0):
+        async with asyncio.timeout(10):
+            with pytest.raises(Refusal) as refused:
+                await anext(patient.after(waited).pieces(message))
+        assert refused.value.reason is Reason.UNAVAILABLE
+
+
 @pytest.mark.parametrize("text", [SMALL, LARGE], ids=["small", "large"])
 async def test_g14_a_store_that_gives_nothing_is_refused_while_the_client_waits_for_a_status(text: bytes) -> None:
     house = await House().furnish(text)

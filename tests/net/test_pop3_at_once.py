@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from service.mail.whose import WHOSE
-from service.net.pop3_performing import Performer
+from service.net.pop3_retrieving import Retrieving
 from service.protocol.pop3 import effects
 from tests.mail.house import House
 from tests.net.front import Front, read_multi_line, until
@@ -20,18 +20,20 @@ LONG = b"N: 0\r\n\r\n" + b"x" * 70 + b"\r\n" + b"y" * 100_000 + b"\r\n"
 def performed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The numbers of the messages that took a task."""
     numbers: list[int] = []
-    original = Performer.retrieve
+    original = Retrieving.retrieve
 
-    async def retrieve(self: Performer, effect: effects.Retrieve) -> None:
+    async def retrieve(self: Retrieving, effect: effects.Retrieve) -> None:
         numbers.append(effect.number)
         await original(self, effect)
 
-    monkeypatch.setattr(Performer, "retrieve", retrieve)
+    monkeypatch.setattr(Retrieving, "retrieve", retrieve)
     return numbers
 
 
 async def all_here(front: Front) -> None:
-    await until(lambda: all(task.done() for task, _ in front.connections[-1]._performer._ahead()._ahead.values()))
+    await until(
+        lambda: all(task.done() for task, _ in front.connections[-1]._performer.messages._ahead()._ahead.values())
+    )
 
 
 async def test_the_first_message_takes_a_task_and_what_was_fetched_ahead_doesn_t(performed: list[int]) -> None:

@@ -1,5 +1,6 @@
 """Large messages on their way out: exact octets, also to a client that reads slowly. G8, G15. RFC 1939 §3, §5 RETR."""
 
+import tracemalloc
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from service.mail.budget import Budget
 from service.net.outlet import SLICE
 from tests.mail.house import House
-from tests.net.front import Front, read_multi_line
+from tests.net.front import Front, read_multi_line, until
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
 
@@ -42,3 +43,19 @@ async def test_g15_a_client_that_reads_nothing_has_little_written_to_it() -> Non
         transport = front.connections[-1]._transport
         assert transport is not None
         assert transport.get_write_buffer_size() <= front.connections[-1]._bound + SLICE
+
+
+@pytest.mark.parametrize("text", [PLAIN * 4, DOTTED * 4], ids=["plain", "dotted"])
+async def test_g15_a_large_message_that_a_client_stops_reading_holds_no_more_than_is_counted(text: bytes) -> None:
+    front = Front(await House().furnish(text))
+    async with front.listening():
+        wire = await front.logged_in()
+        outlet = front.connections[-1]._outlet
+        tracemalloc.start()
+        try:
+            await wire.send(b"RETR 1\r\n")
+            await until(lambda: outlet.paused and outlet._waiting)
+            held, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert held <= front.memory.used

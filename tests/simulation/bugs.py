@@ -47,7 +47,7 @@ def answered_before_commit() -> Bug:
 
     async def hasty(self: Performer, effect: effects.Update) -> None:
         held, self._maildrop = self._held(), None
-        self._clear_ahead()
+        self.messages.clear()
         with suppress(Refusal):
             await self._service.update(held, effect.sequences, effect.retrieved)
         self._session.updated()

@@ -21,7 +21,7 @@ SMALL = {
     "service.model.beginnings.PART_OCTETS": 4096,
     "service.mail.retrieval.WHOLE_OCTETS": 4096,
     "service.mail.prefetch.WHOLE_OCTETS": 4096,
-    "service.net.pop3_performing.WHOLE_OCTETS": 4096,
+    "service.net.pop3_retrieving.WHOLE_OCTETS": 4096,
     "service.mail.retrieval.DIGEST_SLICE": 1024,
     "service.mail.delivery.HELD_OCTETS": 2048,
     "service.net.outlet.SLICE": 2048,

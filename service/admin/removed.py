@@ -17,8 +17,6 @@ from service.admin.policies import Form
 from service.admin.schemas import AddressName, TenantName
 from service.model.tenancy import RemovedMessage
 
-MOST = 100_000
-"""Removed messages of one maildrop that can be listed."""
 router = APIRouter(prefix="/tenants/{tenant}/maildrops/{address:address}/removed-messages", tags=["removed messages"])
 
 
@@ -50,8 +48,8 @@ async def list_removed_messages(
 ) -> Listing[Removed]:
     """The maildrop's removed messages, first removed first."""
     async with caller.desk() as desk:
-        every = await desk.use.maildrops.removed(address, MOST, tenant)
-    return window.of(every, _name, _resource)
+        found = await window.sift(lambda page: desk.use.maildrops.removed_page(address, page, tenant), _name)
+    return window.listing(found, _name, _resource)
 
 
 @router.post("/restore")
@@ -66,4 +64,4 @@ def _resource(message: RemovedMessage) -> Removed:
 
 
 def _name(message: RemovedMessage) -> str:
-    return f"{message.removed_at.isoformat(timespec='microseconds')} {message.unique_id}"
+    return message.name

@@ -14,7 +14,7 @@ from service.mail.issuing import IssuerProvisioning
 from service.mail.naming import domain_name, found, maildrop_address, owned, pages, plainly
 from service.mail.outside.choosing import DirectoryProvisioning
 from service.mail.passwords import Passwords
-from service.mail.tenancy import MARGIN, Act, AuditQuery, Tenancy
+from service.mail.tenancy import MARGIN, Act, AuditQuery, Page, Tenancy
 from service.model.account import Status
 from service.model.address import Address
 from service.model.policy_table import check_policy
@@ -185,6 +185,11 @@ class MaildropProvisioning:
         """Messages that can be restored, last removed first. Raises Refusal: INVALID, NOT_FOUND."""
         act, name = await self.office.acting(address, tenant)
         return await self.office.tenancy.removed_messages.newest(act.tenant, name, self.office.restorable, limit)
+
+    async def removed_page(self, address: str, page: Page, tenant: str | None = None) -> Sequence[RemovedMessage]:
+        """The same, first removed first. Raises Refusal: INVALID, NOT_FOUND."""
+        act, name = await self.office.acting(address, tenant)
+        return await self.office.tenancy.removed_messages.page(act.tenant, name, self.office.restorable, page)
 
     async def restore(self, address: str, unique_ids: Sequence[UUID], tenant: str | None = None) -> int:
         """How many of these are listed again. Raises Refusal: INVALID, NOT_FOUND."""

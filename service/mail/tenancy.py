@@ -144,6 +144,12 @@ class RemovedMessages(Protocol):
     async def newest(self, tenant: str, address: Address, within: timedelta, limit: int) -> Sequence[RemovedMessage]:
         """The maildrop's removed messages, last removed first. Raises Refusal(NOT_FOUND)."""
 
+    async def page(self, tenant: str, address: Address, within: timedelta, page: Page) -> Sequence[RemovedMessage]:
+        """The same by name, which is `RemovedMessage.name`: first removed first.
+
+        Raises Refusal: NOT_FOUND; INVALID where `page.after` is no such name.
+        """
+
     async def restore(self, act: Act, address: Address, unique_ids: Sequence[UUID], within: timedelta) -> int:
         """List these messages again as new ones, under new numbers and new unique-ids (G7); how many were there.
 

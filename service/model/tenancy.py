@@ -7,7 +7,7 @@ Secrets never stand in a view. RFC 2449 §6.5 (LOGIN-DELAY), §6.7 (EXPIRE).
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import Enum
 from types import MappingProxyType
 from uuid import UUID
@@ -159,6 +159,20 @@ class RemovedMessage:
     received: datetime
     removed_at: datetime
     restorable_until: datetime
+
+    @property
+    def name(self) -> str:
+        """Unlike any other's of its maildrop; names sort by when messages were removed."""
+        return f"{self.removed_at.astimezone(UTC).isoformat(timespec='microseconds')} {self.unique_id}"
+
+
+def parse_removed_name(name: str) -> tuple[datetime, UUID]:
+    """When a message of this name was removed, and its unique-id. Raises ValueError."""
+    moment, _, unique_id = name.partition(" ")
+    removed_at = datetime.fromisoformat(moment)
+    if removed_at.tzinfo is None:
+        raise ValueError("a moment without its zone")
+    return removed_at, UUID(unique_id)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import pytest
 from starlette.types import Message
 
 from service.admin.access import Gate, House
+from service.admin.paging import cursor
 from service.admin.policies import NarrowingValues, PolicyName
 from service.mail.delegation import check_tighter
 from service.model.address import parse_address
@@ -281,6 +282,8 @@ async def deliver_and_remove(served: Served, count: int) -> list[str]:
 async def test_removed_messages_are_listed_page_by_page_and_restored(served: Served) -> None:
     removed = await deliver_and_remove(served, 5)
     async with served.client("support") as client:
+        wrong = await client.get(f"{ADA}/removed-messages?after={cursor('acme.example')}")
+        assert wrong.status_code == 422
         found, after = [], ""
         while True:
             page = good(await client.get(f"{ADA}/removed-messages?limit=2{after}"))

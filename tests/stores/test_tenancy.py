@@ -20,7 +20,7 @@ from service.model.address import parse_address
 from service.model.message import Blob, NewMessage
 from service.model.policy_table import POLICY_NAMES, default_of
 from service.model.refusal import Reason, Refusal
-from service.model.tenancy import NewCredential, Origin, PolicyChange
+from service.model.tenancy import NewCredential, Origin, PolicyChange, RemovedMessage
 from service.stores.memory.directory import MemoryDirectory
 from service.stores.memory.index import MemoryMessageIndex
 from service.stores.memory.state import MemoryState
@@ -481,6 +481,27 @@ async def test_a_restored_message_is_listed_as_a_new_one(world: World, tenancy: 
     located = await world.index.locate(key, [1, 3])
     assert located[1].blob == located[3].blob
     assert located[1].trace == located[3].trace
+
+
+async def test_removed_messages_are_given_page_by_page_first_removed_first(world: World, tenancy: Tenancy) -> None:
+    delivered = await world.deliver(count=7)
+    key = (await world.account()).key
+    await world.index.open(key, FENCE)
+    # Those of one removal share their moment.
+    for sequences in ([4], [1, 2, 3], [5], [6]):
+        await world.index.remove(key, FENCE, sequences)
+    found: list[RemovedMessage] = []
+    while rows := await tenancy.removed_messages.page("acme", ADA, WEEK, Page(found[-1].name if found else "", 2)):
+        found += rows
+    assert [each.unique_id for each in found][::4] == [delivered[3], delivered[4]]
+    assert {each.unique_id for each in found} == set(delivered[:6])
+    assert len(found) == 6
+    assert found == sorted(found, key=lambda each: each.name)
+    assert sorted(found, key=str) == sorted(await tenancy.removed_messages.newest("acme", ADA, WEEK, 10), key=str)
+    for name in ("x", "2026-01-01 x", f"2026-01-01T00:00:00 {delivered[0]}"):
+        with pytest.raises(Refusal) as refused:
+            await tenancy.removed_messages.page("acme", ADA, WEEK, Page(name, 2))
+        assert refused.value.reason is Reason.INVALID
 
 
 async def test_a_message_is_restored_once(world: World, tenancy: Tenancy) -> None:

@@ -22,13 +22,12 @@ from service.stores.postgres.errors import (
     refusal_of,
     temporary,
 )
+from service.stores.postgres.large import prolongable, seconds_for
 from service.stores.postgres.pool import Connection, Pool
 
 Row = asyncpg.Record
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
-ROWS_A_SECOND = 5_000
-"""A removal of a million messages takes a minute on two cores; a busy server may take three times as long."""
 LONGEST_STATEMENT = 10
 """Deadlines after which the server ends a statement that nobody waits for any more."""
 
@@ -106,24 +105,25 @@ class Database:
         `rows` is how many it touches: a large write has more time. Raises Refusal(UNKNOWN_OUTCOME) when a try was
         sent and none was answered before the deadline.
         """
-        task = asyncio.create_task(self._repeat(statement, values, rows / ROWS_A_SECOND))
+        task = asyncio.create_task(self._repeat(statement, values, seconds_for(rows)))
         self._writes.add(task)
         task.add_done_callback(self._write_done)
         return await asyncio.shield(task)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """One transaction on one connection, never repeated. Its errors leave as refusals.
+        """One transaction on one connection, never repeated; `large.take_time` gives it more. Its errors are refusals.
 
         Raises Refusal: EXISTS (a unique key), NOT_FOUND (a foreign key), INVALID (a check), UNAVAILABLE.
         """
         try:
-            async with asyncio.timeout(self._options.deadline):
+            async with asyncio.timeout(self._options.deadline) as limit:
                 if (connection := self._try_acquire()) is None:
                     connection = await self._acquire(self._options.attempt)
                 try:
                     async with connection.transaction():
-                        yield connection
+                        with prolongable(limit):
+                            yield connection
                 except asyncio.CancelledError:
                     _cut(connection)
                     raise

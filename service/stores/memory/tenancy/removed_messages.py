@@ -9,9 +9,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
-from service.mail.tenancy import MARGIN, Act
+from service.mail.tenancy import MARGIN, Act, Page
 from service.model.address import Address
-from service.model.tenancy import RemovedMessage
+from service.model.refusal import Reason, Refusal
+from service.model.tenancy import RemovedMessage, parse_removed_name
 from service.stores.memory.state import MaildropRow, MemoryState, MessageRow
 from service.stores.memory.tenancy.rows import maildrop_row, record
 
@@ -31,6 +32,16 @@ class MemoryRemovedMessages:
             for m in [row.message]
         ]
         return [view for _, _, view in sorted(found, key=lambda each: each[:2], reverse=True)][:limit]
+
+    async def page(self, tenant: str, address: Address, within: timedelta, page: Page) -> Sequence[RemovedMessage]:
+        """The same by name, first removed first. Raises Refusal: NOT_FOUND, INVALID."""
+        try:
+            after = page.after and parse_removed_name(page.after)
+        except ValueError:
+            raise Refusal(Reason.INVALID, "no removed message has such a name") from None
+        every = await self.newest(tenant, address, within, limit=len(self._state.rows()))
+        following = [each for each in every if not after or (each.removed_at, each.unique_id) > after]
+        return sorted(following, key=lambda each: each.name)[: page.limit]
 
     async def restore(self, act: Act, address: Address, unique_ids: Sequence[UUID], within: timedelta) -> int:
         """How many of these are listed again. Raises Refusal(NOT_FOUND)."""

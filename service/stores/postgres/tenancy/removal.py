@@ -6,6 +6,7 @@ marked removed, so that no blob is left without a row that names it). Refuses to
 
 from uuid import UUID
 
+from service.stores.postgres.large import take_time
 from service.stores.postgres.tenancy.rows import Connection
 
 LOCK = """
@@ -13,6 +14,8 @@ SELECT maildrop_id FROM maildrops
 WHERE tenant_id = $1 AND ($2::text IS NULL OR domain = $2) AND status <> 'removed'
 ORDER BY maildrop_id FOR NO KEY UPDATE
 """
+
+COUNT = "SELECT coalesce(sum(messages), 0) FROM maildrops WHERE tenant_id = $1 AND maildrop_id = ANY ($2)"
 
 # All parts see the rows as the locks left them. A session that still lists these messages may go on to retrieve
 # them; an UPDATE of its finds them removed, which is what it asked for.
@@ -42,4 +45,5 @@ async def lock_maildrops(connection: Connection, tenant_id: UUID, domain: str | 
 
 async def remove_maildrops(connection: Connection, tenant_id: UUID, maildrops: list[UUID]) -> int:
     """Remove these, whose rows are locked; how many messages were removed with them."""
+    await take_time(connection, int(await connection.fetchval(COUNT, tenant_id, maildrops)))
     return int(await connection.fetchval(REMOVE, tenant_id, maildrops))

@@ -5,12 +5,13 @@ deleting this moment is out of reach, by the caller's window. RFC 1939 §7 (uniq
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from service.mail.tenancy import MARGIN, Act
+from service.mail.tenancy import MARGIN, Act, Page
 from service.model.address import Address
-from service.model.tenancy import RemovedMessage
+from service.model.refusal import Reason, Refusal
+from service.model.tenancy import RemovedMessage, parse_removed_name
 from service.stores.postgres.database import Database
 from service.stores.postgres.tenancy.rows import MAILDROP, lock_maildrop, maildrop_key, record
 
@@ -30,6 +31,13 @@ NEWEST = f"""
 SELECT unique_id, octets, received, removed_at, {UNTIL} AS restorable_until {RESTORABLE}
 ORDER BY removed_at DESC, sequence DESC LIMIT $5
 """
+
+PAGE = f"""
+SELECT unique_id, octets, received, removed_at, {UNTIL} AS restorable_until {RESTORABLE}
+  AND (m.removed_at, m.unique_id) > ($5::timestamptz, $6::uuid)
+ORDER BY m.removed_at, m.unique_id LIMIT $7
+"""
+FIRST = datetime.min.replace(tzinfo=UTC), UUID(int=0)
 
 # RFC 1939 §7: "The server should never reuse an unique-id in a given maildrop, for as long as the entity using the
 # unique-id exists." The copy therefore gets a new one, so that clients that saw the message removed fetch it again;
@@ -66,6 +74,17 @@ class PostgresRemovedMessages:
         rows = await self._database.read(MAILDROP, tenant, address.domain, address.local)
         key = maildrop_key(rows[0] if rows else None, address)
         found = await self._database.read(NEWEST, key.tenant_id, key.maildrop_id, within, MARGIN, limit)
+        return [RemovedMessage(*row) for row in found]
+
+    async def page(self, tenant: str, address: Address, within: timedelta, page: Page) -> Sequence[RemovedMessage]:
+        """The same by name, first removed first. Raises Refusal: NOT_FOUND, INVALID."""
+        try:
+            after = parse_removed_name(page.after) if page.after else FIRST
+        except ValueError:
+            raise Refusal(Reason.INVALID, "no removed message has such a name") from None
+        rows = await self._database.read(MAILDROP, tenant, address.domain, address.local)
+        key = maildrop_key(rows[0] if rows else None, address)
+        found = await self._database.read(PAGE, key.tenant_id, key.maildrop_id, within, MARGIN, *after, page.limit)
         return [RemovedMessage(*row) for row in found]
 
     async def restore(self, act: Act, address: Address, unique_ids: Sequence[UUID], within: timedelta) -> int:

@@ -15,7 +15,7 @@ from service.mail.turns import Turns
 from service.settings import Settings
 from service.settings.systems import Role
 from service.stores.postgres.database import Database
-from service.telemetry import metrics
+from service.telemetry import systems
 from service.telemetry.spans import Tracer
 
 MEASURE_EVERY = 5.0
@@ -38,7 +38,7 @@ class Shared:
 
             async def measure() -> None:
                 stats = database.stats()
-                metrics.pool(role, stats.connections - stats.idle, stats.idle, stats.waiting)
+                systems.pool(role, stats.connections - stats.idle, stats.idle, stats.waiting)
 
             self.tasks.every(f"pool of {role}", MEASURE_EVERY, measure)
             yield database

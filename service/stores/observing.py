@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from service.model.refusal import Reason, Refusal
 from service.telemetry.spans import NOTHING, Span
@@ -61,12 +61,12 @@ class Calls:
     observer: Observer
     kind_of: Callable[[BaseException], str]
 
-    def observed(self, name: str) -> "_Observed":
+    def observed(self, name: str) -> "Observed":
         """Count what happens inside as a call of this `name`; only a Refusal (or a cancellation) gets out of it."""
-        return _Observed(self, name)
+        return Observed(self, name)
 
 
-class _Observed:
+class Observed:
     """One call, entered with `with`: a class, as a generator would cost several times as much on every login's way."""
 
     __slots__ = ("_calls", "_span", "_started")
@@ -82,24 +82,32 @@ class _Observed:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Tell what it came to. Raises Refusal(UNAVAILABLE) instead of a vendor's error."""
-        if error is None:
-            self._told("ok")
-        elif isinstance(error, Refusal):
-            self._told("refused")
-        elif isinstance(error, Exception):
-            self._failed(error, traceback)
+        """Tell what it came to; a cancelled call came to nothing. Raises what `ended` does."""
+        try:
+            self.ended(error)
+        except Refusal as refusal:
+            self._span.__exit__(Refusal, refusal, traceback)
+            raise
         self._span.__exit__(kind, error, traceback)
 
-    def _told(self, outcome: str) -> None:
+    def ended(self, error: BaseException | None) -> None:
+        """Count it. Raises Refusal(UNAVAILABLE) instead of a vendor's error."""
+        if error is None:
+            self.told("ok")
+        elif isinstance(error, Refusal):
+            self.told("refused")
+        elif isinstance(error, Exception):
+            why = self._calls.kind_of(error)
+            self.failed(why)
+            # A vendor's text may hold a key or an address, so it stays in the chained exception, out of the cause.
+            raise Refusal(Reason.UNAVAILABLE, f"{self._calls.vendor}: {why}") from error
+
+    def told(self, outcome: str) -> None:
+        """Say that it is over."""
         self._calls.observer.store_called(self._calls.vendor, outcome, time.monotonic() - self._started)
 
-    def _failed(self, error: Exception, traceback: TracebackType | None) -> NoReturn:
-        vendor, why = self._calls.vendor, self._calls.kind_of(error)
-        self._told("failed")
-        self._calls.observer.store_failed(vendor, why)
-        self._span.note(kind=why)
-        # A vendor's text may hold a key or an address, so it stays in the chained exception, out of the cause.
-        refusal = Refusal(Reason.UNAVAILABLE, f"{vendor}: {why}")
-        self._span.__exit__(Refusal, refusal, traceback)
-        raise refusal from error
+    def failed(self, kind: str) -> None:
+        """Say that it failed for this kind of error."""
+        self.told("failed")
+        self._calls.observer.store_failed(self._calls.vendor, kind)
+        self._span.note(kind=kind)

@@ -5,6 +5,7 @@ Sessions: `session_opened|moved|ended`, `octets_sent|received`, `connection_reje
 Label values come from `labels.py` alone (G17). Durations are seconds. Safe from any thread, and in
 Prometheus' multiprocess mode, where each gauge says how the values of several processes add up.
 `poplar_command_seconds_count` is the number of commands, and likewise for the other histograms.
+What other systems are asked for is in `systems.py`.
 RFC 1939 §3 names the states, RFC 2033 §4.2 asks for one reply a recipient, which `delivered` counts.
 """
 
@@ -65,18 +66,6 @@ _resumes = Counter("poplar_resumes", "Retrievals that went on by range after a s
 _locks = Histogram("poplar_lock_seconds", "Acquisitions of a maildrop's lease, by outcome", ["outcome"], buckets=QUICK)
 _leases = Gauge("poplar_leases", "Leases held now", multiprocess_mode="livesum")
 _leases_lost = Counter("poplar_leases_lost", "Leases found to be held by another session")
-_first_octets = Histogram("poplar_blob_first_octet_seconds", "From asking for a blob to its first octets", buckets=LONG)
-_whole_reads = Histogram("poplar_blob_read_seconds", "From asking for a blob to its last octet", buckets=LONG)
-_store_calls = Histogram(
-    "poplar_store_seconds", "Calls of other systems by vendor and outcome", ["vendor", "outcome"], buckets=QUICK
-)
-_store_errors = Counter("poplar_store_errors", "Failures of other systems by vendor and kind", ["vendor", "kind"])
-_pool = Gauge(
-    "poplar_pool_connections", "Connections to Postgres by role and use", ["role", "use"], multiprocess_mode="livesum"
-)
-_pool_waiting = Gauge(
-    "poplar_pool_waiting", "Callers that wait for a connection to Postgres", ["role"], multiprocess_mode="livesum"
-)
 _budget = Gauge("poplar_budget_octets", "Octets in use of a bounded budget", ["budget"], multiprocess_mode="livesum")
 _loop_lag = Histogram("poplar_loop_lag_seconds", "How late the event loop woke up", buckets=QUICK)
 _swept = Counter("poplar_swept", "What the sweep deleted for good, by what it was", ["what"])
@@ -211,34 +200,6 @@ def leases_held(count: int) -> None:
 def leases_lost(count: int) -> None:
     """A renewal found `count` leases in other hands."""
     _leases_lost.inc(count)
-
-
-def blob_first_octets(seconds: float) -> None:
-    """A blob's first octets arrived after `seconds`."""
-    _first_octets.observe(seconds)
-
-
-def blob_read(seconds: float) -> None:
-    """A blob was read to its end after `seconds`."""
-    _whole_reads.observe(seconds)
-
-
-def store_called(vendor: str, outcome: str, seconds: float) -> None:
-    """A call of `labels.VENDORS` ended `ok`, `refused` (as it should be) or `failed`."""
-    series(_store_calls, closed(vendor, labels.VENDORS), closed(outcome, labels.STORE_OUTCOMES)).observe(seconds)
-
-
-def store_failed(vendor: str, kind: str) -> None:
-    """A call of `labels.VENDORS` failed for one of `labels.STORE_KINDS`."""
-    series(_store_errors, closed(vendor, labels.VENDORS), closed(kind, labels.STORE_KINDS)).inc()
-
-
-def pool(role: str, busy: int, idle: int, waiting: int) -> None:
-    """The connections to Postgres of one of `labels.ROLES`, now."""
-    known = closed(role, labels.ROLES)
-    series(_pool, known, "busy").set(busy)
-    series(_pool, known, "idle").set(idle)
-    series(_pool_waiting, known).set(waiting)
 
 
 def budget_used(budget: str, octets: int) -> None:

@@ -4,7 +4,7 @@ Owns nothing but the grouping: fulfils `stores.observing.Observer`, so that both
 each of them once. Refuses to know stores.
 """
 
-from service.telemetry.metrics import blob_first_octets, blob_read, store_called, store_failed
 from service.telemetry.spans import call
+from service.telemetry.systems import blob_first_octets, blob_read, store_called, store_failed
 
 __all__ = ["blob_first_octets", "blob_read", "call", "store_called", "store_failed"]

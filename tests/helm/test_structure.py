@@ -150,7 +150,7 @@ class TestScaling:
     def test_keda_asks_for_this_release_s_sessions_alone(self) -> None:
         from prometheus_client import REGISTRY
 
-        import service.telemetry.metrics  # noqa: F401 - registers the metrics
+        import service.telemetry.systems  # noqa: F401 - registers the metrics
 
         (query,) = [
             each["metadata"]["query"]

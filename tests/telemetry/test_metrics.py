@@ -12,7 +12,7 @@ from service.net.listener import Rejection
 from service.protocol.lmtp.commands import COMMANDS
 from service.protocol.pop3.table import TABLE
 from service.protocol.sasl.mechanisms import MECHANISMS
-from service.telemetry import labels, metrics
+from service.telemetry import labels, metrics, systems
 
 
 def value(name: str, **chosen: str) -> float:
@@ -93,7 +93,7 @@ def test_a_delivery_refused_adds_no_octets() -> None:
 
 
 def test_a_pool_shows_busy_idle_and_waiting() -> None:
-    metrics.pool("sweep", 3, 2, 1)
+    systems.pool("sweep", 3, 2, 1)
     assert value("poplar_pool_connections", role="sweep", use="busy") == 3
     assert value("poplar_pool_connections", role="sweep", use="idle") == 2
     assert value("poplar_pool_waiting", role="sweep") == 1

@@ -14,28 +14,20 @@ from service.model.policy import Policy
 from service.model.proof import Proof
 from service.model.refusal import Reason
 from service.model.scram import ScramKeys
-from service.protocol.foreign import TLS_RECORD, is_foreign
-from service.protocol.lines import Lines, Overlong
+from service.protocol.foreign import TLS_RECORD
+from service.protocol.lines import Lines
 from service.protocol.pop3 import effects, responses
 from service.protocol.pop3.authentication import Authentication, Failures
 from service.protocol.pop3.capabilities import Surroundings
-from service.protocol.pop3.commands import (
-    MAX_AUTH_LINE_OCTETS,
-    MAX_LINE_OCTETS,
-    State,
-    SyntaxRefusedError,
-    split,
-)
+from service.protocol.pop3.commands import MAX_AUTH_LINE_OCTETS, State
 from service.protocol.pop3.effects import Close, Effect, Step
 from service.protocol.pop3.marks import Marks, Parting
-from service.protocol.pop3.table import TABLE, Command
+from service.protocol.pop3.running import OTHER, run
 
 OUTPUT_BOUND = 64 * 1024
 """Octets of responses after which `advance` pauses, however many commands wait (RFC 2449 §6.6)."""
 COMMANDS_BOUND = 32
 """Commands after which it pauses, so that others are heard: a tenth or two of a millisecond."""
-OTHER = "other"
-"""Stands for every keyword outside the table, where verbs are counted."""
 
 
 class Session:
@@ -56,7 +48,8 @@ class Session:
         self._output: list[bytes] = []
         self._octets = 0
         self._effect: Effect | None = None
-        self._verb = OTHER
+        self.verb = OTHER
+        """The keyword of the command that is running, for whoever counts."""
         self._again: Callable[[], None] | None = None
         self._counts_retrieval = False
         self._parting = Parting()
@@ -90,7 +83,7 @@ class Session:
                 self._refuse_foreign_start()
                 break
             commands += 1
-            self._run(line)
+            run(self, line)
         output = b"".join(self._output)
         self._output.clear()
         self._octets = 0
@@ -100,7 +93,7 @@ class Session:
         """Answer the command that is running."""
         self._output.append(response)
         self._octets += len(response)
-        self.completed.append((self._verb, not response.startswith(b"-")))
+        self.completed.append((self.verb, not response.startswith(b"-")))
 
     def ask(self, challenge: bytes) -> None:
         """Send a challenge, which is no response yet."""
@@ -172,12 +165,12 @@ class Session:
         if self._counts_retrieval and isinstance(self._effect, effects.Retrieve):
             self.marks.note_retrieved(self._effect.number)
         self._settle()
-        self.completed.append((self._verb, True))
+        self.completed.append((self.verb, True))
 
     def listing_sent(self) -> None:
         """The last slice was sent."""
         self._settle()
-        self.completed.append((self._verb, True))
+        self.completed.append((self.verb, True))
 
     def updated(self) -> None:
         """All that was to be removed is, and the maildrop is released (RFC 1939 §6)."""
@@ -231,70 +224,12 @@ class Session:
     def _settle(self) -> None:
         self._effect = None
 
-    def _run(self, line: bytes | Overlong) -> None:
-        """Run one line: a command, or the response to a challenge."""
-        if self._strangers_turn and is_foreign(line.start if isinstance(line, Overlong) else line):
-            self.close(Ending.FOREIGN)
-        elif isinstance(line, Overlong):
-            self._refuse_overlong()
-        elif self.authentication.under_way:
-            self.authentication.answer(self, line)
-        elif len(line) + 2 > MAX_LINE_OCTETS and line[:5].upper() != b"AUTH ":
-            # RFC 2449 §4: "Servers which support the CAPA command MUST support commands up to 255 octets." We take
-            # 512, and AUTH more (RFC 5034 §4).
-            self._refuse_overlong()
-        else:
-            self._command(line)
-
-    def _command(self, line: bytes) -> None:
-        self._verb = OTHER
-        try:
-            keyword, rest = split(line)
-        except SyntaxRefusedError:
-            self.authentication.forget_name()
-            self.respond(responses.SYNTAX_ERROR)
-            return
-        command = TABLE.get(keyword)
-        if command is None:
-            # RFC 1939 §3: "A server MUST respond to an unrecognized, unimplemented, or syntactically
-            # invalid command by responding with a negative status indicator."
-            self.authentication.forget_name()
-            self.respond(responses.UNKNOWN_COMMAND)
-        else:
-            self._verb = command.keyword
-            self._dispatch(command, rest)
-
-    def _dispatch(self, command: Command, rest: bytes | None) -> None:
-        if command.keyword != "PASS":
-            self.authentication.forget_name()
-        if self.state not in command.states:
-            # RFC 1939 §3: "A server MUST respond to a command issued when the session is in an incorrect state
-            # by responding with a negative status indicator."
-            self.respond(responses.WRONG_STATE)
-            return
-        try:
-            arguments = command.parse(rest)
-        except SyntaxRefusedError:
-            self.authentication.forget_name()
-            self.respond(responses.SYNTAX_ERROR)
-            return
-        command.act(self, *arguments)
-
-    def _refuse_overlong(self) -> None:
-        in_exchange = self.authentication.under_way
-        if not in_exchange:
-            self._verb = OTHER
-        self.authentication = Authentication()
-        self.respond(responses.LINE_TOO_LONG)
-        if in_exchange:
-            self.close(Ending.LINE_TOO_LONG)
-
     def _refuse_foreign_start(self) -> None:
         """A TLS ClientHello where a command is due has no line end to wait for: close without a word."""
-        if self._strangers_turn and self._lines.unfinished().startswith(TLS_RECORD):
+        if self.strangers_turn and self._lines.unfinished().startswith(TLS_RECORD):
             self.close(Ending.FOREIGN)
 
     @property
-    def _strangers_turn(self) -> bool:
+    def strangers_turn(self) -> bool:
         """Whether a command is due from somebody who isn't logged in."""
         return self.state is State.AUTHORIZATION and not self.authentication.under_way

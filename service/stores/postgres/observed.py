@@ -3,15 +3,13 @@
 Owns the kinds of failure that the metrics tell apart. Refuses to change what a call does, and to show a value.
 """
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
-from types import TracebackType
 
 import asyncpg
 
 from service.model.refusal import Reason, Refusal
-from service.stores.observing import Observer
+from service.stores.observing import Calls, Observed, Observer
 from service.stores.postgres.database import Database, DatabaseOptions, Row
 from service.stores.postgres.pool import Connection
 from service.stores.postgres.statements import name_of
@@ -42,7 +40,7 @@ class ObservedDatabase(Database):
 
     def __init__(self, dsn: str, options: DatabaseOptions, observer: Observer) -> None:
         super().__init__(dsn, options)
-        self._observer = observer
+        self._calls = Calls(VENDOR, observer, kind_of)
 
     async def read(self, statement: str, *values: object) -> list[Row]:
         """As `Database.read`."""
@@ -63,41 +61,22 @@ class ObservedDatabase(Database):
                     yield connection
 
     def _observed(self, name: str) -> "_Observed":
-        return _Observed(self._observer, name)
+        return _Observed(self._calls, name)
 
 
-class _Observed:
-    """One call, entered with `with`; a class, as a generator would cost several times as much at each login."""
+class _Observed(Observed):
+    """One call, whose failures are refusals already; what else is raised in it is its caller's."""
 
-    __slots__ = ("_observer", "_span", "_started")
+    __slots__ = ()
 
-    def __init__(self, observer: Observer, name: str) -> None:
-        self._observer = observer
-        self._span = observer.call(VENDOR, name)
-        self._started = time.monotonic()
-
-    def __enter__(self) -> Span:
-        return self._span.__enter__()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        """Tell what it came to; a cancelled call came to nothing."""
+    def ended(self, error: BaseException | None) -> None:
+        """Count it."""
         if error is None:
-            self._told("ok")
+            self.told("ok")
         elif isinstance(error, Refusal) and error.reason in _FAILED:
-            self._failed(kind_of(error.__cause__))
+            self.failed(kind_of(error.__cause__))
         elif isinstance(error, Refusal):
-            self._told("refused")
-        self._span.__exit__(kind, error, traceback)
-
-    def _told(self, outcome: str) -> None:
-        self._observer.store_called(VENDOR, outcome, time.monotonic() - self._started)
-
-    def _failed(self, kind: str) -> None:
-        self._told("failed")
-        self._observer.store_failed(VENDOR, kind)
-        self._span.note(kind=kind)
+            self.told("refused")
 
 
 def _each_statement(connection: Connection, span: Span) -> AbstractContextManager[None, bool | None]:

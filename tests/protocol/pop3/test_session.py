@@ -14,7 +14,8 @@ from service.model.refusal import Reason
 from service.protocol.pop3 import effects
 from service.protocol.pop3.commands import State
 from service.protocol.pop3.marks import SLICE
-from service.protocol.pop3.session import COMMANDS_BOUND, OTHER, OUTPUT_BOUND
+from service.protocol.pop3.running import OTHER
+from service.protocol.pop3.session import COMMANDS_BOUND, OUTPUT_BOUND
 from tests.protocol.pop3.world import CLEAR, NAME, SECRET, TLS, World
 
 LOGIN = f"USER {NAME}\r\nPASS {SECRET}\r\n".encode()

@@ -1,0 +1,53 @@
+"""What the systems that Poplar asks are judged by: calls, their failures, blobs, and connections to Postgres.
+
+Owns these metrics, as `metrics.py` does the rest. Refuses to know vendors beyond `labels.VENDORS`.
+"""
+
+from prometheus_client import Counter, Gauge
+
+from service.telemetry import labels
+from service.telemetry.histograms import Histogram
+from service.telemetry.labels import closed
+from service.telemetry.metrics import LONG, QUICK
+from service.telemetry.series import series
+
+_first_octets = Histogram("poplar_blob_first_octet_seconds", "From asking for a blob to its first octets", buckets=LONG)
+_whole_reads = Histogram("poplar_blob_read_seconds", "From asking for a blob to its last octet", buckets=LONG)
+_store_calls = Histogram(
+    "poplar_store_seconds", "Calls of other systems by vendor and outcome", ["vendor", "outcome"], buckets=QUICK
+)
+_store_errors = Counter("poplar_store_errors", "Failures of other systems by vendor and kind", ["vendor", "kind"])
+_pool = Gauge(
+    "poplar_pool_connections", "Connections to Postgres by role and use", ["role", "use"], multiprocess_mode="livesum"
+)
+_pool_waiting = Gauge(
+    "poplar_pool_waiting", "Callers that wait for a connection to Postgres", ["role"], multiprocess_mode="livesum"
+)
+
+
+def blob_first_octets(seconds: float) -> None:
+    """A blob's first octets arrived after `seconds`."""
+    _first_octets.observe(seconds)
+
+
+def blob_read(seconds: float) -> None:
+    """A blob was read to its end after `seconds`."""
+    _whole_reads.observe(seconds)
+
+
+def store_called(vendor: str, outcome: str, seconds: float) -> None:
+    """A call of `labels.VENDORS` ended `ok`, `refused` (as it should be) or `failed`."""
+    series(_store_calls, closed(vendor, labels.VENDORS), closed(outcome, labels.STORE_OUTCOMES)).observe(seconds)
+
+
+def store_failed(vendor: str, kind: str) -> None:
+    """A call of `labels.VENDORS` failed for one of `labels.STORE_KINDS`."""
+    series(_store_errors, closed(vendor, labels.VENDORS), closed(kind, labels.STORE_KINDS)).inc()
+
+
+def pool(role: str, busy: int, idle: int, waiting: int) -> None:
+    """The connections to Postgres of one of `labels.ROLES`, now."""
+    known = closed(role, labels.ROLES)
+    series(_pool, known, "busy").set(busy)
+    series(_pool, known, "idle").set(idle)
+    series(_pool_waiting, known).set(waiting)

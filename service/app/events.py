@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from service.app.background import background
 from service.app.clock import SystemClock
 from service.app.identity import this_process
-from service.app.leasing import open_recent
 from service.mail.events import Events, EventStream, Pipe, PipeBounds, Sink
 from service.mail.recent import REGISTERED
 from service.model.event import Kind
@@ -31,11 +30,14 @@ RECENT_PATIENCE = 10.0
 
 
 @asynccontextmanager
-async def event_stream(settings: Settings) -> AsyncIterator[Events]:
-    """Where the parts of this process tell what happened, until the block ends. Raises SettingsError."""
+async def event_stream(settings: Settings, logins: bool) -> AsyncIterator[Events]:
+    """Where the parts of this process tell what happened, until the block ends. Raises SettingsError.
+
+    The register of recent logins needs no place in a process that takes no `logins`.
+    """
     events = settings.events
     async with AsyncExitStack() as stack:
-        sinks = await _sinks(stack, settings)
+        sinks = await _sinks(stack, settings, logins)
         pipes = {name: Pipe(sink, _bounds(name, events), Telling(name), _kinds(name)) for name, sink in sinks.items()}
         tasks = await stack.enter_async_context(background())
         for name, pipe in pipes.items():
@@ -71,7 +73,7 @@ class Telling:
         self._failing = failing
 
 
-async def _sinks(stack: AsyncExitStack, settings: Settings) -> dict[str, Sink]:
+async def _sinks(stack: AsyncExitStack, settings: Settings, logins: bool) -> dict[str, Sink]:
     sinks: dict[str, Sink] = {}
     if settings.events.file:
         file = EventFile(settings.events.file)
@@ -81,7 +83,9 @@ async def _sinks(stack: AsyncExitStack, settings: Settings) -> dict[str, Sink]:
         webhook = webhook_of(settings.events)
         stack.push_async_callback(webhook.aclose)
         sinks["webhook"] = webhook
-    if settings.events.recent:
+    if settings.events.recent and logins:
+        from service.app.leasing import open_recent
+
         sinks["recent"] = await stack.enter_async_context(open_recent(settings))
     return sinks
 

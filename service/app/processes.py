@@ -15,7 +15,6 @@ from service.app.channel import WorkerEnd
 from service.app.garbage import keep_what_is_there
 from service.app.running import ALONE, WORKER, Place, Role, running
 from service.app.signals import Stop
-from service.app.sweeping import sweep_once, sweep_until_signal
 from service.app.workers import supervise
 from service.settings import Settings, SettingsError
 from service.settings.errors import Problem
@@ -56,6 +55,8 @@ def run_worker(settings: Settings, descriptor: int, role: Role) -> None:
 
 def run_sweep(settings: Settings, loop: bool) -> str | None:
     """Sweep once and return what was done, or again and again until a signal. Raises Refusal(UNAVAILABLE)."""
+    from service.app.sweeping import sweep_once, sweep_until_signal
+
     return _run(settings, sweep_until_signal(settings) if loop else sweep_once(settings))
 
 

@@ -5,8 +5,8 @@ and the store may all be away when it starts, and come later: clients are told s
 """
 
 import ssl
-from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,10 +16,8 @@ from service.app.background import background
 from service.app.blobs import make_blobs
 from service.app.certificates import watched_certificates
 from service.app.events import event_stream
-from service.app.front import pop3_service
 from service.app.limits import limits_of
 from service.app.listening import Service, make_listeners, started
-from service.app.lmtp import lmtp_service
 from service.app.shared import MEASURE_EVERY, Shared
 from service.app.traces import open_tracer
 from service.app.trimming import TRIM_EVERY, Trimming
@@ -38,11 +36,7 @@ Role = Literal["pop3", "lmtp", "api"]
 """The protocols of listeners, and the HTTP API on the ops HTTP's port."""
 ALPN: Mapping[Role, tuple[str, ...]] = {"pop3": ("pop3",), "lmtp": ()}
 
-
-SERVICES: Mapping[Role, Callable[[Shared, ssl.SSLContext | None], AbstractAsyncContextManager[Service]]] = {
-    "pop3": pop3_service,
-    "lmtp": lmtp_service,
-}
+LISTENING = frozenset(ALPN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +78,10 @@ async def running(settings: Settings, roles: Collection[Role], place: Place = AL
         if not place.http:
             tasks.every("histograms", histograms.FLUSH_EVERY, histograms.flush)
         tasks.every("tasks", MEASURE_EVERY, count_tasks)
-        events = await stack.enter_async_context(event_stream(settings))
+        events = await stack.enter_async_context(event_stream(settings, logins="pop3" in roles))
         shared = Shared(settings, make_blobs(settings.object_store), tasks, events, tracer)
         services: dict[str, Service] = {
-            role: await _service(stack, shared, role) for role in sorted(SERVICES.keys() & roles)
+            role: await _service(stack, shared, role) for role in sorted(LISTENING & set(roles))
         }
         # The stores outlive the tasks that use them.
         stack.push_async_callback(tasks.stop)
@@ -120,7 +114,13 @@ async def _ops_http(settings: Settings, drain: Drain, place: Place, api: ASGIApp
 
 
 async def _service(stack: AsyncExitStack, shared: Shared, role: Role) -> Service:
-    return await stack.enter_async_context(SERVICES[role](shared, _context(shared, role)))
+    # Each is imported for its own sake: LMTP has no use for what front ends stand on.
+    if role == "pop3":
+        from service.app.front import pop3_service as service
+    else:
+        from service.app.lmtp import lmtp_service as service
+
+    return await stack.enter_async_context(service(shared, _context(shared, role)))
 
 
 def _context(shared: Shared, role: Role) -> ssl.SSLContext | None:

@@ -36,6 +36,11 @@ def test_a_part_that_serves_loads_no_other_parts_libraries(
     assert not {name for name in names if name.startswith("service.cli.")} - {"service.cli.main", "service.cli.serving"}
 
 
+def test_lmtp_loads_nothing_of_front_ends_and_of_redis(tmp_path: Path, clean_environment: dict[str, str]) -> None:
+    names = loaded(tmp_path, clean_environment, "lmtp", until="serving")
+    assert not names & {"redis", "service.stores.redis", "service.stores.passwords", "service.app.front"}
+
+
 @pytest.mark.parametrize("verb", ["tenant list --json", "maildrop list --json", "audit --json", "token list --json"])
 def test_a_command_of_staff_loads_nothing_that_serves(
     verb: str, tmp_path: Path, clean_environment: dict[str, str]

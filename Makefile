@@ -104,7 +104,7 @@ alarms: $(VENV)/.test ## Fire every alert by a real fault and walk its runbook (
 
 .PHONY: compose
 compose: $(VENV)/.test ## Start deploy/compose and send mail through it (needs Docker's engine, root)
-	POPLAR_E2E_COMPOSE=1 $(BIN)/pytest -n 0 tests/deploy/test_composed.py $(ARGS)
+	TEST_COMPOSE=1 $(BIN)/pytest -n 0 tests/deploy/test_composed.py $(ARGS)
 
 .PHONY: capacity
 capacity: ## Say what so many maildrops need and cost (ARGS="--maildrops 250000", ARGS=--help, ARGS=--page)

@@ -40,7 +40,7 @@ class Built:
 @pytest.fixture(scope="session")
 def docker_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """The engine. One that is started for the tests has networks where deploy/compose is to be tested too."""
-    networks = os.environ.get("POPLAR_E2E_COMPOSE") == "1"
+    networks = os.environ.get("TEST_COMPOSE") == "1"
     with engine(tmp_path_factory.mktemp("engine"), networks) as docker:
         yield docker
 

@@ -53,14 +53,14 @@ def image_base(docker_engine: Engine, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="session")
 def built(docker_engine: Engine, image_base: str) -> Built:
-    """The image, out of the engine's cache as far as that has it."""
+    """The image, built without any cache: what the engine kept may have other times, by which no key of it differs."""
     return _build(docker_engine, image_base, "poplar-test:first")
 
 
 @pytest.fixture(scope="session")
 def rebuilt(docker_engine: Engine, image_base: str) -> Built:
-    """The image, built without any cache."""
-    return _build(docker_engine, image_base, "poplar-test:second", "--no-cache")
+    """The image once more, again without any cache."""
+    return _build(docker_engine, image_base, "poplar-test:second")
 
 
 def build_arguments(base: str) -> Mapping[str, str]:
@@ -73,9 +73,9 @@ def authorities() -> str | None:
     return os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
 
 
-def _build(docker: Engine, base: str, tag: str, *options: str) -> Built:
+def _build(docker: Engine, base: str, tag: str) -> Built:
     given = [f"--build-arg={name}={value}" for name, value in build_arguments(base).items()]
     secret = [f"--secret=id=ca,src={bundle}"] if (bundle := authorities()) else []
     revision = "--build-arg=REVISION=0123abc"
-    docker("build", *options, "--network=host", *given, revision, *secret, f"--tag={tag}", ".", seconds=420)
+    docker("build", "--no-cache", "--network=host", *given, revision, *secret, f"--tag={tag}", ".", seconds=420)
     return Built(docker, tag)

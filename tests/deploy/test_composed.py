@@ -29,7 +29,8 @@ PARTS = {"front-1:8080", "front-2:8080", "lmtp:8080", "api:8080", "sweep:8080"}
 def all_of_it(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composed]:
     if os.environ.get("TEST_COMPOSE") != "1":
         pytest.skip("asked for by TEST_COMPOSE=1 or make compose: it takes minutes and Docker's engine")
-    docker, base = (request.getfixturevalue(name) for name in ("docker_engine", "image_base"))
+    # What `built` leaves in the engine's cache is what Compose builds.
+    docker, base, _ = (request.getfixturevalue(name) for name in ("docker_engine", "image_base", "built"))
     with composed(tmp_path_factory.mktemp("compose"), docker, base) as running:
         yield running
 

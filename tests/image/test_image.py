@@ -27,7 +27,7 @@ from tests.image.conftest import Container, running
 pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("image")]
 
 
-def test_a_build_without_a_cache_has_the_same_layers_again(built: Built, rebuilt: Built) -> None:
+def test_two_builds_without_a_cache_have_the_same_layers(built: Built, rebuilt: Built) -> None:
     layers = built.inspect(".RootFS.Layers")
     assert layers == rebuilt.inspect(".RootFS.Layers")
     assert len(layers) == 2  # type: ignore[arg-type]

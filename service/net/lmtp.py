@@ -99,6 +99,9 @@ class LmtpConnection(Conversation):
             if not self._at_once(step.effect):
                 self._start(step.effect)
                 return
+            if self._session.in_text and self._session.buffered:
+                self._let_others_first()
+                return
 
     def _at_once(self, effect: Effect) -> bool:
         """Perform an effect that needs to wait for nothing, without a task; whether it was such a one."""

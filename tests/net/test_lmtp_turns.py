@@ -14,6 +14,7 @@ import trustme
 from service.mail.pace import Pace
 from service.mail.turns import Bounds, Turns, Whose
 from service.net.certificates import Certificates
+from service.protocol.lmtp.data import CHUNK
 from tests.net.conftest import write_pair
 from tests.net.test_lmtp import ENVELOPE, TEXT, Stage, codes
 
@@ -78,3 +79,15 @@ async def test_a_text_that_comes_while_others_have_all_turns_waits_and_is_whole(
     assert await codes(wire, 1) == [250]
     (text,) = await stage.provider.texts(stage.key)
     assert text.endswith(b"Subject: x\r\n\r\n.dotted\r\n")
+
+
+async def test_g16_a_large_text_gives_others_a_turn_between_its_pieces(paced: tuple[Stage, Noted]) -> None:
+    stage, pace = paced
+    wire = await stage.dial()
+    await wire.send(ENVELOPE + b"DATA\r\n")
+    assert await codes(wire, 4) == [250, 250, 250, 354]
+    pace.asked.clear()
+    text = b"Subject: large\r\n\r\n" + 16 * CHUNK // 64 * (63 * b"x" + b"\n") + b"\r\n.\r\n"
+    await wire.send(text)
+    assert await codes(wire, 1) == [250]
+    assert len(pace.asked) >= len(text) // CHUNK

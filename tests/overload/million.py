@@ -50,6 +50,8 @@ class Run:
     messages: int
     other: Account
     steps: list[Step] = field(default_factory=list)
+    told: Callable[[str], object] = lambda _: None
+    """Hears of each step as it ends; what NOOP waited is known in the end alone."""
 
     @property
     def place(self) -> Place:
@@ -64,6 +66,7 @@ class Run:
             yield
         when = began, time.monotonic()
         self.steps.append(Step(name, when, seen.begun, seen.most, resident(pid) / MEBIBYTE))
+        self.told(str(self.steps[-1]))
 
     @contextmanager
     def watched(self) -> Iterator[None]:

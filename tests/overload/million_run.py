@@ -28,7 +28,7 @@ def main() -> None:
         account, other = demo.new_account(), demo.new_account()
         fill(demo, account, told.messages, imported=told.imported)
         with front_end(demo, Path(name) / "front", (TERMINATED,)) as front:
-            run = Run(demo, front, account, told.messages, other)
+            run = Run(demo, front, account, told.messages, other, told=_say)
             with run.watched():
                 if told.maildrops:
                     several(run, told.maildrops, Path(name) / "api")
@@ -36,7 +36,13 @@ def main() -> None:
                     reading(run)
                     coming_back(run, lambda: Maildrop(demo, account).deliver([PLAIN]))
                     removing(run)
+    _say("\nthe same, with what NOOP waited beside:")
     sys.stdout.writelines(f"{step}\n" for step in run.steps)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def several(run: Run, maildrops: int, folder: Path) -> None:

@@ -26,7 +26,9 @@ class Siege:
     each: float = 256.0
     """KiB that one client may cost at the peak; what the process needs once is allowed beside it."""
     keeps: float = 0.0
-    """MiB that stay with the process by design, once: what it remembers of accounts that logged in."""
+    """MiB that stay with the process, once: what it remembers of accounts and addresses, some 1.1 KiB each, lies among
+    what the sessions had, and Python gives back no MiB of its memory in which anything is left. So it is at most what
+    the sessions took, which a second siege takes again."""
     against: str = ""
     """What bounds it: settings by name."""
     changed: str = ""
@@ -55,6 +57,7 @@ TRICKLE = Siege(
     {"every": 6.0},
     BRISK,
     each=24.0,
+    keeps=80.0,
     against="limits.connections (the oldest that isn't logged in makes room), deadlines.autologout",
     changed="time runs ten times as fast: an octet in 6 s (60 s), deadlines.autologout 60 s (600 s)",
 )

@@ -9,9 +9,10 @@ import base64
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -46,11 +47,11 @@ class Cluster:
         assert done.returncode == 0, f"{' '.join(command[:3])}\n{done.stdout}\n{done.stderr}"
         return done.stdout + done.stderr
 
-    def upgrade(self, more: dict[str, Any] | None = None, chart: str = str(CHART), major: str = "4") -> str:
+    def upgrade(self, more: dict[str, Any] | None = None, *options: str, chart: str = str(CHART)) -> str:
         """Install or upgrade the release, and wait until it stands."""
         values = json.dumps(merged(self.values, more or {}))
         verb = ["upgrade", "--install", RELEASE, chart, "--values=-", "--wait", "--timeout=10m"]
-        return self.helm(*verb, major=major, told=values)
+        return self.helm(*verb, *options, told=values)
 
     def get(self, kind: str, name: str = "", selector: str = "") -> dict[str, Any]:
         chosen = [name] if name else [f"--selector={selector}"]
@@ -69,17 +70,18 @@ class Cluster:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
+def cluster(more: Mapping[str, Any] = MappingProxyType({})) -> Iterator[Cluster]:
     """The cluster, with Secrets and nothing else in a new namespace; the namespace is removed in the end."""
     backends = yaml.safe_load(_file("POPLAR_E2E_BACKENDS"))
     repository, _, tag = os.environ["POPLAR_E2E_IMAGE"].rpartition(":")
-    values = merged(backends["values"], {"image": {"repository": repository, "tag": tag}})
+    values = merged(merged(backends["values"], {"image": {"repository": repository, "tag": tag}}), more)
     there = Cluster(os.environ["POPLAR_E2E_KUBECONFIG"], f"poplar-e2e-{uuid4().hex[:8]}", values)
     namespace = {"name": there.namespace, "labels": RESTRICTED}
     there.kubectl(
         "create", "-f", "-", told=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": namespace})
     )
     try:
+        there.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=60s")
         for name, texts in backends["secrets"].items():
             there.kubectl("create", "-f", "-", told=json.dumps(_secret(name, texts)))
         yield there

@@ -24,6 +24,9 @@ class Tally:
     lost: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def __str__(self) -> str:
+        return f"{self.done} sessions done, {self.retried} tried again before login, {len(self.lost)} lost"
+
     def one(self, logged_in: bool, error: Exception | None) -> None:
         with self.lock:
             if error is None:

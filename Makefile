@@ -106,6 +106,10 @@ alarms: $(VENV)/.test ## Fire every alert by a real fault and walk its runbook (
 compose: $(VENV)/.test ## Start deploy/compose and send mail through it (needs Docker's engine, root)
 	TEST_COMPOSE=1 $(BIN)/pytest -n 0 tests/deploy/test_composed.py $(ARGS)
 
+.PHONY: cluster
+cluster: $(VENV)/.test ## Build a real Kubernetes, start it here and run the chart's tests on it (needs Go, Docker's engine, root)
+	$(BIN)/python -m tests.cluster $(BIN)/pytest -n 0 tests/helm/e2e $(ARGS)
+
 .PHONY: capacity
 capacity: ## Say what so many maildrops need and cost (ARGS="--maildrops 250000", ARGS=--help, ARGS=--page)
 	@$(PYTHON) -m deploy.capacity $(ARGS)

@@ -19,6 +19,10 @@ TEMPORARY = b"-ERR [SYS/TEMP] Try again later: service unavailable, please wait\
 DAMAGED = b"-ERR [SYS/PERM] Message damaged in storage, please tell the postmaster\r\n"
 
 
+FURTHER = 1_200_000
+"""Octets after which the second part of a large message has begun."""
+
+
 def delivered(site: Site, *letters: Handed) -> list[Path]:
     """Deliver letters; each one's blob."""
     blobs: list[Path] = []
@@ -44,12 +48,12 @@ def change(blob: Path) -> None:
         file.write(b"?")
 
 
-def put_in(octets: bytes) -> Callable[[Path], None]:
-    """Have these octets stand in a message's beginning, where others stood."""
+def put_in(octets: bytes, after: int = 5_000) -> Callable[[Path], None]:
+    """Have these octets stand in a message, so far after its header, where others stood."""
 
     def harm(blob: Path) -> None:
         with blob.open("r+b") as file:
-            file.seek(blob.read_bytes().index(b"\r\n\r\n") + 5_000)
+            file.seek(blob.read_bytes().index(b"\r\n\r\n") + after)
             file.write(octets)
 
     return harm
@@ -73,7 +77,19 @@ def test_f8_a_damaged_message_is_refused_and_everything_else_is_as_it_was(
     assert site.session("b").say(b"LIST 2") == b"+OK 2 %d\r\n" % len(whole[1])
 
 
-@pytest.mark.parametrize("harm", [cut, change, put_in(b"\r\n.\r\n"), put_in(b"x\n.\r\n")])
+@pytest.mark.parametrize("harm", [put_in(b"\r\n.\r\n"), put_in(b"x\n.\r\n")])
+def test_f8_a_large_message_that_is_damaged_where_it_begins_is_refused(
+    site: Site, harm: Callable[[Path], None]
+) -> None:
+    (blob,) = delivered(site, BIG)
+    harm(blob)
+    wire = site.session("a")
+    for command in (b"RETR 1", b"TOP 1 1", b"TOP 1 99999999"):
+        assert wire.say(command) == DAMAGED
+    assert wire.say(b"QUIT") == b"+OK Bye\r\n"
+
+
+@pytest.mark.parametrize("harm", [cut, change, put_in(b"\r\n.\r\n", FURTHER), put_in(b"x\n.\r\n", FURTHER)])
 def test_f8_a_large_damaged_message_never_comes_to_its_dot(site: Site, harm: Callable[[Path], None]) -> None:
     (blob,) = delivered(site, BIG)
     harm(blob)

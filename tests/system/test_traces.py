@@ -143,7 +143,7 @@ def test_a_delivery_is_one_trace_from_its_recipients_to_the_blob_and_the_rows(
     found, unknown, *_ = under(spans, root)
     assert (found.name, found.facts) == ("RCPT", {"poplar.tenant": maildrop.account.tenant})
     assert (unknown.name, unknown.facts) == ("RCPT", {"poplar.refusal": "no_recipient"})
-    assert [span.name for span in under(spans, found)] == ["postgres directory.resolve"]
+    assert [span.name for span in under(spans, found)] == ["postgres deliveries.resolve_together"]
     end = one(spans, "end of mail data")
     assert [span.name for span in under(spans, end)] == ["postgres index.append"]
     put = one(spans, "objects put")

@@ -15,6 +15,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from service.net.connection import Connection
 from service.net.peer import Peer, TlsFacts, TlsMode
 from service.net.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS
+from service.net.tls_transport import SecuredTransport
 from service.protocol.proxy import Proxied, ProxyError, octets_wanted, parse, plain_address, whole_octets
 
 Network = IPv4Network | IPv6Network
@@ -112,12 +113,15 @@ async def connect(
     Raises OSError when the handshake fails or takes too long; then `connection_made` was never called.
     """
     loop = asyncio.get_running_loop()
+    if context is None:
+        await loop.connect_accepted_socket(lambda: connection, sock)
+        return
     # RFC 8314 §3.1: "When a TCP connection is established for the "pop3s" service (default port 995), a TLS
     # handshake begins immediately."
-    await loop.connect_accepted_socket(
-        lambda: connection,
-        sock,
-        ssl=context,
-        ssl_handshake_timeout=handshake_seconds if context else None,
-        ssl_shutdown_timeout=SHUTDOWN_SECONDS if context else None,
-    )
+    secured = SecuredTransport(connection, context, SHUTDOWN_SECONDS)
+    try:
+        await loop.connect_accepted_socket(lambda: secured, sock)
+        await secured.handshake(handshake_seconds)
+    except asyncio.CancelledError:
+        secured.abort()
+        raise

@@ -1,0 +1,276 @@
+"""TLS from the first octet over a transport in clear, for connections that are many and mostly idle.
+
+Owns the handshake, the octets both ways and the close of one connection. uvloop's own way keeps 256 KiB of addresses
+for what each connection reads, of which two pages are always touched, and twice as many objects; here what is read
+belongs to the event loop. OpenSSL sees and says the same either way. Refuses to know certificates and protocols.
+RFC 8314 §3.1 and §3.4, RFC 8446 §6.1 (close_notify).
+"""
+
+import asyncio
+import ssl
+from typing import Any, cast
+
+from service.net.deadline import Deadline
+
+READ_OCTETS = 64 * 1024
+"""Octets that are decrypted at once."""
+
+
+class SecuredTransport(asyncio.Transport, asyncio.Protocol):
+    """What `protocol` has for a transport once the handshake is over; to the transport in clear it is the protocol.
+
+    `connection_made` is called after the handshake, and never if that fails. `shutdown_seconds` is how long a close
+    waits for the client's close_notify.
+    """
+
+    __slots__ = (
+        "_closing", "_deadline", "_error", "_handshake", "_incoming", "_loop", "_outgoing", "_protocol", "_raw",
+        "_reading", "_shutdown_seconds", "_ssl",
+    )  # fmt: skip
+
+    def __init__(self, protocol: asyncio.Protocol, context: ssl.SSLContext, shutdown_seconds: float) -> None:
+        super().__init__()
+        self._loop = asyncio.get_running_loop()
+        self._protocol = protocol
+        self._shutdown_seconds = shutdown_seconds
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._raw: asyncio.Transport | None = None
+        self._handshake: asyncio.Future[None] | None = self._loop.create_future()
+        """Until the handshake is over."""
+        self._deadline: Deadline | None = None
+        self._error: OSError | None = None
+        self._reading = True
+        self._closing = False
+
+    async def handshake(self, seconds: float) -> None:
+        """Return once `protocol` was told of the connection. Raises OSError when that comes to nothing."""
+        pending = self._handshake
+        if pending is None:
+            return
+        deadline = Deadline(self._handshake_late)
+        deadline.set(seconds)
+        try:
+            await pending
+        finally:
+            deadline.close()
+
+    # What the transport in clear calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The client is there; it speaks first."""
+        self._raw = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Octets came, encrypted."""
+        self._incoming.write(data)
+        if self._handshake is not None:
+            if not self._closing:
+                self._shake_hands()
+        elif self._closing:
+            self._shut_down()
+        else:
+            self._read()
+
+    def eof_received(self) -> bool:
+        """The client ended the connection without a word of TLS: what is written is sent, and nothing more is read."""
+        self._fail(ConnectionResetError("the client left during the handshake"))
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is closed."""
+        self._raw, self._closing = None, True
+        if self._deadline is not None:
+            self._deadline.close()
+        if self._handshake is not None:
+            self._fail(ConnectionResetError("the connection ended during the handshake"))
+        else:
+            self._protocol.connection_lost(self._error or exc)
+
+    def pause_writing(self) -> None:
+        """The client doesn't read."""
+        if self._handshake is None:
+            self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        if self._handshake is None:
+            self._protocol.resume_writing()
+
+    # What the protocol calls.
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """Facts of the connection; `ssl_object` among them."""
+        if name == "ssl_object":
+            return self._ssl
+        return default if self._raw is None else self._raw.get_extra_info(name, default)
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Have another one hear of what comes."""
+        self._protocol = cast("asyncio.Protocol", protocol)
+
+    def get_protocol(self) -> asyncio.BaseProtocol:
+        """Who hears of what comes."""
+        return self._protocol
+
+    def is_closing(self) -> bool:
+        """Whether nothing is written or read any more."""
+        return self._closing
+
+    def is_reading(self) -> bool:
+        """Whether what comes is read."""
+        return self._reading and not self._closing
+
+    def pause_reading(self) -> None:
+        """Let what comes wait, in the kernel as far as it isn't here yet."""
+        if self._reading and self._raw is not None:
+            self._reading = False
+            self._raw.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Read on."""
+        if not self._reading and self._raw is not None:
+            self._reading = True
+            self._raw.resume_reading()
+            self._loop.call_soon(self._read)
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """How much is held for a client that doesn't read: encrypted octets."""
+        if self._raw is not None:
+            self._raw.set_write_buffer_limits(high=high, low=low)
+
+    def get_write_buffer_size(self) -> int:
+        """Octets that are held."""
+        return 0 if self._raw is None else self._raw.get_write_buffer_size()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Encrypt and send."""
+        if self._closing or not data:
+            return
+        # OpenSSL takes one record of it at a time.
+        written = self._ssl.write(data)
+        if written < len(data):
+            left = memoryview(data)[written:]
+            while left:
+                left = left[self._ssl.write(left) :]
+        self._send()
+
+    def close(self) -> None:
+        """Send what is written and close_notify, and wait a little for the client's.
+
+        RFC 8314 §3.4: "When a client or server wishes to close the connection, it SHOULD initiate the exchange of TLS
+        close alerts before TCP connection termination."
+        """
+        if self._closing or self._raw is None:
+            return
+        self._closing = True
+        if not self._reading:
+            self._raw.resume_reading()
+        self._deadline = Deadline(self._shutdown_late)
+        self._deadline.set(self._shutdown_seconds)
+        self._shut_down()
+
+    def abort(self) -> None:
+        """Close now; nothing more is sent."""
+        self._closing = True
+        if self._raw is not None:
+            self._raw.abort()
+
+    def _shake_hands(self) -> None:
+        try:
+            self._ssl.do_handshake()
+        except ssl.SSLWantReadError:
+            self._send()
+        except ssl.SSLError as error:
+            # The alert that says why, if there is one.
+            self._send()
+            self._fail(error)
+            self._end()
+        else:
+            self._established()
+
+    def _established(self) -> None:
+        pending, self._handshake = self._handshake, None
+        if pending is not None and not pending.done():
+            pending.set_result(None)
+        self._send()
+        self._protocol.connection_made(self)
+        if self._incoming.pending or self._ssl.pending():
+            # Once whoever waited for the handshake was told.
+            self._loop.call_soon(self._read)
+
+    def _fail(self, error: OSError) -> None:
+        """The handshake came to nothing, if it isn't over."""
+        if self._handshake is not None:
+            self._closing = True
+            if not self._handshake.done():
+                self._handshake.set_exception(error)
+
+    def _handshake_late(self) -> None:
+        self._fail(ConnectionAbortedError("the handshake takes too long"))
+        self.abort()
+
+    def _read(self) -> None:
+        """Hand on what was decrypted."""
+        if self._closing or not self._reading:
+            return
+        pieces, ended = self._decrypted()
+        # What was decrypted may have to be answered by TLS itself, such as a change of keys.
+        self._send()
+        if pieces:
+            self._hand_on(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+        if ended and not self._closing:
+            self._protocol.eof_received()
+            self.close()
+
+    def _decrypted(self) -> tuple[list[bytes], bool]:
+        """What was decrypted, and whether the client said that this is all."""
+        pieces: list[bytes] = []
+        try:
+            while self._incoming.pending or self._ssl.pending():
+                piece = self._ssl.read(READ_OCTETS)
+                if not piece:
+                    return pieces, True
+                pieces.append(piece)
+        except ssl.SSLWantReadError:
+            pass
+        except ssl.SSLZeroReturnError:
+            return pieces, True
+        except ssl.SSLError as error:
+            self._error = error
+            self._send()
+            self.abort()
+        return pieces, False
+
+    def _hand_on(self, data: bytes) -> None:
+        try:
+            self._protocol.data_received(data)
+        except BaseException:
+            self.abort()
+            raise
+
+    def _shut_down(self) -> None:
+        """Send close_notify once; the end, where the client's has come. What else comes is dropped."""
+        self._decrypted()
+        try:
+            self._ssl.unwrap()
+        except ssl.SSLWantReadError:
+            self._send()
+            return
+        except ssl.SSLError:
+            # What it still sends can't be read, so its close_notify can't either.
+            pass
+        self._send()
+        self._end()
+
+    def _shutdown_late(self) -> None:
+        """What is written goes on being sent; who closed this says for how long."""
+        self._end()
+
+    def _end(self) -> None:
+        if self._raw is not None:
+            self._raw.close()
+
+    def _send(self) -> None:
+        if self._outgoing.pending and self._raw is not None:
+            self._raw.write(self._outgoing.read())

@@ -348,6 +348,43 @@ async def test_a_directory_is_durable_when_put_returns(tmp_path: Path, synced: l
     assert [path.partition("#")[0] for path in synced] == [str(tmp_path / "t/2026/11/y"), str(tmp_path / "t/2026/11")]
 
 
+async def test_blobs_that_are_put_together_are_durable_and_share_the_sync_of_their_folder(
+    tmp_path: Path, synced: list[str]
+) -> None:
+    store = open_blobs(f"file://{tmp_path}")
+    await store.put("t/11/first", pieces(b"mail"))
+    synced.clear()
+    names = [f"t/{11 + n % 2}/{n}" for n in range(40)]
+    await asyncio.gather(*(store.put(name, pieces(name.encode())) for name in names))
+    assert [await store.read(name, 0, 99) for name in names] == [name.encode() for name in names]
+    files = [path.partition("#")[0] for path in synced if "#" in path]
+    assert sorted(files) == sorted(str(tmp_path / name) for name in names)
+    for name in names:
+        # After it, its folder.
+        path = str(tmp_path / name)
+        place = next(n for n, each in enumerate(synced) if each.startswith(f"{path}#"))
+        assert str(Path(path).parent) in synced[place:]
+    assert len(synced) < 2 * len(names)
+
+
+async def test_f12_of_blobs_that_are_put_together_only_one_that_fails_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+
+    def full(file: int, octets: bytes) -> int:
+        if bytes(octets) == b"3":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(file, octets)
+
+    store = open_blobs(f"file://{tmp_path}/mail")
+    monkeypatch.setattr(os, "write", full)
+    puts = [store.put(f"t/{n}", pieces(str(n).encode())) for n in range(8)]
+    outcomes = await asyncio.gather(*puts, return_exceptions=True)
+    assert [isinstance(outcome, Refusal) for outcome in outcomes] == [n == 3 for n in range(8)]
+    assert sorted(path.name for path in (tmp_path / "mail/t").iterdir()) == [str(n) for n in range(8) if n != 3]
+
+
 async def test_a_long_blob_in_a_directory_is_durable_when_put_returns(tmp_path: Path, synced: list[str]) -> None:
     await open_blobs(f"file://{tmp_path}").put("t/2026/11/x", pieces(noise(6 * MIB)))
     assert synced == [str(tmp_path / path) for path in ("t/2026/11/x", "t/2026/11", "t/2026", "t", "")]

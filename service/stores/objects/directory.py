@@ -24,6 +24,7 @@ from service.stores.objects.blobs import PAGE, ObjectBlobStore
 from service.stores.objects.cached import read_cached
 from service.stores.objects.folders import Folders
 from service.stores.objects.keys import folder_of, is_key
+from service.stores.objects.puts import SHORT, Puts
 from service.stores.observing import Observer
 
 THREADS = 16
@@ -38,6 +39,7 @@ class DirectoryBlobStore(ObjectBlobStore):
         self._root = root
         self._folders = Folders(root)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="blobs")
+        self._puts = Puts(self._folders.put_all, self._threads)
 
     def at_hand(self, key: str, octets: int) -> bytes | None:
         """The octets, if the kernel has them in memory."""
@@ -77,7 +79,10 @@ class DirectoryBlobStore(ObjectBlobStore):
         await self._run(lambda: _unlink(self._root, keys))
 
     async def _put_whole(self, key: str, octets: bytes) -> None:
-        await self._run(lambda: self._folders.put(key, octets))
+        if len(octets) > SHORT:
+            await self._run(lambda: self._folders.put(key, octets))
+        else:
+            await self._puts.put(key, octets)
 
     async def _put_in_parts(self, key: str, first: bytes, rest: AsyncIterator[bytes]) -> None:
         # A root that is gone is not made anew, or it would hide what was put once it is back.

@@ -147,13 +147,17 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
         """Encrypt and send."""
         if self._closing or not data:
             return
-        # OpenSSL takes one record of it at a time.
-        written = self._ssl.write(data)
-        if written < len(data):
-            left = memoryview(data)[written:]
-            while left:
-                left = left[self._ssl.write(left) :]
-        self._send()
+        try:
+            # OpenSSL takes one record of it at a time.
+            written = self._ssl.write(data)
+            if written < len(data):
+                left = memoryview(data)[written:]
+                while left:
+                    left = left[self._ssl.write(left) :]
+        except ssl.SSLError as error:
+            self._break(error)
+        else:
+            self._send()
 
     def close(self) -> None:
         """Send what is written and close_notify, and wait a little for the client's.
@@ -193,8 +197,9 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
         pending, self._handshake = self._handshake, None
         if pending is not None and not pending.done():
             pending.set_result(None)
-        self._send()
         self._protocol.connection_made(self)
+        # What ends the handshake leaves with the greeting.
+        self._send()
         if self._incoming.pending or self._ssl.pending():
             # Once whoever waited for the handshake was told.
             self._loop.call_soon(self._read)
@@ -237,10 +242,13 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
         except ssl.SSLZeroReturnError:
             return pieces, True
         except ssl.SSLError as error:
-            self._error = error
-            self._send()
-            self.abort()
+            self._break(error)
         return pieces, False
+
+    def _break(self, error: ssl.SSLError) -> None:
+        """Nothing can be said any more."""
+        self._error = error
+        self.abort()
 
     def _hand_on(self, data: bytes) -> None:
         try:

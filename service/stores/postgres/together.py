@@ -18,6 +18,8 @@ MOST = 64
 """Calls in one statement."""
 WAYS = 2
 """Statements at a time."""
+WORTH = 8
+"""Calls for which another statement goes beside one that is on its way: fewer had better wait and be more."""
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
@@ -43,7 +45,8 @@ class Together(Generic[Question, Answer]):
     ) -> None:
         self._ask = ask
         self._most = most
-        self._free = ways
+        self._ways = self._free = ways
+        self._worth = min(WORTH, most)
         self._waiting: list[_Caller[Question, Answer]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._looking = False
@@ -54,15 +57,18 @@ class Together(Generic[Question, Answer]):
         answer: asyncio.Future[Answer] = loop.create_future()
         caller = _Caller(question, apart, answer, copy_context())
         self._waiting.append(caller)
-        if self._free and not self._looking:
+        if self._may_go() and not self._looking:
             # Those that come in the same turn of the event loop go along.
             self._looking = True
             loop.call_soon(self._look)
         return await answer
 
+    def _may_go(self) -> bool:
+        return self._free == self._ways or (self._free > 0 and len(self._waiting) >= self._worth)
+
     def _look(self) -> None:
         self._looking = False
-        while self._waiting and self._free:
+        while self._waiting and self._may_go():
             self._free -= 1
             callers = self._next()
             # The statement shows in the trace of the first of them.

@@ -12,7 +12,9 @@ from service.telemetry.metrics import LONG, QUICK
 from service.telemetry.series import series
 
 _first_octets = Histogram("poplar_blob_first_octet_seconds", "From asking for a blob to its first octets", buckets=LONG)
-_whole_reads = Histogram("poplar_blob_read_seconds", "From asking for a blob to its last octet", buckets=LONG)
+_whole_reads = Histogram(
+    "poplar_blob_read_seconds", "From asking for a blob, or a part of 1 MiB, to its last octet", buckets=LONG
+)
 _store_calls = Histogram(
     "poplar_store_seconds", "Calls of other systems by vendor and outcome", ["vendor", "outcome"], buckets=QUICK
 )

@@ -9,8 +9,9 @@ import errno
 import socket
 from collections.abc import Callable
 
-ACCEPT_BATCH = 64
-"""How many are accepted in one turn of the event loop, so that a flood doesn't starve the sessions."""
+ACCEPT_BATCH = 4
+"""How many are accepted in one round of the event loop: a fifth of a millisecond's work each until they are greeted,
+which waits for no turn, as nobody knows yet whose they are. A crowd holds up the sessions for no longer (G16)."""
 UNSENT = 256 * 1024
 """Octets that the kernel takes of a connection beyond what is on its way to the client. It would take 4 MB and more for
 one that doesn't read, which count against the pod's memory and stand in no budget (G15)."""

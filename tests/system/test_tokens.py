@@ -177,14 +177,12 @@ def test_d55_another_host_is_told_and_refused(
             assert log_in(wire, known.account.address, token, host=host).startswith(answer)
             wire.say(b"QUIT")
     names = OAUTH | {"hosts": ["pop.example"]}
-    with (
-        front_end(demo, tmp_path, oauth=names, **UNHINDERED) as named,
-        closing(dialled(named.place(), trusting(demo))) as wire,
-    ):
+    with front_end(demo, tmp_path, oauth=names, **UNHINDERED) as named:
         await_true(lambda: "OAUTHBEARER" in listed(demo, named), "tokens to be offered")
-        assert log_in(wire, known.account.address, token) == TOLD
-        assert log_in(wire, known.account.address, token, host="pop.example").startswith(b"+OK")
-        wire.say(b"QUIT")
+        with closing(dialled(named.place(), trusting(demo))) as wire:
+            assert log_in(wire, known.account.address, token) == TOLD
+            assert log_in(wire, known.account.address, token, host="pop.example").startswith(b"+OK")
+            wire.say(b"QUIT")
 
 
 def test_g13_unknown_names_and_tenants_without_issuer_are_answered_alike(

@@ -122,7 +122,12 @@ async def _keep(crew: Crew, number: int) -> int:
     pause = FIRST_PAUSE
     while True:
         begun = time.monotonic()
-        pid, code = await _run_one(crew)
+        try:
+            pid, code = await _run_one(crew)
+        except OSError as error:
+            # No memory, process or descriptor for it now: it is tried again like one that failed.
+            get_log("supervisor").error("worker not started", worker=number, cause=str(error))
+            pid, code = 0, 1
         if crew.stop.asked:
             return 0 if code in {0, -signal.SIGTERM} else code
         get_log("supervisor").error("worker ended", worker=number, pid=pid, code=code)
@@ -140,7 +145,11 @@ async def _keep(crew: Crew, number: int) -> int:
 async def _run_one(crew: Crew) -> tuple[int, int]:
     """The worker's process id and exit code."""
     channel = SupervisorEnd()
-    process = await _start(crew, channel)
+    try:
+        process = await _start(crew, channel)
+    except OSError:
+        channel.close()
+        raise
     crew.processes[process.pid] = process
     if crew.stop.asked:
         process.send_signal(signal.SIGTERM)

@@ -164,14 +164,21 @@ class Retrieval:
         """`blob` with the digests of its beginnings; where it is stored without them all of it is read to know them."""
         if blob.beginnings is not None:
             return blob
-        measure = Measure()
-        async with aclosing(self._begun(blob)) as stored:
+        for again in range(2):
+            found = await self._measured(blob)
+            if found.sha256 == blob.sha256:
+                return replace(blob, beginnings=found.beginnings)
+            if not again:
+                self.resumption.resumed()
+        raise Refusal(Reason.BROKEN, f"{blob.key}: digest differs")
+
+    async def _measured(self, blob: Blob) -> Blob:
+        """What is stored under its key, all of it read while somebody waits for a status."""
+        measure, patience = Measure(), self._patience()
+        async with patience.kept(blob.key), aclosing(self._stream(blob, blob.octets, patience)) as stored:
             async for piece in stored:
                 measure.feed(piece)
-        found = measure.blob(blob.key)
-        if found.sha256 != blob.sha256:
-            raise Refusal(Reason.BROKEN, f"{blob.key}: digest differs")
-        return replace(blob, beginnings=found.beginnings)
+        return measure.blob(blob.key)
 
     async def _unproven(self, message: StoredMessage) -> AsyncGenerator[bytes, None]:
         """All octets of a message stored without the digests of its beginnings; the last ones once all match."""

@@ -1,8 +1,9 @@
 """Memory for the texts on their way by LMTP: what each holds, little at first and more as it grows.
 
-Owns that no text keeps another from going on: half of the memory is for the first octets of texts, half for those that
-grow, and what a text may come to need is never more than its half. So many texts at once leave room for some to
-come to their end. Refuses to know the texts.
+Owns that texts that only begin keep no other from going on: half of the memory is for the first octets of texts, half
+for those that grow, and what a text may come to need is never more than its half. So many texts at once leave room for
+some to come to their end; two that declared too little may wait for each other until patience ends. Refuses to know the
+texts.
 RFC 1870 §6.3 (what is declared may be wrong).
 """
 

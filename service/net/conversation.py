@@ -78,7 +78,8 @@ class Conversation(Hooks):
         """The client sends no more: do and answer what it sent, then close. What it left unfinished is not done."""
         self._heard_all = True
         if self._task is None and not self._lined_up and not self._outlet.paused:
-            self._end_with(Ending.VANISHED)
+            # What was written may still have to be sent, for which it has as long as any client that reads nothing.
+            self._close(Ending.VANISHED)
             return False
         return may_be_half_closed(self._transport)
 
@@ -181,7 +182,8 @@ class Conversation(Hooks):
         if self._transport is None or self._tls is None:
             raise ConnectionResetError("the client left before the handshake")
         try:
-            secured = await start_tls(self._transport, self, self._tls, self._patience.handshake)
+            patience = self._patience
+            secured = await start_tls(self._transport, self, self._tls, patience.handshake, patience.stall)
         except OSError as error:
             # The loss of the connection may be told before this task's end.
             self._end_with(Ending.TLS)

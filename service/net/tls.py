@@ -91,6 +91,7 @@ async def start_tls(
     protocol: asyncio.Protocol,
     context: ssl.SSLContext,
     handshake_seconds: float = HANDSHAKE_SECONDS,
+    shutdown_seconds: float = SHUTDOWN_SECONDS,
 ) -> asyncio.Transport:
     """Step up to TLS; the new transport, which reads already. `connection_made` is not called again.
 
@@ -107,7 +108,7 @@ async def start_tls(
     loop = asyncio.get_running_loop()
     gate = _Gate(protocol)
     try:
-        secured = await _shake_hands(transport, gate, context, handshake_seconds)
+        secured = await _shake_hands(transport, gate, context, (handshake_seconds, shutdown_seconds))
     except BaseException as error:
         transport.abort()
         loop.call_soon(protocol.connection_lost, error if isinstance(error, OSError) else None)
@@ -118,7 +119,7 @@ async def start_tls(
 
 
 async def _shake_hands(
-    transport: asyncio.Transport, gate: asyncio.Protocol, context: ssl.SSLContext, seconds: float
+    transport: asyncio.Transport, gate: asyncio.Protocol, context: ssl.SSLContext, seconds: tuple[float, float]
 ) -> asyncio.Transport:
     # RFC 2595 §4: "The STLS command is only permitted in AUTHORIZATION state and the server remains in
     # AUTHORIZATION state, even if client credentials are supplied during the TLS negotiation."
@@ -127,8 +128,9 @@ async def _shake_hands(
         gate,
         context,
         server_side=True,
-        ssl_handshake_timeout=seconds,
-        ssl_shutdown_timeout=SHUTDOWN_SECONDS,
+        ssl_handshake_timeout=seconds[0],
+        # uvloop drops whatever the client has not taken by then, what was written before a close among it.
+        ssl_shutdown_timeout=seconds[1],
     )
     # After an abort in the middle asyncio returns None, and uvloop a transport that is dead.
     if secured is None or tls_facts(secured) is None:

@@ -14,6 +14,8 @@ from service.net.deadline import Deadline
 
 READ_OCTETS = 64 * 1024
 """Octets that are decrypted at once."""
+HELD_OCTETS = 64 * 1024
+"""Octets that are encrypted before they are handed on: OpenSSL's memory for them never gets smaller again."""
 
 
 class SecuredTransport(asyncio.Transport, asyncio.Protocol):
@@ -75,6 +77,8 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client ended the connection without a word of TLS: what is written is sent, and nothing more is read."""
         self._fail(ConnectionResetError("the client left during the handshake"))
+        if not self._closing:
+            self._protocol.eof_received()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -148,12 +152,13 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
         if self._closing or not data:
             return
         try:
-            # OpenSSL takes one record of it at a time.
-            written = self._ssl.write(data)
-            if written < len(data):
-                left = memoryview(data)[written:]
-                while left:
-                    left = left[self._ssl.write(left) :]
+            if len(data) <= HELD_OCTETS:
+                self._encrypt(data)
+            else:
+                view = memoryview(data)
+                for start in range(0, len(view), HELD_OCTETS):
+                    self._encrypt(view[start : start + HELD_OCTETS])
+                    self._send()
         except ssl.SSLError as error:
             self._break(error)
         else:
@@ -179,6 +184,11 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
         self._closing = True
         if self._raw is not None:
             self._raw.abort()
+
+    def _encrypt(self, data: bytes | bytearray | memoryview) -> None:
+        written = self._ssl.write(data)
+        while written < len(data):
+            written += self._ssl.write(memoryview(data)[written:])
 
     def _shake_hands(self) -> None:
         try:
@@ -246,9 +256,12 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
         return pieces, False
 
     def _break(self, error: ssl.SSLError) -> None:
-        """Nothing can be said any more."""
+        """Nothing can be read any more; what was written before a close is sent all the same."""
         self._error = error
-        self.abort()
+        if self._closing:
+            self._end()
+        else:
+            self.abort()
 
     def _hand_on(self, data: bytes) -> None:
         try:

@@ -54,6 +54,15 @@ async def test_g16_savings_come_to_an_end_and_come_back(contended: Turns) -> Non
     contended.give_back("bursts")
 
 
+async def test_g16_spent_savings_do_not_come_back_because_many_others_came(contended: Turns) -> None:
+    while contended.try_take("bursts"):
+        contended.give_back("bursts")
+    for number in range(1000):
+        if contended.try_take(f"other{number}"):
+            contended.give_back(f"other{number}")
+    assert not contended.try_take("bursts")
+
+
 async def test_g16_who_always_asks_saves_nothing_up(contended: Turns) -> None:
     for whose in TENANTS:
         assert not contended.try_take(whose)

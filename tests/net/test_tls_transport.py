@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from service.net import arrival
+from service.net import arrival, tls_transport
 from service.net.arrival import ListenerSpec, SetupSeconds
 from service.net.listener import Rejection
 from service.net.peer import TlsMode
@@ -141,6 +141,24 @@ async def test_a_close_cuts_nothing_off_from_a_client_that_reads_late(
     assert len(await client.line()) == 8 << 20
     assert await client.ended_with_close_notify()
     await until_lost(talker)
+
+
+async def test_g15_a_long_write_leaves_little_in_openssl_s_memory(
+    stage: Stage, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That memory never gets smaller again, so what it held most is what each session keeps until it ends."""
+    held: list[int] = []
+    send = tls_transport.SecuredTransport._send
+
+    def noted(self: tls_transport.SecuredTransport) -> None:
+        held.append(self._outgoing.pending)
+        send(self)
+
+    monkeypatch.setattr(tls_transport.SecuredTransport, "_send", noted)
+    client, talker = await connected(stage, trusting)
+    talker.transport.write(b"z" * (1 << 20) + b"\r\n")
+    assert len(await client.line()) == 1 << 20
+    assert max(held) < tls_transport.HELD_OCTETS + (32 << 10)
 
 
 async def test_what_a_client_says_before_it_leaves_is_answered(stage: Stage, trusting: ssl.SSLContext) -> None:

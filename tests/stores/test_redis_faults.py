@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 import pytest
 import trustme
 from redis.asyncio import Redis
+from redis.exceptions import BusyLoadingError
 
 from service.mail.ports import Holder, Lease
 from service.model.account import MaildropKey
@@ -23,6 +24,7 @@ from service.stores.redis.errors import CallFailed
 from service.stores.redis.keys import lock_key
 from service.stores.redis.servers import PING, Cluster, connect
 from service.stores.redis.urls import parse_target
+from service.stores.redis.wire import Wire
 from tests.backends.relay import Relay, relay_to
 from tests.backends.valkey_group import (
     Group,
@@ -133,6 +135,34 @@ async def test_what_nobody_asked_for_is_never_an_answer(through_relay: str, rela
     await eventually(is_left)
     assert not await locks.acquire(lease(theirs.key))
     await locks.aclose()
+
+
+async def test_a_server_that_still_loads_its_data_costs_no_connections() -> None:
+    open_ones: set[asyncio.StreamWriter] = set()
+
+    async def loading(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        open_ones.add(writer)
+        while octets := await reader.read(1 << 16):
+            for command in octets.split(b"*")[1:]:
+                # What makes a connection is answered meanwhile; nothing else is.
+                writer.write(
+                    b"-LOADING Redis is loading the dataset in memory\r\n" if b"GET" in command else b"+OK\r\n"
+                )
+        open_ones.discard(writer)
+        writer.close()
+
+    async with await asyncio.start_server(loading, "127.0.0.1", 0) as server:
+        client = Redis(host="127.0.0.1", port=server.sockets[0].getsockname()[1], protocol=2)
+        wire = Wire(client.connection_pool)
+        for _ in range(5):
+            with pytest.raises(BusyLoadingError):
+                await wire([("GET", "x")])
+
+        async def are_gone() -> bool:
+            return not open_ones
+
+        await eventually(are_gone)
+        await wire.aclose()
 
 
 async def test_few_connections_carry_many_sessions(through_relay: str, relay: Relay) -> None:

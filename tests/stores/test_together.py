@@ -97,6 +97,31 @@ async def test_g14_an_outage_is_told_to_all_and_asked_for_once() -> None:
     assert held.asked == [[1, 2, 3], [4]]
 
 
+async def test_g14_in_an_outage_nobody_waits_for_more_than_two_statements() -> None:
+    held = Held(most=1)
+    held.errors += [ConnectionResetError(), ConnectionResetError()]
+    first = held.begin(1)
+    await settled()
+    meanwhile = held.begin(2, 3, 4)
+    await settled()
+    held.may.set()
+    assert await outcomes(first + meanwhile) == [Reason.UNAVAILABLE] * 4
+    assert held.asked == [[1], [2]]
+
+
+async def test_one_that_is_cancelled_before_its_statement_is_not_asked_for() -> None:
+    held = Held()
+    tasks = held.begin(1)
+    await settled()
+    tasks += held.begin(2, 3)
+    await settled()
+    tasks[1].cancel()
+    await settled()
+    held.may.set()
+    assert await outcomes([tasks[0], tasks[2]]) == [10, 30]
+    assert held.asked == [[1], [3]]
+
+
 async def test_what_only_one_of_them_brings_hurts_no_other() -> None:
     held = Held()
     held.poison = 2

@@ -20,7 +20,7 @@ File = tuple[str, bytes]
 PutAll = Callable[[Sequence[File]], list[OSError | None]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Put:
     file: File
     done: "asyncio.Future[None]"
@@ -40,7 +40,12 @@ class Puts:
         put = _Put((key, octets), asyncio.get_running_loop().create_future())
         self._waiting.append(put)
         self._go()
-        await put.done
+        try:
+            await put.done
+        finally:
+            # Who gave up leaves nothing in memory, however long the disk hangs.
+            if put in self._waiting:
+                self._waiting.remove(put)
 
     def _go(self) -> None:
         while self._waiting and self._free:

@@ -2,7 +2,8 @@
 
 Owns who goes with whom: whoever comes when a way is free goes at once, whoever comes later waits for it with all the
 others, so that the more there is to do, the less each costs, and a single caller waits for nobody. Those that must not
-stand in one statement don't. Refuses to know statements; whoever is cancelled is asked for all the same.
+stand in one statement don't. In an outage nobody waits for more than two statements that fail (G14). Refuses to know
+statements; whoever is cancelled while one is on its way is asked for all the same.
 """
 
 import asyncio
@@ -31,6 +32,7 @@ class _Caller(Generic[Question, Answer]):
     """Nobody else with the same one goes along."""
     answer: "asyncio.Future[Answer]"
     context: Context
+    came: float
 
 
 class Together(Generic[Question, Answer]):
@@ -55,7 +57,7 @@ class Together(Generic[Question, Answer]):
         """The answer. Raises the Refusal that stands in its place."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Answer] = loop.create_future()
-        caller = _Caller(question, apart, answer, copy_context())
+        caller = _Caller(question, apart, answer, copy_context(), loop.time())
         self._waiting.append(caller)
         if self._may_go() and not self._looking:
             # Those that come in the same turn of the event loop go along.
@@ -68,6 +70,7 @@ class Together(Generic[Question, Answer]):
 
     def _look(self) -> None:
         self._looking = False
+        self._waiting = [caller for caller in self._waiting if not caller.answer.done()]
         while self._waiting and self._may_go():
             self._free -= 1
             callers = self._next()
@@ -108,12 +111,22 @@ class Together(Generic[Question, Answer]):
 
     async def _answers(self, questions: Sequence[Question]) -> Sequence[Answer | Refusal] | None:
         """None where each had better be asked by itself."""
+        began = asyncio.get_running_loop().time()
         try:
             return await self._ask(questions)
         except Refusal as refusal:
-            if len(questions) > 1 and not may_pass(refusal.__cause__ or refusal):
+            passing = may_pass(refusal.__cause__ or refusal)
+            if len(questions) > 1 and not passing:
                 return None
+            if passing:
+                self._refuse_before(began, refusal)
             return [Refusal(refusal.reason, refusal.cause) for _ in questions]
+
+    def _refuse_before(self, began: float, refusal: Refusal) -> None:
+        """Who came before this statement began has waited for one already: the next would fail as late."""
+        for caller in self._waiting:
+            if caller.came <= began:
+                _tell(caller, Refusal(refusal.reason, refusal.cause))
 
 
 def _tell(caller: _Caller[Question, Answer], answer: Answer | Refusal) -> None:

@@ -34,12 +34,12 @@ class Wire:
         line = self._unbroken() or await self._opened()
         try:
             answers = await line.ask(packed(commands), len(commands))
+            self._look_through(answers)
         except BaseException:
             line.end()
             # What broke this one may have broken all: a server that is gone, or is the master no more.
             self.renew()
             raise
-        self._look_through(answers)
         if self._closed or era != self._era:
             line.end()
         else:
@@ -75,7 +75,6 @@ class Wire:
         """Raises what is no answer but says that the server serves nobody now."""
         for answer in answers:
             if isinstance(answer, BrokenError):
-                self.renew()
                 raise answer
             if isinstance(answer, ReadOnlyError):
                 # The same address, or Sentinel, may lead to another server by now.

@@ -192,11 +192,8 @@ class Turns:
 
     def _forget(self) -> None:
         """Let go of classes that hold nothing, wait for nothing and have no debt: they are as good as new."""
-        idle = [
-            w
-            for w, of in self._classes.items()
-            if not (of.held or of.waiting) and of.finish <= self._now - self._savings
-        ]
+        paid = self._now - self._savings
+        idle = [w for w, of in self._classes.items() if not (of.held or of.waiting) and of.finish <= paid]
         for whose in idle:
             del self._classes[whose]
         self._few = max(FEW_CLASSES, 2 * len(self._classes))

@@ -1,6 +1,9 @@
-"""The shared fixtures give each test a world of its own, on the event loop it asked for."""
+"""The shared fixtures give each test a world of its own, on the event loop it asked for; what is dear starts once."""
 
 import asyncio
+import subprocess
+import sys
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -35,3 +38,25 @@ async def test_a_migrated_database_has_tables_and_no_tenant(migrated_dsn: str, t
     await connection.execute("INSERT INTO tenants (tenant_id, name) VALUES (gen_random_uuid(), 'one')")
     await connection.close()
     assert turn
+
+
+FOUR_OF_A_GROUP = """
+import pytest
+
+@pytest.mark.xdist_group("dear")
+@pytest.mark.parametrize("turn", [1, 2, 3, 4])
+def test_says_its_process(worker_id, turn):
+    with open("said", "a") as said:
+        said.write(worker_id + chr(10))
+"""
+
+
+def test_a_group_is_kept_in_one_process(tmp_path: Path) -> None:
+    for name in ("test_one.py", "test_other.py"):
+        (tmp_path / name).write_text(FOUR_OF_A_GROUP, "utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", "--rootdir", "."]
+    done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    said = (tmp_path / "said").read_text("utf-8").split()
+    assert len(said) == 8
+    assert len(set(said)) == 1

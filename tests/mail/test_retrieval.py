@@ -211,7 +211,8 @@ async def test_top_of_a_large_message_reads_no_more_than_the_part_with_its_lines
 
 
 @pytest.mark.parametrize("before", [False, True], ids=["stored now", "stored by a release before"])
-@pytest.mark.parametrize(("text", "lines"), [(SMALL, 0), (SMALL, 1), (LARGE, 0), (LARGE, 1)])
+@pytest.mark.parametrize("lines", [0, 1])
+@pytest.mark.parametrize("text", [SMALL, LARGE], ids=["small", "large"])
 async def test_f8_a_wrong_octet_of_what_top_needs_is_never_given(text: bytes, lines: int, *, before: bool) -> None:
     house = await House().furnish(text)
     message = await stored(house)

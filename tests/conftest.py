@@ -30,6 +30,7 @@ settings.load_profile("poplar")
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 LOOPS: Mapping[str, LoopFactory] = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 TEMPLATE = "migrated"
+LONGEST_NAME = 200
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory]:
@@ -45,6 +46,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     keep_together(items)
     if factor() > 1:
         try_more(items, factor())
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A long text's name in a test's own: its beginning and its size in octets or characters."""
+    if not isinstance(val, str | bytes) or len(val) <= LONGEST_NAME:
+        return None
+    beginning = ascii(val[:20])
+    return f"{beginning}... of {len(val)}"
 
 
 @pytest.fixture(scope="session")

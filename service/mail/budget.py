@@ -4,7 +4,8 @@ Owns who may hold how many and who waits. Refuses to know what the octets are. A
 the whole bound is granted when nothing else is held, so that nothing waits for ever (G15).
 """
 
-from service.mail.turns import Bounds, Told, Turns, Whose
+from service.mail.told import Told
+from service.mail.turns import Bounds, Turns, Whose
 
 
 class Budget:

@@ -22,6 +22,9 @@ from service.model.unique_id import RANDOM_OCTETS, time_ordered
 class Events(Protocol):
     """Where the parts of a process tell what happened."""
 
+    def wants(self, kind: Kind) -> bool:
+        """Whether anybody keeps anything of such an event; else it needn't be told."""
+
     def tell(self, event: Event) -> None:
         """Send it on its way; returns at once and never raises."""
 
@@ -39,6 +42,10 @@ class Sink(Protocol):
 class Unheard:
     """Implements `Events` where nobody listens."""
 
+    def wants(self, kind: Kind) -> bool:
+        """Nobody does."""
+        return False
+
     def tell(self, event: Event) -> None:
         """Forget it."""
 
@@ -54,6 +61,8 @@ class PipeBounds:
     """How long one batch is tried."""
     first_pause: float = 0.25
     longest_pause: float = 30.0
+    gather: float = 0.0
+    """How long the first event of a batch waits for others, which then cost less each."""
 
 
 Told = Callable[[str, int], object]
@@ -100,6 +109,8 @@ class Pipe:
         """Hand on whatever comes, for ever. Cancelled in the middle of a batch, the next run hands it on again."""
         while True:
             await self._filled.wait()
+            if self._bounds.gather:
+                await asyncio.sleep(self._bounds.gather)
             batch = list(islice(self._queue, self._bounds.batch))
             taken = await self._tried(batch)
             for _ in batch:
@@ -150,6 +161,10 @@ class EventStream:
         self._pipes = pipes
         self._clock = clock
         self._process = process
+
+    def wants(self, kind: Kind) -> bool:
+        """Whether any of the sinks does."""
+        return any(pipe.wants(kind) for pipe in self._pipes)
 
     def tell(self, event: Event) -> None:
         """Send it on its way."""

@@ -25,41 +25,61 @@ class Pace:
         self._turns = turns
         self._done: list[tuple[Whose, int, float]] = []
 
-    def work(self, work: Coroutine[Any, Any, Result], whose: Callable[[], Whose]) -> "Steps[Result]":
-        """`work`, to be awaited, step by step in turn; `whose` is asked before each step. It belongs to the result."""
-        return Steps(self, work, whose)
+    def work(
+        self,
+        work: Coroutine[Any, Any, Result],
+        whose: Callable[[], Whose],
+        *,
+        begun: bool = False,
+        goes_on: bool = False,
+    ) -> "Steps[Result]":
+        """`work`, to be awaited, step by step in turn; `whose` is asked before each step. It belongs to the result.
+
+        Where it has `begun`, its first step runs in a turn that is the caller's. Where it `goes_on`, the turn of its
+        last step is the caller's once it has returned, and `end` must follow.
+        """
+        return Steps(self, work, whose, begun, goes_on)
 
     def try_begin(self, whose: Whose) -> bool:
         """Whether a step may run at once; if so, `end` must follow."""
         return self._turns.try_take(whose, cost=0.0)
 
-    async def begin(self, whose: Whose) -> None:
-        """Wait until a step may run; `end` must follow."""
-        await self._turns.take(whose, cost=0.0)
+    def begin(self, whose: Whose) -> Coroutine[Any, Any, None]:
+        """Wait until a step may run, which couldn't at once; `end` must follow."""
+        return self._turns.wait(whose, cost=0.0)
 
-    def soon(self, whose: Whose, call: Callable[[], None]) -> None:
-        """Call `call` in turn: at once where there is room."""
+    def soon(self, whose: Whose, call: Callable[[], object]) -> None:
+        """Call `call` in turn: at once where there is room. Where it gives True its turn goes on; `end` must follow."""
         if self._turns.try_take(whose, cost=0.0):
-            self._call(whose, call)
+            self.go_on(whose, call)
         else:
-            self._turns.call(whose, partial(self._call, whose, call), cost=0.0)
+            self._turns.call(whose, partial(self.go_on, whose, call), cost=0.0)
 
-    def _call(self, whose: Whose, call: Callable[[], None]) -> None:
+    def go_on(self, whose: Whose, call: Callable[[], object]) -> None:
+        """Call `call` in a turn that was begun, which ends with it unless it gives True."""
         began = time.perf_counter()
+        goes_on = False
         try:
-            call()
+            goes_on = call() is True
         finally:
-            self.end(whose, time.perf_counter() - began)
+            self.end(whose, time.perf_counter() - began, goes_on=goes_on)
 
-    def end(self, whose: Whose, seconds: float) -> None:
+    def end(self, whose: Whose, seconds: float, *, goes_on: bool = False) -> None:
         """A step took `seconds`. Its turn goes to another in the next round, once the sockets were looked at.
 
-        A long one uses up the turns of several, so that the round is soon over.
+        A long one uses up the turns of several, so that the round is soon over. Where it `goes_on`, what follows it
+        runs in the same turn.
         """
         if not self._done:
             asyncio.get_running_loop().call_soon(self._next_round)
-        amount = 1 if seconds < SHORT else 1 + self._turns.hold_more(whose, int(seconds / SHORT))
+        amount = 0 if goes_on else 1
+        if seconds >= SHORT:
+            amount += self._turns.hold_more(whose, int(seconds / SHORT))
         self._done.append((whose, amount, seconds))
+
+    def pass_on(self, whose: Whose, to: Whose) -> None:
+        """A turn that was begun for one class turned out to be another's."""
+        self._turns.pass_on(whose, to)
 
     def _next_round(self) -> None:
         done, self._done = self._done, []
@@ -69,20 +89,24 @@ class Pace:
 class Steps(Generic[Result]):
     """An awaitable that runs a coroutine as the task that awaits it would, but for the turns between its steps."""
 
-    __slots__ = ("_pace", "_whose", "_work")
+    __slots__ = ("_begun", "_goes_on", "_pace", "_whose", "_work")
 
-    def __init__(self, pace: Pace, work: Coroutine[Any, Any, Result], whose: Callable[[], Whose]) -> None:
+    def __init__(
+        self, pace: Pace, work: Coroutine[Any, Any, Result], whose: Callable[[], Whose], begun: bool, goes_on: bool
+    ) -> None:
         self._pace = pace
         self._work = work
         self._whose = whose
+        self._begun = begun
+        self._goes_on = goes_on
 
     def __await__(self) -> Generator[Any, None, Result]:
         """Give what the coroutine returns, or raise what it raises; what is thrown in, it hears of in its turn."""
         thrown: BaseException | None = None
+        turn = self._begun
         while True:
             whose = self._whose()
-            turn = self._pace.try_begin(whose)
-            if not turn:
+            if not turn and not (turn := self._pace.try_begin(whose)):
                 try:
                     yield from self._pace.begin(whose).__await__()
                     turn = True
@@ -90,17 +114,20 @@ class Steps(Generic[Result]):
                     # It hears of its end now: whoever gives up takes nobody's turn.
                     thrown = error
             began = time.perf_counter()
+            goes_on = False
             try:
                 waits_for = self._work.throw(thrown) if thrown else self._work.send(None)
             except StopIteration as end:
                 result: Result = end.value
+                goes_on = self._goes_on
                 return result
             finally:
                 # What is raised refers to this frame, which must not refer to it: in a ring, what a cut response held
                 # would stay until the collector comes by.
                 thrown = None
                 if turn:
-                    self._pace.end(whose, time.perf_counter() - began)
+                    self._end(whose, time.perf_counter() - began, goes_on)
+            turn = False
             try:
                 yield waits_for
             except GeneratorExit:
@@ -109,3 +136,10 @@ class Steps(Generic[Result]):
             except BaseException as error:
                 thrown = error
             waits_for = None
+
+    def _end(self, began_for: Whose, seconds: float, goes_on: bool) -> None:
+        """End a turn, for whom its step turned out to be."""
+        whose = self._whose()
+        if whose != began_for:
+            self._pace.pass_on(began_for, whose)
+        self._pace.end(whose, seconds, goes_on=goes_on)

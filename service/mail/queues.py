@@ -19,9 +19,10 @@ class Waiter:
     cost: float
     turn: asyncio.Future[None] | None
     """For who waits for it; None for a `call` that is made in it."""
-    call: Callable[[], None] | None = None
+    since: float
+    """When it came, by the monotonic clock."""
+    call: Callable[[], object] | None = None
     context: Context | None = None
-    since: float = 0.0
     over: bool = False
     """Whether the turn was given, or the caller left."""
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from service.mail.budget import Budget
-from service.mail.turns import Told, Whose
+from service.mail.told import Told
+from service.mail.turns import Whose
 
 
 class TextMemory:

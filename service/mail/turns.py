@@ -15,9 +15,9 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
-from typing import Protocol
 
 from service.mail.queues import Queue, Waiter
+from service.mail.told import Told, Untold
 from service.model.refusal import Reason, Refusal
 
 Whose = Hashable
@@ -26,26 +26,6 @@ UNBOUNDED = float("inf")
 FEW_CLASSES = 64
 SHORT = 0.001
 """What a turn costs that is paid for by time, at least: seconds."""
-
-
-class Told(Protocol):
-    """Who hears how long callers waited, and that some were sent away."""
-
-    def waited(self, resource: str, seconds: float) -> None:
-        """A caller got its turn after `seconds`; one that didn't wait isn't told of."""
-
-    def turned_away(self, resource: str) -> None:
-        """A caller was refused: the queue was full, or its class had its share of it, or patience ran out."""
-
-
-class Untold:
-    """Nobody."""
-
-    def waited(self, resource: str, seconds: float) -> None:
-        """Forget it."""
-
-    def turned_away(self, resource: str) -> None:
-        """Forget it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +70,7 @@ class Turns:
         self._latest = 0.0
         self._few = FEW_CLASSES
         self._amount = bounds.amount
+        self._holdable = int(min(bounds.amount, 1 << 62)) - (0 if bounds.reserve else 1)
         self._multiple = bounds.multiple
         self._savings = bounds.savings
         self._behind = bounds.savings / 8 or UNBOUNDED
@@ -124,15 +105,19 @@ class Turns:
         Raises Refusal(OVERLOADED): the queue is full, this class has its share of it, or patience ran out.
         """
         if not self.try_take(whose, amount, cost=cost):
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            waiter = Waiter(whose, amount, cost, turn)
-            self._line_up(waiter)
-            if not waiter.over:
-                await self._wait(waiter, turn)
+            await self.wait(whose, amount, cost=cost)
 
-    def call(self, whose: Whose, call: Callable[[], None], *, cost: float = 1.0) -> None:
+    async def wait(self, whose: Whose, amount: int = 1, *, cost: float = 1.0) -> None:
+        """The same for who has just tried. Raises as `take` does."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiter = Waiter(whose, amount, cost, turn, since=time.monotonic())
+        self._line_up(waiter)
+        if not waiter.over:
+            await self._wait(waiter, turn)
+
+    def call(self, whose: Whose, call: Callable[[], object], *, cost: float = 1.0) -> None:
         """Have `call` called, in the present context, once a turn was taken for it. Raises as `take` does."""
-        self._line_up(Waiter(whose, 1, cost, None, call, copy_context(), time.monotonic()))
+        self._line_up(Waiter(whose, 1, cost, None, time.monotonic(), call, copy_context()))
 
     def give_back(self, whose: Whose, amount: int = 1, *, cost: float = 0.0) -> None:
         """Return what was taken, which cost so much more than was said; those who wait get their turns."""
@@ -156,11 +141,15 @@ class Turns:
         """Hold so much more than was taken, but leave the last free one where there is no reserve; how much it came to
         be, to be given back.
         """
-        kept = 0 if self.bounds.reserve else 1
-        more = max(0, min(amount, int(min(self.bounds.amount, 1 << 62)) - kept - self.used))
+        more = max(0, min(amount, self._holdable - self.used))
         self._class(whose).held += more
         self.used += more
         return more
+
+    def pass_on(self, whose: Whose, to: Whose) -> None:
+        """One that was taken for a class is another's from now on."""
+        self._class(whose).held -= 1
+        self._class(to).held += 1
 
     @asynccontextmanager
     async def turn(self, whose: Whose, *, least: float = SHORT) -> AsyncIterator[None]:
@@ -234,10 +223,12 @@ class Turns:
     def _leave(self, of: Queue, waiter: Waiter) -> None:
         """Out of the queue, whether served or not; the next of its class becomes a head if this was one."""
         waiter.over = True
-        was_head = of.waiting[0] is waiter
-        of.waiting.remove(waiter)
         self.waiting -= 1
-        if was_head and of.waiting:
+        if of.waiting[0] is not waiter:
+            of.waiting.remove(waiter)
+            return
+        of.waiting.popleft()
+        if of.waiting:
             self._become_head(of)
 
     def _grant(self) -> None:
@@ -267,14 +258,13 @@ class Turns:
         self._now = max(self._now, start)
         self._latest = max(self._latest, of.finish)
         self._leave(of, head)
+        self._told.waited(self.resource, time.monotonic() - head.since)
         if head.turn is not None:
             head.turn.set_result(None)
         elif head.call is not None:
-            self._told.waited(self.resource, time.monotonic() - head.since)
             asyncio.get_running_loop().call_soon(head.call, context=head.context)
 
     async def _wait(self, waiter: Waiter, turn: asyncio.Future[None]) -> None:
-        began = time.monotonic()
         try:
             if self.bounds.patience is None:
                 await turn
@@ -287,7 +277,6 @@ class Turns:
                 self._told.turned_away(self.resource)
                 raise Refusal(Reason.OVERLOADED, f"{self.resource}: no turn in {self.bounds.patience:g} s") from error
             raise
-        self._told.waited(self.resource, time.monotonic() - began)
 
     def _withdraw(self, waiter: Waiter) -> None:
         """Leave the queue; a turn that was granted in the same moment is given back."""

@@ -133,16 +133,19 @@ class Conversation(Hooks):
         self._lined_up = True
         asyncio.get_running_loop().call_soon(self._soon, self._take_turn)
 
-    def _take_turn(self) -> None:
-        self._lined_up = False
+    def _take_turn(self) -> bool:
+        """Run commands; whether an effect began, which goes on where they stopped."""
+        self._lined_up = began = False
         try:
             if self._task is None:
                 self._run()
+                began = self._task is not None
         except BaseException as error:
             # Whoever called has nobody to tell: a connection that answers nothing would keep its maildrop.
             self._abort(self._ending_of(error))
             raise
         self._throttle()
+        return began
 
     def _begin(self, effect: Coroutine[Any, Any, None]) -> None:
         """Perform an effect that waits; no command runs until it is done."""
@@ -230,6 +233,8 @@ class Conversation(Hooks):
 
     def _throttle(self) -> None:
         """Read no further while what was read waits to run."""
+        if self._reading and not self._outlet.paused and not self._waiting():
+            return
         if self._transport is None or self._handshaking or self._transport.is_closing():
             return
         full = self._waiting() > self._most_waiting or self._outlet.paused

@@ -60,8 +60,8 @@ class Hooks(Connection):
     def _ended(self, ending: Ending) -> None:
         """The last word to log and metrics."""
 
-    def _soon(self, call: Callable[[], None]) -> None:
-        """Call `call` when it is this conversation's turn of the event loop."""
+    def _soon(self, call: Callable[[], object]) -> None:
+        """Call `call` when it is this conversation's turn of the event loop; True says that it began an effect."""
         call()
 
     async def _in_turns(self, work: Coroutine[Any, Any, None]) -> None:

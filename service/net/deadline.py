@@ -19,6 +19,11 @@ FAR = 30.0
 """Seconds from now on from which a moment is no longer near."""
 
 
+def between(seconds: float) -> float:
+    """Seconds between two ticks, of which one stands for a moment so many seconds from now."""
+    return COARSE if seconds >= FAR else FINE
+
+
 class Deadline:
     """Calls `expired` once when the moment last set has passed; made and used on the running event loop."""
 
@@ -34,7 +39,8 @@ class Deadline:
     def set(self, seconds: float) -> None:
         """Let the deadline be `seconds` from now, whatever it was before."""
         moment = self._moment = self._wheel.loop.time() + seconds
-        if self._tick is None or moment < self._tick:
+        # A tick is no moment: where the next one after this would be no earlier, it may go on standing where it does.
+        if self._tick is None or self._tick - moment > between(seconds):
             self._stand_at(moment, seconds)
 
     def clear(self) -> None:
@@ -66,7 +72,7 @@ class Deadline:
 
     def _stand_at(self, moment: float, seconds: float) -> None:
         self._leave()
-        self._tick = self._wheel.put(self, moment, COARSE if seconds >= FAR else FINE)
+        self._tick = self._wheel.put(self, moment, between(seconds))
 
     def _leave(self) -> None:
         if self._tick is not None:

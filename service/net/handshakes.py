@@ -11,7 +11,8 @@ from collections.abc import Callable
 from functools import partial
 
 from service.mail.allowances import network_of
-from service.mail.turns import Bounds, Told, Turns
+from service.mail.told import Told
+from service.mail.turns import Bounds, Turns
 
 ROUNDS = 3
 """Of the event loop, from a turn to the end of what the handshake computes: the transport is made in the first, reads

@@ -114,13 +114,16 @@ class LmtpConnection(Conversation):
             case _:
                 return False
 
-    def _soon(self, call: Callable[[], None]) -> None:
+    def _soon(self, call: Callable[[], object]) -> None:
         # A text is digested as it comes, a millisecond for each read: so one of each sender would run in one go.
+        def made() -> None:
+            call()
+
         pace = self._service.pace
         if pace is None:
             call()
         else:
-            pace.soon(self._whose, call)
+            pace.soon(self._whose, made)
 
     def _counted(self) -> None:
         self._performing = time.monotonic() - self._since

@@ -122,12 +122,12 @@ class Pop3Connection(Conversation):
         if isinstance(effect, effects.Close):
             self._close(effect.ending)
         else:
-            self._begin(self._perform(effect))
+            self._begin(self._turns.run(self._perform(effect)))
 
     async def _perform(self, effect: Effect) -> None:
         with self._record.trace.step(STEPS[type(effect)]):
             await self._turns.begin(effect)
-            await self._turns.run(self._performance(effect))
+            await self._performance(effect)
 
     async def _performance(self, effect: Effect) -> None:
         match effect:
@@ -150,11 +150,11 @@ class Pop3Connection(Conversation):
             case effects.StartTls():
                 await self._start_tls()
 
-    def _soon(self, call: Callable[[], None]) -> None:
+    def _soon(self, call: Callable[[], object]) -> None:
         self._turns.soon(call)
 
     async def _in_turns(self, work: Coroutine[Any, Any, None]) -> None:
-        await self._turns.run(work)
+        await self._turns.run(work, last=True)
 
     def _counted(self) -> None:
         self._record.answered(self._session, time.monotonic() - self._since)

@@ -5,6 +5,7 @@ RFC 1939 §4 (until a login succeeded, a session is that of the name it gave).
 """
 
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from service.mail.fairness import Fairness
@@ -22,6 +23,8 @@ class SessionTurns:
         self.whose: Whose = fairness.stranger(client)
         """The tenant's id; that of the client's address before a name is given, None for names that are nobody's."""
         self._placed = False
+        self._goes_on = False
+        """Whether a turn is this session's that hasn't ended: whatever is run next ends it, or goes on."""
 
     async def begin(self, effect: effects.Effect) -> None:
         """An effect begins: what it asks of other systems is asked on its tenant's behalf."""
@@ -36,18 +39,40 @@ class SessionTurns:
         """From now on, what the present context asks of other systems is asked on this session's tenant's behalf."""
         WHOSE.set(self.whose)
 
-    async def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do `work`, step by step in this tenant's turns of the event loop."""
-        pace = self._fairness.pace
-        await (pace.work(work, lambda: self.whose) if pace else work)
+    async def run(self, work: Coroutine[Any, Any, None], *, last: bool = False) -> None:
+        """Do `work`, step by step in this tenant's turns of the event loop.
 
-    def soon(self, call: Callable[[], None]) -> None:
-        """Run commands that wait for nothing: in this tenant's turn of the event loop, at once where there is room."""
+        It begins in the turn of the command that wanted it, and what it brought is answered in that of its last step,
+        unless it is the `last` that the session does.
+        """
         pace = self._fairness.pace
-        if pace:
-            pace.soon(self.whose, call)
+        if pace is None:
+            await work
         else:
+            begun, self._goes_on = self._goes_on, False
+            await pace.work(work, self._class, begun=begun, goes_on=not last)
+            self._goes_on = not last
+
+    def soon(self, call: Callable[[], object]) -> None:
+        """Run commands that wait for nothing: in this tenant's turn of the event loop, at once where there is room.
+
+        Where `call` gives True, what is run next goes on in the same turn.
+        """
+        pace = self._fairness.pace
+        if pace is None:
             call()
+        elif self._goes_on:
+            self._goes_on = False
+            pace.go_on(self.whose, partial(self._made, call))
+        else:
+            pace.soon(self.whose, partial(self._made, call))
+
+    def _made(self, call: Callable[[], object]) -> bool:
+        self._goes_on = call() is True
+        return self._goes_on
+
+    def _class(self) -> Whose:
+        return self.whose
 
     async def enter(self, held: OpenMaildrop) -> None:
         """Take a place among the sessions that are logged in.

@@ -7,34 +7,40 @@ account or tenant is ever a label: the log names them.
 from prometheus_client import Counter
 
 from service.telemetry import labels
-from service.telemetry.labels import closed
+from service.telemetry.series import by
 
-_held_back = Counter(
-    "poplar_logins_held_back", "Logins that waited, were refused unseen or closed, by whose wrong passwords",
-    ["by", "how"],
-)  # fmt: skip
-_failures = Counter("poplar_login_failures", "Failed logins as they were counted", ["how"])
-_blocks = Counter("poplar_login_blocks", "How often somebody began to be refused, by whom", ["by"])
-_judged = Counter(
-    "poplar_logins_judged", "Logins judged, by whose counters: shared, or the process's own", ["counters"]
+_held_back = by(
+    Counter(
+        "poplar_logins_held_back",
+        "Logins that waited, were refused unseen or closed, by whose wrong passwords",
+        ["by", "how"],
+    ),
+    labels.GUARDED,
+    labels.HOLDS,
+)
+_failures = by(Counter("poplar_login_failures", "Failed logins as they were counted", ["how"]), labels.FAILURES)
+_blocks = by(Counter("poplar_login_blocks", "How often somebody began to be refused, by whom", ["by"]), labels.GUARDED)
+_judged = by(
+    Counter("poplar_logins_judged", "Logins judged, by whose counters: shared, or the process's own", ["counters"]),
+    labels.JUDGED,
 )
 
 
-def held_back(by: str, how: str) -> None:
+def held_back(whose: str, how: str) -> None:
     """A login was `delayed`, `refused` unseen, or refused and `closed`, on account of one of `labels.GUARDED`."""
-    _held_back.labels(closed(by, labels.GUARDED), closed(how, labels.HOLDS)).inc()
+    _held_back(whose, how).inc()
 
 
 def failure_counted(how: str) -> None:
     """A failed login was counted as one of `labels.FAILURES`."""
-    _failures.labels(closed(how, labels.FAILURES)).inc()
+    _failures(how).inc()
 
 
-def block_begun(by: str) -> None:
+def block_begun(whose: str) -> None:
     """One of `labels.GUARDED` reached the limit from which it is refused."""
-    _blocks.labels(closed(by, labels.GUARDED)).inc()
+    _blocks(whose).inc()
 
 
 def login_judged(shared: bool) -> None:
     """A login was judged by the shared counters, or without them by this process's own."""
-    _judged.labels("shared" if shared else "own").inc()
+    _judged("shared" if shared else "own").inc()

@@ -44,15 +44,19 @@ RENEWALS = frozenset({"replaced", "outrun", "refused"})
 
 GUARDED = frozenset({"address", "network", "pair", "account", "tenant"})
 """Whom wrong passwords are counted against."""
+JUDGED = frozenset({"shared", "own"})
 HOLDS = frozenset({"delayed", "refused", "closed"})
 FAILURES = frozenset({"new", "repeated", "unseen", "abandoned", "vanished"})
 
 LOCK_OUTCOMES = frozenset({"acquired", "in_use", "unavailable"})
+USED = frozenset({"yes", "no"})
+SWEPT = frozenset({"message", "blob", "orphan"})
 RETRIEVALS = frozenset({"sent", "cut", *(reason.value for reason in Reason)})
 DELIVERIES = frozenset({"stored", *(reason.value for reason in Reason)})
 
 VENDORS = frozenset({"postgres", "redis", "objects", "passwords", "oidc"})
 ROLES = frozenset({"front", "lmtp", "sweep", "api"})
+POOL_USES = frozenset({"busy", "idle"})
 STORE_OUTCOMES = frozenset({"ok", "refused", "failed"})
 STORE_KINDS = frozenset(
     {"timeout", "connection", "denied", "read_only", "overload", "missing", "corrupt", "full", "protocol", "breaker"}

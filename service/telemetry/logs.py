@@ -14,6 +14,7 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Literal, TextIO
 
 import structlog
@@ -70,14 +71,15 @@ class SessionLine:
     @property
     def counts(self) -> dict[str, int | float]:
         """Its numbers, without those that are unknown."""
-        names = ("commands", "retrieved", "topped", "removed", "delivered", "octets_in", "octets_out")
-        known = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        return {"seconds": round(self.seconds, 3), **known}
+        counted = zip(_COUNTS, _counts_of(self), strict=True)
+        return {"seconds": round(self.seconds, 3), **{name: count for name, count in counted if count is not None}}
 
 
 ENDED = "session ended"
+_COUNTS = ("commands", "retrieved", "topped", "removed", "delivered", "octets_in", "octets_out")
 _FROM_OUTSIDE = ("tenant", "address", "sender", "client", "tls", "cipher", "server_name")
 _LINE = tuple(field.name for field in fields(SessionLine))
+_counts_of, _facts_of = attrgetter(*_COUNTS), attrgetter(*_LINE)
 
 
 class SessionLog:
@@ -123,7 +125,7 @@ class SessionLog:
 
         Who said nothing at all is a balancer that looks whether the port answers, every other second: `debug`.
         """
-        facts = {name: value for name in _LINE if (value := getattr(line, name)) is not None}
+        facts = {name: value for name, value in zip(_LINE, _facts_of(line), strict=True) if value is not None}
         facts["seconds"] = round(line.seconds, 3)
         if not line.octets_in and line.end == "vanished":
             self._log.debug(ENDED, **facts)
@@ -177,7 +179,7 @@ class AtOnce:
         """Write one line."""
         for name in _FROM_OUTSIDE:
             if name in facts:
-                facts[name] = _cleaned(name, facts[name], 0)
+                facts[name] = _printable(scrubbed(str(facts[name])))
         now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
         self._write(self._encode({**facts, "event": event, "level": "info", "at": now}))
 

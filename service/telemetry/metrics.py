@@ -18,8 +18,7 @@ from prometheus_client import Counter, Gauge, disable_created_metrics
 from service.telemetry import labels
 from service.telemetry.build import VERSION
 from service.telemetry.histograms import Histogram
-from service.telemetry.labels import closed
-from service.telemetry.series import series
+from service.telemetry.series import ANY, by
 
 # A `_created` beside each series would double their number and says nothing that a restart doesn't.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -33,55 +32,99 @@ LONG = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30
 SESSION = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1800.0, 3600.0)
 OCTETS = tuple(float(1 << power) for power in range(10, 31, 2))
 
-_sessions = Gauge(
-    "poplar_sessions", "Sessions now, by state and listener", ["listener", "state"], multiprocess_mode="livesum"
+_sessions = by(
+    Gauge("poplar_sessions", "Sessions now, by state and listener", ["listener", "state"], multiprocess_mode="livesum"),
+    ANY, labels.STATES,
+)  # fmt: skip
+_session_seconds = by(
+    Histogram(
+        "poplar_session_seconds",
+        "How long sessions took, by listener and how they ended",
+        ["listener", "end"],
+        buckets=SESSION,
+    ),
+    ANY, labels.ENDS,
+)  # fmt: skip
+_commands = by(
+    Histogram(
+        "poplar_command_seconds",
+        "POP3 commands, from read to response, by verb and result",
+        ["verb", "result"],
+        buckets=COMMAND,
+    ),
+    labels.VERBS, labels.RESULTS,
+)  # fmt: skip
+_lmtp_commands = by(
+    Histogram("poplar_lmtp_command_seconds", "LMTP commands by verb and reply code", ["verb", "code"], buckets=COMMAND),
+    labels.LMTP_VERBS, labels.LMTP_CODES,
+)  # fmt: skip
+_logins = by(
+    Histogram(
+        "poplar_login_seconds",
+        "Logins by mechanism and result or reason of refusal",
+        ["mechanism", "result"],
+        buckets=QUICK,
+    ),
+    labels.MECHANISMS, labels.LOGIN_RESULTS,
+)  # fmt: skip
+_verdicts = by(
+    Counter("poplar_remembered_logins", "Right passwords looked for among those remembered", ["outcome"]),
+    labels.VERDICTS,
 )
-_session_seconds = Histogram(
-    "poplar_session_seconds", "How long sessions took, by listener and how they ended", ["listener", "end"],
-    buckets=SESSION,
-)  # fmt: skip
-_commands = Histogram(
-    "poplar_command_seconds", "POP3 commands, from read to response, by verb and result", ["verb", "result"],
-    buckets=COMMAND,
-)  # fmt: skip
-_lmtp_commands = Histogram(
-    "poplar_lmtp_command_seconds", "LMTP commands by verb and reply code", ["verb", "code"], buckets=COMMAND
+_renewals = by(
+    Counter("poplar_verifiers_renewed", "Verifiers of another scheme or cost, by what came of it", ["outcome"]),
+    labels.RENEWALS,
 )
-_logins = Histogram(
-    "poplar_login_seconds", "Logins by mechanism and result or reason of refusal", ["mechanism", "result"],
-    buckets=QUICK,
-)  # fmt: skip
-_verdicts = Counter("poplar_remembered_logins", "Right passwords looked for among those remembered", ["outcome"])
-_renewals = Counter("poplar_verifiers_renewed", "Verifiers of another scheme or cost, by what came of it", ["outcome"])
-_enrolments = Counter("poplar_scram_enrolments", "Keys for SCRAM made of right passwords", ["outcome"])
-_sent = Counter("poplar_octets_sent", "Octets written to clients", ["listener"])
-_received = Counter("poplar_octets_received", "Octets read from clients", ["listener"])
+_enrolments = by(
+    Counter("poplar_scram_enrolments", "Keys for SCRAM made of right passwords", ["outcome"]), labels.ENROLMENTS
+)
+_sent = by(Counter("poplar_octets_sent", "Octets written to clients", ["listener"]), ANY)
+_received = by(Counter("poplar_octets_received", "Octets read from clients", ["listener"]), ANY)
 _retrieved = Counter("poplar_messages_retrieved", "Messages sent whole by RETR")
 _topped = Counter("poplar_messages_topped", "Messages sent in part by TOP")
 _removed = Counter("poplar_messages_removed", "Messages removed by QUIT")
-_delivered = Counter("poplar_messages_delivered", "Deliveries, one for each recipient, by outcome", ["outcome"])
+_delivered = by(
+    Counter("poplar_messages_delivered", "Deliveries, one for each recipient, by outcome", ["outcome"]),
+    labels.DELIVERIES,
+)
 _message_octets = Histogram("poplar_message_octets", "Octets of messages delivered", buckets=OCTETS)
-_prefetches = Counter("poplar_prefetches", "Messages fetched before they were asked for, by use", ["used"])
+_prefetches = by(
+    Counter("poplar_prefetches", "Messages fetched before they were asked for, by use", ["used"]), labels.USED
+)
 _resumes = Counter("poplar_resumes", "Retrievals that went on by range after a store failure")
-_locks = Histogram("poplar_lock_seconds", "Acquisitions of a maildrop's lease, by outcome", ["outcome"], buckets=QUICK)
+_locks = by(
+    Histogram("poplar_lock_seconds", "Acquisitions of a maildrop's lease, by outcome", ["outcome"], buckets=QUICK),
+    labels.LOCK_OUTCOMES,
+)
 _leases = Gauge("poplar_leases", "Leases held now", multiprocess_mode="livesum")
 _leases_lost = Counter("poplar_leases_lost", "Leases found to be held by another session")
-_budget = Gauge("poplar_budget_octets", "Octets in use of a bounded budget", ["budget"], multiprocess_mode="livesum")
-_loop_lag = Histogram("poplar_loop_lag_seconds", "How late the event loop woke up", buckets=QUICK)
-_swept = Counter("poplar_swept", "What the sweep deleted for good, by what it was", ["what"])
-_certificate_failures = Counter("poplar_certificate_failures", "Certificate files that could not be loaded")
-_handshakes = Counter("poplar_tls_handshakes", "TLS handshakes by listener and version", ["listener", "version"])
-_rejected = Counter(
-    "poplar_connections_rejected", "Connections that never became a session, by listener and why", ["listener", "why"]
+_budget = by(
+    Gauge("poplar_budget_octets", "Octets in use of a bounded budget", ["budget"], multiprocess_mode="livesum"),
+    labels.BUDGETS,
 )
+_loop_lag = Histogram("poplar_loop_lag_seconds", "How late the event loop woke up", buckets=QUICK)
+_swept = by(Counter("poplar_swept", "What the sweep deleted for good, by what it was", ["what"]), labels.SWEPT)
+_certificate_failures = Counter("poplar_certificate_failures", "Certificate files that could not be loaded")
+_handshakes = by(
+    Counter("poplar_tls_handshakes", "TLS handshakes by listener and version", ["listener", "version"]),
+    ANY, labels.TLS_VERSIONS,
+)  # fmt: skip
+_rejected = by(
+    Counter(
+        "poplar_connections_rejected",
+        "Connections that never became a session, by listener and why",
+        ["listener", "why"],
+    ),
+    ANY, labels.REJECTIONS,
+)  # fmt: skip
 _draining = Gauge("poplar_draining", "1 while this process drains", multiprocess_mode="livesum")
 _build = Gauge(
     "poplar_build_info", "Always 1; says what is running", ["version", "python"], multiprocess_mode="livemax"
 )
-series(_build, VERSION, platform.python_version()).set(1)
+_build.labels(VERSION, platform.python_version()).set(1)
 # A store that is read without fetching ahead says so by 0, rather than by no series.
 for _used in ("yes", "no"):
-    series(_prefetches, _used)
+    _prefetches(_used)
 
 
 @cache
@@ -93,66 +136,61 @@ def _late(name: str, meaning: str, mode: Literal["livemostrecent", "max", "livem
     return Gauge(name, meaning, multiprocess_mode=mode)
 
 
-def _state(listener: str, state: str) -> Gauge:
-    return series(_sessions, listener, closed(state, labels.STATES))
-
-
 def session_opened(listener: str, state: str = "authorization") -> None:
     """A session began on the listener of this name, in `labels.STATES`."""
-    _state(listener, state).inc()
+    _sessions(listener, state).inc()
 
 
 def session_moved(listener: str, before: str, after: str) -> None:
     """A session left one of `labels.STATES` for another."""
-    _state(listener, before).dec()
-    _state(listener, after).inc()
+    _sessions(listener, before).dec()
+    _sessions(listener, after).inc()
 
 
 def session_ended(listener: str, state: str, end: str, seconds: float) -> None:
     """A session ended in `state` after `seconds`, for one of `labels.ENDS`."""
-    _state(listener, state).dec()
-    series(_session_seconds, listener, closed(end, labels.ENDS)).observe(seconds)
+    _sessions(listener, state).dec()
+    _session_seconds(listener, end).observe(seconds)
 
 
 def command(verb: str, result: str, seconds: float) -> None:
     """A POP3 command was answered: `ok`, `err`, or `cut` when its response broke off."""
-    series(_commands, closed(verb, labels.VERBS), closed(result, labels.RESULTS)).observe(seconds)
+    _commands(verb, result).observe(seconds)
 
 
 def lmtp_command(verb: str, code: int, seconds: float) -> None:
     """An LMTP command was answered with reply `code`."""
-    series(_lmtp_commands, closed(verb, labels.LMTP_VERBS), closed(str(code), labels.LMTP_CODES)).observe(seconds)
+    _lmtp_commands(verb, str(code)).observe(seconds)
 
 
 def login(mechanism: str, result: str, seconds: float) -> None:
     """A login by `labels.MECHANISMS` came to one of `labels.LOGIN_RESULTS`: `ok` or a `Reason`'s value."""
-    known = closed(mechanism, labels.MECHANISMS)
-    series(_logins, known, closed(result, labels.LOGIN_RESULTS)).observe(seconds)
+    _logins(mechanism, result).observe(seconds)
 
 
 def verdict_asked(known: bool) -> None:
     """A password was looked for among those remembered, before any is computed."""
-    series(_verdicts, closed("hit" if known else "miss", labels.VERDICTS)).inc()
+    _verdicts("hit" if known else "miss").inc()
 
 
 def verifier_renewed(outcome: str) -> None:
     """The renewal of a verifier came to one of `labels.RENEWALS`."""
-    series(_renewals, closed(outcome, labels.RENEWALS)).inc()
+    _renewals(outcome).inc()
 
 
 def scram_enrolled(outcome: str) -> None:
     """The making of keys for SCRAM came to one of `labels.ENROLMENTS`."""
-    series(_enrolments, closed(outcome, labels.ENROLMENTS)).inc()
+    _enrolments(outcome).inc()
 
 
 def octets_sent(listener: str, octets: int) -> None:
     """Octets were written to a client of this listener."""
-    series(_sent, listener).inc(octets)
+    _sent(listener).inc(octets)
 
 
 def octets_received(listener: str, octets: int) -> None:
     """Octets were read from a client of this listener."""
-    series(_received, listener).inc(octets)
+    _received(listener).inc(octets)
 
 
 def message_retrieved() -> None:
@@ -172,14 +210,14 @@ def messages_removed(count: int) -> None:
 
 def delivered(outcome: str, octets: int) -> None:
     """One recipient's delivery ended: `stored`, or a `Reason`'s value."""
-    series(_delivered, closed(outcome, labels.DELIVERIES)).inc()
+    _delivered(outcome).inc()
     if outcome == "stored":
         _message_octets.observe(octets)
 
 
 def prefetched(used: bool) -> None:
     """A message fetched ahead was asked for after all, or wasn't."""
-    series(_prefetches, "yes" if used else "no").inc()
+    _prefetches("yes" if used else "no").inc()
 
 
 def retrieval_resumed() -> None:
@@ -189,7 +227,7 @@ def retrieval_resumed() -> None:
 
 def lock(outcome: str, seconds: float) -> None:
     """An acquisition ended: `acquired`, `in_use` or `unavailable`."""
-    series(_locks, closed(outcome, labels.LOCK_OUTCOMES)).observe(seconds)
+    _locks(outcome).observe(seconds)
 
 
 def leases_held(count: int) -> None:
@@ -204,7 +242,7 @@ def leases_lost(count: int) -> None:
 
 def budget_used(budget: str, octets: int) -> None:
     """`octets` of one of `labels.BUDGETS` are in use now."""
-    series(_budget, closed(budget, labels.BUDGETS)).set(octets)
+    _budget(budget).set(octets)
 
 
 def loop_lag(seconds: float) -> None:
@@ -214,9 +252,9 @@ def loop_lag(seconds: float) -> None:
 
 def swept(messages: int, blobs: int, orphans: int) -> None:
     """A sweep deleted these for good."""
-    series(_swept, "message").inc(messages)
-    series(_swept, "blob").inc(blobs)
-    series(_swept, "orphan").inc(orphans)
+    _swept("message").inc(messages)
+    _swept("blob").inc(blobs)
+    _swept("orphan").inc(orphans)
 
 
 def sweep_backlog(messages: int) -> None:
@@ -245,12 +283,12 @@ def certificate_failed() -> None:
 
 def tls_established(listener: str, version: str) -> None:
     """A handshake ended with this version, such as `TLSv1.3`."""
-    series(_handshakes, listener, closed(version, labels.TLS_VERSIONS)).inc()
+    _handshakes(listener, version).inc()
 
 
 def connection_rejected(listener: str, why: str) -> None:
     """A connection was closed before it became a session, for one of `labels.REJECTIONS`."""
-    series(_rejected, listener, closed(why, labels.REJECTIONS)).inc()
+    _rejected(listener, why).inc()
 
 
 def draining(now: bool) -> None:

@@ -1,23 +1,31 @@
-"""One series of a metric, found again without the metric's lock.
+"""The series of a metric, found again without the metric's lock.
 
 Owns that memory, which is as small as the closed sets of label values are (G17). Refuses to know any metric.
 Counting is on the way of every command: looked up anew, labels cost more than the counting.
 """
 
-from typing import Any, TypeVar
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TypeVar
 
 from prometheus_client import Counter, Gauge
 
 from service.telemetry.histograms import Histogram
+from service.telemetry.labels import closed
 
 Metric = TypeVar("Metric", Counter, Gauge, Histogram)
-_found: dict[tuple[object, ...], Any] = {}
+ANY = None
+"""Stands for a set of values that is closed elsewhere, as that of listeners' names is by the settings."""
+MOST = 1024
+"""Combinations of values that are remembered of a metric, those that come to `other` among them."""
 
 
-def series(metric: Metric, *labels: str) -> Metric:
-    """`metric` with these label values, in order."""
-    key = (metric, *labels)
-    found: Metric | None = _found.get(key)
-    if found is None:
-        found = _found[key] = metric.labels(*labels)
+def by(metric: Metric, *allowed: frozenset[str] | None) -> Callable[..., Metric]:
+    """What finds a series of `metric` by a value for each of its labels; one that isn't `allowed` there is `other`."""
+
+    @lru_cache(MOST)
+    def found(*values: str) -> Metric:
+        known = (value if among is None else closed(value, among) for value, among in zip(values, allowed, strict=True))
+        return metric.labels(*known)
+
     return found

@@ -7,23 +7,40 @@ from prometheus_client import Counter, Gauge
 
 from service.telemetry import labels
 from service.telemetry.histograms import Histogram
-from service.telemetry.labels import closed
 from service.telemetry.metrics import LONG, QUICK
-from service.telemetry.series import series
+from service.telemetry.series import by
 
 _first_octets = Histogram("poplar_blob_first_octet_seconds", "From asking for a blob to its first octets", buckets=LONG)
 _whole_reads = Histogram(
     "poplar_blob_read_seconds", "From asking for a blob, or a part of 1 MiB, to its last octet", buckets=LONG
 )
-_store_calls = Histogram(
-    "poplar_store_seconds", "Calls of other systems by vendor and outcome", ["vendor", "outcome"], buckets=QUICK
+_store_calls = by(
+    Histogram(
+        "poplar_store_seconds", "Calls of other systems by vendor and outcome", ["vendor", "outcome"], buckets=QUICK
+    ),
+    labels.VENDORS,
+    labels.STORE_OUTCOMES,
 )
-_store_errors = Counter("poplar_store_errors", "Failures of other systems by vendor and kind", ["vendor", "kind"])
-_pool = Gauge(
-    "poplar_pool_connections", "Connections to Postgres by role and use", ["role", "use"], multiprocess_mode="livesum"
+_store_errors = by(
+    Counter("poplar_store_errors", "Failures of other systems by vendor and kind", ["vendor", "kind"]),
+    labels.VENDORS,
+    labels.STORE_KINDS,
 )
-_pool_waiting = Gauge(
-    "poplar_pool_waiting", "Callers that wait for a connection to Postgres", ["role"], multiprocess_mode="livesum"
+_pool = by(
+    Gauge(
+        "poplar_pool_connections",
+        "Connections to Postgres by role and use",
+        ["role", "use"],
+        multiprocess_mode="livesum",
+    ),
+    labels.ROLES,
+    labels.POOL_USES,
+)
+_pool_waiting = by(
+    Gauge(
+        "poplar_pool_waiting", "Callers that wait for a connection to Postgres", ["role"], multiprocess_mode="livesum"
+    ),
+    labels.ROLES,
 )
 
 
@@ -39,17 +56,16 @@ def blob_read(seconds: float) -> None:
 
 def store_called(vendor: str, outcome: str, seconds: float) -> None:
     """A call of `labels.VENDORS` ended `ok`, `refused` (as it should be) or `failed`."""
-    series(_store_calls, closed(vendor, labels.VENDORS), closed(outcome, labels.STORE_OUTCOMES)).observe(seconds)
+    _store_calls(vendor, outcome).observe(seconds)
 
 
 def store_failed(vendor: str, kind: str) -> None:
     """A call of `labels.VENDORS` failed for one of `labels.STORE_KINDS`."""
-    series(_store_errors, closed(vendor, labels.VENDORS), closed(kind, labels.STORE_KINDS)).inc()
+    _store_errors(vendor, kind).inc()
 
 
 def pool(role: str, busy: int, idle: int, waiting: int) -> None:
     """The connections to Postgres of one of `labels.ROLES`, now."""
-    known = closed(role, labels.ROLES)
-    series(_pool, known, "busy").set(busy)
-    series(_pool, known, "idle").set(idle)
-    series(_pool_waiting, known).set(waiting)
+    _pool(role, "busy").set(busy)
+    _pool(role, "idle").set(idle)
+    _pool_waiting(role).set(waiting)

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from service.mail.events import EventStream, Pipe, PipeBounds
+from service.mail.events import EventStream, Pipe, PipeBounds, Unheard
 from service.model.event import Event, Kind, plain
 from service.model.refusal import Reason, Refusal
 from tests.mail.provider import SetClock
@@ -171,3 +171,22 @@ async def test_a_sink_is_handed_only_what_it_keeps_anything_of() -> None:
             stream.tell(Event(kind, session=kind.value))
         assert [await pipe.settled(10.0) for pipe in pipes] == [0, 0]
     assert (some.sessions, every.sessions) == (["login"], ["login", "end"])
+
+
+async def test_events_that_may_wait_for_each_other_go_together() -> None:
+    """A register of recent logins has a batch of logins cost little more than one."""
+    receiver, _, pipe, tell = made(PipeBounds(batch=10, gather=0.05))
+    async with running(pipe):
+        for session in "ab":
+            tell(session)
+            await asyncio.sleep(0)
+        assert await pipe.settled(10.0) == 0
+    assert [len(batch) for batch in receiver.batches] == [2]
+
+
+async def test_what_nobody_keeps_anything_of_is_not_wanted() -> None:
+    pipe = Pipe(Receiver(), QUICK, Told(), {Kind.LOGIN})
+    stream = EventStream([pipe], SetClock(), "pod:1")
+    assert stream.wants(Kind.LOGIN)
+    assert not stream.wants(Kind.END)
+    assert not Unheard().wants(Kind.LOGIN)

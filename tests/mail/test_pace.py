@@ -5,6 +5,7 @@ RFC 1939 §3: a session that is given up removes nothing, so its work must hear 
 
 import asyncio
 import gc
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from contextvars import ContextVar
@@ -248,3 +249,56 @@ async def test_g15_what_broken_off_work_held_is_free_without_the_collector(pace:
 
 async def _in_turn(pace: Pace, work: Coroutine[Any, Any, None]) -> None:
     await pace.work(work, lambda: "tenant")
+
+
+async def test_a_turn_goes_on_from_a_command_to_what_it_began_and_to_its_answer(pace: Pace, turns: Turns) -> None:
+    """As a login does: one turn from the line to the first wait, one from the last wait to the response."""
+    used: list[int] = []
+
+    def begins() -> bool:
+        used.append(turns.used)
+        return True
+
+    async def work() -> str:
+        used.append(turns.used)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        used.append(turns.used)
+        return "done"
+
+    pace.soon("a", begins)
+    assert turns.used == 1
+    assert await pace.work(work(), lambda: "a", begun=True, goes_on=True) == "done"
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert turns.used == 1, "the last step's turn goes on"
+    pace.go_on("a", lambda: used.append(turns.used))
+    await until(lambda: not turns.used)
+    assert used == [1, 1, 1, 1]
+
+
+async def test_g16_a_turn_is_paid_for_by_whom_its_step_turned_out_to_be(pace: Pace, turns: Turns) -> None:
+    """RFC 1939 §4: before a login, a session is its address's; the name tells whose it is."""
+    whose: list[Whose] = ["address"]
+
+    async def log_in() -> None:
+        whose[0] = "tenant"
+        time.sleep(0.002)  # noqa: ASYNC251 - a step that takes its time
+
+    pace.soon("address", lambda: True)
+    await pace.work(log_in(), lambda: whose[0], begun=True)
+    await until(lambda: not turns.used)
+    assert turns._classes["tenant"].finish >= 0.002
+    assert turns._classes["address"].finish < 0.002
+    assert not any(of.held for of in turns._classes.values())
+
+
+async def test_work_that_fails_or_is_cancelled_keeps_no_turn(pace: Pace, turns: Turns) -> None:
+    async def badly() -> None:
+        await asyncio.sleep(0)
+        raise KeyError("x")
+
+    pace.soon("a", lambda: True)
+    with pytest.raises(KeyError):
+        await pace.work(badly(), lambda: "a", begun=True, goes_on=True)
+    await until(lambda: not turns.used)

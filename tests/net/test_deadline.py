@@ -212,3 +212,16 @@ async def test_it_expires_on_a_real_loop() -> None:
     deadline.set(0.01)
     deadline.set(0.05)
     assert await expired - began >= 0.049
+
+
+def test_a_connection_that_is_busy_within_one_tick_stays_where_it_stands(watched: Watched) -> None:
+    """RFC 1939 §3: each command moves the autologout, of which there are many in a second."""
+    watched.deadline.set(600)
+    (tick,) = watched.wheel._ticks
+    for _ in range(5):
+        watched.loop.advance(0.01)
+        watched.deadline.set(600)
+    assert list(watched.wheel._ticks) == [tick]
+    watched.loop.advance(602)
+    assert len(watched.expired) == 1
+    assert 1600.05 <= watched.expired[0] <= 1601.2

@@ -28,7 +28,7 @@ class Noted(Pace):
         super().__init__(turns)
         self.asked: list[Whose] = []
 
-    def soon(self, whose: Whose, call: Callable[[], None]) -> None:
+    def soon(self, whose: Whose, call: Callable[[], object]) -> None:
         self.asked.append(whose)
         super().soon(whose, call)
 

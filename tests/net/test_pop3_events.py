@@ -18,6 +18,10 @@ SAFE = frozenset({"schema", "id", "at", "kind", "process", "session", "protocol"
 @dataclass
 class Heard:
     events: list[Event] = field(default_factory=list)
+    wanted: frozenset[Kind] = frozenset(Kind)
+
+    def wants(self, kind: Kind) -> bool:
+        return kind in self.wanted
 
     def tell(self, event: Event) -> None:
         self.events.append(event)

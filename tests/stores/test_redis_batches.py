@@ -63,3 +63,11 @@ async def test_f9_sentinel_is_asked_again_whatever_went_wrong_with_a_question(mo
         await asked.wait()
     assert wire._wire._era >= era + 2
     await wire.aclose()
+
+
+async def test_f3_a_command_that_is_not_taken_says_so_where_its_answer_is_awaited() -> None:
+    batcher = Batcher(silent, refused, Limits(deadline=60.0, connections=1, batch=1, queue=0))
+    answer = batcher.promise(Command(("PING",)))
+    with pytest.raises(CallFailed):
+        await answer
+    await batcher.aclose()

@@ -160,7 +160,8 @@ class Database:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _once(self, statement: str, values: Sequence[object], seconds: float, tries: "_Tries") -> list[Row]:
-        connection = await self._acquire(seconds)
+        if (connection := self._try_acquire()) is None:
+            connection = await self._acquire(seconds)
         # A statement that outlives its try is abandoned with its connection, not cancelled: the repetition
         # waits for its locks and finds what it did.
         alarm = asyncio.get_running_loop().call_later(seconds, _cut, connection)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from service.mail.attempts import Charge, Counted
 from service.model.attempts import Kind, Standing, Subject
 from service.stores.observing import Calls, Observer, Unobserved
-from service.stores.redis.errors import CallFailed, kind_of
+from service.stores.redis.errors import kind_of
 from service.stores.redis.scripts import COUNT, STANDING, Command
 from service.stores.redis.servers import Servers
 
@@ -79,16 +79,7 @@ class RedisAttempts:
 
     async def _each(self, commands: Sequence[tuple[str, Command]]) -> list[object]:
         """The answers, in order, of commands on these keys, which leave in one pipeline for each server."""
-        return await asyncio.gather(*[self._submitted(key, command) for key, command in commands])
-
-    def _submitted(self, key: str, command: Command) -> "asyncio.Future[object]":
-        try:
-            return self._servers.keeping(key).submit(command)
-        except CallFailed as failed:
-            # One that isn't even taken fails like any other, so that those submitted before it are waited for.
-            answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-            answer.set_exception(failed)
-            return answer
+        return await asyncio.gather(*[self._servers.keeping(key).promise(command) for key, command in commands])
 
 
 def _key(subject: Subject) -> str:

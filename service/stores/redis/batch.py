@@ -68,6 +68,15 @@ class Batcher:
             loop.call_soon(self._start)
         return waiting.answer
 
+    def promise(self, command: Command) -> "asyncio.Future[object]":
+        """The same, but that it isn't taken comes with the answer, too: for one of several that are waited for."""
+        try:
+            return self.submit(command)
+        except CallFailed as failed:
+            answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+            answer.set_exception(failed)
+            return answer
+
     async def finish(self) -> None:
         """Wait for the answers to what was taken, and stop; nothing more may be submitted.
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from service.mail.ports import Holder
 from service.model.account import MaildropKey
 
+_encoded = json.JSONEncoder(separators=(",", ":")).encode
 SESSIONS = "session:{*"
 """Matches the entries of all sessions."""
 
@@ -60,7 +61,7 @@ def _tag(key: MaildropKey) -> str:
 
 def entry(holder: Holder) -> str:
     """The JSON text of `holder`."""
-    return json.dumps(
+    return _encoded(
         {
             "session_id": holder.session_id,
             "tenant": holder.tenant,
@@ -69,8 +70,7 @@ def entry(holder: Holder) -> str:
             "mechanism": holder.mechanism,
             "process": holder.process,
             "since": holder.since.isoformat(),
-        },
-        separators=(",", ":"),
+        }
     )
 
 

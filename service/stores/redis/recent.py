@@ -9,6 +9,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 
 from service.mail.ports import Holder
 from service.mail.recent import IN_BUCKET, Attempt, UnknownName, Whose, sort_of, whose
@@ -24,6 +25,8 @@ from service.stores.redis.urls import parse_target
 
 _KINDS = {kind.value[0]: kind for kind in (Kind.LOGIN, Kind.REFUSAL)}
 _FACTS = ("client", "mechanism", "listener", "tls", "credential", "reason", "detail", "session")
+_facts = attrgetter(*_FACTS)
+_encoded = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class RedisRecentLogins:
         kept = [(event, concerned) for event in batch if (concerned := whose(event)) is not None]
         if kept:
             with self._calls.observed("remember"):
-                await asyncio.gather(*(self._remember(event, concerned) for event, concerned in kept))
+                await asyncio.gather(*[self._remembering(event, concerned) for event, concerned in kept])
 
     async def of(self, whose: Whose) -> Sequence[Attempt]:
         """What is kept, the last one first. Raises Refusal(UNAVAILABLE)."""
@@ -70,17 +73,18 @@ class RedisRecentLogins:
         """Close every connection."""
         await self._servers.aclose()
 
-    async def _remember(self, event: Event, concerned: Whose) -> object:
+    def _remembering(self, event: Event, concerned: Whose) -> "asyncio.Future[object]":
         unknown = isinstance(concerned, UnknownName)
         prefix = concerned.digest if isinstance(concerned, UnknownName) else ""
         # The bound of a bucket is all names' together: no prefix tells them apart.
         kind_octets = 0 if unknown else 1
         sorts = IN_BUCKET if unknown else self._keeping.sorts
         milliseconds = round(event.moment.timestamp() * 1000)
-        facts = json.dumps([getattr(event, name) for name in _FACTS], separators=(",", ":"))
+        facts = _encoded(_facts(event))
         lasting = round(self._keeping.lasting.total_seconds() * 1000)
         words = (prefix + sort_of(event), kind_octets, milliseconds, event.event_id, facts, sorts, lasting)
-        return await self._submit(_key(concerned), REMEMBER.on((_key(concerned),), *words))
+        key = _key(concerned)
+        return self._servers.keeping(key).promise(REMEMBER.on((key,), *words))
 
     def _submit(self, key: str, command: Command) -> "asyncio.Future[object]":
         return self._servers.keeping(key).submit(command)

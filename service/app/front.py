@@ -24,6 +24,7 @@ from service.app.listening import Service
 from service.app.observed import ObservedLocks, Outages
 from service.app.outage import ignored, open_reading, through_outages
 from service.app.shared import MEASURE_EVERY, Shared
+from service.mail.again import Again
 from service.mail.allowances import Places
 from service.mail.budget import Budget
 from service.mail.fairness import Fairness
@@ -40,6 +41,7 @@ from service.net.pop3_service import Pop3Options, Pop3Service
 from service.settings import Settings
 from service.stores.postgres.index import PostgresMessageIndex
 from service.stores.postgres.owners import PostgresDomainOwners
+from service.stores.postgres.reopening import PostgresReopening
 from service.stores.redis import RedisAllowances
 from service.telemetry import metrics, sharing, watching
 
@@ -67,7 +69,9 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
         locks = ObservedLocks(redis)
         allowances = RedisAllowances(redis.servers, lease_seconds=settings.redis.lease_seconds, observer=watching)
         leases = _leases(shared, locks, index, allowances)
-        beside = (SystemClock(), this_process(), scram, uses, vouching, guard, bearer, reading)
+        # What is remembered for outages is noted at each login, which therefore takes all its steps.
+        again = Again(PostgresReopening(database), verification.verdicts) if reading is None else None
+        beside = (SystemClock(), this_process(), scram, uses, vouching, guard, bearer, reading, again)
         login = Login(through_outages(directory, reading, verification), verification, locks, index, leases, *beside)
         announcements = await _announcements(shared, directory)
         fairness = shares.fairness(PostgresDomainOwners(database))

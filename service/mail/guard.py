@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
-from typing import Protocol
+from typing import Protocol, TypeVar
 from uuid import uuid4
 
 from service.mail.afterwards import Afterwards
@@ -23,6 +23,7 @@ from service.model.proof import BearerProof, Password, Proof
 from service.model.refusal import Reason, Refusal
 from service.model.why import Why
 
+Found = TypeVar("Found")
 MOST = 1024
 """Writes that nobody waits for; further ones are left out."""
 HOW = frozenset({"new", "repeated", "unseen", "abandoned", "vanished"})
@@ -116,8 +117,8 @@ class Guard:
         return suspects(self.rules, self.tenants, client, name) if self.rules.counted else Suspects()
 
     async def beside(
-        self, found: Awaitable[Account | None], subjects: Sequence[Subject], mark: str = ""
-    ) -> tuple[Account | None, Record]:
+        self, found: Awaitable[Found], subjects: Sequence[Subject], mark: str = ""
+    ) -> tuple[Found, Record]:
         """What `found` brings and what is known of `subjects`, asked for at the same time."""
         asked = asyncio.ensure_future(self.record(subjects, mark))
         try:
@@ -179,8 +180,7 @@ class Trial:
     def __init__(self, guard: Guard, concerned: Suspects, secret: str | None) -> None:
         self._guard = guard
         self._suspects = concerned
-        account = concerned.account
-        self._mark = mark_of(account.name, secret) if account and secret is not None else ""
+        self._secret = secret
         self._record = Record()
         self._seen = False
         self.account: Account | None = None
@@ -197,8 +197,11 @@ class Trial:
         """
         guard = self._guard
         pair = self._suspects.pair
-        asked = (pair,) if pair is not None and pair in guard.lately else self._suspects.all
-        account, self._record = await guard.beside(found, asked, self._mark)
+        if pair is not None and pair in guard.lately:
+            # The account's mark, which costs as much as a right password that is remembered, isn't asked about.
+            account, self._record = await guard.beside(found, (pair,))
+        else:
+            account, self._record = await guard.beside(found, self._suspects.all, self._mark())
         self.account = account if account is not None and account.housed else None
         self._learn_tenant()
         verdict = guard.verdict(self._record)
@@ -215,7 +218,7 @@ class Trial:
     ) -> None:
         """Count a refusal of credentials, remember a success, and forget everything else."""
         if error is None:
-            self._opened()
+            self.opened()
         elif isinstance(error, asyncio.CancelledError) and self._seen:
             places = self._suspects.places
             self._guard.after.begin(uuid4(), lambda: self._guard.count("vanished", places, LIGHT))
@@ -227,14 +230,39 @@ class Trial:
             await self._guard.count("unseen", self._suspects.places, LIGHT)
             return
         if len(self._record.standings) < len(self._suspects.all):
-            self._record = await self._guard.record(self._suspects.all, self._mark)
+            self._record = await self._guard.record(self._suspects.all, self._mark())
         repeated = self._record.repeated
         # The marks of names that nobody has would fill the memory for days.
-        keep = Keep(self._mark, self._guard.rules.remember, real=True) if self.account else Keep(self._mark)
+        keep = Keep(self._mark(), self._guard.rules.remember, real=True) if self.account else Keep(self._mark())
         how, weight = ("repeated", LIGHT) if repeated else ("new", NEW)
         await self._guard.count(how, self._suspects.all, weight, keep)
 
-    def _opened(self) -> None:
+    def _mark(self) -> str:
+        """What this password is known by when it is tried again."""
+        account = self._suspects.account
+        return mark_of(account.name, self._secret) if account and self._secret is not None else ""
+
+    @property
+    def familiar(self) -> bool:
+        """Whether the account was opened from there lately, or nobody is counted."""
+        pair = self._suspects.pair
+        return pair in self._guard.lately if pair is not None else not self._suspects.all
+
+    async def unopposed(self, granted: Awaitable[bool], account: Account) -> bool:
+        """Whether `granted` comes true, and nothing is held against who opened `account` from there lately.
+
+        Nothing is counted where not: that login begins anew, in the usual way.
+        """
+        pair, guard = self._suspects.pair, self._guard
+        try:
+            free, self._record = await guard.beside(granted, (pair,) if pair is not None else ())
+        except Refusal:
+            return False
+        self.account = account
+        return free and guard.verdict(self._record).by is None
+
+    def opened(self) -> None:
+        """The login went well: from there it does so for a while."""
         pair, attempts, remember = self._record.pair, self._guard.attempts, self._guard.rules.remember
         if attempts is None or pair is None or self.account is None:
             return

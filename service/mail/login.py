@@ -10,10 +10,11 @@ import secrets
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
+from service.mail.again import Again
 from service.mail.bearer import Bearer
 from service.mail.certified import certified
 from service.mail.enrolments import Enrolments
-from service.mail.guard import Guard
+from service.mail.guard import Guard, Trial
 from service.mail.leases import Leases, OnLost
 from service.mail.maildrop import KeptIndex, OpenMaildrop
 from service.mail.outage import Reading
@@ -72,6 +73,8 @@ class Login:
     """Takes tokens; None where they aren't offered."""
     reading: Reading | None = None
     """Lets people read on while Postgres is away; None where that isn't wanted."""
+    again: Again | None = None
+    """Opens by one statement what was opened a moment ago; None where each login is looked up anew."""
 
     async def __call__(self, attempt: Attempt, on_lost: OnLost) -> OpenMaildrop:
         """The maildrop, held by this session until `close`; `on_lost` is called if another takes it.
@@ -82,18 +85,53 @@ class Login:
         The refusal says for staff alone whose login it was, and why it was refused.
         """
         proof, recent = told_apart(attempt.proof)
-        attempt = replace(attempt, proof=proof, recent=recent)
+        if recent:
+            attempt = replace(attempt, proof=proof, recent=recent)
         trial = self.guard.trial(attempt.client, proof)
         try:
+            if (held := await self._again(trial, attempt, on_lost)) is not None:
+                return held
             async with trial:
                 name = proof.name if proof else NO_NAME
                 found = await trial.beside(self.directory.find(name))
                 with self.reading.honestly(found) if self.reading else nullcontext():
                     account, credential = await self._verified(found, attempt)
-            return await self._open(account, credential, attempt, on_lost)
+            held = await self._open(account, credential, attempt, on_lost)
         except Refusal as refusal:
             refusal.account = trial.account
             raise
+        if self.again is not None and not recent:
+            self.again.learn(proof, found, credential)
+        return held
+
+    async def _again(self, trial: Trial, attempt: Attempt, on_lost: OnLost) -> OpenMaildrop | None:
+        """The maildrop by one statement, if this login is like the last one; else None, and nothing is held.
+
+        The lease comes first here, too, and whoever has none goes the long way: an older session's fence stays.
+        """
+        if self.again is None or attempt.recent or not trial.familiar:
+            return None
+        known = self.again.known(attempt.proof, attempt.mechanism, attempt.client)
+        if known is None:
+            return None
+        account, drop = known.account, None
+        lease, fence = self._lease(account, attempt), secrets.token_bytes(FENCE_OCTETS)
+        try:
+            if await trial.unopposed(self.locks.acquire(lease), account):
+                self.leases.opening(lease, fence, guarded=True)
+                await self.leases.counted(account, attempt.client, lease)
+                drop = await self.again.reopening.reopen(account, fence)
+        finally:
+            if drop is None:
+                self.again.forget(attempt.proof)
+                await self.leases.release(lease)
+        if drop is None:
+            return None
+        trial.opened()
+        self._enrol(account, known.credential, attempt.proof)
+        return self._hold(
+            _opened(account, known.credential, attempt, (drop, fence, lease, True)), known.credential, on_lost
+        )
 
     async def _open(self, account: Account, credential: Credential, attempt: Attempt, on_lost: OnLost) -> OpenMaildrop:
         lease = self._lease(account, attempt)
@@ -110,14 +148,17 @@ class Login:
         except BaseException:
             await self.leases.release(lease)
             raise
-        trail = Trail(attempt.session_id, attempt.client, attempt.mechanism, credential.label)
-        a = account
-        more = (attempt.recent, KeptIndex(a.kept) if a.kept else None)
-        held = OpenMaildrop(a.key, a.tenant, a.address, a.policy, drop, fence, lease, guarded, trail, *more)
-        self.leases.hold(held, on_lost)
-        if self.uses is not None and account.kept is None:
-            self.uses.begin(account.key, credential)
-        return held
+        return self._hold(_opened(account, credential, attempt, (drop, fence, lease, guarded)), credential, on_lost)
+
+    def _hold(self, maildrop: OpenMaildrop, credential: Credential, on_lost: OnLost) -> OpenMaildrop:
+        self.leases.hold(maildrop, on_lost)
+        if self.uses is not None and maildrop.kept is None:
+            self.uses.begin(maildrop.key, credential)
+        return maildrop
+
+    def _enrol(self, account: Account, credential: Credential, proof: Proof | None) -> None:
+        if self.enrolments is not None and isinstance(proof, Password):
+            self.enrolments.begin(account, credential, proof.secret)
 
     async def _verified(self, account: Account | None, attempt: Attempt) -> tuple[Account, Credential]:
         """What the proof opens, and by what; unknown, wrong, suspended, not allowed: refused alike (G13)."""
@@ -134,8 +175,7 @@ class Login:
         allowed = replace(usable, policy=admitted(usable.policy, opened, attempt.mechanism, attempt.client))
         if attempt.recent and allowed.policy.recent_days is None:
             raise Refusal(Reason.CREDENTIALS, "the policy has recent: off", Why.POLICY)
-        if self.enrolments is not None and isinstance(proof, Password):
-            self.enrolments.begin(usable, opened, proof.secret)
+        self._enrol(usable, opened, proof)
         return (allowed if self.vouching is None else await self.vouching.housed(allowed)), opened
 
     async def _drop(self, account: Account, fence: bytes, attempt: Attempt, guarded: bool) -> DropListing:
@@ -193,6 +233,17 @@ class Login:
             self.clock.now(),
         )
         return Lease(account.key, secrets.token_hex(16), holder)
+
+
+def _opened(
+    account: Account, credential: Credential, attempt: Attempt, proofs: tuple[DropListing, bytes, Lease, bool]
+) -> OpenMaildrop:
+    """What a login comes to: `proofs` are what it holds, its fence, its lease and whether that guards it."""
+    a = account
+    trail = Trail(attempt.session_id, attempt.client, attempt.mechanism, credential.label)
+    return OpenMaildrop(
+        a.key, a.tenant, a.address, a.policy, *proofs, trail, attempt.recent, KeptIndex(a.kept) if a.kept else None
+    )
 
 
 def _cause(account: Account | None, proof: Proof | None) -> tuple[str, Why]:

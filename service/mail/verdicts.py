@@ -6,7 +6,7 @@ Keeps no password and no name, only that hash (G17); keeps successes alone, for 
 (G15). Refuses to know how a password is verified.
 """
 
-import hmac
+import hashlib
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +18,7 @@ SECONDS = 300.0
 ENTRIES = 65_536
 """At some 200 octets each, 13 MB."""
 KEY_OCTETS = 32
+DIGEST_OCTETS = 32
 
 
 def _untold(known: bool) -> None:
@@ -55,6 +56,16 @@ class Verdicts:
         self._told(known is not None)
         return known
 
+    def knows(self, key: MaildropKey, credential: Credential, secret: str) -> bool:
+        """Whether `secret` opened this one lately, as it was stored then; `told` hears of that alone."""
+        if not self._seconds:
+            return False
+        self._forget()
+        known = self._digest(key, credential, secret) in self._until
+        if known:
+            self._told(known)
+        return known
+
     def remember(self, key: MaildropKey, credential: Credential, secret: str) -> None:
         """Keep that `secret` opens `credential`."""
         if not self._seconds:
@@ -73,7 +84,8 @@ class Verdicts:
     def _digest(self, key: MaildropKey, credential: Credential, secret: str) -> bytes:
         ids = (key.tenant_id, key.maildrop_id, credential.credential_id)
         texts = (credential.verifier.encode(), secret.encode("utf-8", "surrogatepass"))
-        return hmac.digest(self._key, _framed([*(each.bytes for each in ids), *texts]), "sha256")
+        framed = _framed([*(each.bytes for each in ids), *texts])
+        return hashlib.blake2b(framed, digest_size=DIGEST_OCTETS, key=self._key).digest()
 
 
 def _framed(parts: Iterable[bytes]) -> bytes:

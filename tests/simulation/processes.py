@@ -10,6 +10,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, cast
 
+from service.mail.again import Again
 from service.mail.allowances import Places
 from service.mail.attempts import Standby
 from service.mail.budget import Budget
@@ -47,6 +48,7 @@ from service.net.pop3_service import Pop3Options, Pop3Service
 from service.protocol.lmtp.state import Terms
 from service.stores.memory.attempts import MemoryAttempts
 from service.stores.memory.passwords import MemoryPasswordHashes
+from service.stores.memory.reopening import MemoryReopening
 from tests.simulation.faults import Faults, Port
 from tests.simulation.loop import Process
 from tests.simulation.wires import Client, Wire
@@ -171,7 +173,8 @@ class FrontEnd(Running):
     def _login(self, hashing: Turns, reading: Reading | None) -> Login:
         hashes = FairHashes(self.port(MemoryPasswordHashes(), "threads"), hashing)
         renewals = Renewals(hashes, self.port(self.world.verifiers, "postgres"))
-        verification = Verification(hashes, Verdicts(self.clock), renewals)
+        verification = Verification(hashes, verdicts := Verdicts(self.clock), renewals)
+        reopening = self.port(MemoryReopening(self.world.state), "postgres")
         directory = self.port(self.world.directory, "postgres")
         if reading is not None:
             directory = OutageDirectory(directory, reading.memory, lambda: verification(None, ""))
@@ -183,6 +186,7 @@ class FrontEnd(Running):
             uses=Uses(self.port(self.world.uses, "postgres"), self.clock),
             guard=guard,
             reading=reading,
+            again=Again(reopening, verdicts) if reading is None else None,
         )
 
 

@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 import asyncpg
 
+from service.mail.again import Reopening
 from service.mail.ports import Directory, MessageIndex, Sweepable
 from service.model.account import MaildropKey, Recipient
 from service.model.message import Blob, NewMessage
@@ -21,11 +22,13 @@ from service.model.policy import Policy, PolicyValue
 from service.model.tenancy import AuditEntry
 from service.stores.memory.directory import MemoryDirectory
 from service.stores.memory.index import MemoryMessageIndex
+from service.stores.memory.reopening import MemoryReopening
 from service.stores.memory.state import CredentialRow, DomainRow, MaildropRow, MemoryState, TenantRow
 from service.stores.memory.sweep import MemorySweepable
 from service.stores.postgres.database import Database
 from service.stores.postgres.directory import PostgresDirectory
 from service.stores.postgres.index import PostgresMessageIndex
+from service.stores.postgres.reopening import PostgresReopening
 from service.stores.postgres.sweep import PostgresSweepable
 
 Values = Mapping[str, PolicyValue]
@@ -45,6 +48,8 @@ class World(Protocol):
     def directory(self) -> Directory: ...
     @property
     def index(self) -> MessageIndex: ...
+    @property
+    def reopening(self) -> Reopening: ...
     @property
     def sweepable(self) -> Sweepable: ...
     async def tenant(self, name: str, policy: Values | None = None, status: str = "active") -> UUID: ...
@@ -69,6 +74,7 @@ class MemoryWorld:
         self.state = MemoryState()
         self.directory = MemoryDirectory(self.state)
         self.index = MemoryMessageIndex(self.state)
+        self.reopening = MemoryReopening(self.state)
         self.sweepable = MemorySweepable(self.state)
 
     async def tenant(self, name: str, policy: Values | None = None, status: str = "active") -> UUID:
@@ -132,6 +138,7 @@ class PostgresWorld:
         self.owner = owner
         self.directory = PostgresDirectory(database)
         self.index = PostgresMessageIndex(database)
+        self.reopening = PostgresReopening(database)
         self.sweepable = PostgresSweepable(database)
 
     async def tenant(self, name: str, policy: Values | None = None, status: str = "active") -> UUID:

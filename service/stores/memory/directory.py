@@ -4,7 +4,10 @@ Owns the same answers as `stores.postgres.directory`, over `MemoryState`. Refuse
 RFC 2449 §6.5 (LOGIN-DELAY), §6.7 (EXPIRE).
 """
 
+import hashlib
+from dataclasses import replace
 from datetime import datetime
+from uuid import UUID
 
 from service.model.account import Account, Credential, Recipient
 from service.model.address import Address, parse_address
@@ -70,7 +73,8 @@ class MemoryDirectory:
         credentials = tuple(map(_credential, newest_first))
         policy, active = self._state.policy(row), self._state.active(row)
         chosen = self._state.tenants[row.key.tenant_id].directory
-        return Account(row.key, self._tenant(row), row.address, active, policy, credentials, chosen)
+        account = Account(row.key, self._tenant(row), row.address, active, policy, credentials, chosen)
+        return replace(account, seen=UUID(bytes=hashlib.blake2b(repr(account).encode(), digest_size=16).digest()))
 
     def _tenant(self, row: MaildropRow) -> str:
         return self._state.tenants[row.key.tenant_id].name

@@ -16,25 +16,27 @@ from service.stores.postgres.database import Database, Row
 from service.stores.postgres.policies import overrides, policy
 
 FIND = """
-SELECT m.tenant_id, m.maildrop_id, t.name AS tenant, m.local || '@' || m.domain AS address,
-       t.status = 'active' AND d.status = 'active' AND m.status = 'active' AS active, t.directory,
-       t.policy || m.policy AS policy,
-       c.ids, c.kinds, c.verifiers, c.labels, c.expiries, c.scrams, c.policies
-FROM domains d
-JOIN tenants t ON t.tenant_id = d.tenant_id AND t.status <> 'removed'
-JOIN maildrops m ON m.tenant_id = d.tenant_id AND m.domain = d.name AND m.local = $2 AND m.status <> 'removed'
-CROSS JOIN LATERAL (
-    SELECT array_agg(credential_id) AS ids, array_agg(kind) AS kinds, array_agg(verifier) AS verifiers,
-           array_agg(label) AS labels, array_agg(expires) AS expiries, array_agg(scram) AS scrams,
-           array_agg(usable.policy) AS policies
-    FROM (
-        SELECT * FROM credentials c
-        WHERE c.tenant_id = m.tenant_id AND c.maildrop_id = m.maildrop_id
-          AND c.status = 'active' AND (c.expires IS NULL OR c.expires > now())
-        ORDER BY c.created DESC, c.credential_id
-    ) AS usable
-) c
-WHERE d.name = $1 AND d.status <> 'removed'
+SELECT found.*, md5(found::text)::uuid AS seen FROM (
+    SELECT m.tenant_id, m.maildrop_id, t.name AS tenant, m.local || '@' || m.domain AS address,
+           t.status = 'active' AND d.status = 'active' AND m.status = 'active' AS active, t.directory,
+           t.policy || m.policy AS policy,
+           c.ids, c.kinds, c.verifiers, c.labels, c.expiries, c.scrams, c.policies
+    FROM domains d
+    JOIN tenants t ON t.tenant_id = d.tenant_id AND t.status <> 'removed'
+    JOIN maildrops m ON m.tenant_id = d.tenant_id AND m.domain = d.name AND m.local = $2 AND m.status <> 'removed'
+    CROSS JOIN LATERAL (
+        SELECT array_agg(credential_id) AS ids, array_agg(kind) AS kinds, array_agg(verifier) AS verifiers,
+               array_agg(label) AS labels, array_agg(expires) AS expiries, array_agg(scram) AS scrams,
+               array_agg(usable.policy) AS policies
+        FROM (
+            SELECT * FROM credentials c
+            WHERE c.tenant_id = m.tenant_id AND c.maildrop_id = m.maildrop_id
+              AND c.status = 'active' AND (c.expires IS NULL OR c.expires > now())
+            ORDER BY c.created DESC, c.credential_id
+        ) AS usable
+    ) c
+    WHERE d.name = $1 AND d.status <> 'removed'
+) AS found
 """
 
 RESOLVE = """
@@ -139,7 +141,7 @@ def _account(row: Row) -> Account:
     columns = (row[name] or () for name in ("ids", "kinds", "verifiers", "labels", "expiries", "scrams", "policies"))
     credentials = tuple(_credential(values) for values in zip(*columns, strict=True))
     facts = (row["tenant"], row["address"], row["active"], policy(row["policy"]))
-    return Account(_key(row), *facts, credentials, row["directory"])
+    return Account(_key(row), *facts, credentials, row["directory"], seen=row["seen"])
 
 
 def _credential(values: tuple[Any, ...]) -> Credential:

@@ -1,0 +1,87 @@
+"""Logins like the last one: who was let in a moment ago, and may be again by one statement instead of two.
+
+Owns whose login that can be: a password that this process verified lately, for an account of which nothing has changed
+since, which the statement itself finds out before it writes the fence (G11). Whatever is otherwise goes the long way,
+and is answered there. It costs the same round trips for a wrong password as for an unknown name, as before (G13).
+Bounded, and kept in memory alone (G15). Refuses to know leases and limits.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from service.mail.passwords import KIND
+from service.mail.policy import admitted
+from service.mail.verdicts import Verdicts
+from service.mail.viewing import shown
+from service.model.account import Account, Credential
+from service.model.listing import DropListing
+from service.model.proof import Password, Proof
+from service.model.refusal import Refusal
+from service.model.shown import EVERYTHING
+
+ENTRIES = 16_384
+"""Accounts that are remembered, at some 800 octets each: 13 MB."""
+
+
+class Reopening(Protocol):
+    """The directory and the index, asked together. Each may raise Refusal(UNAVAILABLE)."""
+
+    async def reopen(self, account: Account, fence: bytes) -> DropListing | None:
+        """Write the newest session's fence (16 octets) and read the counters, if the account is as it was seen.
+
+        None, and nothing written, where anything of it has changed: its status, its policy, its credentials. One round
+        trip.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An account, with the policy that binds this session, and what opens it."""
+
+    account: Account
+    credential: Credential
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """The accounts that one process opened lately, by the name that was given."""
+
+    reopening: Reopening
+    verdicts: Verdicts
+    entries: int = ENTRIES
+    _known: OrderedDict[str, Known] = field(default_factory=OrderedDict)
+
+    def known(self, proof: Proof | None, mechanism: str, client: str) -> Known | None:
+        """What `proof` opens if nothing has changed; None for all that needs another look."""
+        if not isinstance(proof, Password) or (known := self._known.get(proof.name)) is None:
+            return None
+        account, credential = known.account, known.credential
+        if not self.verdicts.knows(account.key, credential, proof.secret):
+            return None
+        try:
+            policy = admitted(account.policy, credential, mechanism, client)
+        except Refusal:
+            return None
+        return known if policy is account.policy else Known(replace(account, policy=policy), credential)
+
+    def learn(self, proof: Proof | None, account: Account | None, credential: Credential) -> None:
+        """`proof` opened `account`, as the directory brought it, by `credential`: next time it may be asked for so."""
+        if not isinstance(proof, Password) or account is None or not _simple(proof, account, credential):
+            return
+        self._known[proof.name] = Known(account, credential)
+        self._known.move_to_end(proof.name)
+        if len(self._known) > self.entries:
+            self._known.popitem(last=False)
+
+    def forget(self, proof: Proof | None) -> None:
+        """It isn't as it was."""
+        if proof is not None:
+            self._known.pop(proof.name, None)
+
+
+def _simple(proof: Password, account: Account, credential: Credential) -> bool:
+    """Whether nothing but the account's own rows has a say in its logins."""
+    policy = account.policy
+    own = account.seen is not None and account.outside is None and credential.kind == KIND and not proof.authzid
+    return own and not policy.login_delay and shown(policy, recent=False) == EVERYTHING

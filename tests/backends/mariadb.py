@@ -73,9 +73,9 @@ def _install(folder: Path) -> None:
         f"CREATE USER IF NOT EXISTS {USER} IDENTIFIED BY '{PASSWORD}';\n"
         f"GRANT ALL ON {DATABASE}.* TO {USER};\n"
     )
-    owner = ["--user=root"] if is_root() else []
+    (folder / "tmp").mkdir()
     made = subprocess.run(
-        ["mariadb-install-db", "--no-defaults", *owner, f"--datadir={folder / 'data'}", "--skip-test-db"],
+        ["mariadb-install-db", "--no-defaults", *_of_its_own(folder), "--skip-test-db"],
         capture_output=True,
         env={"PATH": PROGRAMS},
         check=False,
@@ -83,13 +83,18 @@ def _install(folder: Path) -> None:
     assert made.returncode == 0, made.stdout + made.stderr
 
 
+def _of_its_own(folder: Path) -> list[str]:
+    """Its files and its user. A server that starts deletes the temporary tables in its folder, whosever they are."""
+    places = [f"--datadir={folder / 'data'}", f"--tmpdir={folder / 'tmp'}"]
+    return [*places, "--user=root"] if is_root() else places
+
+
 def _started(folder: Path, port: int) -> "subprocess.Popen[bytes]":
     program = _server()
     assert program is not None
     command = [
-        *(program, "--no-defaults", f"--datadir={folder / 'data'}", f"--socket={folder / 's'}"),
+        *(program, "--no-defaults", *_of_its_own(folder), f"--socket={folder / 's'}"),
         *("--bind-address=127.0.0.1", f"--port={port}", f"--init-file={folder / 'init.sql'}", "--skip-log-bin"),
-        *(["--user=root"] if is_root() else []),
     ]
     log = folder / "log"
     process = spawn(dying_with_parent(command, signal.SIGTERM), folder, log)

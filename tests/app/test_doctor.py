@@ -85,7 +85,7 @@ async def test_a_pod_with_the_login_of_its_own_part_is_not_blamed_for_having_no_
     make: Make, migrated_dsn: str, part: str, looked_at: set[str]
 ) -> None:
     await create_login(migrated_dsn, f"own_{part}", SECRET, f"poplar_{part}")
-    findings = await examine(make(database={f"{part}_url": with_login(migrated_dsn, f"own_{part}")}))
+    findings = await examine(make(database={f"{part}_url": with_login(migrated_dsn, f"own_{part}"), "deadline": 2.0}))
     subjects = {finding.subject for finding in findings}
     assert [finding for finding in findings if finding.state == "wrong"] == []
     assert {subject for subject in subjects if subject.startswith("postgres")} == {f"postgres as {part}"}

@@ -21,7 +21,7 @@ ADA = "ada@acme.example"
 PATIENCE = 60.0
 NOWHERE = {
     # A port nobody may listen on: whatever needs these systems finds them away at once.
-    "database": {"url": "postgresql://nobody@127.0.0.1:1/none"},
+    "database": {"url": "postgresql://nobody@127.0.0.1:1/none", "deadline": 1.0},
     "redis": {"url": "redis://127.0.0.1:1/0"},
 }
 

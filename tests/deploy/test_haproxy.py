@@ -10,7 +10,7 @@ import ssl
 import urllib.request
 import warnings
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -36,19 +36,19 @@ def maildrop(demo: RunningDemo) -> Maildrop:
     return new_maildrop(demo, "a password")
 
 
-@pytest.fixture
-def fronts(demo: RunningDemo, tmp_path: Path) -> Iterator[list[FrontEnd]]:
+@contextmanager
+def two_front_ends(demo: RunningDemo, folder: Path) -> Iterator[list[FrontEnd]]:
     limits = {"connections_per_address": 2}
     with (
-        front_end(demo, tmp_path / "one", LISTENERS, drain=DRAIN, limits=limits) as one,
-        front_end(demo, tmp_path / "two", LISTENERS, drain=DRAIN, limits=limits) as two,
+        front_end(demo, folder / "one", LISTENERS, drain=DRAIN, limits=limits) as one,
+        front_end(demo, folder / "two", LISTENERS, drain=DRAIN, limits=limits) as two,
     ):
         yield [one, two]
 
 
-@pytest.fixture
-def balancer(demo: RunningDemo, fronts: list[FrontEnd], tmp_path: Path) -> Iterator[Haproxy]:
-    certificates = tmp_path / "certs"
+@contextmanager
+def before(fronts: list[FrontEnd], demo: RunningDemo, folder: Path) -> Iterator[Haproxy]:
+    certificates = folder / "certs"
     certificates.mkdir()
     state = demo.state / "state" / "certificates"
     chain, key = next(state.glob("*.crt")), next(state.glob("*.key"))
@@ -57,8 +57,34 @@ def balancer(demo: RunningDemo, fronts: list[FrontEnd], tmp_path: Path) -> Itera
     for n, front in enumerate(fronts, 1):
         for listener, port in (("pop3s", 10995), ("pop3", 10110)):
             places[f"198.51.100.2{n}:{port}"] = f"{front.place(listener)} port {front.ops.port}"
-    with haproxy(tmp_path, certificates, places | {"check port 8080": "check"}) as running:
+    with haproxy(folder, certificates, places | {"check port 8080": "check"}) as running:
         await_true(lambda: states(running) == ["UP"] * 4, "both front ends up")
+        yield running
+
+
+@pytest.fixture(scope="module")
+def fronts(demo: RunningDemo, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[FrontEnd]]:
+    """For tests that leave both as they are."""
+    with two_front_ends(demo, tmp_path_factory.mktemp("fronts")) as both:
+        yield both
+
+
+@pytest.fixture(scope="module")
+def balancer(demo: RunningDemo, fronts: list[FrontEnd], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Haproxy]:
+    with before(fronts, demo, tmp_path_factory.mktemp("haproxy")) as running:
+        yield running
+
+
+@pytest.fixture
+def own_fronts(demo: RunningDemo, tmp_path: Path) -> Iterator[list[FrontEnd]]:
+    """For a test that ends one."""
+    with two_front_ends(demo, tmp_path) as both:
+        yield both
+
+
+@pytest.fixture
+def own_balancer(demo: RunningDemo, own_fronts: list[FrontEnd], tmp_path: Path) -> Iterator[Haproxy]:
+    with before(own_fronts, demo, tmp_path) as running:
         yield running
 
 
@@ -88,8 +114,8 @@ def session_lines(front: FrontEnd) -> list[dict[str, object]]:
     return list(lines)
 
 
-def all_lines(fronts: list[FrontEnd]) -> list[dict[str, object]]:
-    return [line for front in fronts for line in session_lines(front)]
+def lines_of(client: str, fronts: list[FrontEnd]) -> list[dict[str, object]]:
+    return [line for front in fronts for line in session_lines(front) if line["client"] == client]
 
 
 def test_the_clients_own_address_and_tls_facts_reach_the_session_log(
@@ -99,17 +125,15 @@ def test_the_clients_own_address_and_tls_facts_reach_the_session_log(
     assert wire.sock.selected_alpn_protocol() == "pop3"  # type: ignore[attr-defined]
     assert wire.say(b"QUIT").startswith(b"+OK")
     wire.close()
-    await_true(lambda: len(all_lines(fronts)) == 1, "the session's line")
-    [line] = all_lines(fronts)
-    assert (line["client"], line["end"], line["address"]) == ("127.0.0.9", "quit", maildrop.account.address)
+    await_true(lambda: lines_of("127.0.0.9", fronts), "the session's line")
+    [line] = lines_of("127.0.0.9", fronts)
+    assert (line["end"], line["address"]) == ("quit", maildrop.account.address)
     assert line["tls"] == "TLSv1.3"
     assert str(line["cipher"]).startswith("TLS_")
     assert line["listener"] == "pop3s"
 
 
-def test_limits_count_the_client_and_not_the_balancer(
-    balancer: Haproxy, demo: RunningDemo, fronts: list[FrontEnd]
-) -> None:
+def test_limits_count_the_client_and_not_the_balancer(balancer: Haproxy, demo: RunningDemo) -> None:
     kept = [dialled(balancer, demo, f"127.0.0.{n}") for n in range(20, 26)]
     for wire in kept:
         assert wire.say(b"NOOP").startswith(b"-ERR")
@@ -163,17 +187,17 @@ def test_sessions_survive_a_reload_and_nobody_is_refused_meanwhile(
 
 
 def test_a_draining_front_end_gets_no_new_clients_and_keeps_those_it_has(
-    balancer: Haproxy, demo: RunningDemo, fronts: list[FrontEnd], maildrop: Maildrop
+    own_balancer: Haproxy, demo: RunningDemo, own_fronts: list[FrontEnd], maildrop: Maildrop
 ) -> None:
-    wire = logged_in(dialled(balancer, demo), maildrop)
+    wire = logged_in(dialled(own_balancer, demo), maildrop)
     live = json.loads(demo.poplar("session", "list", "--json"))
     process = next(row["process"] for row in live if row["address"] == maildrop.account.address)
-    mine = next(front for front in fronts if process.endswith(f":{front.pid}"))
-    other = next(front for front in fronts if front is not mine)
+    mine = next(front for front in own_fronts if process.endswith(f":{front.pid}"))
+    other = next(front for front in own_fronts if front is not mine)
     mine.command.process.send_signal(signal.SIGTERM)
-    await_true(lambda: states(balancer).count("NOLB") == 2, "the drain to be noticed")
+    await_true(lambda: states(own_balancer).count("NOLB") == 2, "the drain to be noticed")
     for n in range(6):
-        fresh = dialled(balancer, demo, f"127.0.0.{50 + n}")
+        fresh = dialled(own_balancer, demo, f"127.0.0.{50 + n}")
         assert fresh.say(b"QUIT").startswith(b"+OK")
         fresh.close()
     await_true(lambda: len(session_lines(other)) == 6, "six sessions on the other front end")
@@ -184,12 +208,12 @@ def test_a_draining_front_end_gets_no_new_clients_and_keeps_those_it_has(
 
 
 def test_a_dead_front_end_costs_the_next_client_nothing(
-    balancer: Haproxy, demo: RunningDemo, fronts: list[FrontEnd]
+    own_balancer: Haproxy, demo: RunningDemo, own_fronts: list[FrontEnd]
 ) -> None:
-    fronts[0].command.process.kill()
-    fronts[0].command.process.wait()
+    own_fronts[0].command.process.kill()
+    own_fronts[0].command.process.wait()
     for n in range(6):
-        fresh = dialled(balancer, demo, f"127.0.0.{60 + n}")
+        fresh = dialled(own_balancer, demo, f"127.0.0.{60 + n}")
         assert fresh.say(b"QUIT").startswith(b"+OK")
         fresh.close()
 

@@ -39,18 +39,18 @@ def part_of_settings(part: str) -> dict[str, Any]:
 
 def described() -> list[tuple[str, str, str]]:
     """Key of the chart, meaning and default of each setting that `config` and `limits` may hold."""
-    rows = explain(Sources(Settings(), None, {}, {}))
-    return [(_key(row), row.meaning, row.default) for row in rows if _may_stand(row.key)]
+    rows, rest = explain(Sources(Settings(), None, {}, {})), part_of_settings("rest")
+    return [(_key(row), row.meaning, row.default) for row in rows if _may_stand(row.key, rest)]
 
 
 def _key(row: Explained) -> str:
     return row.key if row.key.startswith("limits.") else f"config.{row.key}"
 
 
-def _may_stand(key: str) -> bool:
+def _may_stand(key: str, rest: dict[str, Any]) -> bool:
     if key.startswith("limits."):
         return True
-    schema: Any = part_of_settings("rest")
+    schema: Any = rest
     for name in key.split("."):
         schema = schema.get("properties", {}).get(name)
         if schema is None:

@@ -105,6 +105,10 @@ bench: $(VENV)/.test ## Time the hot paths by themselves (ARGS="-k pipeline")
 overload: $(VENV)/.test ## Besiege a front end with hostile clients, thousands at a time (ARGS="idle unread --seconds 10")
 	$(BIN)/python -m tests.overload $(ARGS)
 
+.PHONY: senders
+senders: $(VENV)/.test ## Besiege an LMTP server with hostile senders (ARGS="one_header --below /dev/shm")
+	$(BIN)/python -m tests.overload.lmtp_run $(ARGS)
+
 .PHONY: million
 million: $(VENV)/.test ## List and remove a maildrop of 1,000,000 messages (ARGS="--messages 100000 --imported")
 	$(BIN)/python -m tests.overload.million_run $(ARGS)

@@ -33,6 +33,8 @@ class Visit:
 
     waits: Waits
     unexpected: dict[str, int]
+    steps: dict[str, Waits] = field(default_factory=dict)
+    """What each step of their sessions took."""
 
 
 @dataclass
@@ -74,7 +76,8 @@ def visit(front: FrontEnd, seconds: float) -> Visit:
     """Good clients for so long; each has one session at least."""
     with beside("tests.overload.good", str(front.place("pop3").port)) as good:
         time.sleep(seconds)
-    return Visit(Waits.of([took for _, took in good.sessions]), good.unexpected)
+    steps = {step: Waits.of(seconds) for step, seconds in good.steps.items()}
+    return Visit(Waits.of([took for _, took in good.sessions]), good.unexpected, steps)
 
 
 def besiege(place: Site, front: FrontEnd, siege: Siege, seconds: float, allowance: float = ALLOWANCE) -> Besieged:

@@ -29,13 +29,15 @@ INTERVAL = 0.1
 
 @dataclass
 class Sessions(Tally):
-    """Keeps when each session began, too."""
+    """Keeps when each session began, and the steps of each as `Tally` does."""
 
     sessions: list[tuple[float, float]] = field(default_factory=list)
 
     def took(self, step: str, seconds: float) -> None:
         if step == "session":
             self.sessions.append((time.monotonic() - seconds, seconds))
+        else:
+            super().took(step, seconds)
 
 
 class GoodTalk(Talk):
@@ -81,7 +83,8 @@ async def main(port: int) -> None:
     clients = [keep_coming(port, client, tally, over) for client in range(CLIENTS)]
     await asyncio.gather(*clients)
     unexpected: Counter[str] = tally.unexpected
-    os.write(1, json.dumps({"sessions": tally.sessions, "unexpected": unexpected}).encode() + b"\n")
+    told = {"sessions": tally.sessions, "unexpected": unexpected, "steps": tally.seconds}
+    os.write(1, json.dumps(told).encode() + b"\n")
 
 
 if __name__ == "__main__":

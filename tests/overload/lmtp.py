@@ -1,7 +1,7 @@
 """LMTP under hostile senders: what the process holds, how long good clients beside wait, and whether all is given back.
 
-Owns the scenarios and how each is measured, once in quiet and once besieged, in one run. Refuses to say which figure is
-good; that nothing but what was delivered stays behind is asserted. G15, G18. RFC 2033, RFC 5321 §4.5.3.1.
+Owns the scenarios and how each is measured, besieged and in quiet before and after, in one run. Refuses to say which
+figure is good; that nothing but what was delivered stays behind is asserted. G15, G18. RFC 2033, RFC 5321 §4.5.3.1.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ import asyncpg
 from tests.backends.demo import Account, Place, RunningDemo
 from tests.overload.held import Held, given_back, look, peak
 from tests.overload.million_rows import owner_dsn, site_settings
-from tests.overload.waits import Span, Waits, beside, ratio, span
+from tests.overload.waits import Beside, Span, Waits, beside, quieter, ratio, span
 from tests.system.front_end import LMTP, TERMINATED, FrontEnd, front_end
 
 MIB = 1 << 20
@@ -72,6 +72,8 @@ class Row:
     peak: float = 0.0
     after: float = 0.0
     good: dict[str, tuple[Waits, Waits]] = field(default_factory=dict)
+    steps: dict[str, dict[str, Waits]] = field(default_factory=dict)
+    """What each step of good senders and good readers took under siege."""
     unexpected: dict[str, int] = field(default_factory=dict)
     heard: dict[str, int] = field(default_factory=dict)
     left: dict[str, int] = field(default_factory=dict)
@@ -79,14 +81,17 @@ class Row:
 
     def __str__(self) -> str:
         what = self.scenario
-        waits = "; ".join(
-            f"{name} p99 {quiet.p99:.0f} -> {siege.p99:.0f} ms ({ratio(siege, quiet):.1f}x of {siege.count})"
-            for name, (quiet, siege) in self.good.items()
-        )
+        waits = "; ".join(f"{name} {_beside_quiet(*both)}" for name, both in self.good.items())
         size = f"{what.senders} x {what.octets / MIB:.1f} MiB x {what.rounds}"
         memory = f"{self.begun:.0f} -> {self.after:.0f}, peak {self.peak:.0f} MiB"
         told = f"{self.heard} {self.unexpected or ''} {self.left or ''}"
         return f"{what.kind:16} {size:22} {self.seconds:6.1f} s  {memory}  {waits}  {told}"
+
+
+def _beside_quiet(quiet: Waits, siege: Waits) -> str:
+    """Medians and 99th percentiles in milliseconds, and how many times as long the latter is."""
+    times = f"{ratio(siege, quiet):.1f}x of {siege.count}"
+    return f"p50 {quiet.p50:.0f} -> {siege.p50:.0f}, p99 {quiet.p99:.0f} -> {siege.p99:.0f} ms ({times})"
 
 
 @dataclass
@@ -132,28 +137,40 @@ def ground(demo: RunningDemo, folder: Path) -> Iterator[Ground]:
         yield Ground(demo, lmtp, front, victim, good)
 
 
-def measured(on: Ground, scenario: Scenario, quiet_seconds: float) -> Row:
-    """One scenario, from quiet to quiet."""
-    row, quiet, siege = Row(scenario), list[Span](), list[Span]()
-    level, unnamed = on.held(), set(on.unnamed())
-    lmtp, pop3 = on.lmtp.place("lmtp"), on.front.place("terminated")
-    with ExitStack() as stack:
-        programs = {
-            "sender": stack.enter_context(beside("tests.overload.lmtp_good", *_where(lmtp), on.good.address)),
-            "reader": stack.enter_context(
-                beside("tests.overload.lmtp_good", *_where(pop3), on.good.address, on.good.password)
-            ),
-        }
-        with span(quiet):
-            time.sleep(quiet_seconds)
-        with peak(on.lmtp.pid) as most, span(siege):
-            row.heard = besieged(lmtp, scenario, on.victim.address)
-    row.good = {name: (each.within(*quiet), each.within(*siege)) for name, each in programs.items()}
+def measured(on: Ground, scenario: Scenario, quiet_seconds: float = 0.0) -> Row:
+    """One scenario, from quiet to quiet; with no seconds of that there is nothing to judge speed by."""
+    row, siege = Row(scenario), list[Span]()
+    level, unnamed, before = on.held(), set(on.unnamed()), _in_quiet(on, quiet_seconds)
+    with _good(on) as programs, peak(on.lmtp.pid) as most, span(siege):
+        row.heard = besieged(on.lmtp.place("lmtp"), scenario, on.victim.address)
+    row.steps = {n: {s: Waits.of(took) for s, took in each.steps.items()} for n, each in programs.items()}
     row.unexpected = {word: times for each in programs.values() for word, times in each.unexpected.items()}
     row.seconds, row.begun, row.peak = siege[0][1] - siege[0][0], most.begun, most.most
     row.after = given_back(on.held, level, PATIENCE).memory
     row.left = _left(on, unnamed)
+    after = _in_quiet(on, quiet_seconds)
+    row.good = {n: (quieter(before[n], after[n]), each.within(*siege)) for n, each in programs.items() if before}
     return row
+
+
+@contextmanager
+def _good(on: Ground) -> Iterator[dict[str, Beside]]:
+    """A good sender and a good reader, of another tenant than the victim's."""
+    lmtp, pop3, account = on.lmtp.place("lmtp"), on.front.place("terminated"), on.good
+    with ExitStack() as stack:
+        sender = beside("tests.overload.lmtp_good", *_where(lmtp), account.address)
+        reader = beside("tests.overload.lmtp_good", *_where(pop3), account.address, account.password)
+        yield {"sender": stack.enter_context(sender), "reader": stack.enter_context(reader)}
+
+
+def _in_quiet(on: Ground, seconds: float) -> dict[str, Waits]:
+    """What good ones wait for so long while nobody else is there."""
+    if not seconds:
+        return {}
+    quiet = list[Span]()
+    with _good(on) as programs, span(quiet):
+        time.sleep(seconds)
+    return {name: each.within(*quiet) for name, each in programs.items()}
 
 
 def _left(on: Ground, before: set[str]) -> dict[str, int]:

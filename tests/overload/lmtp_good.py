@@ -15,15 +15,24 @@ from collections import Counter
 from typing import IO
 
 EVERY = 0.05
+LONGEST = 1000
+"""Octets of a command."""
 TEXT = b"From: <good@example.org>\r\nSubject: good\r\n\r\n" + b"All is well, and will be well tomorrow.\r\n" * 220
+
+
+STEPS: dict[str, list[float]] = {}
+"""Seconds from each command, or from the text, to its answer."""
 
 
 def exchange(sock: socket.socket, answers: IO[bytes], said: bytes, wanted: bytes) -> str:
     """Say something and read the answer: empty if it is as wanted, else what it was."""
+    began = time.monotonic()
     sock.sendall(said)
     line = answers.readline()
     while line[3:4] == b"-" and line[:1].isdigit():
         line = answers.readline()
+    word = "text" if len(said) > LONGEST else said[:4].decode().strip() or "greeting"
+    STEPS.setdefault(word, []).append(time.monotonic() - began)
     return "" if line.startswith(wanted) else line.decode().strip() or "(cut)"
 
 
@@ -76,7 +85,8 @@ def main(host: str, port: str, *account: str) -> None:
     os.write(1, b"begun\n")
     while not select.select([0], [], [], EVERY)[0]:
         session()
-    os.write(1, json.dumps({"sessions": sessions, "unexpected": unexpected}).encode() + b"\n")
+    told = {"sessions": sessions, "unexpected": unexpected, "steps": STEPS}
+    os.write(1, json.dumps(told).encode() + b"\n")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,6 @@ def besieged(demo: RunningDemo, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.mark.parametrize("scenario", SHORT, ids=lambda scenario: scenario.kind)
 def test_hostile_senders_leave_nothing_behind_and_disturb_no_good_one(besieged: Ground, scenario: Scenario) -> None:
-    row = measured(besieged, scenario, quiet_seconds=0.2)
+    row = measured(besieged, scenario)
     assert row.unexpected == {}
     assert set(row.heard) <= {"250", "354", "452", "550"}, row.heard

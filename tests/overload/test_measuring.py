@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.overload.held import Held, given_back, peak
-from tests.overload.waits import Waits, ratio
+from tests.overload.waits import Waits, quieter, ratio
 
 LEVEL = Held(descriptors=20, memory=80.0, tasks=9, leases=0, sessions=0, series=300)
 
@@ -52,3 +52,8 @@ def test_waits_of_a_span_and_their_ratio() -> None:
     assert (quiet.count, round(quiet.p99, 3), siege.most) == (200, 10.0, 25.0)
     assert ratio(siege, quiet) == pytest.approx(2.5)
     assert Waits.of([]).count == 0
+
+
+def test_the_harder_base_of_two_quiet_visits_is_judged_by() -> None:
+    first, second = Waits.of([0.045] * 100), Waits.of([0.015] * 100)
+    assert quieter(first, second) is quieter(second, first) is second

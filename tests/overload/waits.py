@@ -45,6 +45,8 @@ class Beside:
     sessions: list[tuple[float, float]] = field(default_factory=list)
     unexpected: dict[str, int] = field(default_factory=dict)
     """Responses that no good client may get, by their first words."""
+    steps: dict[str, list[float]] = field(default_factory=dict)
+    """Seconds of each step of the sessions, where the program tells them."""
 
     def within(self, *spans: Span) -> Waits:
         """What those sessions waited that began within one of the spans."""
@@ -55,7 +57,8 @@ class Beside:
 def beside(*arguments: str) -> Iterator[Beside]:
     """`python -m ARGUMENTS` from its first line, by which it says that it has begun, until the block ends.
 
-    Its last line is `{"sessions": [[began, seconds], ...], "unexpected": {words: times}}`.
+    Its last line is `{"sessions": [[began, seconds], ...], "unexpected": {words: times}}`, and perhaps "steps" beside:
+    `{step: [seconds, ...]}`.
     """
     command = [sys.executable, "-m", *arguments]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -69,7 +72,7 @@ def beside(*arguments: str) -> Iterator[Beside]:
         if told:
             said = json.loads(told[-1])
             good.sessions = [(at, took) for at, took in said["sessions"]]
-            good.unexpected = said["unexpected"]
+            good.unexpected, good.steps = said["unexpected"], said.get("steps", {})
 
 
 @contextmanager
@@ -80,6 +83,11 @@ def span(into: list[Span]) -> Iterator[None]:
         yield
     finally:
         into.append((began, time.monotonic()))
+
+
+def quieter(*visits: Waits) -> Waits:
+    """The visit in quiet that is the harder base; none may have anybody's first login in it."""
+    return min(visits, key=lambda waits: waits.p99)
 
 
 def ratio(siege: Waits, quiet: Waits) -> float:

@@ -41,7 +41,7 @@ def with_crlf(text: bytes) -> bytes:
     # RFC 5321 §4.1.1.4, of "lines ending only in <LF>": "SMTP server systems MUST NOT do this, even in the name of
     # improved robustness." Deviates: none ends a command or the text, but in the text it is stored as CRLF; refusing
     # it would lose the mail.
-    if text.count(b"\n") == text.count(b"\r\n"):
+    if b"\n" not in text or text.count(b"\n") == text.count(b"\r\n"):
         return text
     return text.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
 
@@ -80,10 +80,12 @@ class Measure:
 
         The octets of the piece up to where the header ends, 0 where it doesn't end here.
         """
-        self._dotted = self._dotted or b"\r\n." in window
-        found = window.find(b"\r\n\r\n") if self._header_octets is None else -1
-        if found < 0:
+        if b"\n" not in window:
             return 0
-        header = found + 4 - len(self._tail)
+        # Whether there is one at all is known three times as soon by looking from the end.
+        self._dotted = self._dotted or window.rfind(b"\r\n.") >= 0
+        if self._header_octets is not None or window.rfind(b"\r\n\r\n") < 0:
+            return 0
+        header = window.find(b"\r\n\r\n") + 4 - len(self._tail)
         self._header_octets = self.octets + header
         return header

@@ -59,3 +59,10 @@ def test_a_dot_at_the_very_beginning_is_a_dotted_line() -> None:
     measure.feed(b".")
     measure.feed(b"\r\n")
     assert measure.blob("key").dotted
+
+
+def test_the_first_empty_line_ends_the_header_whatever_empty_and_dotted_lines_follow() -> None:
+    measure = Measure()
+    measure.feed(b"A: b\r\n\r\nbody\r\n\r\n.dot\r\n\r\n")
+    blob = measure.blob("key")
+    assert (blob.header_octets, blob.dotted) == (8, True)

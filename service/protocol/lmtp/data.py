@@ -9,8 +9,9 @@ RFC 5321 §4.1.1.4 (end of mail data), §4.5.2 (transparency), RFC 2033 §4.2, R
 from typing import Protocol
 
 CHUNK = 64 * 1024
-"""Octets of text handed out at once, at most: some third of a millisecond's work."""
+"""Octets of text handed out at once, at most: some tenth of a millisecond's work, its digest included."""
 
+_DOT = b"\r\n."
 _END = b"\r\n.\r\n"
 _UNDECIDED = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
 
@@ -43,12 +44,14 @@ class DotFraming:
         Nothing else ends it: a bare LF or CR beside the dot is text (else a sender could smuggle a second message in).
         """
         window = bytes(buffer[:CHUNK])
-        end = window.find(_END)
+        # A line that begins with a dot is rare, and whether there is one is known soonest by looking from the end.
+        dotted = b"\n" in window and window.rfind(_DOT) >= 0
+        end = window.find(_END) if dotted else -1
         self.ended = end >= 0
         # The CRLF before the dot is the last line's own.
         decided = end + 2 if self.ended else len(window) - _undecided(window)
         del buffer[: end + len(_END) if self.ended else decided]
-        text = unstuffed(window[:decided])
+        text = unstuffed(window[:decided]) if dotted else window[:decided]
         if not text:
             return text
         skipped, self._unskipped = self._unskipped, 0
@@ -63,7 +66,7 @@ def unstuffed(text: bytes) -> bytes:
     sender that doesn't take LF for a line end has not doubled it. Once that LF is stored as CRLF the
     dot begins a line, so RETR stuffs it and the client gets it back: nothing is lost and nothing ends early.
     """
-    return text.replace(b"\r\n.", b"\r\n")
+    return text.replace(_DOT, b"\r\n")
 
 
 def _undecided(window: bytes) -> int:

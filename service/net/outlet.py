@@ -23,6 +23,8 @@ class CutError(ConnectionError):
 class Outlet:
     """Writes to one transport, which may be replaced once TLS began."""
 
+    __slots__ = ("_bound", "_held", "_stall_seconds", "_transport", "_waiting", "octets", "paused")
+
     def __init__(self, stall_seconds: float) -> None:
         self._stall_seconds = stall_seconds
         self._transport: asyncio.Transport | None = None

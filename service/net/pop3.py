@@ -10,8 +10,8 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from contextvars import Context
+from functools import lru_cache
 from typing import Any
-from weakref import ref
 
 from service.model.ending import Ending
 from service.model.refusal import Reason
@@ -19,7 +19,7 @@ from service.net.conversation import Conversation, Patience
 from service.net.peer import Peer
 from service.net.pop3_performing import Performer
 from service.net.pop3_record import Record
-from service.net.pop3_service import Pop3Service
+from service.net.pop3_service import Pop3Options, Pop3Service
 from service.net.pop3_steps import STEPS
 from service.net.pop3_turns import SessionTurns
 from service.protocol.pop3 import effects, responses
@@ -33,16 +33,21 @@ LOST_SECONDS = 5.0
 """How long what is in the middle may take once the maildrop is lost; G5 allows 10 to the close."""
 
 
+@lru_cache(16)
+def _patience(options: Pop3Options) -> Patience:
+    """That of all connections with these options: one value, which each of them keeps."""
+    return Patience(options.autologout, options.stall, options.handshake)
+
+
 class Pop3Connection(Conversation):
     """A client's connection, from accept to the last octet."""
 
     def __init__(self, service: Pop3Service, peer: Peer) -> None:
         options = service.options
-        super().__init__(peer, Patience(options.autologout, options.stall, options.handshake), service.tls)
+        super().__init__(peer, _patience(options), service.tls)
         self._service = service
-        self._came_as = peer
         self._session = Session(service.surroundings(peer))
-        self._record = Record(peer.listener, service.events, _peer_of(self), service.tracer)
+        self._record = Record(peer.listener, service.events, peer, service.tracer)
         self._turns = SessionTurns(service.fairness, peer.address)
         self._performer = Performer(service, self._session, self._outlet, self._record, self._turns)
 
@@ -68,7 +73,8 @@ class Pop3Connection(Conversation):
         return min(self._bound, WAITING_OCTETS)
 
     def _opened(self) -> None:
-        if self._peer is not self._came_as:
+        if self._peer is not self._record.peer:
+            self._record.peer = self._peer
             self._session.around = self._service.surroundings(self._peer)
         self._record.opened()
         if self._farewell is None and self._running:
@@ -169,6 +175,7 @@ class Pop3Connection(Conversation):
         return self._session.state is not State.UPDATE
 
     def _tls_started(self) -> None:
+        self._record.peer = self._peer
         self._session.tls_started(self._service.surroundings(self._peer))
 
     def _idle(self) -> None:
@@ -198,14 +205,3 @@ class Pop3Connection(Conversation):
     def _abort_unless_updating(self) -> None:
         if self._session.state is not State.UPDATE:
             self._abort(Ending.LOST)
-
-
-def _peer_of(connection: Pop3Connection) -> Callable[[], Peer]:
-    """Who is at the other end, now. In a ring, what a connection holds would outlive it until the collector comes."""
-    known, came_as = ref(connection), connection._peer  # noqa: SLF001 - its own
-
-    def now() -> Peer:
-        there = known()
-        return there._peer if there else came_as  # noqa: SLF001 - its own
-
-    return now

@@ -4,7 +4,6 @@ Owns which facts go into each event. A name that is nobody's stays out of it, sa
 by; so does what another system said when it failed (G17). Refuses to know where events go, and never waits for them.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,11 +19,11 @@ from service.net.peer import Peer
 
 @dataclass(frozen=True, slots=True)
 class Tidings:
-    """One connection's events; `peer` gives who is at the other end, which TLS may have changed."""
+    """One connection's events, as long as `peer` is at the other end."""
 
     events: Events
     session_id: str
-    peer: Callable[[], Peer]
+    peer: Peer
 
     def logged_in(self, held: OpenMaildrop) -> None:
         """A login succeeded."""
@@ -51,7 +50,7 @@ class Tidings:
             self._tell(Kind.END, **_of(held), reason=ending.value, counts=counts)
 
     def _tell(self, kind: Kind, **facts: Any) -> None:
-        peer = self.peer()
+        peer = self.peer
         event = Event(
             kind,
             session=self.session_id,

@@ -4,13 +4,11 @@ Owns how many octets it holds. Refuses to know numbers and marks, which are the 
 RFC 1939 §4 (the numbers of a session), §7 (UIDL).
 """
 
-from collections.abc import Callable
-
 from service.mail.budget import Budget
 from service.mail.maildrop import OpenMaildrop
 from service.mail.ports import MessageIndex
-from service.mail.turns import Whose
 from service.model.listing import Listing
+from service.net.pop3_turns import SessionTurns
 
 LISTING_OCTETS = 34
 """What one message costs: 16 octets of unique_id, 8 of octets, 8 of sequence number, one each for its mark and RETR."""
@@ -19,9 +17,11 @@ LISTING_OCTETS = 34
 class HeldListing:
     """What a session holds of a budget, from `load` to `forget`."""
 
-    def __init__(self, budget: Budget, whose: Callable[[], Whose]) -> None:
+    __slots__ = ("_budget", "_octets", "_turns")
+
+    def __init__(self, budget: Budget, turns: SessionTurns) -> None:
         self._budget = budget
-        self._whose = whose
+        self._turns = turns
         self._octets = 0
 
     async def load(self, held: OpenMaildrop, index: MessageIndex) -> Listing:
@@ -39,9 +39,9 @@ class HeldListing:
     def forget(self) -> None:
         """Give back what is held; no effect the second time."""
         octets, self._octets = self._octets, 0
-        self._budget.give_back(octets, self._whose())
+        self._budget.give_back(octets, self._turns.whose)
 
     async def _take(self, octets: int) -> None:
         if octets:
-            await self._budget.take(octets, self._whose())
+            await self._budget.take(octets, self._turns.whose)
             self._octets += octets

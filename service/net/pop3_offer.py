@@ -5,9 +5,10 @@ ends here, tokens where some tenant trusts an issuer, certificates where one was
 RFC 5034 §3, RFC 5802 §6, RFC 7628 §3.2, RFC 4422 appendix A.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache, lru_cache
+from types import MappingProxyType
 
 from service.net.peer import Peer
 from service.protocol.sasl.exchange import Outside
@@ -17,6 +18,8 @@ from service.protocol.sasl.mechanisms.oauthbearer import OAUTHBEARER
 from service.protocol.sasl.mechanisms.scram_sha_256 import SCRAM_SHA_256
 from service.protocol.sasl.mechanisms.scram_sha_256_plus import SCRAM_SHA_256_PLUS
 from service.protocol.sasl.mechanisms.xoauth2 import XOAUTH2
+
+_NO_BINDINGS: Mapping[str, bytes] = MappingProxyType({})
 
 
 def _never() -> bool:
@@ -50,22 +53,28 @@ class Offer:
 
     def outside(self, peer: Peer) -> Outside:
         """What the mechanisms are told."""
-        return Outside(
-            hosts=self.hosts or _named(peer.tls.server_name if peer.tls else None),
-            ports=self.ports,
-            scope=self.scope,
-            configuration=self.configuration,
-            bindings=self._bindings(peer),
-            certified=peer.tls.certified if peer.tls else (),
+        tls = peer.tls
+        common = _common(
+            self.hosts or _named(tls.server_name if tls else None), self.ports, self.scope, self.configuration
         )
+        bindings = self._bindings(peer)
+        if tls is None or not (bindings or tls.certified):
+            return common
+        return replace(common, bindings=bindings, certified=tls.certified)
 
-    def _bindings(self, peer: Peer) -> dict[str, bytes]:
-        return dict(peer.tls.bindings) if peer.tls and self.scram and peer.tls.version in self.binding else {}
+    def _bindings(self, peer: Peer) -> Mapping[str, bytes]:
+        return peer.tls.bindings if peer.tls and self.scram and peer.tls.version in self.binding else _NO_BINDINGS
 
 
 @lru_cache(256)
 def _named(server_name: str | None) -> frozenset[str]:
     return frozenset({server_name.lower()}) if server_name else frozenset()
+
+
+@lru_cache(256)
+def _common(hosts: frozenset[str], ports: frozenset[int], scope: str, configuration: str) -> Outside:
+    """What all who come without a certificate and a binding share, so that it is kept once."""
+    return Outside(hosts, ports, scope, configuration)
 
 
 @cache

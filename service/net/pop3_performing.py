@@ -30,6 +30,10 @@ Pieces = Callable[[StoredMessage], AsyncGenerator[bytes, None]]
 class Performer:
     """Performs the effects of one session; what a login opened stays here until `close`."""
 
+    __slots__ = (
+        "_listing", "_looked_up_by", "_maildrop", "_outlet", "_record", "_service", "_session", "_turns", "messages",
+    )  # fmt: skip
+
     def __init__(
         self, service: Pop3Service, session: Session, outlet: Outlet, record: Record, turns: SessionTurns
     ) -> None:
@@ -39,7 +43,7 @@ class Performer:
         self._record = record
         self._maildrop: OpenMaildrop | None = None
         self.messages = Retrieving(service, session, outlet, record, turns)
-        self._listing = HeldListing(service.listings, lambda: turns.whose)
+        self._listing = HeldListing(service.listings, turns)
         self._looked_up_by: str | None = None
         """The address of a client whose exchange had its look-up and hasn't come to a login yet."""
         self._turns = turns

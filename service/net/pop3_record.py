@@ -5,7 +5,6 @@ Owns the counting. Refuses to decide anything. No name, address or text becomes 
 
 import secrets
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from service.mail.events import Events
@@ -31,7 +30,8 @@ class Record:
 
     listener: str
     events: Events
-    peer: Callable[[], Peer]
+    peer: Peer
+    """Who is at the other end, which TLS may change."""
     tracer: Tracer = field(default_factory=Untraced)
     session_id: str = field(default_factory=lambda: secrets.token_hex(8))
     mechanism: str | None = None
@@ -40,7 +40,6 @@ class Record:
     octets_in: int = 0
     log: SessionLog = field(init=False)
     trace: SessionTrace = field(init=False)
-    tidings: Tidings = field(init=False)
     _commands: int = 0
     _retrieved: int = 0
     _topped: int = 0
@@ -52,7 +51,11 @@ class Record:
         self.log = SessionLog(self.session_id, self.listener)
         facts = {"session": self.session_id, "listener": self.listener}
         self.trace = SessionTrace(self.tracer, "POP3 session", self.log.traced, **facts)
-        self.tidings = Tidings(self.events, self.session_id, self.peer)
+
+    @property
+    def tidings(self) -> Tidings:
+        """What the connection tells the event stream. Made when it is used: an idle session keeps none."""
+        return Tidings(self.events, self.session_id, self.peer)
 
     def opened(self) -> None:
         """The connection is made, and the client greeted."""

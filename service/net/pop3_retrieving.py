@@ -33,6 +33,8 @@ Pieces = Callable[[StoredMessage, float], AsyncGenerator[bytes, None]]
 class Retrieving:
     """Sends the messages of one session, once it is logged in."""
 
+    __slots__ = ("_day", "_held", "_outlet", "_prefetch", "_record", "_service", "_session", "_turns")
+
     def __init__(
         self, service: Pop3Service, session: Session, outlet: Outlet, record: Record, turns: SessionTurns
     ) -> None:
@@ -44,16 +46,18 @@ class Retrieving:
         self._held: OpenMaildrop | None = None
         self._prefetch: Prefetch | None = None
         self._day: DailyOctets | None = None
+        """What is counted, where a policy bounds it."""
 
     @property
     def limited(self) -> bool:
         """Whether what is sent counts against a bound for the day, so that `close` has something to tell."""
-        return self._day is not None and self._day.limited
+        return self._day is not None
 
     def open(self, held: OpenMaildrop) -> None:
         """Send messages of this maildrop from now on."""
         self._held = held
-        self._day = DailyOctets(self._service.allowances, held.key, held.policy)
+        day = DailyOctets(self._service.allowances, held.key, held.policy)
+        self._day = day if day.limited else None
 
     def clear(self) -> None:
         """Drop what was fetched ahead."""
@@ -86,8 +90,8 @@ class Retrieving:
 
     def retrieve_at_once(self, effect: effects.Retrieve) -> bool:
         """Send a short message that was fetched ahead; False, and nothing done, where anything must be waited for."""
-        prefetch, day = self._prefetch, self._day
-        if prefetch is None or day is None or day.limited:
+        prefetch = self._prefetch
+        if prefetch is None or self.limited:
             return False
         message = prefetch.places.known(effect.sequence)
         if message is None or not self._lists(effect, message):
@@ -138,7 +142,8 @@ class Retrieving:
     async def _within_the_day(self) -> AsyncIterator[None]:
         """Count what is sent against what the maildrop may retrieve in a day. Raises Refusal(DAY_USED_UP)."""
         if self._day is None:
-            raise AssertionError("a retrieval without a maildrop")
+            yield
+            return
         await self._day.admit()
         sent = self._outlet.octets
         try:

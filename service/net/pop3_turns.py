@@ -18,6 +18,8 @@ from service.protocol.pop3 import effects
 class SessionTurns:
     """The turns of one session."""
 
+    __slots__ = ("_fairness", "_goes_on", "_placed", "whose")
+
     def __init__(self, fairness: Fairness, client: str) -> None:
         self._fairness = fairness
         self.whose: Whose = fairness.stranger(client)

@@ -21,6 +21,8 @@ class Overlong:
 class Lines:
     """Cuts received octets into lines; no more than `bound` octets of an unfinished line are held."""
 
+    __slots__ = ("_bound", "_octets", "_overlong", "_taken")
+
     def __init__(self, bound: int) -> None:
         self._bound = bound
         self._octets = b""

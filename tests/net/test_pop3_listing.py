@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 
 from service.mail.budget import Budget
+from service.mail.fairness import Fairness
 from service.mail.maildrop import OpenMaildrop
 from service.mail.ports import Holder, Lease
 from service.model.account import MaildropKey
@@ -14,6 +15,7 @@ from service.model.policy import Policy
 from service.model.refusal import Refusal
 from service.model.trail import NO_TRAIL
 from service.net.pop3_listing import LISTING_OCTETS, HeldListing
+from service.net.pop3_turns import SessionTurns
 from tests.stores.worlds import MemoryWorld, deliver, message, one_maildrop
 
 KEPT = "kept-by-the-server-it-came-from"
@@ -30,7 +32,7 @@ async def test_g15_a_listing_holds_its_octets_until_it_is_forgotten() -> None:
     world, budget = MemoryWorld(), Budget(1 << 20)
     key = await one_maildrop(world)
     await deliver(world, key, message(), message(imported_unique_id=KEPT), message())
-    listing = HeldListing(budget, lambda: None)
+    listing = HeldListing(budget, SessionTurns(Fairness(), "192.0.2.1"))
     assert len(await listing.load(await opened(world, key), world.index)) == 3
     assert budget.used == 3 * LISTING_OCTETS + 16 + len(KEPT)
     listing.forget()
@@ -45,5 +47,5 @@ async def test_g15_a_listing_that_is_refused_holds_nothing() -> None:
     maildrop = await opened(world, key)
     elsewhere = replace(maildrop, key=MaildropKey(key.tenant_id, uuid4()))
     with pytest.raises(Refusal):
-        await HeldListing(budget, lambda: None).load(elsewhere, world.index)
+        await HeldListing(budget, SessionTurns(Fairness(), "192.0.2.1")).load(elsewhere, world.index)
     assert budget.used == 0

@@ -49,6 +49,13 @@ def test_the_names_of_the_settings_come_before_the_one_that_tls_was_asked_for() 
     assert Offer(hosts=frozenset({"mail.example"})).outside(HERE).hosts == {"mail.example"}
 
 
+def test_those_without_a_binding_share_what_they_are_told() -> None:
+    offer = Offer(scram=True, binding=BOTH)
+    assert offer.outside(BEHIND) is offer.outside(BEHIND)
+    assert offer.outside(HERE).hosts == offer.outside(BEHIND).hosts
+    assert offer.outside(BEHIND).bindings == {}
+
+
 def test_a_mechanism_is_told_what_is_configured_and_what_the_connection_shows() -> None:
     offer = Offer(scram=True, binding=BOTH, ports=frozenset({995}), scope="mail", configuration="https://id.example")
     outside = offer.outside(HERE)

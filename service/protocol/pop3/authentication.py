@@ -27,6 +27,8 @@ class Failures:
     The same wrong password counts once: Thunderbird tries a saved one by PLAIN, LOGIN and USER in turn.
     """
 
+    __slots__ = ("_attempts", "_different")
+
     def __init__(self) -> None:
         self._attempts = 0
         # Nearly every session has none: a set of its own would be the largest thing here.
@@ -44,6 +46,8 @@ class Failures:
 
 class Authentication:
     """One attempt after another, until a login succeeds."""
+
+    __slots__ = ("_fetch", "_if_refused", "_mechanism", "_owed", "_refused", "exchange", "name")
 
     def __init__(self) -> None:
         self.name: str | None = None

@@ -26,15 +26,21 @@ class Parting:
     """How many marked messages stay."""
 
 
+_NONE = bytearray()
+"""The flags of a session that has marked or retrieved nothing, as idle ones are by the thousand; never written."""
+
+
 class Marks:
     """A maildrop as this session sees it: its counters at once, its listing when first needed."""
+
+    __slots__ = ("_count", "_listing", "_marked", "_marked_octets", "_retrieved", "drop")
 
     def __init__(self, drop: DropListing) -> None:
         self.drop = drop
         self._listing: Listing | None = None
-        self._marked = bytearray()
+        self._marked = _NONE
         """An octet a message, at its number, so that a session which marks a million keeps no object for each."""
-        self._retrieved = bytearray()
+        self._retrieved = _NONE
         """The same; both are there once they are needed."""
         self._count = 0
         self._marked_octets = 0
@@ -90,7 +96,7 @@ class Marks:
 
     def unmark_all(self) -> None:
         """RFC 1939 §5 RSET: "If any messages have been marked as deleted by the POP3 server, they are unmarked"."""
-        self._marked.clear()
+        self._marked = _NONE
         self._count = self._marked_octets = 0
 
     def note_retrieved(self, number: int) -> None:

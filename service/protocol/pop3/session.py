@@ -30,8 +30,19 @@ COMMANDS_BOUND = 32
 """Commands after which it pauses, so that others are heard: a tenth or two of a millisecond."""
 
 
+_NO_POLICY = Policy()
+_NO_DROP = DropListing(0, 0, 0, 0)
+_NO_PARTING = Parting()
+"""What sessions have before a login and before QUIT, all of them the same."""
+
+
 class Session:
     """One client's session, from the greeting to the last response."""
+
+    __slots__ = (
+        "_again", "_counts_retrieval", "_effect", "_lines", "_octets", "_output", "_parting", "around",
+        "authentication", "completed", "failures", "marks", "policy", "read_only", "state", "utf8", "verb",
+    )  # fmt: skip
 
     def __init__(self, around: Surroundings) -> None:
         self.around = around
@@ -39,9 +50,9 @@ class Session:
         self.authentication = Authentication()
         self.failures = Failures()
         self.utf8 = False
-        self.policy = Policy()
+        self.policy = _NO_POLICY
         self.read_only = False
-        self.marks = Marks(DropListing(0, 0, 0, 0))
+        self.marks = Marks(_NO_DROP)
         self.completed: list[tuple[str, bool]] = []
         """Each command that was answered and whether with `+OK`, for whoever counts; the caller empties it."""
         self._lines = Lines(MAX_AUTH_LINE_OCTETS)
@@ -52,7 +63,7 @@ class Session:
         """The keyword of the command that is running, for whoever counts."""
         self._again: Callable[[], None] | None = None
         self._counts_retrieval = False
-        self._parting = Parting()
+        self._parting = _NO_PARTING
 
     @property
     def buffered(self) -> int:

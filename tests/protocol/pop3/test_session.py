@@ -37,6 +37,17 @@ def test_the_listing_is_loaded_once() -> None:
     assert sum(isinstance(effect, effects.LoadListing) for effect in world.performed) == 1
 
 
+def test_marks_of_one_session_are_no_other_s() -> None:
+    one, other = World().log_in(), World().log_in()
+    one.send(b"DELE 1\r\nRSET\r\nDELE 2\r\nRETR 3\r\n")
+    other.send(b"DELE 3\r\n")
+    assert one.send(b"LIST 2\r\n").startswith(b"-ERR")
+    assert one.send(b"LIST 1\r\n").startswith(b"+OK 1")
+    assert other.send(b"LIST 2\r\n").startswith(b"+OK 2")
+    third = World().log_in()
+    assert third.send(b"STAT\r\n") == b"+OK 3 96\r\n"
+
+
 def test_an_empty_maildrop_loads_nothing_and_lists_nothing() -> None:
     world = World(messages=[]).log_in()
     assert world.send(b"STAT\r\n") == b"+OK 0 0\r\n"

@@ -8,14 +8,13 @@ RFC 8314 §3.1 (TLS first, then the greeting), PROXY protocol §2.
 
 import asyncio
 import socket
-import ssl
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from service.net.connection import Connection
 from service.net.peer import Peer, TlsFacts, TlsMode
-from service.net.tls import HANDSHAKE_SECONDS, SHUTDOWN_SECONDS
-from service.net.tls_transport import SecuredTransport
+from service.net.tls import HANDSHAKE_SECONDS
+from service.net.tls_opening import Opening
 from service.protocol.proxy import Proxied, ProxyError, octets_wanted, parse, plain_address, whole_octets
 
 Network = IPv4Network | IPv6Network
@@ -105,23 +104,21 @@ def _private_in_front(spec: ListenerSpec, proxied: Proxied) -> bool:
     return spec.tls is TlsMode.TERMINATED or proxied.tls is not None
 
 
-async def connect(
-    connection: Connection, sock: socket.socket, context: ssl.SSLContext | None, handshake_seconds: float
-) -> None:
-    """Let asyncio drive `connection` over `sock`, after the handshake if there is a context.
+async def connect(connection: Connection, sock: socket.socket) -> None:
+    """Let asyncio drive `connection` over `sock`. Raises OSError."""
+    await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, sock)
+
+
+async def connect_secured(opening: Opening, sock: socket.socket, seconds: float) -> None:
+    """Let asyncio drive a connection over `sock` after its handshake.
 
     Raises OSError when the handshake fails or takes too long; then `connection_made` was never called.
     """
-    loop = asyncio.get_running_loop()
-    if context is None:
-        await loop.connect_accepted_socket(lambda: connection, sock)
-        return
     # RFC 8314 §3.1: "When a TCP connection is established for the "pop3s" service (default port 995), a TLS
     # handshake begins immediately."
-    secured = SecuredTransport(connection, context, SHUTDOWN_SECONDS)
     try:
-        await loop.connect_accepted_socket(lambda: secured, sock)
-        await secured.handshake(handshake_seconds)
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: opening, sock)
+        await opening.done(seconds)
     except asyncio.CancelledError:
-        secured.abort()
+        opening.abort()
         raise

@@ -17,6 +17,7 @@ from service.net.arrival import (
     ListenerSpec,
     SetupSeconds,
     connect,
+    connect_secured,
     header_at_once,
     is_trusted,
     make_peer,
@@ -26,6 +27,8 @@ from service.net.connection import Connection, Factory
 from service.net.door import Door, Remote, listen
 from service.net.handshakes import Handshakes
 from service.net.peer import Peer, TlsMode
+from service.net.tls import SHUTDOWN_SECONDS
+from service.net.tls_opening import Opening
 from service.protocol.proxy import Proxied, ProxyError
 
 
@@ -181,15 +184,18 @@ class Listener:
             stage = Rejection.HANDSHAKE
             peer = make_peer(self.spec, arrival.remote, proxied)
             connection = self._make(peer, arrival.remote, ticket)
-            context = self._reception.context if self.spec.tls is TlsMode.IMPLICIT else None
-            seconds = self._reception.seconds.handshake
-            if context is not None:
-                seconds = await self._reception.handshakes.turn(arrival.sock, peer.address, seconds)
-            await connect(connection, arrival.hand_over(), context, seconds)
+            if self.spec.tls is TlsMode.IMPLICIT and self._reception.context is not None:
+                opening = self._opening(connection, peer.address, self._reception.context)
+                await connect_secured(opening, arrival.hand_over(), self._reception.seconds.handshake)
+            else:
+                await connect(connection, arrival.hand_over())
         except (ProxyError, OSError) as error:
             self._reception.rejected(stage, arrival.remote[0], repr(error))
         else:
             self._keep(connection, ticket)
+
+    def _opening(self, connection: Connection, client: str, context: ssl.SSLContext) -> Opening:
+        return Opening(connection, context, partial(self._reception.handshakes.begin, client), SHUTDOWN_SECONDS)
 
     def _make(self, peer: Peer, remote: Remote, ticket: Ticket) -> Connection:
         connection = self._reception.factory(peer)

@@ -1,14 +1,14 @@
 """TLS from the first octet over a transport in clear, for connections that are many and mostly idle.
 
-Owns the handshake, the octets both ways and the close of one connection. uvloop's own way keeps 256 KiB of addresses
-for what each connection reads, of which two pages are always touched, and twice as many objects; here what is read
-belongs to the event loop. OpenSSL sees and says the same either way. Refuses to know certificates and protocols.
+Owns the octets both ways and the close of one connection, once its handshake is over. uvloop's own way keeps 256 KiB of
+addresses for what each connection reads, of which two pages are always touched, and twice as many objects; here what is
+read belongs to the event loop. OpenSSL sees and says the same either way. Refuses to know certificates and protocols.
 RFC 8314 §3.1 and §3.4, RFC 8446 §6.1 (close_notify).
 """
 
 import asyncio
 import ssl
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from service.net.deadline import Deadline
 
@@ -18,65 +18,59 @@ HELD_OCTETS = 64 * 1024
 """Octets that are encrypted before they are handed on: OpenSSL's memory for them never gets smaller again."""
 
 
-class SecuredTransport(asyncio.Transport, asyncio.Protocol):
-    """What `protocol` has for a transport once the handshake is over; to the transport in clear it is the protocol.
+class Tls(NamedTuple):
+    """One connection's state in OpenSSL, and the octets that it has still to read and to send."""
 
-    `connection_made` is called after the handshake, and never if that fails. `shutdown_seconds` is how long a close
-    waits for the client's close_notify.
+    object: ssl.SSLObject
+    incoming: ssl.MemoryBIO
+    outgoing: ssl.MemoryBIO
+
+
+class SecuredTransport(asyncio.Transport, asyncio.Protocol):
+    """What `protocol` has for a transport after the handshake; to the transport in clear, `raw`, it is the protocol.
+
+    `shutdown_seconds` is how long a close waits for the client's close_notify.
     """
 
     __slots__ = (
-        "_closing", "_deadline", "_error", "_handshake", "_incoming", "_loop", "_outgoing", "_protocol", "_raw",
-        "_reading", "_shutdown_seconds", "_ssl",
+        "_closing", "_deadline", "_error", "_incoming", "_outgoing", "_protocol", "_raw", "_reading",
+        "_shutdown_seconds", "_ssl",
     )  # fmt: skip
 
-    def __init__(self, protocol: asyncio.Protocol, context: ssl.SSLContext, shutdown_seconds: float) -> None:
+    def __init__(self, protocol: asyncio.Protocol, raw: asyncio.Transport, tls: Tls, shutdown_seconds: float) -> None:
         super().__init__()
-        self._loop = asyncio.get_running_loop()
         self._protocol = protocol
         self._shutdown_seconds = shutdown_seconds
-        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._ssl = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._raw: asyncio.Transport | None = None
-        self._handshake: asyncio.Future[None] | None = self._loop.create_future()
-        """Until the handshake is over."""
+        self._ssl, self._incoming, self._outgoing = tls
+        self._raw: asyncio.Transport | None = raw
         self._deadline: Deadline | None = None
         self._error: OSError | None = None
         self._reading = True
         self._closing = False
 
-    async def handshake(self, seconds: float) -> None:
-        """Return once `protocol` was told of the connection. Raises OSError when that comes to nothing."""
-        pending = self._handshake
-        if pending is None:
+    def begin(self) -> None:
+        """Take `raw` over, tell `protocol` of the connection, and send what it says and what TLS had to say still."""
+        if self._raw is None:
             return
-        deadline = Deadline(self._handshake_late)
-        deadline.set(seconds)
-        try:
-            await pending
-        finally:
-            deadline.close()
+        self._raw.set_protocol(self)
+        self._protocol.connection_made(self)
+        self._send()
+        if self._incoming.pending or self._ssl.pending():
+            # Once whoever waited for the handshake was told.
+            asyncio.get_running_loop().call_soon(self._read)
 
     # What the transport in clear calls.
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The client is there; it speaks first."""
-        self._raw = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """Octets came, encrypted."""
         self._incoming.write(data)
-        if self._handshake is not None:
-            if not self._closing:
-                self._shake_hands()
-        elif self._closing:
+        if self._closing:
             self._shut_down()
         else:
             self._read()
 
     def eof_received(self) -> bool:
         """The client ended the connection without a word of TLS: what is written is sent, and nothing more is read."""
-        self._fail(ConnectionResetError("the client left during the handshake"))
         if not self._closing:
             self._protocol.eof_received()
         return False
@@ -86,20 +80,15 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
         self._raw, self._closing = None, True
         if self._deadline is not None:
             self._deadline.close()
-        if self._handshake is not None:
-            self._fail(ConnectionResetError("the connection ended during the handshake"))
-        else:
-            self._protocol.connection_lost(self._error or exc)
+        self._protocol.connection_lost(self._error or exc)
 
     def pause_writing(self) -> None:
         """The client doesn't read."""
-        if self._handshake is None:
-            self._protocol.pause_writing()
+        self._protocol.pause_writing()
 
     def resume_writing(self) -> None:
         """It reads again."""
-        if self._handshake is None:
-            self._protocol.resume_writing()
+        self._protocol.resume_writing()
 
     # What the protocol calls.
 
@@ -136,7 +125,7 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
         if not self._reading and self._raw is not None:
             self._reading = True
             self._raw.resume_reading()
-            self._loop.call_soon(self._read)
+            asyncio.get_running_loop().call_soon(self._read)
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """How much is held for a client that doesn't read: encrypted octets."""
@@ -189,41 +178,6 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
         written = self._ssl.write(data)
         while written < len(data):
             written += self._ssl.write(memoryview(data)[written:])
-
-    def _shake_hands(self) -> None:
-        try:
-            self._ssl.do_handshake()
-        except ssl.SSLWantReadError:
-            self._send()
-        except ssl.SSLError as error:
-            # The alert that says why, if there is one.
-            self._send()
-            self._fail(error)
-            self._end()
-        else:
-            self._established()
-
-    def _established(self) -> None:
-        pending, self._handshake = self._handshake, None
-        if pending is not None and not pending.done():
-            pending.set_result(None)
-        self._protocol.connection_made(self)
-        # What ends the handshake leaves with the greeting.
-        self._send()
-        if self._incoming.pending or self._ssl.pending():
-            # Once whoever waited for the handshake was told.
-            self._loop.call_soon(self._read)
-
-    def _fail(self, error: OSError) -> None:
-        """The handshake came to nothing, if it isn't over."""
-        if self._handshake is not None:
-            self._closing = True
-            if not self._handshake.done():
-                self._handshake.set_exception(error)
-
-    def _handshake_late(self) -> None:
-        self._fail(ConnectionAbortedError("the handshake takes too long"))
-        self.abort()
 
     def _read(self) -> None:
         """Hand on what was decrypted."""

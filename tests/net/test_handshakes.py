@@ -5,33 +5,25 @@ RFC 8314 §3.1 (a handshake begins at once).
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+import ssl
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 import pytest
 
-from service.net.handshakes import ROUNDS, Handshakes
+from service.net.arrival import connect_secured
+from service.net.handshakes import Handshakes
+from service.net.peer import Peer
+from service.net.tls_opening import Opening
+from tests.net.conftest import Stage
+from tests.net.parrot import Parrot
+from tests.net.test_tls_transport import IMPLICIT
+from tests.net.wire import TlsWire, Wire
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
 
 HEAVY, LIGHT = "198.51.100.7", "203.0.113.9"
-
-
-@asynccontextmanager
-async def clients(*names: str, speak: bool = True) -> AsyncIterator[list[tuple[str, socket.socket, socket.socket]]]:
-    """The near and the far end of a connection for each."""
-    pairs = [(name, *socket.socketpair()) for name in names]
-    try:
-        for _, near, far in pairs:
-            near.setblocking(False)
-            if speak:
-                far.send(b"\x16")
-        yield pairs
-    finally:
-        for _, near, far in pairs:
-            near.close()
-            far.close()
 
 
 class Rounds:
@@ -49,58 +41,116 @@ class Rounds:
         self._next.cancel()
 
 
+async def passed(rounds: int) -> None:
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+
+
 async def test_g16_one_begins_after_another_however_many_are_ready() -> None:
     handshakes, rounds, began = Handshakes(), Rounds(), list[int]()
-
-    async def begin(client: str, sock: socket.socket) -> None:
-        await handshakes.turn(sock, client, 30.0)
-        began.append(rounds.count)
-
-    async with clients(*(f"198.51.100.{number}" for number in range(20))) as pairs:
-        await asyncio.gather(*(begin(client, near) for client, near, _ in pairs))
+    for number in range(20):
+        handshakes.begin(f"198.51.100.{number}", lambda: began.append(rounds.count))
+    await passed(60)
     rounds.stop()
-    assert all(later - earlier >= ROUNDS for earlier, later in pairwise(began))
+    assert len(began) == 20
+    assert all(later > earlier for earlier, later in pairwise(began))
 
 
 async def test_g16_many_of_one_network_keep_another_client_waiting_for_one() -> None:
     handshakes, order = Handshakes(), list[str]()
-
-    async def begin(client: str, sock: socket.socket) -> None:
-        await handshakes.turn(sock, client, 30.0)
-        order.append(client)
-
-    async with clients(*[HEAVY] * 20, LIGHT) as pairs:
-        await asyncio.gather(*(begin(client, near) for client, near, _ in pairs))
+    for client in (*[HEAVY] * 20, LIGHT):
+        handshakes.begin(client, partial(order.append, client))
+    await passed(60)
+    assert len(order) == 21
     assert order.index(LIGHT) <= 2
 
 
-async def test_g15_a_client_that_says_nothing_takes_no_turn_and_is_given_up() -> None:
-    handshakes = Handshakes()
-    async with clients(HEAVY, speak=False) as silent, clients(LIGHT) as speaking:
-        _, near, _ = silent[0]
-        waiting = asyncio.create_task(handshakes.turn(near, HEAVY, 0.05))
-        await asyncio.sleep(0)
-        assert await handshakes.turn(speaking[0][1], LIGHT, 30.0) <= 30.0
-        with pytest.raises(TimeoutError):
-            await waiting
-        assert not asyncio.get_running_loop().remove_reader(near.fileno())
+async def test_a_handshake_that_breaks_leaves_the_turn_to_the_next() -> None:
+    handshakes, began = Handshakes(), list[str]()
+
+    def breaks() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        handshakes.begin(HEAVY, breaks)
+    handshakes.begin(LIGHT, lambda: began.append(LIGHT))
+    await passed(3)
+    assert began == [LIGHT]
 
 
-async def test_a_client_that_speaks_later_or_leaves_gets_its_turn() -> None:
-    async with clients(HEAVY, LIGHT, speak=False) as pairs:
-        handshakes = Handshakes()
-        turns = [asyncio.create_task(handshakes.turn(near, client, 30.0)) for client, near, _ in pairs]
-        await asyncio.sleep(0)
-        pairs[0][2].send(b"\x16")
-        pairs[1][2].close()
-        assert all(0 < left <= 30.0 for left in await asyncio.gather(*turns))
+class Turn:
+    """Keeps what is to be done in it until it comes."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    def __call__(self, begin: Callable[[], None]) -> None:
+        self.begin = begin
+        self.asked.set()
 
 
-async def test_one_that_is_cancelled_leaves_its_turn_to_the_next() -> None:
-    handshakes = Handshakes()
-    async with clients(HEAVY, HEAVY, LIGHT) as pairs:
-        turns = [asyncio.create_task(handshakes.turn(near, client, 30.0)) for client, near, _ in pairs]
-        turns[1].cancel()
-        with suppress(asyncio.CancelledError):
-            await turns[1]
-        await asyncio.gather(turns[0], turns[2])
+async def opened(stage: Stage, turn: Turn, seconds: float) -> tuple[Opening, "asyncio.Task[None]", socket.socket]:
+    """A connection on its way, and the client's end of it."""
+    near, far = socket.socketpair()
+    near.setblocking(False)
+    far.setblocking(False)
+    context = stage.certificates.context()
+    opening = Opening(Parrot(Peer(HEAVY, 1, "pop3s"), context, 30.0), context, turn, 1.0)
+    return opening, asyncio.create_task(connect_secured(opening, near, seconds)), far
+
+
+async def test_g15_a_client_that_says_nothing_takes_no_turn_and_is_given_up(stage: Stage) -> None:
+    turn = Turn()
+    _, connecting, far = await opened(stage, turn, 0.05)
+    with pytest.raises(OSError, match="too long"):
+        await connecting
+    assert not turn.asked.is_set()
+    assert await asyncio.get_running_loop().sock_recv(far, 1) == b""
+    far.close()
+
+
+async def test_one_whose_turn_comes_too_late_has_no_handshake(stage: Stage) -> None:
+    turn = Turn()
+    _, connecting, far = await opened(stage, turn, 0.2)
+    far.send(b"\x16")
+    await turn.asked.wait()
+    with pytest.raises(OSError, match="too long"):
+        await connecting
+    turn.begin()
+    far.close()
+
+
+async def test_g15_while_a_client_waits_for_its_turn_nothing_more_of_it_is_read(stage: Stage) -> None:
+    turn = Turn()
+    opening, connecting, far = await opened(stage, turn, 30.0)
+    far.send(b"\x16")
+    await turn.asked.wait()
+    assert opening._raw is not None
+    assert not opening._raw.is_reading()
+    far.close()
+    turn.begin()
+    with pytest.raises((OSError, ssl.SSLError)):
+        await connecting
+
+
+async def test_one_that_is_given_up_while_it_waits_is_closed(stage: Stage) -> None:
+    turn = Turn()
+    _, connecting, far = await opened(stage, turn, 30.0)
+    far.send(b"\x16")
+    await turn.asked.wait()
+    connecting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await connecting
+    turn.begin()
+    far.close()
+
+
+async def test_silent_clients_keep_nobody_waiting(stage: Stage, trusting: ssl.SSLContext) -> None:
+    """RFC 8314 §3.1: the handshake begins immediately."""
+    port = stage.start(IMPLICIT)
+    silent = [await Wire.to(port) for _ in range(3)]
+    client = TlsWire(await Wire.to(port), trusting, "pop.example")
+    await client.handshake()
+    assert (await client.line()).startswith(b"+OK 127.0.0.1")
+    for wire in silent:
+        wire.close()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from service.net import arrival, tls_transport
+from service.net import listener, tls_transport
 from service.net.arrival import ListenerSpec, SetupSeconds
 from service.net.listener import Rejection
 from service.net.peer import TlsMode
@@ -122,7 +122,7 @@ async def test_a_close_sends_all_that_was_written_and_close_notify(stage: Stage,
 async def test_a_close_waits_no_longer_for_the_client_than_it_may(
     stage: Stage, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arrival, "SHUTDOWN_SECONDS", 0.05)
+    monkeypatch.setattr(listener, "SHUTDOWN_SECONDS", 0.05)
     client, talker = await connected(stage, trusting)
     talker.transport.close()
     await until_lost(talker)
@@ -133,7 +133,7 @@ async def test_a_close_waits_no_longer_for_the_client_than_it_may(
 async def test_a_close_cuts_nothing_off_from_a_client_that_reads_late(
     stage: Stage, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arrival, "SHUTDOWN_SECONDS", 0.01)
+    monkeypatch.setattr(listener, "SHUTDOWN_SECONDS", 0.01)
     client, talker = await connected(stage, trusting)
     talker.transport.write(b"z" * (8 << 20) + b"\r\n")
     talker.transport.close()

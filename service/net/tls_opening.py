@@ -1,0 +1,118 @@
+"""The beginning of a connection with TLS from the first octet: the client's first words, its turn, the handshake.
+
+Owns that a client has no more than its transport until it speaks, that what a handshake computes first, a millisecond
+of signing, is done in turn, and that what else comes waits in the kernel until then. Hands the connection over to
+`SecuredTransport` once TLS is there. Refuses to know whose turn it is, certificates and protocols.
+RFC 8314 §3.1.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import cast
+
+from service.net.deadline import Deadline
+from service.net.tls_transport import SecuredTransport, Tls
+
+InTurn = Callable[[Callable[[], None]], None]
+"""Calls what it is given when it is its turn, at once where nobody waits."""
+
+
+class Opening(asyncio.Protocol):
+    """What `protocol` has before its transport; `connection_made` is called after the handshake, never if that fails.
+
+    `shutdown_seconds` is how long a close waits for the client's close_notify, later on.
+    """
+
+    __slots__ = ("_context", "_done", "_failed", "_in_turn", "_protocol", "_raw", "_shutdown_seconds", "_tls")
+
+    def __init__(
+        self, protocol: asyncio.Protocol, context: ssl.SSLContext, in_turn: InTurn, shutdown_seconds: float
+    ) -> None:
+        self._protocol = protocol
+        self._context = context
+        self._in_turn = in_turn
+        self._shutdown_seconds = shutdown_seconds
+        self._raw: asyncio.Transport | None = None
+        self._tls: Tls | None = None
+        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._failed = False
+
+    async def done(self, seconds: float) -> None:
+        """Return once `protocol` was told of the connection. Raises OSError when that comes to nothing."""
+        deadline = Deadline(self._late)
+        deadline.set(seconds)
+        try:
+            await self._done
+        finally:
+            deadline.close()
+
+    def abort(self) -> None:
+        """Give up, and close now."""
+        self._failed = True
+        if self._raw is not None:
+            self._raw.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The client is there; it speaks first."""
+        self._raw = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Octets came, encrypted or on the way there."""
+        if self._failed or self._raw is None:
+            return
+        if self._tls is None:
+            self._raw.pause_reading()
+            self._in_turn(lambda: self._begin(data))
+        else:
+            self._tls.incoming.write(data)
+            self._shake_hands(self._tls, self._raw)
+
+    def eof_received(self) -> bool:
+        """The client ended the connection."""
+        self._fail(ConnectionResetError("the client left during the handshake"))
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is closed."""
+        self._raw = None
+        self._fail(ConnectionResetError("the connection ended during the handshake"))
+
+    def _begin(self, data: bytes) -> None:
+        if self._failed or self._raw is None:
+            return
+        self._raw.resume_reading()
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        incoming.write(data)
+        self._tls = Tls(self._context.wrap_bio(incoming, outgoing, server_side=True), incoming, outgoing)
+        self._shake_hands(self._tls, self._raw)
+
+    def _shake_hands(self, tls: Tls, raw: asyncio.Transport) -> None:
+        try:
+            tls.object.do_handshake()
+        except ssl.SSLWantReadError:
+            self._send(tls, raw)
+        except ssl.SSLError as error:
+            # The alert that says why, if there is one.
+            self._send(tls, raw)
+            self._fail(error)
+            raw.close()
+        else:
+            if not self._done.done():
+                self._done.set_result(None)
+            # What ends the handshake leaves with the greeting.
+            SecuredTransport(self._protocol, raw, tls, self._shutdown_seconds).begin()
+
+    @staticmethod
+    def _send(tls: Tls, raw: asyncio.Transport) -> None:
+        if tls.outgoing.pending:
+            raw.write(tls.outgoing.read())
+
+    def _late(self) -> None:
+        self._fail(ConnectionAbortedError("the handshake takes too long"))
+        self.abort()
+
+    def _fail(self, error: OSError) -> None:
+        self._failed = True
+        if not self._done.done():
+            self._done.set_exception(error)

@@ -12,6 +12,7 @@ from math import inf
 from secrets import token_bytes, token_hex
 from uuid import UUID
 
+from service.mail.lately import Lately
 from service.mail.ports import BlobStore, Clock, Directory, MessageIndex
 from service.mail.shipment import Shipment, all_of, blob_key
 from service.mail.text_memory import Share, TextMemory
@@ -46,6 +47,8 @@ class DeliveryStores:
     blobs: BlobStore
     index: MessageIndex
     clock: Clock
+    lately: Lately | None = None
+    """Whom it needn't ask for; None asks for everybody."""
 
 
 class Delivery:
@@ -60,7 +63,14 @@ class Delivery:
 
     async def resolve(self, address: Address) -> Recipient:
         """Where mail for `address` goes. Raises Refusal: NO_RECIPIENT, SUSPENDED, OVER_QUOTA, UNAVAILABLE."""
-        return await self._stores.directory.resolve(address)
+        recipient = await self._stores.directory.resolve(address)
+        if self._stores.lately is not None:
+            self._stores.lately.remember(address, recipient)
+        return recipient
+
+    def try_resolve(self, address: Address) -> Recipient | None:
+        """The same, if it was found lately."""
+        return None if self._stores.lately is None else self._stores.lately.recall(address)
 
     async def begin(self, envelope: Envelope, client: str, shed: Callable[[], object] = _stay) -> "Transaction":
         """A transaction ready for its text; `client` is the network address of who sends it.
@@ -165,8 +175,16 @@ class Transaction:
         except Refusal as refusal:
             # Whether the rows were written is not known, so the blob must stay; the sweep finds it if they weren't.
             return dict.fromkeys(recipients, refusal)
+        self._forget_refused(recipients.values(), outcomes)
         await self._discard_unlisted(blob, outcomes)
         return dict(zip(recipients, outcomes, strict=True))
+
+    def _forget_refused(self, recipients: Iterable[Recipient], outcomes: Iterable[Refusal | None]) -> None:
+        """Whoever was suspended since, or is full, is to be refused at RCPT from now on."""
+        if self._stores.lately is not None:
+            for recipient, refusal in zip(recipients, outcomes, strict=True):
+                if refusal is not None:
+                    self._stores.lately.forget(recipient)
 
     def _message(self, recipient: Recipient, blob: Blob) -> NewMessage:
         now = self._stores.clock.now()

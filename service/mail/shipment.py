@@ -61,11 +61,29 @@ class Copy:
             self._give_up()
             await asyncio.wait({task}, timeout=seconds)
         if self._stalled or not task.done() or task.cancelled():
-            return Refusal(Reason.UNAVAILABLE, f"{self.key}: the store took too long")
+            return self._too_late()
         error = task.exception()
         if error is None or isinstance(error, Refusal):
             return error
         return Refusal(Reason.UNAVAILABLE, f"{self.key}: {error!r}")
+
+    async def settled_alone(self, seconds: float) -> Refusal | None:
+        """The same of a text's only copy: if nothing of it was put while it came, that needs no task of its own."""
+        if self._task is not None:
+            return await self.settled(seconds)
+        try:
+            async with asyncio.timeout(seconds):
+                await self._blobs.put(self.key, self.pipe.chunks())
+        except TimeoutError:
+            return self._too_late()
+        except Refusal as refusal:
+            return refusal
+        finally:
+            self.pipe.close()
+        return None
+
+    def _too_late(self) -> Refusal:
+        return Refusal(Reason.UNAVAILABLE, f"{self.key}: the store took too long")
 
     async def abandon(self, seconds: float) -> None:
         """Leave nothing: what the put reads breaks off, so it stores nothing."""
@@ -111,9 +129,11 @@ class Shipment:
     async def arrived(self) -> Mapping[UUID, Blob | Refusal]:
         """The text is whole: by tenant the blob, durable, or why there is none."""
         self._pass_on(self._ends.finish())
-        for copy in self._copies.values():
+        copies = self._copies.values()
+        for copy in copies:
             copy.pipe.finish()
-        outcomes = await all_of([copy.settled(self._seconds) for copy in self._copies.values()])
+        settled = [copy.settled if len(copies) > 1 else copy.settled_alone for copy in copies]
+        outcomes = await all_of([each(self._seconds) for each in settled])
         return {
             tenant: refusal or self._measure.blob(copy.key)
             for (tenant, copy), refusal in zip(self._copies.items(), outcomes, strict=True)

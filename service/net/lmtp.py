@@ -24,6 +24,8 @@ from service.protocol.lmtp import effects, replies
 from service.protocol.lmtp.effects import Effect, Step
 from service.protocol.lmtp.session import LmtpSession
 
+LONGEST = 0.001
+"""Seconds for which commands run before others are let first: recipients that are known wait for nothing."""
 GROUPED = frozenset({"MAIL", "RCPT"})
 
 
@@ -78,6 +80,7 @@ class LmtpConnection(Conversation):
         self._session.receive(data)
 
     def _run(self) -> None:
+        began = time.monotonic()
         while self._running:
             step = self._session.advance()
             self._record.answered(step.answered, self._performing + time.monotonic() - self._since)
@@ -99,7 +102,7 @@ class LmtpConnection(Conversation):
             if not self._at_once(step.effect):
                 self._start(step.effect)
                 return
-            if self._session.in_text and self._session.buffered:
+            if self._session.buffered and (self._session.in_text or time.monotonic() - began > LONGEST):
                 self._let_others_first()
                 return
 
@@ -108,6 +111,10 @@ class LmtpConnection(Conversation):
         match effect:
             case effects.Store():
                 return self._performer.store(effect)
+            case effects.Resolve():
+                known = self._context().run(self._performer.resolve_at_once, effect)
+                self.authenticated = self.authenticated or known
+                return known
             case effects.Begin():
                 self._whose = effect.envelope.recipients[0].key.tenant_id
                 return self._context().run(self._performer.begin_at_once, effect, self._peer.address)

@@ -20,6 +20,7 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from service.mail.delivery import Delivery, DeliveryStores
+from service.mail.lately import Lately
 from service.mail.pace import Pace
 from service.mail.text_memory import TextMemory
 from service.model.account import Recipient
@@ -76,6 +77,16 @@ class GatedDirectory(MemoryDirectory):
         return await super().resolve(address)
 
 
+class CountingDirectory(MemoryDirectory):
+    """Counts what it is asked."""
+
+    asked = 0
+
+    async def resolve(self, address: Address) -> Recipient:
+        self.asked += 1
+        return await super().resolve(address)
+
+
 @dataclass
 class Stage:
     """One LMTP listener over memory stores."""
@@ -88,10 +99,13 @@ class Stage:
     tls: TlsMode = TlsMode.NONE
     terms: Terms = field(default_factory=lambda: Terms("mx.example"))
     pace: Pace | None = None
+    remembering: bool = False
 
     def start(self) -> int:
         provider = self.provider
-        stores = DeliveryStores(self.directory or provider.directory, provider.blobs, provider.index, provider.clock)
+        lately = Lately(provider.clock) if self.remembering else None
+        directory, clock = self.directory or provider.directory, provider.clock
+        stores = DeliveryStores(directory, provider.blobs, provider.index, clock, lately)
         delivery = Delivery(stores, "mx.example", TextMemory(1 << 28))
         self.service = LmtpService(delivery, self.terms, self.certificates.context(), self.options, pace=self.pace)
         self.key = provider.add("u@a.example")
@@ -428,3 +442,17 @@ async def test_pythons_own_client_delivers(lmtp: Stage) -> None:
     assert await asyncio.to_thread(send) == {}
     assert (await lmtp.provider.texts(lmtp.key))[0].endswith("Subject: ü\r\n\r\n.\r\n".encode())
     await lmtp.gone()
+
+
+@BOTH_LOOPS
+async def test_a_recipient_that_took_mail_lately_is_accepted_without_asking_for_it(lmtp: Stage) -> None:
+    lmtp.directory = directory = CountingDirectory(lmtp.provider.state)
+    lmtp.remembering = True
+    wire = await lmtp.dial()
+    for _ in range(2):
+        await wire.send(ENVELOPE + b"DATA\r\n")
+        assert await codes(wire, 4) == [250, 250, 250, 354]
+        await wire.send(TEXT)
+        assert await codes(wire, 1) == [250]
+    assert directory.asked == 1
+    assert len(lmtp.provider.rows(lmtp.key)) == 2

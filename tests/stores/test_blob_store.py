@@ -387,7 +387,9 @@ async def test_f12_of_blobs_that_are_put_together_only_one_that_fails_fails(
 
 async def test_a_long_blob_in_a_directory_is_durable_when_put_returns(tmp_path: Path, synced: list[str]) -> None:
     await open_blobs(f"file://{tmp_path}").put("t/2026/11/x", pieces(noise(6 * MIB)))
-    assert synced == [str(tmp_path / path) for path in ("t/2026/11/x", "t/2026/11", "t/2026", "t", "")]
+    *folders, text, folder = synced
+    assert folders == [str(tmp_path / path) for path in ("t/2026/11", "t/2026", "t", "")]
+    assert (text.partition("#")[0], folder) == (str(tmp_path / "t/2026/11/x"), str(tmp_path / "t/2026/11"))
 
 
 async def test_g1_a_folder_that_was_removed_meanwhile_is_made_and_synced_anew(
@@ -507,7 +509,7 @@ async def test_a_file_that_is_being_written_is_not_scanned(tmp_path: Path) -> No
 
     await store.put("t/1", slow())
     assert seen == []
-    assert names == ["1#1"]
+    assert [name.partition("#")[0] for name in names] == ["1"]
     assert await keys(store, "") == ["t/1"]
 
 

@@ -19,7 +19,7 @@ from service.mail.ports import StoredBlob
 from service.model.refusal import Reason, Refusal
 from service.stores.objects.errors import kind_of, only_the_blob_is_missing
 from service.stores.objects.keys import checked, folder_of, is_key
-from service.stores.objects.uploads import PART, Upload, gather_octets
+from service.stores.objects.uploads import PART, Upload, gather
 from service.stores.observing import Calls, Observer
 from service.telemetry.spans import Span
 
@@ -47,13 +47,14 @@ class ObjectBlobStore:
         Raises Refusal(UNAVAILABLE). Should only the store's answer be lost, a blob may appear that no row names;
         the sweep finds it.
         """
-        first, more = await gather_octets(chunks, PART)
+        first, more = await gather(chunks, PART)
         if more:
             await self._put_in_parts(checked(key), first, chunks)
             return
+        octets = b"".join(first)
         async with self._step("put") as span:
-            span.note(octets=len(first))
-            await self._put_whole(checked(key), first)
+            span.note(octets=len(octets))
+            await self._put_whole(checked(key), octets)
 
     async def read(self, key: str, start: int, end: int, patience: Patience | None = None) -> bytes:
         """The octets from `start` up to, not including, `end`, in one request.
@@ -116,18 +117,16 @@ class ObjectBlobStore:
     async def _put_whole(self, key: str, octets: bytes) -> None:
         await self._store.put_async(key, octets, use_multipart=False)
 
-    async def _put_in_parts(self, key: str, first: bytes, rest: AsyncIterator[bytes]) -> None:
+    async def _put_in_parts(self, key: str, first: Sequence[bytes], rest: AsyncIterator[bytes]) -> None:
         upload = Upload(self._store, key, self._deadline)
         try:
-            with self._calls.observed("put part") as span:
-                span.note(octets=len(first))
-                await upload.write(first)
-            more = True
-            while more:
-                piece, more = await gather_octets(rest, PIECE)
+            pieces, more = first, True
+            while pieces:
+                piece = b"".join(pieces)
                 with self._calls.observed("put part") as span:
                     span.note(octets=len(piece))
                     await upload.write(piece)
+                pieces, more = await gather(rest, PIECE) if more else ((), False)
             with self._calls.observed("put end"):
                 await upload.finish()
         except BaseException:

@@ -1,9 +1,8 @@
 """Blobs in a local directory: for the demo, for tests and for an installation on one machine.
 
-Owns durability (short blobs are put by `folders`; obstore renames a long one into place but doesn't sync it), plain
-reads of files, and a walk in key order (obstore lists a directory in any order). All of it but what the kernel has in
-memory in threads of its own, so that a slow disk stalls neither the event loop nor name look-ups. Refuses to follow a
-key out of its directory.
+Owns plain reads of files and a walk in key order (obstore lists a directory in any order); `folders` puts, as obstore
+renames a file into place but doesn't sync it. All of it but what the kernel has in memory is done in threads of its
+own, so that a slow disk stalls neither the event loop nor name look-ups. Refuses to follow a key out of its directory.
 """
 
 import asyncio
@@ -12,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -20,11 +20,12 @@ from obstore.store import LocalStore
 
 from service.mail.patience import Patience
 from service.mail.ports import StoredBlob
-from service.stores.objects.blobs import PAGE, ObjectBlobStore
+from service.stores.objects.blobs import PAGE, PIECE, ObjectBlobStore
 from service.stores.objects.cached import read_cached
 from service.stores.objects.folders import Folders
 from service.stores.objects.keys import folder_of, is_key
 from service.stores.objects.puts import SHORT, Puts
+from service.stores.objects.uploads import gather
 from service.stores.observing import Observer
 
 THREADS = 16
@@ -84,13 +85,21 @@ class DirectoryBlobStore(ObjectBlobStore):
         else:
             await self._puts.put(key, octets)
 
-    async def _put_in_parts(self, key: str, first: bytes, rest: AsyncIterator[bytes]) -> None:
-        # A root that is gone is not made anew, or it would hide what was put once it is back.
-        async with self._step("look"):
-            await self._run(self._present)
-        await super()._put_in_parts(key, first, rest)
-        async with self._step("settle"):
-            await self._run(lambda: _sync(self._root, key))
+    async def _put_in_parts(self, key: str, first: Sequence[bytes], rest: AsyncIterator[bytes]) -> None:
+        file = self._folders.growing(key)
+        try:
+            pieces, more = first, True
+            while pieces:
+                async with self._step("put part") as span:
+                    span.note(octets=sum(map(len, pieces)))
+                    await self._run(partial(file.write, pieces))
+                pieces, more = await gather(rest, PIECE) if more else ((), False)
+            async with self._step("put end"):
+                await self._run(file.finish)
+        except BaseException:
+            # A disk that hangs is not waited for without end; the file is taken away when it goes on.
+            await asyncio.wait({asyncio.ensure_future(self._run(file.give_up))}, timeout=self._deadline)
+            raise
 
     def _present(self) -> Path:
         """The root. Raises NotADirectoryError without it: then no blob is missing, the whole store is."""
@@ -112,19 +121,6 @@ def _read(path: Path, start: int, end: int) -> bytes:
     finally:
         os.close(file)
     return found[0] if len(found) == 1 else b"".join(found)
-
-
-def _sync(root: Path, key: str) -> None:
-    """Bring the file and the name of every directory above it to the disk."""
-    path = root / key
-    for each in (path, *path.parents):
-        file = os.open(each, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(file)
-        finally:
-            os.close(file)
-        if each == root:
-            return
 
 
 def _unlink(root: Path, keys: Sequence[str]) -> None:

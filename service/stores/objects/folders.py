@@ -1,4 +1,4 @@
-"""Short files put below a local directory durably, those that come together in one go of one thread.
+"""Files put below a local directory durably, those that come together in one go of one thread.
 
 Owns the order of the calls: a folder's own name is brought to the disk before the first file in it, a file's octets
 before its name, and its name before the put returns. A folder stays open once that is done, so that a later file costs
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
 
+from service.stores.objects.growing import Begun, GrowingFile
 from service.stores.objects.writing import start_writing
 
 MOST_OPEN = 256
@@ -70,6 +71,23 @@ class Folders:
         for name, group in by_folder.items():
             failed |= self._put_into(name, group)
         return [failed.get(place) for place in range(len(files))]
+
+    def growing(self, key: str) -> GrowingFile:
+        """A long file `key`, which is not there yet. Raises nothing: what is wrong its first write tells."""
+        folder, _, name = key.rpartition("/")
+        return GrowingFile(name, lambda: self._begun(folder, name))
+
+    def _begun(self, name: str, last: str) -> Begun:
+        root, file = self._look_at_root(), _File(last, b"")
+        folder = self._known.get((*root, name)) or self._made(name)
+        try:
+            _create(folder, file)
+        except FileNotFoundError:
+            # Being empty, it was removed since.
+            self._known.pop((*root, name), None)
+            folder = self._made(name)
+            _create(folder, file)
+        return Begun(folder, file.under_way, file.descriptor)
 
     def _put_into(self, name: str, files: Mapping[int, _File]) -> Mapping[int, OSError]:
         try:

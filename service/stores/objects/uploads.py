@@ -88,7 +88,7 @@ class Upload:
         await asyncio.gather(self._task, return_exceptions=True)
 
 
-async def gather_octets(chunks: AsyncIterator[bytes], octets: int) -> tuple[bytes, bool]:
+async def gather(chunks: AsyncIterator[bytes], octets: int) -> tuple[list[bytes], bool]:
     """At least `octets` from `chunks`, and whether there may be more; fewer only at their end."""
     gathered: list[bytes] = []
     so_far = 0
@@ -96,5 +96,5 @@ async def gather_octets(chunks: AsyncIterator[bytes], octets: int) -> tuple[byte
         gathered.append(chunk)
         so_far += len(chunk)
         if so_far >= octets:
-            return b"".join(gathered), True
-    return b"".join(gathered), False
+            return gathered, True
+    return gathered, False

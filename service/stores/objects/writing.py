@@ -1,11 +1,15 @@
-"""Octets of a file that the kernel is to begin to write.
+"""Octets of a file: all of them given to the kernel, and that it is to begin to write them.
 
 Owns how that is asked, where it can be: sync_file_range(2), Linux. A hint: it makes nothing durable, and where it comes
 to nothing, what waits for the disk waits longer. Files whose writing has begun share the journal's commits.
 """
 
 import ctypes
+import os
+from collections.abc import Sequence
 
+_AT_ONCE = 512
+"""Pieces in one call: half of what Linux takes."""
 _WRITE = 2
 """SYNC_FILE_RANGE_WRITE."""
 _call = getattr(ctypes.CDLL(None), "sync_file_range", None)
@@ -16,3 +20,14 @@ def start_writing(descriptor: int) -> None:
     """Have what was written to the file go to the disk from now on."""
     if _call is not None:
         _call(descriptor, _ALL, _ALL, _WRITE)
+
+
+def write_all(descriptor: int, pieces: Sequence[bytes]) -> None:
+    """Write all of them, in as few calls as the kernel allows. Raises OSError."""
+    left = [memoryview(piece) for piece in pieces]
+    while left:
+        written = os.writev(descriptor, left[:_AT_ONCE])
+        while left and written >= len(left[0]):
+            written -= len(left.pop(0))
+        if written:
+            left[0] = left[0][written:]

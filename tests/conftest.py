@@ -16,7 +16,7 @@ from hypothesis import settings
 
 from tests.backends.demo import RunningDemo, demo_on
 from tests.backends.fuzzing import factor, try_more
-from tests.backends.grouping import keep_together
+from tests.backends.grouping import in_turn, keep_together
 from tests.backends.image import built, docker_engine, image_base, rebuilt
 from tests.backends.postgres import Postgres, execute, fresh_database, postgres
 from tests.backends.valkey import valkey
@@ -41,9 +41,11 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Keep together what shares something dear, before xdist looks; have `make fuzz` try more of the same."""
     keep_together(items)
+    if hasattr(config, "workerinput"):
+        items[:] = in_turn(items)
     if factor() > 1:
         try_more(items, factor())
 

@@ -3,11 +3,14 @@
 import asyncio
 import subprocess
 import sys
+from itertools import groupby
 from pathlib import Path
 
 import asyncpg
 import pytest
 import redis
+
+from tests.backends.grouping import in_turn
 
 
 @pytest.mark.parametrize("turn", [1, 2])
@@ -38,6 +41,14 @@ async def test_a_migrated_database_has_tables_and_no_tenant(migrated_dsn: str, t
     await connection.execute("INSERT INTO tenants (tenant_id, name) VALUES (gen_random_uuid(), 'one')")
     await connection.close()
     assert turn
+
+
+def test_every_test_has_its_turn_and_no_group_is_torn_apart(request: pytest.FixtureRequest) -> None:
+    items = list(in_turn(request.session.items))
+    assert sorted(map(id, items)) == sorted(map(id, request.session.items))
+    markers = [item.get_closest_marker("xdist_group") for item in items]
+    groups = [name for name, _ in groupby(marker.args[0] if marker else "" for marker in markers) if name]
+    assert len(groups) == len(set(groups))
 
 
 FOUR_OF_A_GROUP = """

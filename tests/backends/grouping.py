@@ -1,13 +1,18 @@
-"""Which tests stay together in one process, so that what is dear is started once.
+"""Which tests stay together in one process, so that what is dear is started once; and in which order they come.
 
-Owns the choice, by the fixtures a test asks for. Refuses to name tests: a new one is placed by what it needs.
-pytest-xdist's `--dist loadgroup` gives a group to one process, the largest first, and the other tests one by one.
+Owns the choice, by the fixtures a test asks for, and the order, by how long a test may take. Refuses to name tests: a
+new one is placed by what it needs. pytest-xdist's `--dist loadgroup` gives a group to one process, and the other tests
+one by one; with `--no-loadscope-reorder` in the order of here.
 """
+
+from collections.abc import Iterator
 
 import pytest
 
 SHARED = ("trusting_demo", "mariadb_server", "cluster_of_process")
 """Fixtures that start a system for all tests that want it, in several files."""
+BETWEEN_GROUPS = 60
+"""How many of a hundred tests by themselves come between the groups, and not after them."""
 
 
 def together(item: pytest.Item) -> str | None:
@@ -34,3 +39,32 @@ def keep_together(items: list[pytest.Item]) -> None:
         group = together(item)
         if group is not None and item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(group))
+
+
+def in_turn(items: list[pytest.Item]) -> Iterator[pytest.Item]:
+    """Groups, those that may take longest first, and between them tests by themselves.
+
+    Who starts a dear system waits for most of the time, and meanwhile the others use the cores. At the end come tests
+    by themselves alone, of which each process takes one when it has none.
+    """
+    groups: dict[str, list[pytest.Item]] = {}
+    alone: list[pytest.Item] = []
+    for item in items:
+        if (marker := item.get_closest_marker("xdist_group")) is not None:
+            groups.setdefault(marker.args[0], []).append(item)
+        elif allowed(item):
+            groups[item.nodeid] = [item]
+        else:
+            alone.append(item)
+    between = len(alone) * BETWEEN_GROUPS // max(1, 100 * len(groups))
+    for group in sorted(groups.values(), key=lambda group: (-max(map(allowed, group)), -len(group))):
+        yield from group
+        yield from alone[:between]
+        del alone[:between]
+    yield from alone
+
+
+def allowed(item: pytest.Item) -> float:
+    """The seconds it may take where that is more than others may; 0 otherwise."""
+    marker = item.get_closest_marker("timeout")
+    return float(marker.args[0]) if marker is not None and marker.args else 0.0

@@ -79,7 +79,7 @@ class Account:
     kept: "Kept | None" = None
     """What the maildrop held when it was opened last, if that is all there is to go by: the directory is away."""
 
-    seen: UUID | None = field(default=None, repr=False, compare=False)
+    seen: bytes | None = field(default=None, repr=False, compare=False)
     """A digest of all that the directory read, by which it can be asked whether that is still so."""
 
     @property

@@ -7,7 +7,6 @@ RFC 2449 §6.5 (LOGIN-DELAY), §6.7 (EXPIRE).
 import hashlib
 from dataclasses import replace
 from datetime import datetime
-from uuid import UUID
 
 from service.model.account import Account, Credential, Recipient
 from service.model.address import Address, parse_address
@@ -74,7 +73,7 @@ class MemoryDirectory:
         policy, active = self._state.policy(row), self._state.active(row)
         chosen = self._state.tenants[row.key.tenant_id].directory
         account = Account(row.key, self._tenant(row), row.address, active, policy, credentials, chosen)
-        return replace(account, seen=UUID(bytes=hashlib.blake2b(repr(account).encode(), digest_size=16).digest()))
+        return replace(account, seen=hashlib.sha256(repr(account).encode()).digest())
 
     def _tenant(self, row: MaildropRow) -> str:
         return self._state.tenants[row.key.tenant_id].name

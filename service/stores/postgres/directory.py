@@ -16,7 +16,7 @@ from service.stores.postgres.database import Database, Row
 from service.stores.postgres.policies import overrides, policy
 
 FIND = """
-SELECT found.*, md5(found::text)::uuid AS seen FROM (
+SELECT found.*, sha256(convert_to(found::text, 'UTF8')) AS seen FROM (
     SELECT m.tenant_id, m.maildrop_id, t.name AS tenant, m.local || '@' || m.domain AS address,
            t.status = 'active' AND d.status = 'active' AND m.status = 'active' AS active, t.directory,
            t.policy || m.policy AS policy,

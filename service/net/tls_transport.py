@@ -3,7 +3,7 @@
 Owns the octets both ways and the close of one connection, once its handshake is over. uvloop's own way keeps 256 KiB of
 addresses for what each connection reads, of which two pages are always touched, and twice as many objects; here what is
 read belongs to the event loop. OpenSSL sees and says the same either way. Refuses to know certificates and protocols.
-RFC 8314 §3.1 and §3.4, RFC 8446 §6.1 (close_notify).
+RFC 8314 §3.1 and §3.4, RFC 8446 §6.1 (close_notify) and §6.2 (alerts).
 """
 
 import asyncio
@@ -210,12 +210,18 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
         return pieces, False
 
     def _break(self, error: ssl.SSLError) -> None:
-        """Nothing can be read any more; what was written before a close is sent all the same."""
+        """Nothing can be read any more. What is written is sent, and OpenSSL's alert, to whoever takes it in time.
+
+        RFC 8446 §6.2: "Whenever an implementation encounters a fatal error condition, it SHOULD send an appropriate
+        fatal alert and MUST close the connection without sending or receiving any additional data."
+        """
         self._error = error
-        if self._closing:
-            self._end()
-        else:
-            self.abort()
+        self._send()
+        if not self._closing:
+            self._closing = True
+            self._deadline = Deadline(self.abort)
+            self._deadline.set(self._shutdown_seconds)
+        self._end()
 
     def _hand_on(self, data: bytes) -> None:
         try:

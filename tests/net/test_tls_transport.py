@@ -1,9 +1,10 @@
 """TLS from the first octet: what comes through whole, what ends a connection and how, and what is left of it.
 
-RFC 8314 §3.1, §3.4; RFC 8446 §6.1 (close_notify). On both event loops. G8, G12, G15.
+RFC 8314 §3.1, §3.4; RFC 8446 §6.1 (close_notify) and §6.2 (alerts). On both event loops. G8, G12, G15.
 """
 
 import asyncio
+import socket
 import ssl
 from contextlib import suppress
 from typing import Any
@@ -15,6 +16,7 @@ from service.net.arrival import ListenerSpec, SetupSeconds
 from service.net.listener import Rejection
 from service.net.peer import TlsMode
 from tests.net.conftest import Stage
+from tests.net.front import until
 from tests.net.parrot import Parrot
 from tests.net.wire import TlsWire, Wire
 
@@ -177,14 +179,52 @@ async def test_a_client_that_ends_without_a_word_is_gone(stage: Stage, trusting:
     assert (talker.lost, stage.admission.held) == (1, 0)
 
 
-async def test_g12_what_is_no_tls_ends_the_connection_and_reaches_no_command(
-    stage: Stage, trusting: ssl.SSLContext
+FORGED = b"\x17\x03\x03\x00\x20" + bytes(32)
+"""A record as of this session, which nobody encrypted with its keys."""
+
+
+@pytest.mark.parametrize(
+    ("said", "alert"),
+    [(b"QUIT\r\n" * 10, "wrong.version.number|protocol.version|unexpected.message"), (FORGED, "bad.record.mac")],
+    ids=["in clear", "forged"],
+)
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_g12_what_is_no_tls_reaches_no_command_and_is_told_why_the_connection_ends(
+    stage: Stage, trusting: ssl.SSLContext, version: ssl.TLSVersion, said: bytes, alert: str
 ) -> None:
+    """RFC 8446 §6.2: a fatal alert, and nothing after it; what was written before it comes whole."""
+    trusting.minimum_version = trusting.maximum_version = version
     client, talker = await connected(stage, trusting)
-    await client.wire.send(b"QUIT\r\n" * 10)
+    talker.transport.write(b"y" * LONG + b"\r\n")
+    await client.wire.send(said)
+    assert await client.line() == b"y" * LONG
+    with pytest.raises(ssl.SSLError, match=f"(?i){alert}"):
+        await client.line()
     await until_lost(talker)
     assert (talker.lines, talker.lost) == ([], 1)
     assert isinstance(talker.ends[0], ssl.SSLError)
+
+
+async def test_g6_who_breaks_tls_and_takes_nothing_is_gone_all_the_same(
+    stage: Stage, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrival, "SHUTDOWN_SECONDS", 0.05)
+    client, talker = await connected(stage, trusting)
+    talker.transport.write(b"y" * (16 << 20))
+    await client.wire.send(FORGED)
+    await until_lost(talker)
+    assert isinstance(talker.ends[0], ssl.SSLError)
+
+
+async def test_g6_that_a_client_left_is_told_though_it_takes_nothing(stage: Stage, trusting: ssl.SSLContext) -> None:
+    """It ended its side of the connection without close_notify, and what was written to it can't be sent."""
+    client, talker = await connected(stage, trusting)
+    talker.transport.write(b"y" * (16 << 20))
+    client.wire.sock.shutdown(socket.SHUT_WR)
+    await until(lambda: "eof" in talker.calls)
+    assert talker.ends == []
+    talker.transport.abort()
+    await until_lost(talker)
 
 
 async def test_a_handshake_that_fails_is_told_why_and_makes_no_session(stage: Stage) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import urllib.error
@@ -183,6 +184,22 @@ def test_a_worker_that_dies_is_replaced_and_its_sessions_stay_counted(start: Sta
     assert ended_sessions(command) == 4.0
     assert spoken(port_of(command)).startswith(b"+OK")
     assert json.loads(next(line for line in command.said.splitlines() if "worker ended" in line))["code"] == -9
+    assert command.end() == 0
+
+
+def test_a_worker_that_cannot_be_started_now_is_tried_again(start: Start) -> None:
+    """The supervisor has no descriptor left for it, for a while."""
+    command = start("serve", "--workers", "2")
+    command.await_said('"event": "serving"', times=2)
+    pid = command.process.pid
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (1, before[1]))
+    os.kill(workers_of(command)[0], signal.SIGKILL)
+    command.await_said('"event": "worker not started"', times=2)
+    assert "Too many open files" in command.said
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    command.await_said('"event": "serving"', times=3)
+    assert spoken(port_of(command)).startswith(b"+OK")
     assert command.end() == 0
 
 

@@ -345,3 +345,23 @@ async def test_g14_a_store_that_gives_nothing_is_refused_while_the_client_waits_
             with pytest.raises(Refusal) as refused:
                 await anext(given)
             assert refused.value.reason is Reason.UNAVAILABLE
+
+
+async def test_g14_top_of_an_earlier_large_message_whose_store_hangs_in_the_middle_is_refused_in_time() -> None:
+    house = await House().furnish(LARGE)
+    message = earlier(await stored(house))
+    house.blobs.cut_after, house.blobs.silent_from = 1, 1
+    async with asyncio.timeout(10):
+        with pytest.raises(Refusal) as refused:
+            await anext(Retrieval(house.blobs, Resumption(pause=0, patience=0.05)).top(message, 1))
+    assert refused.value.reason is Reason.UNAVAILABLE
+    assert house.blobs.reads[-1][1] > 0, "it hangs where it goes on"
+
+
+async def test_f8_top_of_an_earlier_large_message_that_came_broken_once_is_read_once_more() -> None:
+    house = await House().furnish(LARGE)
+    message, told = earlier(await stored(house)), list[None]()
+    resumption = Resumption(pause=0, resumed=lambda: told.append(None))
+    house.blobs.wrong_at, house.blobs.mended_after = 9, 1
+    given = [piece async for piece in Retrieval(house.blobs, resumption).top(message, 9)]
+    assert (b"".join(given), len(told)) == (LARGE, 1)

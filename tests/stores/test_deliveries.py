@@ -177,3 +177,26 @@ async def test_several_recipients_of_one_text_are_appended_in_one_transaction_of
     outcomes, single = await asyncio.gather(several, senders.deliver((keys[0], message())))
     assert (list(outcomes), single) == ([None] * 5, [None])
     assert [len(await listed(postgres_world, key)) for key in keys] == [2, 1, 1, 1, 1]
+
+
+async def test_g14_a_statement_that_answers_nonsense_refuses_each_for_now_and_is_told_once(
+    postgres_world: PostgresWorld, senders: Senders
+) -> None:
+    """As where a hand or another release changed what the function gives."""
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: told.append(context["exception"]))
+    keys = await maildrops(postgres_world, 20)
+    signature = await postgres_world.owner.fetchval(
+        "SELECT pg_get_function_identity_arguments(oid) FROM pg_proc WHERE proname = 'append_messages_together'"
+    )
+    await postgres_world.owner.execute("ALTER FUNCTION append_messages_together RENAME TO set_aside")
+    await postgres_world.owner.execute(
+        f"CREATE FUNCTION append_messages_together({signature}) RETURNS text[] LANGUAGE sql AS 'SELECT NULL::text[]'"
+    )
+    given = [senders.index.append([(recipient(key), message())]) for key in keys]
+    found = await asyncio.gather(*given, return_exceptions=True)
+    assert [each.reason for each in found if isinstance(each, Refusal)] == [Reason.UNAVAILABLE] * 20
+    assert [type(each) for each in told] == [TypeError]
+    await postgres_world.owner.execute("DROP FUNCTION append_messages_together")
+    await postgres_world.owner.execute("ALTER FUNCTION set_aside RENAME TO append_messages_together")
+    assert await senders.deliver(*((key, message()) for key in keys)) == [None] * 20

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 
 import asyncpg
-import pytest
 
 from service.model.refusal import Reason, Refusal
 from service.stores.postgres.together import Together
@@ -140,18 +139,45 @@ async def test_one_that_is_cancelled_is_asked_for_all_the_same_and_hurts_no_othe
     assert (held.asked, tasks[0].cancelled()) == ([[1, 2]], True)
 
 
-async def test_a_defect_leaves_nobody_waiting_and_the_next_is_asked_for() -> None:
-    held = Held()
-    loop, told = asyncio.get_running_loop(), list[object]()
-    loop.set_exception_handler(lambda _loop, context: told.append(context["exception"]))
+class Defective:
+    """Fails at some questions with what is no Refusal; answers the others."""
 
-    async def fails(_questions: Sequence[int]) -> Sequence[int | Refusal]:
-        raise ZeroDivisionError
+    def __init__(self, *at: int, few: bool = False) -> None:
+        self.at = at
+        self.few = few
+        self.told: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: self.told.append(context["exception"]))
+        self.together = Together[int, int](self._ask)
 
-    together = Together[int, int](fails, ways=1)
-    for _ in range(2):
-        task = asyncio.create_task(together.ask(1, 1))
-        with pytest.raises(asyncio.CancelledError):
-            await task
-    held.may.set()
-    assert await outcomes(held.begin(1)) == [10]
+    async def _ask(self, questions: Sequence[int]) -> Sequence[int | Refusal]:
+        if len(questions) > 1 and not self.few:
+            raise Refusal(Reason.UNAVAILABLE, "no such value") from asyncpg.ProgramLimitExceededError("too long")
+        if set(self.at).intersection(questions):
+            raise ZeroDivisionError(f"told of {questions}")
+        return [0] if self.few else [10 * question for question in questions]
+
+    def begin(self, *questions: int) -> list["asyncio.Task[int]"]:
+        return [asyncio.create_task(self.together.ask(question, question)) for question in questions]
+
+
+async def test_g14_a_defect_is_a_temporary_refusal_for_each_and_told_once_and_the_next_is_asked_for() -> None:
+    held = Defective(2, few=True)
+    tasks = held.begin(1, 2, 3)
+    assert await outcomes(tasks) == [Reason.UNAVAILABLE] * 3
+    assert [type(each) for each in held.told] == [ZeroDivisionError]
+    refusals = [task.exception() for task in tasks]
+    assert len(set(map(id, refusals))) == 3, "each has its own, with its own traceback"
+    assert not any("told of" in str(refusal) for refusal in refusals)
+    assert await outcomes(held.begin(4)) == [0]
+
+
+async def test_g14_too_few_answers_are_nobody_s() -> None:
+    held = Defective(few=True)
+    assert await outcomes(held.begin(1, 2, 3)) == [Reason.UNAVAILABLE] * 3
+    assert [type(each) for each in held.told] == [ValueError]
+
+
+async def test_g14_a_defect_at_one_that_is_asked_for_by_itself_hurts_no_other() -> None:
+    held = Defective(2)
+    assert await outcomes(held.begin(1, 2, 3)) == [10, Reason.UNAVAILABLE, 30]
+    assert [type(each) for each in held.told] == [ZeroDivisionError]

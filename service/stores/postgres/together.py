@@ -2,17 +2,19 @@
 
 Owns who goes with whom: whoever comes when a way is free goes at once, whoever comes later waits for it with all the
 others, so that the more there is to do, the less each costs, and a single caller waits for nobody. Those that must not
-stand in one statement don't. In an outage nobody waits for more than two statements that fail (G14). Refuses to know
-statements; whoever is cancelled while one is on its way is asked for all the same.
+stand in one statement don't. In an outage nobody waits for more than two statements that fail, and what no refusal
+tells is a temporary one for each (G14). Refuses to know statements; whoever is cancelled while one is on its way is
+asked for all the same.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
-from service.model.refusal import Refusal
+from service.model.refusal import Reason, Refusal
 from service.stores.postgres.errors import may_pass
 
 MOST = 64
@@ -77,7 +79,7 @@ class Together(Generic[Question, Answer]):
             # The statement shows in the trace of the first of them.
             task = asyncio.get_running_loop().create_task(self._go(callers), context=callers[0].context)
             self._tasks.add(task)
-            task.add_done_callback(self._gone)
+            task.add_done_callback(partial(self._gone, callers))
 
     def _next(self) -> list[_Caller[Question, Answer]]:
         """Those that go now, in the order in which they came."""
@@ -91,23 +93,34 @@ class Together(Generic[Question, Answer]):
         self._waiting = left
         return list(going.values())
 
-    def _gone(self, task: "asyncio.Task[None]") -> None:
+    def _gone(self, callers: Sequence[_Caller[Question, Answer]], task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
         self._free += 1
+        defect = None if task.cancelled() else task.exception()
+        if defect is not None:
+            task.get_loop().call_exception_handler({"message": "a statement of several failed", "exception": defect})
+        for caller in callers:
+            if defect is None:
+                caller.answer.cancel()
+            else:
+                # Its text may hold what was asked.
+                cause = f"postgres: {type(defect).__name__} in what was asked together"
+                _tell(caller, Refusal(Reason.UNAVAILABLE, cause))
         self._look()
 
     async def _go(self, callers: Sequence[_Caller[Question, Answer]]) -> None:
-        try:
-            answers = await self._answers([caller.question for caller in callers])
-            if answers is None:
-                # It is the statement that failed, for what one of them brought: the others mustn't suffer from it.
-                await asyncio.gather(*(self._go([caller]) for caller in callers))
-                return
-            for caller, answer in zip(callers, answers, strict=True):
-                _tell(caller, answer)
-        finally:
-            for caller in callers:
-                caller.answer.cancel()
+        answers = await self._answers([caller.question for caller in callers])
+        if answers is None and len(callers) > 1:
+            # It is the statement that failed, for what one of them brought: the others mustn't suffer from it.
+            alone = await asyncio.gather(*(self._go([caller]) for caller in callers), return_exceptions=True)
+            for defect in filter(None, alone):
+                raise defect
+            return
+        if answers is None:
+            raise TypeError("no answers at all")
+        # Where there are too few, nobody's is known.
+        for caller, answer in list(zip(callers, answers, strict=True)):
+            _tell(caller, answer)
 
     async def _answers(self, questions: Sequence[Question]) -> Sequence[Answer | Refusal] | None:
         """None where each had better be asked by itself."""

@@ -148,7 +148,10 @@ class MaildropLocks(Protocol):
         """The live sessions, for staff."""
 
     async def evict(self, key: MaildropKey) -> bool:
-        """Make the holder lose its lease within one renewal; False if nobody held it."""
+        """Make the holder lose its lease within one renewal; False if nobody held it.
+
+        Nobody waits for it longer than its lease would have lasted (G6).
+        """
 
 
 class MessageIndex(Protocol):

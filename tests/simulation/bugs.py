@@ -8,6 +8,7 @@ rows before it deletes their blobs its next search finds these.
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
@@ -27,6 +28,7 @@ from service.net.conversation import Conversation
 from service.net.pop3_performing import Performer
 from service.protocol.pop3 import effects
 from service.stores.memory.index import MemoryMessageIndex
+from service.stores.memory.locks import MemoryMaildropLocks
 from tests.simulation.faults import Weather
 
 Bug = AbstractContextManager[Any]
@@ -207,6 +209,19 @@ def overtaken_is_never_told() -> Bug:
     return mock.patch.object(Leases, "_owe")
 
 
+def eviction_lasts_a_lease() -> Bug:
+    """An evicted maildrop stays taken for a lease from then on, though its holder is dead (G6)."""
+    evict = MemoryMaildropLocks.evict
+
+    async def lasting(self: Any, key: MaildropKey) -> bool:
+        evicted = await evict(self, key)
+        if evicted:
+            self._held[key] = replace(self._held[key], until=self._clock.monotonic() + self._seconds)
+        return evicted
+
+    return mock.patch.object(MemoryMaildropLocks, "evict", lasting)
+
+
 def connection_forgets_to_finish() -> Bug:
     """A connection that is lost while an effect is performed gives nothing back (G6)."""
     performed = Conversation._performed
@@ -223,6 +238,7 @@ def connection_forgets_to_finish() -> Bug:
 BUGS: Sequence[Callable[[], Bug]] = (
     *(no_fence, answered_before_commit, removed_on_dropped_line, sequence_reused, changed_password_ignored),
     *(lease_not_renewed, lease_kept_after_refusal, overtaken_is_never_told, connection_forgets_to_finish),
+    eviction_lasts_a_lease,
     *(digest_not_checked, top_not_checked),
     *(row_before_blob, unlisted_after_failure, answered_250_too_early, budget_leaks),
     *(listing_shortened, fault_called_auth),

@@ -282,13 +282,45 @@ async def test_an_evicted_maildrop_is_free_for_others_once_its_holder_released_i
     assert not await locks.acquire(mine)
 
 
-async def test_g6_an_evicted_maildrop_is_free_within_a_lease_for_others(backend: Backend) -> None:
+@pytest.mark.parametrize("late", [0, 1, 29])
+async def test_g6_an_eviction_keeps_nobody_waiting_longer_than_the_lease_had_left(backend: Backend, late: int) -> None:
+    """Of a dead holder it may come late: the maildrop is free within a lease from the death all the same."""
     mine = lease()
     await backend.locks.acquire(mine)
-    await backend.locks.evict(mine.key)
+    await backend.let_pass(late)
+    assert await backend.locks.evict(mine.key)
     assert list(await backend.locks.holders()) == []
-    await backend.let_pass(30.001)
+    await backend.let_pass(29.9 - late)
+    assert not await backend.locks.acquire(lease(mine.key))
+    await backend.let_pass(0.101)
     assert await backend.locks.acquire(lease(mine.key))
+
+
+async def test_an_evicted_holder_whose_lease_ran_out_meanwhile_is_out_all_the_same(backend: Backend) -> None:
+    mine = lease()
+    await backend.locks.acquire(mine)
+    await backend.let_pass(29)
+    assert await backend.locks.evict(mine.key)
+    await backend.let_pass(28)
+    renewal = await backend.locks.renew([mine])
+    assert (renewal.lost, list(renewal.regained)) == ([mine], [])
+    assert not await backend.locks.seize(mine)
+    assert list(await backend.locks.holders()) == []
+    other = lease(mine.key)
+    assert await backend.locks.acquire(other)
+    assert list(await backend.locks.holders()) == [other.holder]
+
+
+async def test_a_new_session_may_seize_what_an_evicted_one_had(backend: Backend) -> None:
+    mine, other = lease(), lease()
+    other = replace(other, key=mine.key)
+    await backend.locks.acquire(mine)
+    await backend.let_pass(29)
+    await backend.locks.evict(mine.key)
+    assert not await backend.locks.seize(other)
+    await backend.let_pass(1.001)
+    assert await backend.locks.seize(other)
+    assert (await backend.locks.renew([other, mine])).lost == [mine]
 
 
 async def test_evicting_twice_does_not_lock_the_maildrop_longer(backend: Backend) -> None:

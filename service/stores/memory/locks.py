@@ -26,6 +26,8 @@ class MemoryMaildropLocks:
         self._clock = clock
         self._seconds = lease_seconds
         self._held: dict[MaildropKey, _Held] = {}
+        self._evicted: dict[MaildropKey, _Held] = {}
+        """Who was evicted, for as long as a lease, or until another came."""
         self._empty: dict[MaildropKey, float] = {}
         """When each maildrop's bucket of logins will be empty."""
 
@@ -42,13 +44,13 @@ class MemoryMaildropLocks:
     async def renew(self, leases: Sequence[Lease]) -> Renewal:
         """Extend all, and take again those that nobody holds."""
         regained = [lease for lease in leases if self._current(lease.key) is None]
-        lost = [lease for lease in leases if not self._take(lease)]
+        lost = [lease for lease in leases if self._out(lease) or not self._take(lease)]
         return Renewal(lost, [lease for lease in regained if lease not in lost])
 
     async def seize(self, lease: Lease) -> bool:
         """Take the maildrop from whoever holds it, unless staff evicted the holder."""
         held = self._current(lease.key)
-        if held is not None and held.holder is None:
+        if (held is not None and held.holder is None) or self._out(lease):
             return False
         self._held.pop(lease.key, None)
         return self._take(lease)
@@ -74,12 +76,14 @@ class MemoryMaildropLocks:
         held = self._current(key)
         if held is None or held.holder is None:
             return False
-        self._held[key] = _Held(EVICTED + held.token, None, self._clock.monotonic() + self._seconds)
+        self._held[key] = _Held(EVICTED + held.token, None, held.until)
+        self._evicted[key] = _Held(held.token, None, self._clock.monotonic() + self._seconds)
         return True
 
     def forget(self) -> None:
         """Lose everything, as a Redis without persistence does when it restarts."""
         self._held.clear()
+        self._evicted.clear()
         self._empty.clear()
 
     def _take(self, lease: Lease) -> bool:
@@ -87,7 +91,13 @@ class MemoryMaildropLocks:
         if held is not None and held.token != lease.token:
             return False
         self._held[lease.key] = _Held(lease.token, lease.holder, self._clock.monotonic() + self._seconds)
+        self._evicted.pop(lease.key, None)
         return True
+
+    def _out(self, lease: Lease) -> bool:
+        """Whether staff evicted this holder within the last lease, and nobody came since."""
+        out = self._evicted.get(lease.key)
+        return out is not None and out.token == lease.token and out.until > self._clock.monotonic()
 
     def _current(self, key: MaildropKey) -> _Held | None:
         held = self._held.get(key)

@@ -111,8 +111,8 @@ class RedisMaildropLocks:
     async def evict(self, key: MaildropKey) -> bool:
         """Make the holder lose its lease at its next renewal; False if nobody held it.
 
-        Nobody else gets the maildrop until the holder released it, or for a lease: whoever hasn't renewed by then is
-        gone, or takes it for one that ran out.
+        Nobody else gets the maildrop until the holder released it, or its lease ran out, as it would have without this
+        (G6). A renewal that comes later than that still finds it lost, for as long as a lease.
         """
         with self._calls.observed("evict"):
             return await self._submit(key, EVICT.on(_keys(key), EVICTED, self._milliseconds)) == 1
@@ -142,7 +142,8 @@ class RedisMaildropLocks:
         return self._submit(lease.key, script)
 
     def _extend(self, lease: Lease) -> Answer:
-        return self._submit(lease.key, RENEW.on(_keys(lease.key), lease.token, self._milliseconds))
+        words = (lease.token, self._milliseconds, EVICTED + lease.token)
+        return self._submit(lease.key, RENEW.on(_keys(lease.key), *words))
 
     def _submit(self, key: MaildropKey, command: Command) -> Answer:
         return self._servers.keeping(lock_key(key)).submit(command)

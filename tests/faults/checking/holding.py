@@ -108,9 +108,9 @@ def _waited_for_nobody(drop: Maildrop, faults: Faults) -> Iterator[Violation]:
 def _explained(drop: Maildrop, refused: Operation, faults: Faults) -> bool:
     """Whether some session may still have held it, or a login that came to nothing just then."""
     since, free = refused.began - faults.bounds.free, faults.bounds.free
-    # Whom staff put out is kept out for a while, and everybody else too, until the process that served him knows.
-    out = (one for one in drop.staff if one.kind in {"kick", "suspend"})
-    if any(one.began <= refused.ended and one.ended >= since for one in out):
+    # Whom staff suspend is kept out for a while, and everybody else too, until the process that served him knows. A
+    # kick keeps nobody out for longer than the session that it ends.
+    if any(one.kind == "suspend" and one.began <= refused.ended and one.ended >= since for one in drop.staff):
         return True
     if faults.touching((*LEASES, "clients"), since, refused.ended):
         return True

@@ -1,8 +1,11 @@
 -- Extend the lease of this token, or take it again if it was forgotten and nobody else holds the maildrop.
--- KEYS: lock, session. ARGV: token, milliseconds.
--- 1: extended; 2: held, but the session's entry was forgotten; 0: lost to another token.
+-- KEYS: lock, session. ARGV: token, milliseconds, the mark of its eviction.
+-- 1: extended; 2: held, but the session's entry was forgotten; 0: lost to another token or to staff.
 local current = redis.call('GET', KEYS[1])
 if current and current ~= ARGV[1] then
+    return 0
+end
+if not current and redis.call('GET', KEYS[2]) == ARGV[3] then
     return 0
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])

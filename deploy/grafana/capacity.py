@@ -14,7 +14,7 @@ from deploy.grafana.promql import at_least_none, most, of, quantile, rate, share
 
 MEANING = "How full processes are, what they turn away, and how they drain."
 FULL = look.marks((0.6, YELLOW), (0.75, RED))
-BUDGETS = "retrieval|listings|delivery|prefetch"
+BUDGETS = "retrieval|listings|delivery_first|delivery_more|prefetch"
 CONNECTIONS, HASHING = 'what="connections"', 'what="hashing"'
 
 

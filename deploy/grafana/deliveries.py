@@ -84,11 +84,15 @@ def _octets() -> Lines:
 
 
 def _budget() -> Lines:
-    used = most("poplar_budget_octets", "instance", 'budget="delivery"')
-    limit = most("poplar_limit", "instance", 'what="delivery"')
-    asked = f"max({used} / {limit})"
-    panel = look.lines("Memory for messages in transit, in the fullest process", look.PARTS, (asked, "in use")).max(1)
+    asked = [(_part_of_budget("first"), "texts that begin"), (_part_of_budget("more"), "texts that grow")]
+    panel = look.lines("Memory for messages in transit, in the fullest process", look.PARTS, *asked).max(1)
     return look.told_by(look.limited(panel, (0.75, RED)), "PoplarMemoryBudgetNearlyFull")
+
+
+def _part_of_budget(half: str) -> str:
+    used = most("poplar_budget_octets", "instance", f'budget="delivery_{half}"')
+    limit = most("poplar_limit", "instance", f'what="delivery_{half}"')
+    return f"max({used} / {limit})"
 
 
 def _removed() -> Lines:

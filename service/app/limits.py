@@ -5,6 +5,7 @@ Owns the names. Refuses to enforce any. A budget's name is the one that `poplar_
 
 from collections.abc import Collection, Mapping
 
+from service.mail.text_memory import halves
 from service.settings import Settings
 
 
@@ -20,5 +21,6 @@ def limits_of(settings: Settings, roles: Collection[str]) -> Mapping[str, float]
             "hashing": settings.hashing.queue,
         }
     if "lmtp" in roles:
-        told["delivery"] = limits.delivery_octets
+        first, more = halves(limits.delivery_octets)
+        told |= {"delivery": limits.delivery_octets, "delivery_first": first, "delivery_more": more}
     return told

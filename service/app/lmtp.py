@@ -67,6 +67,9 @@ def _memory(shared: Shared) -> TextMemory:
 
     async def measure() -> None:
         metrics.budget_used("delivery", memory.used)
+        # Texts wait for their half, however much is free in the other.
+        metrics.budget_used("delivery_first", memory.first.used)
+        metrics.budget_used("delivery_more", memory.more.used)
 
     shared.tasks.every("delivery budget", MEASURE_EVERY, measure)
     return memory

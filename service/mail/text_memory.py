@@ -15,12 +15,18 @@ from service.mail.told import Told
 from service.mail.turns import Whose
 
 
+def halves(bound: int) -> tuple[int, int]:
+    """How many octets are for texts that begin, and for those that grow, where there are `bound` for all."""
+    return bound // 2, bound - bound // 2
+
+
 class TextMemory:
     """So many octets for all texts of one process; `most` is the part of each half that one tenant may come to hold."""
 
     def __init__(self, bound: int, patience: float = 30.0, most: float = 1.0, told: Told | None = None) -> None:
-        self.first = Budget(bound // 2, patience, most, resource="delivery", told=told)
-        self.more = Budget(bound - bound // 2, patience, most, resource="delivery", told=told)
+        first, more = halves(bound)
+        self.first = Budget(first, patience, most, resource="delivery", told=told)
+        self.more = Budget(more, patience, most, resource="delivery", told=told)
 
     @property
     def used(self) -> int:

@@ -69,7 +69,8 @@ SHARED = frozenset(
     {"hashing", "database", "domains", "store", "memory", "listings", "sessions", "loop", "delivery", "handshakes"}
 )
 """What tenants share in fair turns."""
-BUDGETS = frozenset({"prefetch", "retrieval", "listings", "delivery"})
+BUDGETS = frozenset({"prefetch", "retrieval", "listings", "delivery", "delivery_first", "delivery_more"})
+"""`delivery` is its two halves together: texts that only begin have the first, those that grow the other."""
 LIMITS = BUDGETS | {"connections", "pool", "hashing"}
 
 

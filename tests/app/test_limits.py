@@ -10,10 +10,12 @@ from service.settings import Settings
 from service.telemetry.labels import BUDGETS, LIMITS
 from tests.app.conftest import Make
 
+DELIVERY = ("delivery", "delivery_first", "delivery_more")
+
 
 def test_every_budget_and_bound_has_its_limit() -> None:
     assert set(limits_of(Settings(), {"pop3", "lmtp"})) == LIMITS
-    assert set(limits_of(Settings(), {"lmtp"})) == {"connections", "pool", "delivery"}
+    assert set(limits_of(Settings(), {"lmtp"})) == {"connections", "pool", *DELIVERY}
     assert BUDGETS < LIMITS
 
 

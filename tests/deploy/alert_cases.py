@@ -22,6 +22,11 @@ def login(result: str) -> str:
     return f'poplar_login_seconds_count{{instance="a", mechanism="PLAIN", result="{result}"}}'
 
 
+def budget(name: str, used: int, limit: int) -> dict[str, str]:
+    octets, most = one("poplar_budget_octets", budget=name), one("poplar_limit", what=name)
+    return {octets: f"{used}x400", most: f"{limit}x400"}
+
+
 def retrieval(outcome: str) -> str:
     return f'poplar_retrievals_total{{instance="a", outcome="{outcome}"}}'
 
@@ -98,8 +103,9 @@ CASES: Mapping[str, Case] = {
         {one("poplar_connections_rejected_total", why="untrusted", listener="pop3"): "0x400"},
     ),
     "PoplarMemoryBudgetNearlyFull": Case(
-        {one("poplar_budget_octets", budget="retrieval"): "79x400", one("poplar_limit", what="retrieval"): "100x400"},
-        {one("poplar_budget_octets", budget="retrieval"): "50x400", one("poplar_limit", what="retrieval"): "100x400"},
+        # A flood of texts that only begin fills one half: of all memory for deliveries that is no more than half.
+        budget("delivery", 40, 100) | budget("delivery_first", 40, 50) | budget("delivery_more", 0, 50),
+        budget("retrieval", 50, 100) | budget("delivery", 60, 100) | budget("delivery_more", 30, 50),
     ),
     "PoplarEventLoopLate": Case(
         {late("0.25"): "0+60x400", late("1.0"): MANY, late("+Inf"): MANY},

@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from service.net.peer import Peer
+from service.net.tls_opening import InTurn, at_once
 
 
 class Connection(asyncio.Protocol, ABC):
@@ -20,6 +21,8 @@ class Connection(asyncio.Protocol, ABC):
 
     authenticated: bool = False
     """Whether the client has proved who it is; such a connection is never shed."""
+    in_turn: InTurn = staticmethod(at_once)
+    """When the handshake that follows STLS or STARTTLS computes."""
 
     def __init__(self) -> None:
         self._gone = False

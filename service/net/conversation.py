@@ -185,8 +185,7 @@ class Conversation(Hooks):
         if self._transport is None or self._tls is None:
             raise ConnectionResetError("the client left before the handshake")
         try:
-            patience = self._patience
-            secured = await start_tls(self._transport, self, self._tls, patience.handshake, patience.stall)
+            secured = await start_tls(self._transport, self, self._tls, self.in_turn, self._patience.handshake)
         except OSError as error:
             # The loss of the connection may be told before this task's end.
             self._end_with(Ending.TLS)

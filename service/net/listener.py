@@ -199,6 +199,8 @@ class Listener:
 
     def _make(self, peer: Peer, remote: Remote, ticket: Ticket) -> Connection:
         connection = self._reception.factory(peer)
+        if peer.may_start_tls:
+            connection.in_turn = partial(self._reception.handshakes.begin, peer.address)
         if not self._admission.claim(ticket, peer.address):
             self._reception.rejected(Rejection.PER_ADDRESS, remote[0], f"{peer.address} has as many as it may")
             connection.shed()

@@ -10,14 +10,16 @@ import ssl
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import cast
 from weakref import WeakKeyDictionary
 
 from service.net.peer import TlsFacts
 from service.net.tls_identity import Handshake, bindings, certified
+from service.net.tls_opening import InTurn, Opening, at_once
 
 HANDSHAKE_SECONDS = 30.0
 # RFC 8314 §3.4: "When a client or server wishes to close the connection, it SHOULD initiate the exchange of
-# TLS close alerts before TCP connection termination." Both event loops do so in `transport.close()`.
+# TLS close alerts before TCP connection termination." `SecuredTransport.close` does so.
 SHUTDOWN_SECONDS = 5.0
 """How long a close waits for the client's close_notify after sending ours."""
 
@@ -82,7 +84,7 @@ def tls_facts(transport: asyncio.BaseTransport) -> TlsFacts | None:
 
 
 def may_be_half_closed(transport: asyncio.BaseTransport | None) -> bool:
-    """Whether what was asked can still be answered after the client's last octet: not in TLS, by the event loops."""
+    """Whether what was asked can still be answered after the client's last octet: not in TLS."""
     return transport is not None and transport.get_extra_info("ssl_object") is None
 
 
@@ -90,8 +92,8 @@ async def start_tls(
     transport: asyncio.Transport,
     protocol: asyncio.Protocol,
     context: ssl.SSLContext,
+    in_turn: InTurn = at_once,
     handshake_seconds: float = HANDSHAKE_SECONDS,
-    shutdown_seconds: float = SHUTDOWN_SECONDS,
 ) -> asyncio.Transport:
     """Step up to TLS; the new transport, which reads already. `connection_made` is not called again.
 
@@ -103,39 +105,27 @@ async def start_tls(
     encrypted command goes out on the old one, in clear.
 
     Raises OSError when the handshake fails or takes too long. However it ends, cancelled too, `connection_lost` is
-    called once in the end, as for any connection; the event loops by themselves would call it in some cases only.
+    called once in the end, as for any connection.
     """
     loop = asyncio.get_running_loop()
     gate = _Gate(protocol)
+    opening = Opening(gate, context, in_turn, SHUTDOWN_SECONDS)
+    opening.connection_made(transport)
+    transport.set_protocol(opening)
+    # RFC 2595 §4: "The STLS command is only permitted in AUTHORIZATION state and the server remains in
+    # AUTHORIZATION state, even if client credentials are supplied during the TLS negotiation."
+    transport.resume_reading()
     try:
-        secured = await _shake_hands(transport, gate, context, (handshake_seconds, shutdown_seconds))
+        await opening.done(handshake_seconds)
     except BaseException as error:
-        transport.abort()
+        if not isinstance(error, OSError):
+            # One that failed ends by itself, once its alert is sent.
+            opening.abort()
         loop.call_soon(protocol.connection_lost, error if isinstance(error, OSError) else None)
         raise
     # Called after the caller's next step, which takes the new transport.
-    loop.call_soon(gate.open, secured)
-    return secured
-
-
-async def _shake_hands(
-    transport: asyncio.Transport, gate: asyncio.Protocol, context: ssl.SSLContext, seconds: tuple[float, float]
-) -> asyncio.Transport:
-    # RFC 2595 §4: "The STLS command is only permitted in AUTHORIZATION state and the server remains in
-    # AUTHORIZATION state, even if client credentials are supplied during the TLS negotiation."
-    secured = await asyncio.get_running_loop().start_tls(
-        transport,
-        gate,
-        context,
-        server_side=True,
-        ssl_handshake_timeout=seconds[0],
-        # uvloop drops whatever the client has not taken by then, what was written before a close among it.
-        ssl_shutdown_timeout=seconds[1],
-    )
-    # After an abort in the middle asyncio returns None, and uvloop a transport that is dead.
-    if secured is None or tls_facts(secured) is None:
-        raise ConnectionAbortedError("the connection ended during the handshake")
-    return secured
+    loop.call_soon(gate.open)
+    return gate.secured
 
 
 class _Gate(asyncio.Protocol):
@@ -145,6 +135,11 @@ class _Gate(asyncio.Protocol):
         self._protocol = protocol
         self._kept: list[Callable[[], object]] = []
         self._opened = False
+        self.secured: asyncio.Transport
+        """There once the handshake is over."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.secured = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         self._pass(partial(self._protocol.data_received, data))
@@ -162,10 +157,10 @@ class _Gate(asyncio.Protocol):
         # asyncio may have scheduled this call, to the gate, before the gate was opened.
         self._pass(partial(self._protocol.connection_lost, exc))
 
-    def open(self, secured: asyncio.Transport) -> None:
+    def open(self) -> None:
         """Let the protocol have the transport to itself, after what was kept."""
         self._opened = True
-        secured.set_protocol(self._protocol)
+        self.secured.set_protocol(self._protocol)
         for call in self._kept:
             call()
 

@@ -1,9 +1,9 @@
-"""The beginning of a connection with TLS from the first octet: the client's first words, its turn, the handshake.
+"""The beginning of TLS, from the first octet or after STLS: the client's first words, its turn, the handshake.
 
 Owns that a client has no more than its transport until it speaks, that what a handshake computes first, a millisecond
 of signing, is done in turn, and that what else comes waits in the kernel until then. Hands the connection over to
 `SecuredTransport` once TLS is there. Refuses to know whose turn it is, certificates and protocols.
-RFC 8314 §3.1.
+RFC 8314 §3.1, RFC 2595 §4.
 """
 
 import asyncio
@@ -18,13 +18,20 @@ InTurn = Callable[[Callable[[], None]], None]
 """Calls what it is given when it is its turn, at once where nobody waits."""
 
 
+def at_once(call: Callable[[], None]) -> None:
+    """An `InTurn` for what waits for nobody."""
+    call()
+
+
 class Opening(asyncio.Protocol):
     """What `protocol` has before its transport; `connection_made` is called after the handshake, never if that fails.
 
     `shutdown_seconds` is how long a close waits for the client's close_notify, later on.
     """
 
-    __slots__ = ("_context", "_done", "_failed", "_in_turn", "_protocol", "_raw", "_shutdown_seconds", "_tls")
+    __slots__ = (
+        "_answered", "_context", "_done", "_failed", "_in_turn", "_protocol", "_raw", "_shutdown_seconds", "_tls",
+    )  # fmt: skip
 
     def __init__(
         self, protocol: asyncio.Protocol, context: ssl.SSLContext, in_turn: InTurn, shutdown_seconds: float
@@ -36,6 +43,8 @@ class Opening(asyncio.Protocol):
         self._raw: asyncio.Transport | None = None
         self._tls: Tls | None = None
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._answered = False
+        """Whether the server had its say, after which there is little to compute."""
         self._failed = False
 
     async def done(self, seconds: float) -> None:
@@ -61,12 +70,12 @@ class Opening(asyncio.Protocol):
         """Octets came, encrypted or on the way there."""
         if self._failed or self._raw is None:
             return
-        if self._tls is None:
+        if self._answered:
+            self._go_on(data)
+        else:
+            # What comes in several pieces may be computed with any of them.
             self._raw.pause_reading()
             self._in_turn(lambda: self._begin(data))
-        else:
-            self._tls.incoming.write(data)
-            self._shake_hands(self._tls, self._raw)
 
     def eof_received(self) -> bool:
         """The client ended the connection."""
@@ -82,15 +91,22 @@ class Opening(asyncio.Protocol):
         if self._failed or self._raw is None:
             return
         self._raw.resume_reading()
-        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        incoming.write(data)
-        self._tls = Tls(self._context.wrap_bio(incoming, outgoing, server_side=True), incoming, outgoing)
+        self._go_on(data)
+
+    def _go_on(self, data: bytes) -> None:
+        if self._raw is None:
+            return
+        if self._tls is None:
+            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+            self._tls = Tls(self._context.wrap_bio(incoming, outgoing, server_side=True), incoming, outgoing)
+        self._tls.incoming.write(data)
         self._shake_hands(self._tls, self._raw)
 
     def _shake_hands(self, tls: Tls, raw: asyncio.Transport) -> None:
         try:
             tls.object.do_handshake()
         except ssl.SSLWantReadError:
+            self._answered = bool(tls.outgoing.pending)
             self._send(tls, raw)
         except ssl.SSLError as error:
             # The alert that says why, if there is one.

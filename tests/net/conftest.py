@@ -13,6 +13,7 @@ import trustme
 from service.net.admission import Admission
 from service.net.arrival import ListenerSpec, SetupSeconds
 from service.net.certificates import Certificates
+from service.net.handshakes import Handshakes
 from service.net.listener import Listener, Reception, Rejection
 from service.net.peer import Peer
 from tests.net.parrot import Parrot
@@ -67,6 +68,7 @@ class Stage:
         self.rejected = asyncio.Event()
         self.admission = Admission(1000)
         self.seconds = SetupSeconds()
+        self.handshakes = Handshakes()
         self.handshake_seconds = 30.0
         self.listener: Listener
 
@@ -77,6 +79,7 @@ class Stage:
             self.certificates.context(),
             self.seconds,
             self._reject,
+            self.handshakes,
         )
         self.listener = Listener(spec, reception)
         return self.listener

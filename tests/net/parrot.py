@@ -89,7 +89,7 @@ class Parrot(Connection):
     async def _handshake(self, transport: asyncio.Transport) -> None:
         assert self._context
         with suppress(OSError):
-            self._transport = await start_tls(transport, self, self._context, self._handshake_seconds)
+            self._transport = await start_tls(transport, self, self._context, self.in_turn, self._handshake_seconds)
             self._learn()
 
     def _learn(self) -> None:

@@ -1,6 +1,6 @@
 """When handshakes begin: one at a time, by the clients' networks, and none before its client spoke. G15, G16.
 
-RFC 8314 §3.1 (a handshake begins at once).
+RFC 8314 §3.1 (a handshake begins at once), RFC 2595 §4 (after STLS).
 """
 
 import asyncio
@@ -17,7 +17,9 @@ from service.net.handshakes import Handshakes
 from service.net.peer import Peer
 from service.net.tls_opening import Opening
 from tests.net.conftest import Stage
+from tests.net.front import until
 from tests.net.parrot import Parrot
+from tests.net.test_tls import STARTTLS, stepped_up
 from tests.net.test_tls_transport import IMPLICIT
 from tests.net.wire import TlsWire, Wire
 
@@ -154,3 +156,44 @@ async def test_silent_clients_keep_nobody_waiting(stage: Stage, trusting: ssl.SS
     assert (await client.line()).startswith(b"+OK 127.0.0.1")
     for wire in silent:
         wire.close()
+
+
+class Counted(Handshakes):
+    """Notes who had a turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun: list[str] = []
+
+    def begin(self, client: str, begin: Callable[[], None]) -> None:
+        self.begun.append(client)
+        super().begin(client, begin)
+
+
+async def test_g16_a_hello_in_several_pieces_takes_a_turn_for_each_and_what_comes_later_none(
+    stage: Stage, trusting: ssl.SSLContext
+) -> None:
+    """Whichever of them is the last, the handshake is computed with it."""
+    stage.handshakes = counted = Counted()
+    wire = await Wire.to(stage.start(IMPLICIT))
+    client = TlsWire(wire, trusting, "pop.example")
+    hello = client.hello()
+    for number, piece in enumerate((hello[:1], hello[1:9], hello[9:])):
+        await until(lambda: len(counted.begun) == number)  # noqa: B023 - it is called in this round alone
+        await wire.send(piece)
+    await client.handshake()
+    assert (await client.line()).startswith(b"+OK 127.0.0.1")
+    assert counted.begun == ["127.0.0.1"] * 3
+
+
+async def test_g16_the_handshake_after_stls_has_its_turn_among_the_others(
+    stage: Stage, trusting: ssl.SSLContext
+) -> None:
+    stage.handshakes = counted = Counted()
+    wire = await Wire.to(stage.start(STARTTLS))
+    await wire.line()
+    await wire.send(b"STLS\r\n")
+    client = await stepped_up(wire, trusting)
+    await client.send(b"hello\r\n")
+    assert await client.line() == b"hello"
+    assert counted.begun == ["127.0.0.1"]

@@ -9,7 +9,7 @@ import ssl
 
 import pytest
 
-from service.net import arrival, tls
+from service.net import listener, tls
 from service.net.certificates import Certificates
 from service.net.peer import TlsMode
 from service.net.pop3_service import Pop3Options
@@ -59,7 +59,7 @@ async def test_g8_who_reads_late_gets_all_that_was_said_before_the_end(
     mode: TlsMode, certificates: Certificates, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """RFC 8314 §3.4: whatever else waits for the client's close_notify, it has as long as any that reads nothing."""
-    for module in (arrival, tls):
+    for module in (listener, tls):
         monkeypatch.setattr(module, "SHUTDOWN_SECONDS", 0.01)
     front = await front_of(certificates, stall=60.0)
     async with front.listening(mode):
@@ -73,7 +73,7 @@ async def test_g8_who_reads_late_gets_all_that_was_said_before_the_end(
         assert (await client.line()).startswith(b"+OK Bye")
 
 
-@pytest.mark.parametrize("mode", [TlsMode.TERMINATED, TlsMode.IMPLICIT])
+@pytest.mark.parametrize("mode", [TlsMode.TERMINATED, TlsMode.STARTTLS, TlsMode.IMPLICIT])
 async def test_g6_who_ended_its_side_and_takes_nothing_gives_its_maildrop_back_in_time(
     mode: TlsMode, certificates: Certificates, trusting: ssl.SSLContext
 ) -> None:

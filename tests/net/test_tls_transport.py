@@ -208,7 +208,7 @@ async def test_g12_what_is_no_tls_reaches_no_command_and_is_told_why_the_connect
 async def test_g6_who_breaks_tls_and_takes_nothing_is_gone_all_the_same(
     stage: Stage, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arrival, "SHUTDOWN_SECONDS", 0.05)
+    monkeypatch.setattr(listener, "SHUTDOWN_SECONDS", 0.05)
     client, talker = await connected(stage, trusting)
     talker.transport.write(b"y" * (16 << 20))
     await client.wire.send(FORGED)

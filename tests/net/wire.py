@@ -44,6 +44,11 @@ class Wire:
         except ConnectionError:
             return b""
 
+    def taken(self) -> bytes:
+        """What came behind the last line so far."""
+        taken, self._buffer = self._buffer, b""
+        return taken
+
     async def line(self) -> bytes:
         while b"\r\n" not in self._buffer:
             more = await self.receive()
@@ -143,7 +148,8 @@ class TlsWire:
                 await self._feed()
 
     async def _feed(self) -> None:
-        more = await self.wire.receive()
+        # They may have come with the line in clear before.
+        more = self.wire.taken() or await self.wire.receive()
         if not more:
             raise EOFError
         self._incoming.write(more)

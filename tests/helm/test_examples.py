@@ -10,6 +10,8 @@ from tests.helm.charting import EXAMPLES, KUBES, NEWEST, ChartError, Object, ren
 from tests.helm.custom import complaints
 from tests.helm.settings_of import load_like
 
+# In one process: what is the same in several examples is rendered and looked at once.
+pytestmark = pytest.mark.xdist_group("examples of the chart")
 SOME_KUBES = [KUBES[0], KUBES[4], KUBES[-1]]
 CORE = {
     "v1", "apps/v1", "batch/v1", "policy/v1", "networking.k8s.io/v1", "autoscaling/v2",

@@ -30,10 +30,12 @@ from service.mail.budget import Budget
 from service.mail.fairness import Fairness
 from service.mail.leases import Leases
 from service.mail.login import Login
+from service.mail.outage import Reading
 from service.mail.ports import Directory, MessageIndex
 from service.mail.prefetch import Limits
 from service.mail.retrieval import Resumption, Retrieval
 from service.mail.update import Update
+from service.mail.verification import Verification
 from service.model.policy import Announced
 from service.model.refusal import Refusal
 from service.net.pop3 import Pop3Connection
@@ -69,8 +71,7 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
         locks = ObservedLocks(redis)
         allowances = RedisAllowances(redis.servers, lease_seconds=settings.redis.lease_seconds, observer=watching)
         leases = _leases(shared, locks, index, allowances)
-        # What is remembered for outages is noted at each login, which therefore takes all its steps.
-        again = Again(PostgresReopening(database), verification.verdicts) if reading is None else None
+        again = _again(PostgresReopening(database), verification, reading)
         beside = (SystemClock(), this_process(), scram, uses, vouching, guard, bearer, reading, again)
         login = Login(through_outages(directory, reading, verification), verification, locks, index, leases, *beside)
         announcements = await _announcements(shared, directory)
@@ -93,6 +94,13 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
             tracer=shared.tracer,
         )
         yield Service(partial(Pop3Connection, service), context)
+        await leases.finish()
+
+
+def _again(reopening: PostgresReopening, verification: Verification, reading: Reading | None) -> Again | None:
+    """Logins like the last one, or None where each goes the long way."""
+    # What is remembered for outages is noted at each login, which therefore takes all its steps.
+    return Again(reopening, verification.verdicts) if reading is None else None
 
 
 async def _announcements(shared: Shared, directory: Directory) -> "Announcements":
@@ -146,6 +154,7 @@ def _leases(shared: Shared, locks: ObservedLocks, index: MessageIndex, allowance
     leases = Leases(locks, index, places)
     shared.tasks.start("places", lambda: places.keep(every, Outages("places").report))
     shared.tasks.start("leases", _keep(leases, every))
+    shared.tasks.start("unreleased", leases.keep_releasing)
     return leases
 
 

@@ -98,7 +98,7 @@ class Leases:
             await self._places.take(account, client, lease.token)
 
     async def release(self, lease: Lease) -> None:
-        """Stop renewing and free the maildrop; where the store can't be reached, at a renewal once it can (G6)."""
+        """Stop renewing and free the maildrop; where the store can't be reached, as soon as it can (G6)."""
         opening, held = self._opening.pop(lease.token, None), self._held.pop(lease.token, None)
         if held is not None and held.doubt is not None:
             self._owe(_Fenced(held.maildrop.fence, lease))
@@ -110,6 +110,14 @@ class Leases:
             await self._locks.release(lease)
         except Refusal:
             self._unreleased.add(lease)
+
+    async def keep_releasing(self) -> None:
+        """Until cancelled, free what could not be freed when its session ended, soon after the store is back (G6)."""
+        await self._unreleased.keep(self._locks)
+
+    async def finish(self) -> None:
+        """At the process's end, when no session is left: try for a moment to free what is still to be freed."""
+        await self._unreleased.finish(self._locks)
 
     async def renew(self) -> None:
         """Extend all leases in one batch, and end the sessions that surely held one which is another's now.

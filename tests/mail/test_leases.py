@@ -4,6 +4,7 @@ RFC 1939 §4: the exclusive lock prevents "messages from being modified or remov
 state".
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,8 +12,7 @@ from typing import Any
 import pytest
 
 from service.mail.maildrop import OpenMaildrop
-from service.mail.ports import LEASE_SECONDS, Lease, Renewal
-from service.mail.unreleased import TRIES
+from service.mail.ports import LEASE_SECONDS, Clock, Lease, Renewal
 from service.model.account import MaildropKey
 from service.model.refusal import Reason, Refusal
 from service.stores.memory.locks import MemoryMaildropLocks
@@ -28,6 +28,11 @@ class Severable(MemoryMaildropLocks):
     unanswering: Sequence[Lease] = ()
     before_seizing: Callable[[], Awaitable[None]] | None = None
 
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.released = asyncio.Event()
+        self.released_in_vain = asyncio.Event()
+
     def _check(self) -> None:
         if self.away:
             raise Refusal(Reason.UNAVAILABLE, "told to be away")
@@ -37,7 +42,10 @@ class Severable(MemoryMaildropLocks):
         return await super().acquire(lease)
 
     async def release(self, lease: Lease) -> None:
+        if self.away:
+            self.released_in_vain.set()
         self._check()
+        self.released.set()
         await super().release(lease)
 
     async def renew(self, leases: Sequence[Lease]) -> Renewal:
@@ -282,31 +290,6 @@ async def test_sessions_that_are_over_are_remembered_within_a_bound(monkeypatch:
     house.locks.away = True
     await house.update.close(await house.session("one"))
     assert not house.leases._owed
-
-
-async def test_g6_a_maildrop_whose_release_failed_is_free_at_the_next_renewal_that_reaches_the_store() -> None:
-    house = await a_house()
-    held = await house.session("only")
-    house.locks.away = True
-    await house.update.close(held)
-    await house.renew()
-    house.locks.away = False
-    with pytest.raises(Refusal) as refused:
-        await house.session("early")
-    assert refused.value.reason is Reason.IN_USE
-    await house.renew()
-    assert (await house.session("next")).guarded
-
-
-async def test_g6_a_release_that_never_succeeds_is_not_tried_for_ever() -> None:
-    house = await a_house()
-    held = await house.session("only")
-    house.locks.away = True
-    await house.update.close(held)
-    for _ in range(TRIES):
-        assert len(house.leases._unreleased) == 1
-        await house.renew()
-    assert len(house.leases._unreleased) == 0
 
 
 async def test_g4_a_lease_is_renewed_while_its_login_waits_for_the_index() -> None:

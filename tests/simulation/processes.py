@@ -161,6 +161,7 @@ class FrontEnd(Running):
             "places": lambda: len(places),
         }
         self.begin(self.leases.keep(RENEW_EVERY, _ignore))
+        self.begin(self.leases.keep_releasing())
         self.begin(places.keep(RENEW_EVERY, _ignore))
 
     def _made(self, peer: Peer) -> Conversation:

@@ -29,7 +29,7 @@ def complaints(objects: Sequence[Object]) -> dict[str, str]:
     _install(npm)
     done = subprocess.run(
         [node, PLACE / "check.mjs"],
-        input=json.dumps(objects),
+        input=json.dumps([_known(each) for each in objects]),
         capture_output=True,
         text=True,
         check=False,
@@ -37,6 +37,11 @@ def complaints(objects: Sequence[Object]) -> dict[str, str]:
     )
     assert done.returncode == 0, done.stderr
     return dict(json.loads(done.stdout))
+
+
+def _known(each: Object) -> Object:
+    """The object; a TCPRoute as of the version before v1, which the validators don't know: its fields are the same."""
+    return each | {"apiVersion": "gateway.networking.k8s.io/v1alpha2"} if each["kind"] == "TCPRoute" else each
 
 
 def _install(npm: str) -> None:

@@ -17,8 +17,8 @@ CORE = {
     "v1", "apps/v1", "batch/v1", "policy/v1", "networking.k8s.io/v1", "autoscaling/v2",
 }  # fmt: skip
 CUSTOM = {
-    "cert-manager.io/v1", "external-secrets.io/v1", "gateway.networking.k8s.io/v1",
-    "gateway.networking.k8s.io/v1alpha2", "keda.sh/v1alpha1", "monitoring.coreos.com/v1",
+    "cert-manager.io/v1", "external-secrets.io/v1", "gateway.networking.k8s.io/v1", "keda.sh/v1alpha1",
+    "monitoring.coreos.com/v1",
 }  # fmt: skip
 NAMESPACED = {
     "Certificate", "ConfigMap", "CronJob", "Deployment", "ExternalSecret", "Gateway", "HorizontalPodAutoscaler", "Job",

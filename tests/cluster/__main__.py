@@ -11,15 +11,19 @@ when the first process ends, whatever the reason, the kernel ends every other.
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from service.embedded.process import dying_with_parent
+from tests.cluster.alone import alone
 from tests.cluster.backends import backends
 from tests.cluster.building import Built, build, last_schema
 from tests.cluster.control_plane import control_plane
+from tests.cluster.definitions import define
 from tests.cluster.identities import make_identities
 from tests.cluster.node import make_bridge, node
 from tests.cluster.place import KUBECONFIG, PROGRAMS, RUN
@@ -44,12 +48,13 @@ def main() -> int:
     )
     parser.add_argument("command", nargs=argparse.REMAINDER)
     told = parser.parse_args()
+    former = told.former or last_schema()
     try:
-        built = build(told.former or last_schema())
         if os.environ.get(INSIDE) == "1":
-            return _inside(built, told.command)
-        helm(), helm("3"), kubectl()
-        return _outside(sys.argv[1:])
+            return _inside(build(former), told.command)
+        with alone() as lock:
+            build(former), helm(), helm("3"), kubectl()
+            return _outside(sys.argv[1:], lock)
     except ClusterError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -57,13 +62,15 @@ def main() -> int:
         return 130
 
 
-def _outside(arguments: list[str]) -> int:
+def _outside(arguments: list[str], lock: int) -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     shutil.rmtree(RUN, ignore_errors=True)
     RUN.mkdir(parents=True)
     _remove_cgroups()
     before = {name: Path("/proc/sys", name).read_text("utf-8") for name in TUNED}
     command = [*NAMESPACES, *REAPER, sys.executable, "-m", "tests.cluster", *arguments]
-    process = subprocess.Popen(command, env=dict(os.environ) | {INSIDE: "1"})
+    whole = dying_with_parent(command, signal.SIGKILL)
+    process = subprocess.Popen(whole, env=dict(os.environ) | {INSIDE: "1"}, pass_fds=[lock])
     (RUN / "pid").write_text(str(process.pid), "utf-8")
     try:
         while True:
@@ -102,6 +109,7 @@ def _inside(built: Built, command: list[str]) -> int:
 @contextmanager
 def _standing(built: Built) -> Iterator[dict[str, str]]:
     with backends(make_identities()) as told, control_plane(), node(built.archives):
+        define(built.definitions)
         own = {
             "POPLAR_E2E_KUBECONFIG": str(KUBECONFIG),
             "POPLAR_E2E_BACKENDS": str(told),

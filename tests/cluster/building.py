@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.backends.engine import Engine, base_image, engine
+from tests.cluster import definitions
 from tests.cluster.node import CNI, PAUSE
 from tests.cluster.place import PROGRAMS, ROOT, TOOLS
 from tests.cluster.servers import ClusterError, say
@@ -49,9 +50,11 @@ MADE_OF = ["service", "Dockerfile", "deploy/image", "requirements.lock", "pyproj
 
 @dataclass(frozen=True)
 class Built:
-    """Archives of the images; the image to be tested and the release before it, as the tests are told of them."""
+    """Archives of the images, and files of definitions; the image to be tested and the release before it, as the tests
+    are told of them."""
 
     archives: list[Path]
+    definitions: list[Path]
     image: str
     former_chart: Path
 
@@ -67,7 +70,8 @@ def build(former: str) -> Built:
     archives = {tag: TOOLS / "images" / f"{tag}.tar" for tag in ["pause", *tags]}
     if lacking := [tag for tag, archive in archives.items() if not archive.exists()]:
         _build_images(lacking, tags)
-    return Built(list(archives.values()), f"{REPOSITORY}:{next(iter(tags))}", _former_chart(commit))
+    image = f"{REPOSITORY}:{next(iter(tags))}"
+    return Built(list(archives.values()), definitions.fetch(), image, _former_chart(commit))
 
 
 def build_programs() -> None:

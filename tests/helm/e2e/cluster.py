@@ -2,7 +2,8 @@
 
 Owns the cluster's preparation and its end. POPLAR_E2E_KUBECONFIG names the cluster; POPLAR_E2E_IMAGE the image there
 (`repository:tag`), POPLAR_E2E_BACKENDS a YAML file of Secrets and values for a Postgres, a Redis and a bucket that it
-reaches: `{secrets: {NAME: {KEY: TEXT}}, values: {...}}`.
+reaches: `{secrets: {NAME: {KEY: TEXT}}, values: {...}}`, one of the Secrets called `certificate`. The cluster must know
+the kinds of `tests/cluster/definitions.py`.
 """
 
 import base64

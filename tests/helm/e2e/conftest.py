@@ -6,7 +6,8 @@ test`, Services within the cluster.
 
 import json
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -39,9 +40,29 @@ VALUES = {
     "drain": {"preStopSeconds": 5, "sessionGraceSeconds": 30},
     "frontEnd": {"replicas": 3},
     "tenants": {"enabled": True, "files": {"e2e.yaml": TENANTS}, "secretNames": ["load"]},
+    # Nobody renews it there: it is the Secret that `cluster.py` made.
+    "tls": {
+        "certificate": {
+            "enabled": True,
+            "dnsNames": ["pop.e2e.example"],
+            "secretName": "certificate",
+            "issuerRef": {"name": "nobody"},
+        }
+    },
     "service": {"pop3": {"type": "ClusterIP"}, "pop3s": {"type": "ClusterIP"}},
     "tests": {"login": {"secretName": "load"}},
 }
+
+
+@pytest.fixture
+def tell(capsys: pytest.CaptureFixture[str]) -> Callable[[object], None]:
+    """Prints at once, whatever becomes of the test."""
+
+    def tell(said: object) -> None:
+        with capsys.disabled():
+            sys.stdout.write(f"\n{said}\n")
+
+    return tell
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,13 @@
 """Mail programs at work while a cluster changes: sessions one after another, each of which must end with its QUIT.
 
 Owns the load, which is small and bounded, and what counts as a lost session: one that had logged in and got no `+OK` to
-QUIT. A connection that is refused before login is tried again, as mail programs do.
+QUIT. What fails before login is tried again, as mail programs do, and why is kept, as the client saw it.
 """
 
 import poplib
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,12 +21,20 @@ class Tally:
     """What came of it."""
 
     done: int = 0
-    retried: int = 0
+    retried: list[tuple[float, str]] = field(default_factory=list)
+    """Seconds since the beginning, and what the client saw."""
     lost: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    began: float = field(default_factory=time.time)
 
     def __str__(self) -> str:
-        return f"{self.done} sessions done, {self.retried} tried again before login, {len(self.lost)} lost"
+        since = time.strftime("%H:%M:%S", time.gmtime(self.began))
+        said = f"since {since}: {self.done} sessions done, {len(self.retried)} tried again before login, "
+        said += f"{len(self.lost)} lost"
+        for why, times in Counter(why for _, why in self.retried).most_common():
+            when = ", ".join(f"{seconds:.1f}" for seconds, each in self.retried if each == why)
+            said += f"\n  {times} times {why} after {when} s"
+        return said
 
     def one(self, logged_in: bool, error: Exception | None) -> None:
         with self.lock:
@@ -34,7 +43,12 @@ class Tally:
             elif logged_in:
                 self.lost.append(repr(error))
             else:
-                self.retried += 1
+                self.retried.append((time.time() - self.began, " at ".join([repr(error), *_notes(error)])))
+
+
+def _notes(error: Exception) -> list[str]:
+    """Where it happened, if `connect` said so."""
+    return list(getattr(error, "__notes__", []))
 
 
 @contextmanager

@@ -26,13 +26,25 @@ def clients_of(there: Cluster, accounts: list[str], password: str) -> Iterator[C
     with _places(there) as next_place:
 
         def connect(number: int) -> poplib.POP3:
-            host, port = next_place()
-            client = poplib.POP3_SSL(host, port, context=context, timeout=60)
-            client.user(accounts[number])
-            client.pass_(password)
+            with _at("connection, TLS or greeting"):
+                client = poplib.POP3_SSL(*next_place(), context=context, timeout=60)
+            with _at("USER"):
+                client.user(accounts[number])
+            with _at("PASS"):
+                client.pass_(password)
             return client
 
         yield connect
+
+
+@contextmanager
+def _at(step: str) -> Iterator[None]:
+    """An error within is told where it happened."""
+    try:
+        yield
+    except (OSError, EOFError, poplib.error_proto) as error:
+        error.add_note(step)
+        raise
 
 
 @contextmanager

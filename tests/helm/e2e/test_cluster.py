@@ -17,7 +17,7 @@ from tests.helm.e2e.load import WORKERS, sessions
 from tests.helm.e2e.reaching import clients_of
 
 pytestmark = ON_A_CLUSTER
-Note = Callable[[str, object], None]
+Tell = Callable[[object], None]
 
 
 def wait_until(true: Callable[[], bool], seconds: float = 300) -> None:
@@ -34,7 +34,7 @@ def test_it_stands_in_a_restricted_namespace_and_passes_its_own_test(installed: 
     assert "violates PodSecurity" not in installed.kubectl("get", "events", "--output=json")
 
 
-def test_a_rolling_update_under_load_loses_no_session(installed: Cluster, record_property: Note) -> None:
+def test_a_rolling_update_under_load_loses_no_session(installed: Cluster, tell: Tell) -> None:
     before = {pod["metadata"]["name"] for pod in installed.pods("pop3")}
     with clients_of(installed, ACCOUNTS, PASSWORD) as connect, sessions(connect) as tally:
         wait_until(lambda: tally.done >= 2 * WORKERS)
@@ -42,12 +42,12 @@ def test_a_rolling_update_under_load_loses_no_session(installed: Cluster, record
         installed.rolled_out()
         after = tally.done
         wait_until(lambda: tally.done >= after + 2 * WORKERS)
-    record_property("load", tally)
+    tell(tally)
     assert tally.lost == []
     assert not before & {pod["metadata"]["name"] for pod in installed.pods("pop3")}
 
 
-def test_an_eviction_leaves_the_others_and_loses_no_session(installed: Cluster, record_property: Note) -> None:
+def test_an_eviction_leaves_the_others_and_loses_no_session(installed: Cluster, tell: Tell) -> None:
     pod = installed.pods("pop3")[0]["metadata"]["name"]
     eviction = {
         "apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": installed.namespace},
@@ -58,7 +58,7 @@ def test_an_eviction_leaves_the_others_and_loses_no_session(installed: Cluster, 
         installed.kubectl("create", "--raw", place, "-f", "-", told=json.dumps(eviction))
         wait_until(lambda: pod not in {each["metadata"]["name"] for each in installed.pods("pop3")})
         installed.rolled_out()
-    record_property("load", tally)
+    tell(tally)
     assert tally.lost == []
 
 
@@ -107,7 +107,7 @@ def test_wrong_settings_stop_an_upgrade_before_any_pod_is_replaced(installed: Cl
 @pytest.mark.skipif(
     "POPLAR_E2E_FORMER_CHART" not in os.environ, reason="POPLAR_E2E_FORMER_CHART names no release before"
 )
-def test_the_schema_serves_this_release_and_the_one_before(installed: Cluster, record_property: Note) -> None:
+def test_the_schema_serves_this_release_and_the_one_before(installed: Cluster, tell: Tell) -> None:
     """POPLAR_E2E_FORMER_CHART is a package; its appVersion is the tag of the former image in the same repository."""
     former = os.environ["POPLAR_E2E_FORMER_CHART"]
     with clients_of(installed, ACCOUNTS, PASSWORD) as connect, sessions(connect) as tally:
@@ -115,5 +115,5 @@ def test_the_schema_serves_this_release_and_the_one_before(installed: Cluster, r
             installed.upgrade(more, chart=chart)
             installed.rolled_out()
             assert "STAT: " in installed.helm("test", RELEASE, "--logs", "--timeout=5m")
-    record_property("load", tally)
+    tell(tally)
     assert tally.lost == []

@@ -126,7 +126,11 @@ class Steps(Generic[Result]):
                 # would stay until the collector comes by.
                 thrown = None
                 if turn:
-                    self._end(whose, time.perf_counter() - began, goes_on)
+                    seconds, began_for = time.perf_counter() - began, whose
+                    if (whose := self._whose()) != began_for:
+                        # It turned out to be another's, who pays for it.
+                        self._pace.pass_on(began_for, whose)
+                    self._pace.end(whose, seconds, goes_on=goes_on)
             turn = False
             try:
                 yield waits_for
@@ -136,10 +140,3 @@ class Steps(Generic[Result]):
             except BaseException as error:
                 thrown = error
             waits_for = None
-
-    def _end(self, began_for: Whose, seconds: float, goes_on: bool) -> None:
-        """End a turn, for whom its step turned out to be."""
-        whose = self._whose()
-        if whose != began_for:
-            self._pace.pass_on(began_for, whose)
-        self._pace.end(whose, seconds, goes_on=goes_on)

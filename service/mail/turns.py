@@ -76,6 +76,7 @@ class Turns:
         self._behind = bounds.savings / 8 or UNBOUNDED
         """How far behind is more than one that always asks is now and then, too."""
         self._shared = bounds.multiple != UNBOUNDED
+        self._queued = bounds.queue != UNBOUNDED
         """Whether one class may not have all."""
 
     def try_take(self, whose: Whose, amount: int = 1, *, cost: float = 1.0, leaving: int = 0) -> bool:
@@ -129,9 +130,8 @@ class Turns:
             of = self._classes.get(whose) or self._class(whose)
             of.held -= amount
             self.used -= amount
-            if cost:
-                of.finish += cost
-                self._latest = max(self._latest, of.finish)
+            of.finish += cost
+            self._latest = max(self._latest, of.finish)
         if self._heads:
             self._grant()
         elif not self.used:
@@ -141,8 +141,10 @@ class Turns:
         """Hold so much more than was taken, but leave the last free one where there is no reserve; how much it came to
         be, to be given back.
         """
-        more = max(0, min(amount, self._holdable - self.used))
-        self._class(whose).held += more
+        more = min(amount, self._holdable - self.used)
+        if more <= 0:
+            return 0
+        (self._classes.get(whose) or self._class(whose)).held += more
         self.used += more
         return more
 
@@ -191,13 +193,6 @@ class Turns:
         """Whether a class that has saved up what it asks for finds room for it before those that wait."""
         return not of.waiting and self.used + amount <= self._amount + self.bounds.reserve
 
-    def _fits(self, amount: int) -> bool:
-        return self.used + amount <= self.bounds.amount or self.used == 0
-
-    def _share_is_had(self, of: Queue) -> bool:
-        """Whether the class may take no more; one that holds nothing always may."""
-        return self._shared and of.held > 0 and of.held >= (self._amount - self.used) * self._multiple
-
     def _queue_is_full(self, of: Queue) -> bool:
         room = self.bounds.queue - self.waiting
         return room <= 0 or (self._shared and len(of.waiting) >= room * self._multiple)
@@ -206,7 +201,7 @@ class Turns:
         """Put the caller into its class's queue. Raises Refusal(OVERLOADED)."""
         of = self._classes.get(waiter.whose) or self._class(waiter.whose)
         of.waits += 1
-        if self._queue_is_full(of):
+        if self._queued and self._queue_is_full(of):
             self._told.turned_away(self.resource)
             raise Refusal(Reason.OVERLOADED, f"{self.resource}: all is taken, or this tenant's share of it")
         of.waiting.append(waiter)
@@ -217,7 +212,8 @@ class Turns:
 
     def _become_head(self, of: Queue) -> None:
         """Put the first of this class's queue among the heads."""
-        start = max(self._now - self._savings, of.finish)
+        start = self._now - self._savings
+        start = max(start, of.finish)
         heappush(self._heads, (start, next(self._order), of.waiting[0]))
 
     def _leave(self, of: Queue, waiter: Waiter) -> None:
@@ -239,11 +235,12 @@ class Turns:
             if head.gone:
                 heappop(self._heads)
                 continue
-            of = self._classes[head.whose]
-            if self._share_is_had(of):
+            of, free = self._classes[head.whose], self._amount - self.used
+            if self._shared and of.held and of.held >= free * self._multiple:
+                # It has its share; one that holds nothing always may.
                 passed.append(heappop(self._heads))
                 continue
-            if not self._fits(head.amount):
+            if head.amount > free and self.used:
                 break
             heappop(self._heads)
             self._serve(of, head, start)
@@ -254,7 +251,7 @@ class Turns:
         of.held += head.amount
         self.used += head.amount
         # What earlier turns cost may have come to be known since this one was lined up.
-        of.finish = max(start, of.finish) + head.cost
+        of.finish = max(of.finish, start) + head.cost
         self._now = max(self._now, start)
         self._latest = max(self._latest, of.finish)
         self._leave(of, head)

@@ -9,7 +9,7 @@ Keeps no password and no name, only that hash (G17); keeps successes alone, for 
 import hashlib
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from service.mail.ports import Clock
 from service.model.account import Credential, MaildropKey
@@ -82,12 +82,8 @@ class Verdicts:
             self._until.popitem(last=False)
 
     def _digest(self, key: MaildropKey, credential: Credential, secret: str) -> bytes:
-        ids = (key.tenant_id, key.maildrop_id, credential.credential_id)
-        texts = (credential.verifier.encode(), secret.encode("utf-8", "surrogatepass"))
-        framed = _framed([*(each.bytes for each in ids), *texts])
-        return hashlib.blake2b(framed, digest_size=DIGEST_OCTETS, key=self._key).digest()
-
-
-def _framed(parts: Iterable[bytes]) -> bytes:
-    """All parts in one, each after its octets, so that no two lists of parts come to the same."""
-    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+        verifier, given = credential.verifier.encode(), secret.encode("utf-8", "surrogatepass")
+        # Each id has 16 octets and the verifier is preceded by its own, so that no two verdicts come to the same.
+        ids = (key.tenant_id.bytes, key.maildrop_id.bytes, credential.credential_id.bytes)
+        bound = b"".join((*ids, len(verifier).to_bytes(4, "big"), verifier, given))
+        return hashlib.blake2b(bound, digest_size=DIGEST_OCTETS, key=self._key).digest()

@@ -6,7 +6,7 @@ RFC 1939 §3, §9; RFC 2449 §3, §4; RFC 6856 §2.2.
 """
 
 import re
-from enum import Flag, auto
+from enum import Enum, auto
 
 MAX_LINE_OCTETS = 512
 """RFC 2449 §4 asks for 255 octets with CRLF; a name of 255 octets and its keyword fit too."""
@@ -18,8 +18,11 @@ _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _NUMBER = re.compile(rb"0|[1-9][0-9]*")
 
 
-class State(Flag):
+class State(Enum):
     """RFC 1939 §3: the states of a session."""
+
+    # Each is there once. Enum's own hashes the name, by two calls for each command.
+    __hash__ = object.__hash__
 
     AUTHORIZATION = auto()
     TRANSACTION = auto()
@@ -81,7 +84,7 @@ def name(rest: bytes | None) -> tuple[str]:
         text = word.decode()
     except UnicodeDecodeError as error:
         raise SyntaxRefusedError from error
-    if any(0x80 <= ord(c) < 0xA0 for c in text):
+    if not text.isascii() and any(0x80 <= ord(c) < 0xA0 for c in text):
         raise SyntaxRefusedError
     return (text,)
 

@@ -18,14 +18,14 @@ class Command:
     """One row: `parse` turns what follows the keyword into the arguments of `act`."""
 
     keyword: str
-    states: State
+    states: frozenset[State]
     parse: Callable[[bytes | None], tuple[Any, ...]]
     act: Callable[..., None]
 
 
-_BEFORE = State.AUTHORIZATION
-_AFTER = State.TRANSACTION
-_BOTH = State.AUTHORIZATION | State.TRANSACTION
+_BEFORE = frozenset({State.AUTHORIZATION})
+_AFTER = frozenset({State.TRANSACTION})
+_BOTH = _BEFORE | _AFTER
 
 _ROWS = (
     Command("CAPA", _BOTH, commands.nothing, authorization.capa),

@@ -5,12 +5,16 @@ All keys of a script share a hash tag and so a slot: Redis Cluster runs them unc
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
+
+import hiredis
 
 Word = str | bytes | int
+# Its stub knows tuples of one word alone.
+_pack: Callable[[tuple[Word, ...]], bytes] = cast("Any", hiredis.pack_command)
 
 
 class Command(NamedTuple):
@@ -39,13 +43,7 @@ class Script:
 
 def packed(commands: Sequence[tuple[Word, ...]]) -> bytes:
     """The commands as a server reads them: each an array of strings, with its length and theirs (RESP)."""
-    parts = []
-    for words in commands:
-        parts.append(b"*%d\r\n" % len(words))
-        for word in words:
-            octets = word.encode() if isinstance(word, str) else word if isinstance(word, bytes) else b"%d" % word
-            parts.append(b"$%d\r\n%b\r\n" % (len(octets), octets))
-    return b"".join(parts)
+    return b"".join([_pack(words) for words in commands])
 
 
 def _load(name: str) -> Script:

@@ -120,7 +120,7 @@ class Guard:
         self, found: Awaitable[Found], subjects: Sequence[Subject], mark: str = ""
     ) -> tuple[Found, Record]:
         """What `found` brings and what is known of `subjects`, asked for at the same time."""
-        asked = asyncio.ensure_future(self.record(subjects, mark))
+        asked = asyncio.get_running_loop().create_task(self.record(subjects, mark))
         try:
             return await found, await asked
         finally:

@@ -28,16 +28,14 @@ class Lines:
         self._octets = b""
         self._taken = 0
         self._overlong: bytes | None = None
-
-    @property
-    def held(self) -> int:
+        self.held = 0
         """How many octets wait to be taken, those of an unfinished line included."""
-        return len(self._octets) - self._taken
 
     def receive(self, data: bytes) -> None:
         """Take `data`."""
         self._octets = self._octets[self._taken :] + data if self.held else data
         self._taken = 0
+        self.held += len(data)
 
     def take(self) -> bytes | Overlong | None:
         """The next line without its line end, or None until more octets arrive.
@@ -51,6 +49,7 @@ class Lines:
             self._drop_overlong()
             return None
         self._taken = end + 1
+        self.held -= end + 1 - start
         if self._overlong is not None or end - start > self._bound:
             cut = Overlong(self._overlong or self._octets[start : start + KEPT_OF_OVERLONG])
             self._overlong = None
@@ -65,6 +64,7 @@ class Lines:
     def discard(self) -> None:
         """Forget every octet received and not taken."""
         self._octets, self._taken, self._overlong = b"", 0, None
+        self.held = 0
 
     def _drop_overlong(self) -> None:
         """Drop what an unfinished line holds over the bound."""
@@ -72,3 +72,4 @@ class Lines:
             self._overlong = self._octets[self._taken : self._taken + KEPT_OF_OVERLONG]
         if self._overlong is not None:
             self._octets, self._taken = b"", 0
+            self.held = 0

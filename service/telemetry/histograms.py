@@ -5,8 +5,8 @@ processes share their metrics once a second. One by one, with a lock for each of
 observations of a poll were a twentieth of what it cost. Refuses to know any metric.
 """
 
-from bisect import bisect_left
-from collections import Counter, deque
+from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
@@ -45,10 +45,16 @@ class Histogram(prometheus_client.Histogram):
         with suppress(IndexError):
             for _ in range(len(seen)):
                 taken.append(seen.popleft())
-        if taken:
-            self._sum.inc(sum(taken))
-            for place, count in Counter(bisect_left(self._upper_bounds, amount) for amount in taken).items():
-                self._buckets[place].inc(count)
+        if not taken:
+            return
+        self._sum.inc(sum(taken))
+        taken.sort()
+        before = 0
+        for bucket, bound in zip(self._buckets, self._upper_bounds, strict=True):
+            counted = bisect_right(taken, bound)
+            if counted > before:
+                bucket.inc(counted - before)
+            before = counted
 
     def _child_samples(self) -> Iterable[Any]:
         self.flush()

@@ -83,6 +83,9 @@ class Observed:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Tell what it came to; a cancelled call came to nothing. Raises what `ended` does."""
+        if error is None and self._span is NOTHING:
+            self.told("ok")
+            return
         try:
             self.ended(error)
         except Refusal as refusal:

@@ -8,6 +8,7 @@ RFC 1939 §3 to §6, RFC 2595 §4, RFC 5034 §4.
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from service.model.ending import Ending
 from service.model.proof import Proof
@@ -90,8 +91,7 @@ class Close:
 Effect = LogIn | FetchKeys | LoadListing | Retrieve | Top | SendListing | Update | StartTls | Close
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """What one advance gave: octets to send, and the effect to perform after them.
 
     `commands` counts the lines taken. With no effect, `more` tells that the bound on output was reached

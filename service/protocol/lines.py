@@ -21,7 +21,7 @@ class Overlong:
 class Lines:
     """Cuts received octets into lines; no more than `bound` octets of an unfinished line are held."""
 
-    __slots__ = ("_bound", "_octets", "_overlong", "_taken")
+    __slots__ = ("_bound", "_octets", "_overlong", "_taken", "held")
 
     def __init__(self, bound: int) -> None:
         self._bound = bound

@@ -16,6 +16,7 @@ from service.mail.pace import Pace
 from service.mail.patience import Patience
 from service.mail.turns import Bounds, Turns
 from service.mail.whose import WHOSE, Owners
+from service.protocol.pop3.session import Session
 from tests.mail.house import House
 from tests.net.front import LOGIN, Front, read_multi_line, until
 
@@ -188,10 +189,10 @@ async def test_a_connection_whose_commands_fail_is_closed_and_holds_nothing(monk
         client = await front.logged_in()
         assert len(house.leases) == 1
 
-        def badly() -> None:
+        def badly(_session: Session) -> None:
             raise KeyError("x")
 
-        monkeypatch.setattr(front.connections[0]._session, "advance", badly)
+        monkeypatch.setattr(Session, "advance", badly)
         asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
         await client.send(b"NOOP\r\n")
         assert await client.rest() == b""

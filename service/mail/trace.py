@@ -7,6 +7,7 @@ RFC 5321 §4.4 (trace information), RFC 3848 and RFC 6531 §4.3 (the `with` keyw
 
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from ipaddress import ip_address
 
 from service.model.account import Recipient
@@ -37,6 +38,7 @@ def delivered_to(recipient: Recipient) -> bytes:
     return f"Delivered-To: {recipient.delivered_to}\r\n".encode()
 
 
+@lru_cache(256)
 def _tcp_info(client: str) -> str:
     """RFC 5321 §4.4: the client's address as a literal, "determined from the TCP connection"."""
     try:

@@ -14,7 +14,7 @@ from service.app.fair import most_of, pace_of
 from service.app.listening import Service
 from service.app.shared import MEASURE_EVERY, Shared
 from service.mail.delivery import Delivery, DeliveryStores
-from service.mail.lately import Lately
+from service.mail.recipients import FoundRecipients
 from service.mail.text_memory import TextMemory
 from service.mail.underway import EVERY
 from service.net.lmtp import LmtpConnection
@@ -34,7 +34,7 @@ async def lmtp_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
         open_accounts(settings, database, DeliveryDirectory) as (directory, _),
     ):
         clock = SystemClock()
-        stores = DeliveryStores(directory, shared.blobs, DeliveryIndex(database), clock, Lately(clock))
+        stores = DeliveryStores(directory, shared.blobs, DeliveryIndex(database), clock, FoundRecipients(clock))
         delivery = Delivery(stores, settings.hostname, _memory(shared))
         shared.tasks.every("silent senders", EVERY, delivery.underway.make_room)
         more = (lmtp_options(settings), shared.events, shared.tracer, pace_of(settings))

@@ -12,8 +12,8 @@ from math import inf
 from secrets import token_bytes, token_hex
 from uuid import UUID
 
-from service.mail.lately import Lately
 from service.mail.ports import BlobStore, Clock, Directory, MessageIndex
+from service.mail.recipients import FoundRecipients
 from service.mail.shipment import Shipment, all_of, blob_key
 from service.mail.text_memory import Share, TextMemory
 from service.mail.trace import delivered_to, head
@@ -47,7 +47,7 @@ class DeliveryStores:
     blobs: BlobStore
     index: MessageIndex
     clock: Clock
-    lately: Lately | None = None
+    found: FoundRecipients | None = None
     """Whom it needn't ask for; None asks for everybody."""
 
 
@@ -64,13 +64,13 @@ class Delivery:
     async def resolve(self, address: Address) -> Recipient:
         """Where mail for `address` goes. Raises Refusal: NO_RECIPIENT, SUSPENDED, OVER_QUOTA, UNAVAILABLE."""
         recipient = await self._stores.directory.resolve(address)
-        if self._stores.lately is not None:
-            self._stores.lately.remember(address, recipient)
+        if self._stores.found is not None:
+            self._stores.found.remember(address, recipient)
         return recipient
 
     def try_resolve(self, address: Address) -> Recipient | None:
         """The same, if it was found lately."""
-        return None if self._stores.lately is None else self._stores.lately.recall(address)
+        return None if self._stores.found is None else self._stores.found.recall(address)
 
     async def begin(self, envelope: Envelope, client: str, shed: Callable[[], object] = _stay) -> "Transaction":
         """A transaction ready for its text; `client` is the network address of who sends it.
@@ -181,10 +181,10 @@ class Transaction:
 
     def _forget_refused(self, recipients: Iterable[Recipient], outcomes: Iterable[Refusal | None]) -> None:
         """Whoever was suspended since, or is full, is to be refused at RCPT from now on."""
-        if self._stores.lately is not None:
+        if self._stores.found is not None:
             for recipient, refusal in zip(recipients, outcomes, strict=True):
                 if refusal is not None:
-                    self._stores.lately.forget(recipient)
+                    self._stores.found.forget(recipient)
 
     def _message(self, recipient: Recipient, blob: Blob) -> NewMessage:
         now = self._stores.clock.now()

@@ -20,8 +20,8 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from service.mail.delivery import Delivery, DeliveryStores
-from service.mail.lately import Lately
 from service.mail.pace import Pace
+from service.mail.recipients import FoundRecipients
 from service.mail.text_memory import TextMemory
 from service.model.account import Recipient
 from service.model.address import Address
@@ -103,7 +103,7 @@ class Stage:
 
     def start(self) -> int:
         provider = self.provider
-        lately = Lately(provider.clock) if self.remembering else None
+        lately = FoundRecipients(provider.clock) if self.remembering else None
         directory, clock = self.directory or provider.directory, provider.clock
         stores = DeliveryStores(directory, provider.blobs, provider.index, clock, lately)
         delivery = Delivery(stores, "mx.example", TextMemory(1 << 28))

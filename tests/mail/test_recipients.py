@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from service.mail.delivery import Delivery, DeliveryStores
-from service.mail.lately import SECONDS, Lately
+from service.mail.recipients import SECONDS, FoundRecipients
 from service.mail.text_memory import TextMemory
 from service.model.account import Recipient
 from service.model.address import Address, parse_address
@@ -18,7 +18,7 @@ class Desk:
     """Deliveries that remember whom they found."""
 
     def __init__(self, provider: Provider, most: int = 4096) -> None:
-        self.lately = Lately(provider.clock, most=most)
+        self.lately = FoundRecipients(provider.clock, most=most)
         provider.add("u@a.example")
         stores = DeliveryStores(provider.directory, provider.blobs, provider.index, provider.clock, self.lately)
         self.delivery = Delivery(stores, "mx.example", TextMemory(1 << 28))
@@ -115,7 +115,7 @@ async def test_those_whose_time_is_over_go_with_the_next_one(desk: Desk, provide
 async def test_without_seconds_nobody_is_remembered(provider: Provider) -> None:
     provider.add("u@a.example")
     recipient = await provider.directory.resolve(parse_address("u@a.example"))
-    nobody = Lately(provider.clock, seconds=0.0)
+    nobody = FoundRecipients(provider.clock, seconds=0.0)
     nobody.remember(parse_address("u@a.example"), recipient)
     nobody.remember(parse_address("u@a.example"), replace(recipient, tenant="other"))
     assert len(nobody) == 0

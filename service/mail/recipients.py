@@ -17,7 +17,7 @@ MOST = 4096
 """Recipients, at some 600 octets each."""
 
 
-class Lately:
+class FoundRecipients:
     """Who was found in the last `seconds`; 0 remembers nobody."""
 
     def __init__(self, clock: Clock, seconds: float = SECONDS, most: int = MOST) -> None:

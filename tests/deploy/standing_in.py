@@ -39,7 +39,8 @@ def make_images(docker: Engine, base: str, folder: Path, names: Iterable[str]) -
     if recipes:
         _bring_programs(folder / "context")
     for name, target in recipes.items():
-        options = [f"--target={target}", f"--build-arg=BASE={base}", f"--tag={name}"]
+        # They need none, and another engine's start may take the usual one away.
+        options = ["--network=none", f"--target={target}", f"--build-arg=BASE={base}", f"--tag={name}"]
         docker("build", *options, str(folder / "context"), seconds=600)
     return set(lacking) - set(recipes)
 

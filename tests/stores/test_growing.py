@@ -1,14 +1,16 @@
 """A long file in a local directory: whole and durable, or nothing is left of it. F7, F12, G1."""
 
+import asyncio
 import errno
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from service.stores.objects import growing
+from service.stores.objects import growing, open_blobs
+from service.stores.objects.directory import THREADS
 from service.stores.objects.folders import Folders
 from service.stores.objects.writing import write_all
 
@@ -73,6 +75,32 @@ def test_f7_one_that_is_given_up_while_the_disk_hangs_is_taken_away_when_it_goes
     goes_on.set()
     thread.join(60)
     assert files(tmp_path) == []
+
+
+async def test_f7_however_many_long_files_wait_for_the_disk_a_short_one_is_put(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes, goes_on = held(monkeypatch)
+    store = open_blobs(f"file://{tmp_path}")
+    long = [asyncio.create_task(store.put(f"t/{number}", endless())) for number in range(THREADS + 1)]
+    assert await asyncio.to_thread(writes.wait, 60)
+    async with asyncio.timeout(60):
+        await store.put("t/short", once(b"mail"))
+        assert await store.read("t/short", 0, 4) == b"mail"
+    goes_on.set()
+    for each in long:
+        each.cancel()
+    await asyncio.gather(*long, return_exceptions=True)
+    assert files(tmp_path) == ["short"]
+
+
+async def once(octets: bytes) -> AsyncIterator[bytes]:
+    yield octets
+
+
+async def endless() -> AsyncIterator[bytes]:
+    while True:
+        yield bytes(1 << 20)
 
 
 @pytest.mark.parametrize("call", ["writev", "fsync", "rename"])

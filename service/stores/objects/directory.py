@@ -9,7 +9,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
@@ -29,6 +29,9 @@ from service.stores.objects.uploads import gather
 from service.stores.observing import Observer
 
 THREADS = 16
+LONG_THREADS = 8
+"""Threads that write files of more than `LONG` octets: however many come at once, short ones find a thread."""
+LONG = 1 << 20
 Result = TypeVar("Result")
 
 
@@ -41,6 +44,7 @@ class DirectoryBlobStore(ObjectBlobStore):
         self._folders = Folders(root)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="blobs")
         self._puts = Puts(self._folders.put_all, self._threads)
+        self._long = ThreadPoolExecutor(LONG_THREADS, thread_name_prefix="long blobs")
 
     def at_hand(self, key: str, octets: int) -> bytes | None:
         """The octets, if the kernel has them in memory."""
@@ -81,7 +85,8 @@ class DirectoryBlobStore(ObjectBlobStore):
 
     async def _put_whole(self, key: str, octets: bytes) -> None:
         if len(octets) > SHORT:
-            await self._run(lambda: self._folders.put(key, octets))
+            threads = self._long if len(octets) > LONG else self._threads
+            await self._run(lambda: self._folders.put(key, octets), threads)
         else:
             await self._puts.put(key, octets)
 
@@ -92,10 +97,10 @@ class DirectoryBlobStore(ObjectBlobStore):
             while pieces:
                 async with self._step("put part") as span:
                     span.note(octets=sum(map(len, pieces)))
-                    await self._run(partial(file.write, pieces))
+                    await self._run(partial(file.write, pieces), self._long)
                 pieces, more = await gather(rest, PIECE) if more else ((), False)
             async with self._step("put end"):
-                await self._run(file.finish)
+                await self._run(file.finish, self._long)
         except BaseException:
             # A disk that hangs is not waited for without end; the file is taken away when it goes on.
             await asyncio.wait({asyncio.ensure_future(self._run(file.give_up))}, timeout=self._deadline)
@@ -107,8 +112,8 @@ class DirectoryBlobStore(ObjectBlobStore):
             raise NotADirectoryError(str(self._root))
         return self._root
 
-    async def _run(self, work: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+    async def _run(self, work: Callable[[], Result], threads: Executor | None = None) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(threads or self._threads, work)
 
 
 def _read(path: Path, start: int, end: int) -> bytes:

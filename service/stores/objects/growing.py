@@ -1,8 +1,9 @@
 """A long file on its way into a local directory, piece by piece, each written by some thread.
 
-Owns that the disk begins with a piece as soon as it is written: else all of the file would be brought there at its end,
-and whoever makes a short file durable meanwhile would wait for that. Nothing is left of one that is given up, even in
-the middle of a call: then whoever makes the call takes it away. Refuses to know where the pieces come from.
+Owns that the disk begins with a piece as soon as it is written, and has it before the next but one: else all of the
+file would be brought there at its end, and whoever makes a short file durable meanwhile would wait for it. Nothing is
+left of one that is given up, even in the middle of a call: then whoever makes the call takes it away. Refuses to know
+where the pieces come from.
 """
 
 import contextlib
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Protocol
 
-from service.stores.objects.writing import start_writing, write_all
+from service.stores.objects.writing import keep_writing, write_all
 
 
 class Folder(Protocol):
@@ -48,7 +49,7 @@ class GrowingFile:
         with self._in_turn():
             begun = self._begun = self._begun or self._begin()
             write_all(begun.descriptor, pieces)
-            start_writing(begun.descriptor)
+            keep_writing(begun.descriptor)
 
     def finish(self) -> None:
         """Have the file there, durably, by its name. Raises OSError."""

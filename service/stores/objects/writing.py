@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 _AT_ONCE = 512
 """Pieces in one call: half of what Linux takes."""
+_WAIT_BEFORE = 1
 _WRITE = 2
-"""SYNC_FILE_RANGE_WRITE."""
+"""As SYNC_FILE_RANGE_ names them."""
 _call = getattr(ctypes.CDLL(None), "sync_file_range", None)
 _ALL = ctypes.c_int64(0)
 
@@ -20,6 +21,12 @@ def start_writing(descriptor: int) -> None:
     """Have what was written to the file go to the disk from now on."""
     if _call is not None:
         _call(descriptor, _ALL, _ALL, _WRITE)
+
+
+def keep_writing(descriptor: int) -> None:
+    """The same, once what began to go to the disk before has come there: so no more than that is on its way."""
+    if _call is not None:
+        _call(descriptor, _ALL, _ALL, _WAIT_BEFORE | _WRITE)
 
 
 def write_all(descriptor: int, pieces: Sequence[bytes]) -> None:

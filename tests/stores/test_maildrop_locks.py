@@ -323,6 +323,21 @@ async def test_a_new_session_may_seize_what_an_evicted_one_had(backend: Backend)
     assert (await backend.locks.renew([other, mine])).lost == [mine]
 
 
+async def test_g5_who_paused_while_another_came_and_was_evicted_is_told_of_the_gap(backend: Backend) -> None:
+    paused, visitor = lease(), lease()
+    visitor = replace(visitor, key=paused.key)
+    await backend.locks.acquire(paused)
+    await backend.let_pass(30.001)
+    assert await backend.locks.acquire(visitor)
+    await backend.let_pass(20)
+    assert await backend.locks.evict(visitor.key)
+    await backend.let_pass(10.001)
+    renewal = await backend.locks.renew([paused])
+    assert (list(renewal.lost), list(renewal.regained)) == ([], [paused])
+    assert list(await backend.locks.holders()) == [paused.holder]
+    assert list((await backend.locks.renew([paused])).regained) == []
+
+
 async def test_evicting_twice_does_not_lock_the_maildrop_longer(backend: Backend) -> None:
     mine = lease()
     await backend.locks.acquire(mine)

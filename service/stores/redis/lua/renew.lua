@@ -5,8 +5,12 @@ local current = redis.call('GET', KEYS[1])
 if current and current ~= ARGV[1] then
     return 0
 end
-if not current and redis.call('GET', KEYS[2]) == ARGV[3] then
-    return 0
+if not current then
+    if redis.call('GET', KEYS[2]) == ARGV[3] then
+        return 0
+    end
+    -- What stands there yet is the mark of another's eviction, who came and went in the gap of this lease.
+    redis.call('DEL', KEYS[2])
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 if redis.call('PEXPIRE', KEYS[2], ARGV[2]) == 0 then

@@ -10,7 +10,7 @@ import secrets
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
-from service.mail.again import Again
+from service.mail.again import Again, Reopening
 from service.mail.bearer import Bearer
 from service.mail.certified import certified
 from service.mail.enrolments import Enrolments
@@ -100,7 +100,8 @@ class Login:
         except Refusal as refusal:
             refusal.account = trial.account
             raise
-        if self.again is not None and not recent:
+        # Without leases the short way comes to nothing, and costs both ways' round trips.
+        if self.again is not None and held.guarded and not recent:
             self.again.learn(proof, found, credential)
         return held
 
@@ -118,9 +119,7 @@ class Login:
         lease, fence = self._lease(account, attempt), secrets.token_bytes(FENCE_OCTETS)
         try:
             if await trial.unopposed(self.locks.acquire(lease), account):
-                self.leases.opening(lease, fence, guarded=True)
-                await self.leases.counted(account, attempt.client, lease)
-                drop = await self.again.reopening.reopen(account, fence)
+                drop = await self._reopened(self.again.reopening, account, attempt, (lease, fence))
         finally:
             if drop is None:
                 self.again.forget(attempt.proof)
@@ -128,10 +127,24 @@ class Login:
         if drop is None:
             return None
         trial.opened()
+        self.again.verdicts.used()
         self._enrol(account, known.credential, attempt.proof)
         return self._hold(
             _opened(account, known.credential, attempt, (drop, fence, lease, True)), known.credential, on_lost
         )
+
+    async def _reopened(
+        self, reopening: Reopening, account: Account, attempt: Attempt, held: tuple[Lease, bytes]
+    ) -> DropListing | None:
+        """What the maildrop holds; None where the account has changed, or by what is remembered has sessions enough."""
+        lease, fence = held
+        self.leases.opening(lease, fence, guarded=True)
+        try:
+            await self.leases.counted(account, attempt.client, lease)
+        except Refusal:
+            # The limit may be another by now.
+            return None
+        return await reopening.reopen(account, fence)
 
     async def _open(self, account: Account, credential: Credential, attempt: Attempt, on_lost: OnLost) -> OpenMaildrop:
         lease = self._lease(account, attempt)

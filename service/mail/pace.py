@@ -40,6 +40,11 @@ class Pace:
         """
         return Steps(self, work, whose, begun, goes_on)
 
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits for a turn."""
+        return self._turns.waiting > 0
+
     def try_begin(self, whose: Whose) -> bool:
         """Whether a step may run at once; if so, `end` must follow."""
         return self._turns.try_take(whose, cost=0.0)

@@ -57,14 +57,15 @@ class Verdicts:
         return known
 
     def knows(self, key: MaildropKey, credential: Credential, secret: str) -> bool:
-        """Whether `secret` opened this one lately, as it was stored then; `told` hears of that alone."""
+        """Whether `secret` opened this one lately, as it was stored then; `told` hears of it by `used`."""
         if not self._seconds:
             return False
         self._forget()
-        known = self._digest(key, credential, secret) in self._until
-        if known:
-            self._told(known)
-        return known
+        return self._digest(key, credential, secret) in self._until
+
+    def used(self) -> None:
+        """A login went by what `knows` said."""
+        self._told(True)
 
     def remember(self, key: MaildropKey, credential: Credential, secret: str) -> None:
         """Keep that `secret` opens `credential`."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from service.mail.fairness import Fairness
 from service.mail.maildrop import OpenMaildrop
+from service.mail.pace import Pace
 from service.mail.turns import Whose
 from service.mail.whose import WHOSE
 from service.protocol.pop3 import effects
@@ -65,12 +66,17 @@ class SessionTurns:
             call()
         elif self._goes_on:
             self._goes_on = False
-            pace.go_on(self.whose, partial(self._made, call))
+            pace.go_on(self.whose, partial(self._made_after, call, pace))
         else:
             pace.soon(self.whose, partial(self._made, call))
 
     def _made(self, call: Callable[[], object]) -> bool:
         self._goes_on = call() is True
+        return self._goes_on
+
+    def _made_after(self, call: Callable[[], object], pace: Pace) -> bool:
+        """What comes after an effect. One effect is all that a turn carries while others wait for theirs (G16)."""
+        self._goes_on = self._made(call) and not pace.wanted
         return self._goes_on
 
     def _class(self) -> Whose:

@@ -12,12 +12,14 @@ from service.mail.again import Again
 from service.mail.guard import Guard
 from service.mail.login import Attempt
 from service.mail.maildrop import OpenMaildrop
+from service.mail.ports import Lease
 from service.model.account import Account
 from service.model.attempts import Kind
 from service.model.listing import DropListing
 from service.model.proof import Password
 from service.model.refusal import Reason, Refusal
 from service.stores.memory.attempts import MemoryAttempts
+from service.stores.memory.locks import MemoryMaildropLocks
 from service.stores.memory.reopening import MemoryReopening
 from service.stores.memory.state import SUSPENDED
 from tests.mail.house import ADDRESS, SECRET, House
@@ -72,6 +74,23 @@ class Counting:
 
     async def free(self) -> bool:
         return not await self.house.locks.holders()
+
+
+class Away(MemoryMaildropLocks):
+    """Leases whose store can't be reached."""
+
+    async def acquire(self, lease: Lease) -> bool:
+        raise Refusal(Reason.UNAVAILABLE, "told to fail")
+
+
+class Full:
+    """Places of which none is left."""
+
+    async def take(self, _account: Account, _client: str, _token: str) -> None:
+        raise Refusal(Reason.TOO_MANY_SESSIONS, "told to fail")
+
+    async def give_back(self, _token: str) -> None:
+        """None was taken."""
 
 
 async def counting(*texts: bytes) -> Counting:
@@ -174,6 +193,51 @@ async def test_another_address_of_the_account_takes_the_long_way_first() -> None
     assert (counted.found, counted.reopened) == (2, [True])
 
 
+async def test_who_may_not_act_for_another_may_not_after_a_login_either() -> None:
+    """RFC 4616 §2: the server verifies that the authentication identity may act as the authorization identity."""
+    counted = await counting()
+    await counted.log_in()
+    proof = Password(ADDRESS, SECRET, authzid="bob@example.org")
+    with pytest.raises(Refusal) as refused:
+        await counted.house.login(Attempt(proof, "PLAIN", "s", OWNER), lambda: None)
+    assert refused.value.reason is Reason.CREDENTIALS
+    assert await counted.free()
+
+
+async def test_g15_a_name_is_one_entry_however_it_is_spelled_and_holds_one_credential() -> None:
+    counted = await counting()
+    for name in (ADDRESS, ADDRESS.upper(), ADDRESS.title(), ADDRESS):
+        await counted.log_in(name=name)
+    assert (counted.found, counted.reopened) == (1, [True] * 3)
+    again = counted.house.login.again
+    assert again is not None
+    ((known),) = again._known.values()
+    assert known.account.credentials == ()
+
+
+async def test_g11_a_limit_of_sessions_that_was_lifted_binds_nobody() -> None:
+    counted = await counting()
+    await counted.log_in()
+    leases = counted.house.login.leases
+    leases._places = Full()  # type: ignore[assignment]
+    assert await counted.reason() is Reason.TOO_MANY_SESSIONS
+    assert (counted.found, counted.reopened) == (2, []), "the directory was asked before the refusal"
+    leases._places = None
+    await counted.log_in()
+    assert await counted.free()
+
+
+async def test_without_leases_each_login_is_looked_up_once() -> None:
+    counted = await counting()
+    await counted.log_in()
+    counted.house.login = replace(counted.house.login, locks=Away(counted.house.clock))
+    for _ in range(3):
+        await counted.log_in()
+    assert counted.found == 4
+    assert counted.house.login.again is not None
+    assert not counted.house.login.again._known, "the short way isn't tried again, which would cost both"
+
+
 @pytest.mark.parametrize("policy", [{"login_delay": 1}, {"shown_days": 3}])
 async def test_where_a_policy_has_more_to_say_each_login_is_looked_up(policy: dict[str, int]) -> None:
     counted = await counting()
@@ -192,6 +256,6 @@ async def test_g15_no_more_accounts_are_remembered_than_there_is_room_for() -> N
     await counted.log_in()
     account = await counted.house.provider.directory.find(ADDRESS)
     assert account is not None
-    again.learn(Password(other, SECRET), account, account.credentials[0])
+    again.learn(Password(other, SECRET), replace(account, address=other), account.credentials[0])
     await counted.log_in()
     assert counted.reopened == []

@@ -16,6 +16,7 @@ from service.mail.pace import Pace
 from service.mail.patience import Patience
 from service.mail.turns import Bounds, Turns
 from service.mail.whose import WHOSE, Owners
+from service.net.pop3_turns import SessionTurns
 from service.protocol.pop3.session import Session
 from tests.mail.house import House
 from tests.net.front import LOGIN, Front, read_multi_line, until
@@ -197,3 +198,35 @@ async def test_a_connection_whose_commands_fail_is_closed_and_holds_nothing(monk
         await client.send(b"NOOP\r\n")
         assert await client.rest() == b""
         await until(lambda: len(house.leases) == 0)
+
+
+async def test_g16_commands_in_a_row_give_way_after_each_effect_to_whoever_waits() -> None:
+    """Retrievals that were fetched ahead wait for nothing: without it a pipeline of them would be one turn."""
+    pace = Pace(Turns("loop", Bounds(1)))
+    session = SessionTurns(Fairness(pace=pace), "192.0.2.1")
+    done: list[str] = []
+
+    async def effect(name: str) -> None:
+        done.append(name)
+
+    session.soon(lambda: True)
+    pace.soon(OTHER, lambda: done.append("other"))
+    await session.run(effect("first"))
+    session.soon(lambda: True)
+    await session.run(effect("second"))
+    session.soon(lambda: False)
+    assert done == ["first", "other", "second"]
+
+
+async def test_commands_in_a_row_are_one_turn_where_nobody_waits() -> None:
+    turns = Turns("loop", Bounds(1))
+    session = SessionTurns(Fairness(pace=Pace(turns)), "192.0.2.1")
+
+    async def effect() -> None:
+        assert turns.used == 1
+
+    for _ in range(3):
+        session.soon(lambda: True)
+        await session.run(effect())
+    session.soon(lambda: False)
+    await until(lambda: not turns.used)

@@ -27,6 +27,7 @@ class Severable(MemoryMaildropLocks):
     away = False
     unanswering: Sequence[Lease] = ()
     before_seizing: Callable[[], Awaitable[None]] | None = None
+    before_releasing: Callable[[], Awaitable[None]] | None = None
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
@@ -42,6 +43,8 @@ class Severable(MemoryMaildropLocks):
         return await super().acquire(lease)
 
     async def release(self, lease: Lease) -> None:
+        if self.before_releasing is not None:
+            await self.before_releasing()
         if self.away:
             self.released_in_vain.set()
         self._check()

@@ -4,15 +4,33 @@ RFC 1939 §6: after UPDATE the server "then releases any exclusive-access lock o
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
 
 import pytest
 
 from service.mail import unreleased
-from service.mail.unreleased import PAUSE, TRIES
+from service.mail.leases import Leases
+from service.mail.ports import Holder, Lease
+from service.mail.unreleased import PAUSE, TRIES, Unreleased
+from service.model.account import MaildropKey
 from service.model.refusal import Reason, Refusal
-from tests.mail.test_leases import a_house
+from tests.mail.provider import SetClock
+from tests.mail.test_leases import Severable, a_house
 
 pytestmark = pytest.mark.asyncio
+
+
+async def left_by(locks: Severable, sessions: int) -> tuple[Unreleased, Sequence[Lease]]:
+    """So many sessions that are over, whose leases are still held."""
+    holder = Holder("", "one", "ann@one.example", "192.0.2.1", "PLAIN", "pod-1/7", datetime(2026, 1, 1, tzinfo=UTC))
+    leases = [Lease(MaildropKey(UUID(int=7), uuid4()), uuid4().hex, holder) for _ in range(sessions)]
+    left = Unreleased()
+    for lease in leases:
+        assert await locks.acquire(lease)
+        left.add(lease)
+    return left, leases
 
 
 async def test_g6_a_maildrop_whose_release_failed_is_free_at_the_next_renewal_that_reaches_the_store() -> None:
@@ -84,3 +102,97 @@ async def test_g6_a_process_that_ends_waits_for_a_store_that_is_away_only_for_a_
     await house.update.close(held)
     await house.leases.finish()
     assert len(house.leases._unreleased) == 1
+
+
+@pytest.mark.parametrize("work", [Leases.keep_releasing, Leases.renew])
+async def test_g6_what_is_being_tried_when_a_process_ends_is_freed_all_the_same(
+    work: Callable[[Leases], Awaitable[None]],
+) -> None:
+    house = await a_house()
+    held = await house.session("only")
+    house.locks.away = True
+    await house.update.close(held)
+    house.locks.away = False
+    asked = asyncio.Event()
+
+    async def unanswered() -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    house.locks.before_releasing = unanswered
+    trying = asyncio.ensure_future(work(house.leases))
+    await asked.wait()
+    trying.cancel()
+    await asyncio.wait({trying})
+    house.locks.before_releasing = None
+    await house.leases.finish()
+    assert (await house.session("next")).guarded
+
+
+async def test_g6_all_that_are_being_tried_when_a_process_ends_are_freed() -> None:
+    locks = Severable(SetClock())
+    left, _ = await left_by(locks, 5)
+    asked = asyncio.Event()
+
+    async def unanswered() -> None:
+        if locks.released.is_set():
+            asked.set()
+            await asyncio.Event().wait()
+
+    locks.before_releasing = unanswered
+    keeping = asyncio.create_task(left.keep(locks))
+    await asked.wait()
+    keeping.cancel()
+    await asyncio.wait({keeping})
+    assert len(await locks.holders()) == 4
+    locks.before_releasing = None
+    await left.finish(locks)
+    assert await locks.holders() == []
+
+
+async def test_of_more_than_are_kept_the_oldest_are_left_to_their_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unreleased, "MOST", 3)
+    locks = Severable(SetClock())
+    left, leases = await left_by(locks, 5)
+    assert len(left) == 3
+    await left.finish(locks)
+    assert [await locks.acquire(Lease(each.key, "other", each.holder)) for each in leases] == [False] * 2 + [True] * 3
+
+
+async def test_they_are_given_back_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unreleased, "BATCH", 4)
+    locks = Severable(SetClock())
+    left, _ = await left_by(locks, 10)
+    at_once: list[int] = []
+    under_way = 0
+
+    async def counted() -> None:
+        nonlocal under_way
+        at_once.append(under_way := under_way + 1)
+        await asyncio.sleep(0)
+        under_way -= 1
+
+    locks.before_releasing = counted
+    await left.try_again(locks)
+    assert (len(left), max(at_once)) == (6, 4)
+    await left.finish(locks)
+    assert (len(left), max(at_once), len(at_once)) == (0, 4, 10)
+
+
+async def test_no_batch_follows_one_of_which_none_was_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unreleased, "BATCH", 4)
+    monkeypatch.setattr(unreleased, "LAST", PAUSE / 2)
+    locks = Severable(SetClock())
+    left, _ = await left_by(locks, 10)
+    asked = 0
+
+    async def away_after_the_first() -> None:
+        nonlocal asked
+        locks.away, asked = asked > 0, asked + 1
+
+    locks.before_releasing = away_after_the_first
+    await left.finish(locks)
+    assert (len(left), asked) == (9, 5)
+    locks.before_releasing, locks.away = None, False
+    await left.finish(locks)
+    assert len(left) == 0

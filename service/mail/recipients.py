@@ -3,7 +3,8 @@
 Owns for how long, and how many. Only who has the address itself is remembered, and only who was found: an alias or a
 catch-all may lead elsewhere by now, and whoever is new gets mail at once. What changed since, a suspension or a full
 maildrop, `MessageIndex.append` finds in any case; then the sender hears it after the text instead of at its RCPT, and
-the recipient is forgotten. Refuses to know where recipients come from.
+the recipient is forgotten. A maildrop that has gone since is no reason to bounce, as another, an alias or a catch-all
+may have its address by now: the sender is asked to come again (451). Refuses to know where recipients come from.
 RFC 5321 §3.3 (a recipient that was accepted may be refused after the text), RFC 2033 §4.2.
 """
 

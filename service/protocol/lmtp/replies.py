@@ -90,6 +90,10 @@ REFUSED: Mapping[Reason, Reply] = {
 }
 """The reply to each reason. Those of logins and provisioning say "later", so that the sender keeps the mail."""
 
+AFTER_TEXT: Mapping[Reason, Reply] = {**REFUSED, Reason.NO_RECIPIENT: _LATER}
+"""The same after a text, whose recipients were accepted. A maildrop that has gone since may have left its address to
+another one, an alias or a catch-all: the sender is to ask again, and hears at RCPT whether the address is good."""
+
 
 def greeting(host: str) -> Reply:
     """The first reply of a connection."""

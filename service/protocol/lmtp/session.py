@@ -124,7 +124,7 @@ class LmtpSession:
             raise ValueError("one outcome for each recipient")
         # RFC 2033 §4.2: "the server returns one reply for each previously successful RCPT command in the mail
         # transaction, in the order that the RCPT commands were issued."
-        self._say(*(replies.REFUSED[refusal.reason] if refusal else replies.DELIVERED for refusal in outcomes))
+        self._say(*(replies.AFTER_TEXT[refusal.reason] if refusal else replies.DELIVERED for refusal in outcomes))
         self._state.mail = None
 
     def tls_started(self) -> None:

@@ -41,4 +41,10 @@ def test_every_reply_is_one_line_whose_enhanced_code_has_its_class(reply: Reply)
 
 
 def test_every_reason_is_in_the_table() -> None:
-    assert set(replies.REFUSED) == set(Reason)
+    assert set(replies.REFUSED) == set(replies.AFTER_TEXT) == set(Reason)
+
+
+def test_whoever_was_accepted_is_never_unknown_after_the_text() -> None:
+    """RFC 5321 §4.2.1: 4yz has the sender come again, 5yz has it give up."""
+    world = World(failing={"u@d.example": Reason.NO_RECIPIENT})
+    assert world.play(ENVELOPE + b"DATA\r\n.\r\n").endswith(b"\r\n451 4.3.0 Temporary failure, try again later\r\n")

@@ -119,7 +119,7 @@ async def start_tls(
         await opening.done(handshake_seconds)
     except BaseException as error:
         if not isinstance(error, OSError):
-            # One that failed ends by itself, once its alert is sent.
+            # One that failed is closed already.
             opening.abort()
         loop.call_soon(protocol.connection_lost, error if isinstance(error, OSError) else None)
         raise

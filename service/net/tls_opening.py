@@ -26,11 +26,13 @@ def at_once(call: Callable[[], None]) -> None:
 class Opening(asyncio.Protocol):
     """What `protocol` has before its transport; `connection_made` is called after the handshake, never if that fails.
 
-    `shutdown_seconds` is how long a close waits for the client's close_notify, later on.
+    `shutdown_seconds` is how long a close waits for the client's close_notify, later on, and how long one that failed
+    waits for the client to take what was written.
     """
 
     __slots__ = (
-        "_answered", "_context", "_done", "_failed", "_in_turn", "_protocol", "_raw", "_shutdown_seconds", "_tls",
+        "_answered", "_context", "_deadline", "_done", "_error", "_in_turn", "_protocol", "_raw", "_shutdown_seconds",
+        "_tls",
     )  # fmt: skip
 
     def __init__(
@@ -45,20 +47,26 @@ class Opening(asyncio.Protocol):
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._answered = False
         """Whether the server had its say, after which there is little to compute."""
-        self._failed = False
+        self._deadline = Deadline(self._late)
+        self._error: OSError | None = None
+        """Why there will be no TLS; nothing more is read."""
 
     async def done(self, seconds: float) -> None:
-        """Return once `protocol` was told of the connection. Raises OSError when that comes to nothing."""
-        deadline = Deadline(self._late)
-        deadline.set(seconds)
+        """Return once `protocol` was told of the connection.
+
+        Raises OSError when that comes to nothing, once the transport is closed: until then it takes its place (G15).
+        """
+        if self._error is None:
+            self._deadline.set(seconds)
         try:
             await self._done
         finally:
-            deadline.close()
+            self._deadline.close()
 
     def abort(self) -> None:
         """Give up, and close now."""
-        self._failed = True
+        self._error = self._error or ConnectionAbortedError("the handshake was given up")
+        self._deadline.close()
         if self._raw is not None:
             self._raw.abort()
 
@@ -68,7 +76,7 @@ class Opening(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Octets came, encrypted or on the way there."""
-        if self._failed or self._raw is None:
+        if self._error is not None or self._raw is None:
             return
         if self._answered:
             self._go_on(data)
@@ -85,10 +93,12 @@ class Opening(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is closed."""
         self._raw = None
-        self._fail(ConnectionResetError("the connection ended during the handshake"))
+        self._deadline.close()
+        if not self._done.done():
+            self._done.set_exception(self._error or ConnectionResetError("the connection ended during the handshake"))
 
     def _begin(self, data: bytes) -> None:
-        if self._failed or self._raw is None:
+        if self._error is not None or self._raw is None:
             return
         self._raw.resume_reading()
         self._go_on(data)
@@ -112,7 +122,6 @@ class Opening(asyncio.Protocol):
             # The alert that says why, if there is one.
             self._send(tls, raw)
             self._fail(error)
-            raw.close()
         else:
             if not self._done.done():
                 self._done.set_result(None)
@@ -125,10 +134,12 @@ class Opening(asyncio.Protocol):
             raw.write(tls.outgoing.read())
 
     def _late(self) -> None:
-        self._fail(ConnectionAbortedError("the handshake takes too long"))
+        self._error = self._error or ConnectionAbortedError("the handshake takes too long")
         self.abort()
 
     def _fail(self, error: OSError) -> None:
-        self._failed = True
-        if not self._done.done():
-            self._done.set_exception(error)
+        """What is written is sent, an alert and what was said in clear before it, to whoever takes it in time."""
+        if self._error is None and self._raw is not None:
+            self._error = error
+            self._deadline.set(self._shutdown_seconds)
+            self._raw.close()

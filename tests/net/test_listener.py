@@ -171,6 +171,8 @@ async def test_plain_text_on_the_tls_port_gets_no_greeting(stage: Stage, octets:
     await wire.send(octets)
     answer = await wire.rest()
     assert answer == b"" or answer[0] == 0x15
+    await stage.rejected.wait()
+    await stage.listener.wait_closed()
     assert [why for why, _, _ in stage.rejections] == [Rejection.HANDSHAKE]
     assert stage.admission.held == 0
 
@@ -182,6 +184,8 @@ async def test_a_stalled_client_hello_is_closed(stage: Stage, trusting: ssl.SSLC
     client = TlsWire(wire, trusting, "pop.example")
     await wire.send(client.hello()[:-1])
     assert await wire.rest() == b""
+    await stage.rejected.wait()
+    await stage.listener.wait_closed()
     assert [why for why, _, _ in stage.rejections] == [Rejection.HANDSHAKE]
 
 

@@ -264,6 +264,7 @@ async def test_weak_ciphers_are_refused(
     client = TlsWire(await Wire.to(stage.start(IMPLICIT)), trusting, "pop.example")
     with pytest.raises((ssl.SSLError, EOFError)):
         await client.handshake()
+    await stage.rejected.wait()
     assert [why for why, _, _ in stage.rejections] == [Rejection.HANDSHAKE]
 
 

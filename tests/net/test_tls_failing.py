@@ -1,0 +1,88 @@
+"""Handshakes that fail, of clients that take nothing: how long their connections are kept, and that they count.
+
+RFC 2595 §4 (STLS), RFC 3207 §4 (STARTTLS), RFC 8314 §3.1. G15. On both event loops.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from service.net import tls
+from tests.net.conftest import Stage
+from tests.net.front import until
+from tests.net.test_tls import greeted
+from tests.net.wire import Wire
+
+pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
+
+MUCH = b"y" * (16 << 20) + b"\r\n"
+"""More than the kernel holds for a client that reads nothing."""
+
+
+def speak_no_tls(wire: Wire) -> None:
+    wire.sock.send(b"this is no hello\r\n")
+
+
+def leave(wire: Wire) -> None:
+    wire.sock.shutdown(socket.SHUT_WR)
+
+
+WAYS = pytest.mark.parametrize("fail", [speak_no_tls, leave])
+
+
+async def stepping_up(stage: Stage) -> tuple[Wire, asyncio.Transport]:
+    """A client that asked for TLS and has taken none of what was said to it before, and the transport to it."""
+    wire = await greeted(stage)
+    transport = stage.parrot._transport
+    assert transport is not None
+    transport.write(MUCH)
+    await wire.send(b"STLS\r\n")
+    await stage.parrot.heard.wait()
+    return wire, transport
+
+
+@WAYS
+async def test_g15_one_that_failed_takes_its_place_until_its_transport_is_closed(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, fail: Callable[[Wire], None]
+) -> None:
+    monkeypatch.setattr(tls, "SHUTDOWN_SECONDS", 60.0)
+    wire, transport = await stepping_up(stage)
+    fail(wire)
+    await until(transport.is_closing)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert (stage.admission.held, stage.parrot.lost) == (1, 0)
+    # What was said before is not cut off.
+    assert (await wire.rest()).startswith(MUCH + b"+OK\r\n")
+    await asyncio.wait_for(stage.parrot.wait_closed(), 20)
+    assert (stage.admission.held, stage.parrot.lost) == (0, 1)
+
+
+@WAYS
+async def test_g15_one_that_failed_and_takes_nothing_is_closed_in_time(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, fail: Callable[[Wire], None]
+) -> None:
+    monkeypatch.setattr(tls, "SHUTDOWN_SECONDS", 0.05)
+    wire, transport = await stepping_up(stage)
+    fail(wire)
+    near = transport.get_extra_info("socket")
+    await until(lambda: near.fileno() < 0)
+    await asyncio.wait_for(stage.parrot.wait_closed(), 20)
+    assert (stage.admission.held, stage.parrot.lost) == (0, 1)
+    wire.close()
+
+
+async def test_g15_one_that_failed_is_closed_when_the_listener_ends(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls, "SHUTDOWN_SECONDS", 60.0)
+    wire, transport = await stepping_up(stage)
+    speak_no_tls(wire)
+    await until(transport.is_closing)
+    near = transport.get_extra_info("socket")
+    stage.listener.end()
+    await asyncio.wait_for(stage.listener.wait_closed(), 20)
+    await until(lambda: near.fileno() < 0)
+    wire.close()

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import stat
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -97,20 +98,62 @@ async def once(octets: bytes) -> AsyncIterator[bytes]:
     yield octets
 
 
+def full(*_: object, **__: object) -> int:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
 @pytest.mark.parametrize("call", ["writev", "fsync", "rename"])
 def test_f12_one_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     folders = Folders(tmp_path)
     folders.put("t/w", b"mail")
     file = folders.growing("t/x")
-
-    def full(*_: object, **__: object) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
     monkeypatch.setattr(os, call, full)
     with pytest.raises(OSError, match="No space"):
         write_and_finish(file)
     file.give_up()
     assert files(tmp_path) == ["w"]
+
+
+@pytest.fixture
+def closed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The files that are closed. Each fails then, as it may on NFS, and its descriptor is free even so: close(2)."""
+    real, files = os.close, list[int]()
+
+    def failing(descriptor: int) -> None:
+        regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        real(descriptor)
+        if regular:
+            files.append(descriptor)
+            raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "close", failing)
+    return files
+
+
+def test_f12_one_that_is_given_up_is_gone_even_where_its_closing_fails(
+    tmp_path: Path, closed: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = Folders(tmp_path)
+    file = folders.growing("t/x")
+    file.write(PIECES)
+    file.give_up()
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="No space"):
+        folders.put("t/y", b"mail")
+    assert files(tmp_path) == []
+    assert len(closed) == 2
+
+
+def test_g1_what_is_durable_is_put_though_its_closing_fails_and_no_descriptor_is_closed_twice(
+    tmp_path: Path, closed: list[int]
+) -> None:
+    folders = Folders(tmp_path)
+    file = folders.growing("t/x")
+    write_and_finish(file)
+    file.give_up()
+    assert folders.put_all([("t/y", b"mail"), ("t/z", b"mail")]) == [None, None]
+    assert files(tmp_path) == ["x", "y", "z"]
+    assert len(closed) == 3
 
 
 def write_and_finish(file: growing.GrowingFile) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from service.stores.objects.growing import Begun, GrowingFile
-from service.stores.objects.writing import start_writing
+from service.stores.objects.writing import close, start_writing
 
 MOST_OPEN = 256
 
@@ -162,14 +162,14 @@ def _start(_folder: _Folder, file: _File) -> None:
 
 def _finish(folder: _Folder, file: _File) -> None:
     os.fsync(file.descriptor)
-    os.close(file.descriptor)
+    close(file.descriptor)
     file.descriptor = -1
     os.rename(file.under_way, file.name, src_dir_fd=folder.file, dst_dir_fd=folder.file)
 
 
 def _clean_up(folder: _Folder, file: _File) -> None:
     if file.descriptor >= 0:
-        os.close(file.descriptor)
+        close(file.descriptor)
         file.descriptor = -1
     with contextlib.suppress(OSError):
         os.unlink(file.under_way, dir_fd=folder.file)

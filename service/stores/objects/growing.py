@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Protocol
 
-from service.stores.objects.writing import keep_writing, write_all
+from service.stores.objects.writing import close, keep_writing, write_all
 
 
 class Folder(Protocol):
@@ -58,8 +58,8 @@ class GrowingFile:
             os.fsync(begun.descriptor)
             os.rename(begun.name, self._name, src_dir_fd=begun.folder.file, dst_dir_fd=begun.folder.file)
             os.fsync(begun.folder.file)
-            os.close(begun.descriptor)
             self._begun = None
+            close(begun.descriptor)
 
     def give_up(self) -> None:
         """Take away what there is of it, now or as soon as the call that is being made ends."""
@@ -85,6 +85,6 @@ class GrowingFile:
     def _take_away(self) -> None:
         begun, self._begun = self._begun, None
         if begun is not None:
-            os.close(begun.descriptor)
+            close(begun.descriptor)
             with contextlib.suppress(OSError):
                 os.unlink(begun.name, dir_fd=begun.folder.file)

@@ -1,9 +1,10 @@
-"""Octets of a file: all of them given to the kernel, and that it is to begin to write them.
+"""Octets of a file: all of them given to the kernel, that it is to begin to write them, and the end of it.
 
 Owns how that is asked, where it can be: sync_file_range(2), Linux. A hint: it makes nothing durable, and where it comes
 to nothing, what waits for the disk waits longer. Files whose writing has begun share the journal's commits.
 """
 
+import contextlib
 import ctypes
 import os
 from collections.abc import Sequence
@@ -38,3 +39,12 @@ def write_all(descriptor: int, pieces: Sequence[bytes]) -> None:
             written -= len(left.pop(0))
         if written:
             left[0] = left[0][written:]
+
+
+def close(descriptor: int) -> None:
+    """Close it, whatever the file system says to that (EIO, on NFS): what has to be on the disk was synced before.
+
+    The number is free even then, and may be another file's at once: so nobody may close it again (close(2)).
+    """
+    with contextlib.suppress(OSError):
+        os.close(descriptor)

@@ -1,12 +1,15 @@
 """Blobs in a local directory: for the demo, for tests and for an installation on one machine.
 
 Owns plain reads of files and a walk in key order (obstore lists a directory in any order); `folders` puts, as obstore
-renames a file into place but doesn't sync it. All of it but what the kernel has in memory is done in threads of its
-own, so that a slow disk stalls neither the event loop nor name look-ups. Refuses to follow a key out of its directory.
+renames a file into place but doesn't sync it. A walk takes away what a crash left of files on their way. All of it but
+what the kernel has in memory is done in threads of its own, so that a slow disk stalls neither the event loop nor name
+look-ups. Refuses to follow a key out of its directory.
 """
 
 import asyncio
+import contextlib
 import os
+import stat
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -22,7 +25,7 @@ from service.mail.patience import Patience
 from service.mail.ports import StoredBlob
 from service.stores.objects.blobs import PAGE, PIECE, ObjectBlobStore
 from service.stores.objects.cached import read_cached
-from service.stores.objects.folders import Folders
+from service.stores.objects.folders import Folders, is_under_way
 from service.stores.objects.keys import folder_of, is_key
 from service.stores.objects.puts import SHORT, Puts
 from service.stores.objects.uploads import gather
@@ -32,6 +35,8 @@ THREADS = 16
 LONG_THREADS = 8
 """Threads that write files of more than `LONG` octets: however many come at once, short ones find a thread."""
 LONG = 1 << 20
+LEFT_AFTER = 24 * 60 * 60.0
+"""Seconds since it was written last after which a file on its way was left by a crash: no delivery takes so long."""
 Result = TypeVar("Result")
 
 
@@ -64,7 +69,7 @@ class DirectoryBlobStore(ObjectBlobStore):
         folder = folder_of(prefix)
         if folder and not is_key(folder):
             return
-        walk = _walk(self._root / folder, f"{folder}/" if folder else "", after)
+        walk = _walk(self._root, f"{folder}/" if folder else "", after)
         wanted = (blob for blob in walk if blob.key.startswith(prefix) and blob.key > after)
         while page := await self._blobs(wanted):
             for blob in page:
@@ -146,26 +151,38 @@ def _prune(root: Path, path: Path) -> None:
             return
 
 
-def _walk(folder: Path, above: str, after: str) -> Iterator[StoredBlob]:
-    """The blobs below `folder`, whose key is `above`, in the order of their whole keys."""
-    for name, entry in _entries(folder):
+def _walk(root: Path, above: str, after: str) -> Iterator[StoredBlob]:
+    """The blobs below the folder of `root` whose key is `above`, in the order of their whole keys."""
+    for name, entry in _entries(root, above):
         key = above + name
         if entry.is_dir(follow_symlinks=False):
             # All below sorts between `key` and the next name: skip it if that is behind us.
             if key >= after or after.startswith(key):
-                yield from _walk(Path(entry.path), key, after)
+                yield from _walk(root, key, after)
         elif key > after and entry.is_file(follow_symlinks=False) and (blob := _blob(key, entry)) is not None:
             yield blob
 
 
-def _entries(folder: Path) -> "list[tuple[str, os.DirEntry[str]]]":
+def _entries(root: Path, above: str) -> "list[tuple[str, os.DirEntry[str]]]":
     try:
-        with os.scandir(folder) as found:
+        with os.scandir(root / above) as found:
             named = [(f"{each.name}/" if each.is_dir(follow_symlinks=False) else each.name, each) for each in found]
     except (FileNotFoundError, NotADirectoryError):
         return []
+    _take_away_left(root, above, [each for _, each in named])
     # A directory's name sorts with its slash, as it does in whole keys: `a-b` before `a/b`.
     return sorted((pair for pair in named if is_key(pair[1].name)), key=lambda pair: pair[0])
+
+
+def _take_away_left(root: Path, above: str, entries: "Sequence[os.DirEntry[str]]") -> None:
+    """Unlink the files that a crash left on their way: they are no keys, so nothing else would ever find them."""
+    for entry in entries:
+        if is_under_way(entry.name):
+            # Whoever put it may have ended meanwhile; a walk that may not write leaves it.
+            with contextlib.suppress(OSError):
+                facts = entry.stat(follow_symlinks=False)
+                if stat.S_ISREG(facts.st_mode) and time.time() - facts.st_mtime > LEFT_AFTER:
+                    _unlink(root, [above + entry.name])
 
 
 def _blob(key: str, entry: "os.DirEntry[str]") -> StoredBlob | None:

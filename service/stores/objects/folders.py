@@ -9,6 +9,7 @@ Refuses to know keys beyond their slashes. May be used by several threads at onc
 
 import contextlib
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from service.stores.objects.growing import Begun, GrowingFile
 from service.stores.objects.writing import close, start_writing
 
 MOST_OPEN = 256
+_UNDER_WAY = re.compile(r"[^#]+#[0-9a-f]{1,8}")
 
 
 class _Folder:
@@ -123,6 +125,11 @@ class Folders:
             self._known = {}
         self._known[*_identity_of(os.fstat(chain[0].file)), name] = chain[-1]
         return chain[-1]
+
+
+def is_under_way(name: str) -> bool:
+    """Whether a file of this name is one on its way, as `Folders` calls it."""
+    return _UNDER_WAY.fullmatch(name) is not None
 
 
 def _identity_of(found: os.stat_result) -> tuple[int, int]:

@@ -116,7 +116,8 @@ class Opening(asyncio.Protocol):
         try:
             tls.object.do_handshake()
         except ssl.SSLWantReadError:
-            self._answered = bool(tls.outgoing.pending)
+            # A HelloRetryRequest settles none (RFC 8446 §4.1.4): what costs comes with the second hello.
+            self._answered = tls.object.cipher() is not None
             self._send(tls, raw)
         except ssl.SSLError as error:
             # The alert that says why, if there is one.

@@ -197,3 +197,25 @@ async def test_g16_the_handshake_after_stls_has_its_turn_among_the_others(
     await client.send(b"hello\r\n")
     assert await client.line() == b"hello"
     assert counted.begun == ["127.0.0.1"]
+
+
+async def test_g16_a_hello_that_must_be_said_again_takes_a_turn_each_time(
+    stage: Stage, trusting: ssl.SSLContext
+) -> None:
+    """RFC 8446 §4.1.4: the server asks for a share of the one group it takes, and signs after the second hello only."""
+    stage.certificates.context().set_ecdh_curve("secp521r1")
+    stage.handshakes = counted = Counted()
+    client = TlsWire(await Wire.to(stage.start(IMPLICIT)), trusting, "pop.example")
+    await client.handshake()
+    assert (await client.line()).startswith(b"+OK 127.0.0.1")
+    assert counted.begun == ["127.0.0.1"] * 2
+
+
+async def test_g16_what_a_tls_1_2_client_computes_with_takes_a_turn(stage: Stage, trusting: ssl.SSLContext) -> None:
+    """RFC 5246 §7.3: its ClientKeyExchange comes after the server's first flight."""
+    trusting.maximum_version = ssl.TLSVersion.TLSv1_2
+    stage.handshakes = counted = Counted()
+    client = TlsWire(await Wire.to(stage.start(IMPLICIT)), trusting, "pop.example")
+    await client.handshake()
+    assert (await client.line()).startswith(b"+OK 127.0.0.1")
+    assert counted.begun == ["127.0.0.1"] * 2

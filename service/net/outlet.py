@@ -37,6 +37,8 @@ class Outlet:
     def open(self, transport: asyncio.Transport, bound: int) -> None:
         """Write to `transport` from now on, which holds at most `bound` octets before it pauses."""
         self._transport = transport
+        # A client that shook hands has taken all that was written before; nobody was told that it reads again.
+        self.paused = False
         self.bound(bound)
 
     def bound(self, octets: int) -> None:

@@ -4,8 +4,10 @@ RFC 1939 §3 (the lock is released when the connection ends), RFC 2595 §4, RFC 
 """
 
 import asyncio
+import os
 import socket
 import ssl
+from contextlib import suppress
 
 import pytest
 
@@ -85,3 +87,34 @@ async def test_g6_who_ended_its_side_and_takes_nothing_gives_its_maildrop_back_i
         (client if isinstance(client, Wire) else client.wire).sock.shutdown(socket.SHUT_WR)
         await until(lambda: not len(front.house.leases))
         await until(lambda: front.connections[0]._finished)
+
+
+def fill_the_kernel(transport: asyncio.Transport) -> int:
+    """Have the kernel hold as much as it takes for a client that reads nothing; how many octets."""
+    filled = 0
+    with socket.socket(fileno=os.dup(transport.get_extra_info("socket").fileno())) as near, suppress(BlockingIOError):
+        while True:
+            filled += near.send(b"x" * (1 << 16))
+    return filled
+
+
+async def test_who_reads_nothing_until_the_handshake_is_answered_after_it(
+    certificates: Certificates, trusting: ssl.SSLContext
+) -> None:
+    """RFC 2595 §4: the response to STLS itself waits for the client, which takes everything then."""
+    front = await front_of(certificates, stall=60.0)
+    async with front.listening(TlsMode.STARTTLS):
+        wire = await front.client()
+        connection = front.connections[0]
+        assert connection._transport is not None
+        connection._outlet.bound(0)
+        filled = fill_the_kernel(connection._transport)
+        await wire.send(b"STLS\r\n")
+        await until(lambda: connection._handshaking)
+        assert connection._outlet.paused
+        response = await wire.line()
+        assert response.startswith(b"x" * filled + b"+OK")
+        client = TlsWire(wire, trusting, "pop.example")
+        await client.handshake()
+        await client.send(b"CAPA\r\n")
+        assert (await client.line()).startswith(b"+OK")

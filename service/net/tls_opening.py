@@ -124,8 +124,10 @@ class Opening(asyncio.Protocol):
             self._send(tls, raw)
             self._fail(error)
         else:
-            if not self._done.done():
-                self._done.set_result(None)
+            if self._done.cancelled():
+                # Given up in this very round: who waited closes it.
+                return
+            self._done.set_result(None)
             # What ends the handshake leaves with the greeting.
             SecuredTransport(self._protocol, raw, tls, self._shutdown_seconds).begin()
 

@@ -15,7 +15,7 @@ import pytest
 from service.net.arrival import connect_secured
 from service.net.handshakes import Handshakes
 from service.net.peer import Peer
-from service.net.tls_opening import Opening
+from service.net.tls_opening import InTurn, Opening, at_once
 from tests.net.conftest import Stage
 from tests.net.front import until
 from tests.net.parrot import Parrot
@@ -91,7 +91,7 @@ class Turn:
         self.asked.set()
 
 
-async def opened(stage: Stage, turn: Turn, seconds: float) -> tuple[Opening, "asyncio.Task[None]", socket.socket]:
+async def opened(stage: Stage, turn: InTurn, seconds: float) -> tuple[Opening, "asyncio.Task[None]", socket.socket]:
     """A connection on its way, and the client's end of it."""
     near, far = socket.socketpair()
     near.setblocking(False)
@@ -144,6 +144,23 @@ async def test_one_that_is_given_up_while_it_waits_is_closed(stage: Stage) -> No
     with pytest.raises(asyncio.CancelledError):
         await connecting
     turn.begin()
+    far.close()
+
+
+async def test_one_given_up_in_the_round_in_which_its_handshake_ends_is_told_of_no_connection(
+    stage: Stage, trusting: ssl.SSLContext
+) -> None:
+    opening, connecting, far = await opened(stage, at_once, 30.0)
+    client = TlsWire(Wire(far), trusting, "pop.example")
+    last = await client.last_words()
+    connecting.cancel()
+    # What the event loop read in this round.
+    opening.data_received(last)
+    with pytest.raises(asyncio.CancelledError):
+        await connecting
+    parrot = opening._protocol
+    assert isinstance(parrot, Parrot)
+    assert (parrot._transport, parrot.lost) == (None, 0)
     far.close()
 
 

@@ -106,6 +106,13 @@ class TlsWire:
                 await self._flush()
                 return
 
+    async def last_words(self) -> bytes:
+        """What ends the handshake of TLS 1.3, to be sent by the caller."""
+        await self.wire.send(self.hello())
+        await self._feed()
+        self.tls.do_handshake()
+        return self._outgoing.read()
+
     async def send(self, octets: bytes) -> None:
         self.tls.write(octets)
         await self._flush()

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from typing import cast
 
 from service.net.deadline import Deadline
-from service.net.tls_transport import SecuredTransport, Tls
+from service.net.tls_decrypting import Tls
+from service.net.tls_transport import SecuredTransport
 
 InTurn = Callable[[Callable[[], None]], None]
 """Calls what it is given when it is its turn, at once where nobody waits."""
@@ -109,12 +110,12 @@ class Opening(asyncio.Protocol):
         if self._tls is None:
             incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
             self._tls = Tls(self._context.wrap_bio(incoming, outgoing, server_side=True), incoming, outgoing)
-        self._tls.incoming.write(data)
+        self._tls.take(data)
         self._shake_hands(self._tls, self._raw)
 
     def _shake_hands(self, tls: Tls, raw: asyncio.Transport) -> None:
         try:
-            tls.object.do_handshake()
+            tls.shake_hands()
         except ssl.SSLWantReadError:
             # A HelloRetryRequest settles none (RFC 8446 §4.1.4): what costs comes with the second hello.
             self._answered = tls.object.cipher() is not None

@@ -8,22 +8,13 @@ RFC 8314 §3.1 and §3.4, RFC 8446 §6.1 (close_notify) and §6.2 (alerts).
 
 import asyncio
 import ssl
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from service.net.deadline import Deadline
+from service.net.tls_decrypting import Tls
 
-READ_OCTETS = 64 * 1024
-"""Octets that are decrypted at once."""
 HELD_OCTETS = 64 * 1024
 """Octets that are encrypted before they are handed on: OpenSSL's memory for them never gets smaller again."""
-
-
-class Tls(NamedTuple):
-    """One connection's state in OpenSSL, and the octets that it has still to read and to send."""
-
-    object: ssl.SSLObject
-    incoming: ssl.MemoryBIO
-    outgoing: ssl.MemoryBIO
 
 
 class SecuredTransport(asyncio.Transport, asyncio.Protocol):
@@ -33,19 +24,21 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
     """
 
     __slots__ = (
-        "_closing", "_deadline", "_error", "_incoming", "_outgoing", "_protocol", "_raw", "_reading",
-        "_shutdown_seconds", "_ssl",
+        "_closing", "_deadline", "_error", "_outgoing", "_protocol", "_raw", "_reading", "_resting",
+        "_shutdown_seconds", "_ssl", "_tls",
     )  # fmt: skip
 
     def __init__(self, protocol: asyncio.Protocol, raw: asyncio.Transport, tls: Tls, shutdown_seconds: float) -> None:
         super().__init__()
         self._protocol = protocol
         self._shutdown_seconds = shutdown_seconds
-        self._ssl, self._incoming, self._outgoing = tls
+        self._tls, self._ssl, self._outgoing = tls, tls.object, tls.outgoing
         self._raw: asyncio.Transport | None = raw
         self._deadline: Deadline | None = None
         self._error: OSError | None = None
         self._reading = True
+        self._resting = False
+        """Whether more came than could be decrypted in one go, and others have theirs now."""
         self._closing = False
 
     def begin(self) -> None:
@@ -55,7 +48,7 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
         self._raw.set_protocol(self)
         self._protocol.connection_made(self)
         self._send()
-        if self._incoming.pending or self._ssl.pending():
+        if self._tls.waits or self._tls.incoming.pending or self._ssl.pending():
             # Once whoever waited for the handshake was told.
             asyncio.get_running_loop().call_soon(self._read)
 
@@ -63,7 +56,7 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Octets came, encrypted."""
-        self._incoming.write(data)
+        self._tls.take(data)
         if self._closing:
             self._shut_down()
         else:
@@ -124,7 +117,8 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
         """Read on."""
         if not self._reading and self._raw is not None:
             self._reading = True
-            self._raw.resume_reading()
+            if not self._resting:
+                self._raw.resume_reading()
             asyncio.get_running_loop().call_soon(self._read)
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
@@ -162,7 +156,7 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
         if self._closing or self._raw is None:
             return
         self._closing = True
-        if not self._reading:
+        if not self._reading and not self._resting:
             self._raw.resume_reading()
         self._deadline = Deadline(self._shutdown_late)
         self._deadline.set(self._shutdown_seconds)
@@ -195,19 +189,31 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
     def _decrypted(self) -> tuple[list[bytes], bool]:
         """What was decrypted, and whether the client said that this is all."""
         pieces: list[bytes] = []
-        try:
-            while self._incoming.pending or self._ssl.pending():
-                piece = self._ssl.read(READ_OCTETS)
-                if not piece:
-                    return pieces, True
-                pieces.append(piece)
-        except ssl.SSLWantReadError:
-            pass
-        except ssl.SSLZeroReturnError:
-            return pieces, True
-        except ssl.SSLError as error:
-            self._break(error)
-        return pieces, False
+        ended = False
+        if not self._resting:
+            try:
+                ended = self._tls.decrypt(pieces)
+            except ssl.SSLError as error:
+                self._break(error)
+            else:
+                self._rest_if_long()
+        return pieces, ended
+
+    def _rest_if_long(self) -> None:
+        """Leave the rest of what came for later, once others had their turn (G16); no more is read until then."""
+        if self._tls.waits and self._raw is not None:
+            self._resting = True
+            self._raw.pause_reading()
+            asyncio.get_running_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        self._resting = False
+        if self._raw is not None and (self._reading or self._closing):
+            self._raw.resume_reading()
+            if self._closing:
+                self._shut_down()
+            else:
+                self._read()
 
     def _break(self, error: ssl.SSLError) -> None:
         """Nothing can be read any more. What is written is sent, and OpenSSL's alert, to whoever takes it in time.

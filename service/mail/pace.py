@@ -36,7 +36,7 @@ class Pace:
         """`work`, to be awaited, step by step in turn; `whose` is asked before each step. It belongs to the result.
 
         Where it has `begun`, its first step runs in a turn that is the caller's. Where it `goes_on`, the turn of its
-        last step is the caller's once it has returned, and `end` must follow.
+        last step is the caller's once it has returned, if it `kept` one: then `end` must follow.
         """
         return Steps(self, work, whose, begun, goes_on)
 
@@ -94,7 +94,7 @@ class Pace:
 class Steps(Generic[Result]):
     """An awaitable that runs a coroutine as the task that awaits it would, but for the turns between its steps."""
 
-    __slots__ = ("_begun", "_goes_on", "_pace", "_whose", "_work")
+    __slots__ = ("_begun", "_goes_on", "_pace", "_whose", "_work", "kept")
 
     def __init__(
         self, pace: Pace, work: Coroutine[Any, Any, Result], whose: Callable[[], Whose], begun: bool, goes_on: bool
@@ -104,6 +104,8 @@ class Steps(Generic[Result]):
         self._whose = whose
         self._begun = begun
         self._goes_on = goes_on
+        self.kept = False
+        """Whether the turn of the last step wasn't ended. That step has none if it was cancelled while it waited."""
 
     def __await__(self) -> Generator[Any, None, Result]:
         """Give what the coroutine returns, or raise what it raises; what is thrown in, it hears of in its turn."""
@@ -124,7 +126,7 @@ class Steps(Generic[Result]):
                 waits_for = self._work.throw(thrown) if thrown else self._work.send(None)
             except StopIteration as end:
                 result: Result = end.value
-                goes_on = self._goes_on
+                self.kept = goes_on = self._goes_on and turn
                 return result
             finally:
                 # What is raised refers to this frame, which must not refer to it: in a ring, what a cut response held

@@ -53,8 +53,9 @@ class SessionTurns:
             await work
         else:
             begun, self._goes_on = self._goes_on, False
-            await pace.work(work, self._class, begun=begun, goes_on=not last)
-            self._goes_on = not last
+            steps = pace.work(work, self._class, begun=begun, goes_on=not last)
+            await steps
+            self._goes_on = steps.kept
 
     def soon(self, call: Callable[[], object]) -> None:
         """Run commands that wait for nothing: in this tenant's turn of the event loop, at once where there is room.

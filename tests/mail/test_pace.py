@@ -302,3 +302,25 @@ async def test_work_that_fails_or_is_cancelled_keeps_no_turn(pace: Pace, turns: 
     with pytest.raises(KeyError):
         await pace.work(badly(), lambda: "a", begun=True, goes_on=True)
     await until(lambda: not turns.used)
+
+
+@both_loops
+async def test_work_that_ends_without_a_turn_leaves_none_to_be_ended(pace: Pace, turns: Turns) -> None:
+    """A time that ran out is told while a step waits for its turn, which it therefore never has."""
+
+    async def work() -> str:
+        try:
+            async with asyncio.timeout(0.001):
+                await asyncio.sleep(0)
+        except TimeoutError:
+            return "late"
+        return "in time"
+
+    assert turns.try_take("others", STEPS - 1)
+    assert turns.try_take("a")
+    pace.soon("next", lambda: True)
+    steps = pace.work(work(), lambda: "a", begun=True, goes_on=True)
+    assert await steps == "late"
+    assert (steps.kept, turns.used) == (False, STEPS)
+    turns.give_back("others", STEPS - 1)
+    pace.end("next", 0.0)

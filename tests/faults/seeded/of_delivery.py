@@ -40,6 +40,7 @@ def the_row_comes_before_the_blob(patch: MonkeyPatch) -> None:
         return None
 
     patch.setattr(Copy, "settled", hopeful)
+    patch.setattr(Copy, "settled_alone", hopeful)
 
 
 @defect("G18", scenarios_of_mail.the_answer_about_rows_is_lost)
@@ -73,6 +74,7 @@ def a_fault_gives_the_mail_back(patch: MonkeyPatch) -> None:
     """A sender hears 554 while Postgres is away, and tells its author that the mail can't be delivered."""
     refused = {**replies.REFUSED, Reason.UNAVAILABLE: Reply(554, "5.3.0", "Database down")}
     patch.setattr(replies, "REFUSED", refused)
+    patch.setattr(replies, "AFTER_TEXT", refused)
 
 
 @defect("G1 G8", scenarios_of_mail.a_blob_is_shared)

@@ -13,6 +13,7 @@ from service.model.refusal import Reason, Refusal
 from service.net.pop3_performing import Performer
 from service.protocol.pop3 import effects, responses
 from service.protocol.pop3.marks import Marks
+from service.protocol.pop3.session import Session
 from tests.faults.seeded import scenarios
 from tests.faults.seeded.defect import defect
 
@@ -49,16 +50,25 @@ def the_fence_is_not_compared(patch: MonkeyPatch) -> None:
 @defect("G3", scenarios.postgres_fails_at_a_removal)
 def ok_before_the_commit(patch: MonkeyPatch) -> None:
     """QUIT is answered before the removal is known to have happened."""
-    update = Performer.update
+    update, updated, refused = Performer.update, Session.updated, Session.refused
+    answered: list[Session] = []
 
     async def hasty(self: Performer, effect: effects.Update) -> None:
-        session = self._session
-        session.updated()
-        patch.setattr(session, "refused", lambda *_, **__: None)
-        patch.setattr(session, "updated", lambda: None)
+        updated(self._session)
+        answered.append(self._session)
         await update(self, effect)
 
+    def updated_once(self: Session) -> None:
+        if not any(self is one for one in answered):
+            updated(self)
+
+    def refused_never(self: Session, reason: Reason, wait: float | None = None, *, final: bool = False) -> None:
+        if not any(self is one for one in answered):
+            refused(self, reason, wait, final=final)
+
     patch.setattr(Performer, "update", hasty)
+    patch.setattr(Session, "updated", updated_once)
+    patch.setattr(Session, "refused", refused_never)
 
 
 @defect("G4", scenarios.postgres_is_slow_to_remove)

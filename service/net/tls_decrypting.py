@@ -2,7 +2,8 @@
 
 Owns OpenSSL's state and the octets that came. OpenSSL 3.0 sets no bound to changes of keys, of 27 octets and some 50
 microseconds each, every one of which may ask for another in return: so what came is decrypted in slices, for a short
-while in one go, and whoever has too much said is given up. Refuses to know transports, and what was decrypted.
+while in one go, and whoever has too much said, or says too much that means nothing, is given up. Refuses to know
+transports, and what was decrypted.
 RFC 8446 §4.6.3 (KeyUpdate).
 """
 
@@ -15,6 +16,10 @@ AT_ONCE_SECONDS = 0.002
 """How long one connection decrypts before others may; an ordinary read takes a hundredth of it."""
 SAID_OCTETS = 4 * 1024
 """Octets that TLS says of its own accord on one connection: 150 changes of keys, one of which serves for gigabytes."""
+BARREN_OCTETS = 64 * 1024
+"""Octets of TLS that come to nothing, beyond what comes with them: 2,400 changes of keys, or empty records."""
+RECORD_OCTETS = 256
+"""What a record may take around its octets, and more."""
 
 _NOTHING = memoryview(b"")
 
@@ -22,7 +27,7 @@ _NOTHING = memoryview(b"")
 class Tls:
     """One connection's state in OpenSSL, and the octets that it has still to read and to send."""
 
-    __slots__ = ("_came", "_said", "incoming", "object", "outgoing")
+    __slots__ = ("_barren", "_came", "_said", "incoming", "object", "outgoing")
 
     def __init__(self, state: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
         self.object = state
@@ -30,6 +35,7 @@ class Tls:
         self.outgoing = outgoing
         self._came = _NOTHING
         self._said = 0
+        self._barren = 0
 
     @property
     def waits(self) -> bool:
@@ -57,6 +63,7 @@ class Tls:
         """
         late = time.monotonic() + AT_ONCE_SECONDS
         while True:
+            self._barren += min(len(self._came), SLICE)
             self._feed()
             if self._decrypt_slice(pieces):
                 self._came = _NOTHING
@@ -77,6 +84,7 @@ class Tls:
                 if not piece:
                     return True
                 pieces.append(piece)
+                self._barren = max(0, self._barren - len(piece) - RECORD_OCTETS)
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
@@ -84,4 +92,6 @@ class Tls:
         self._said += self.outgoing.pending - before
         if self._said > SAID_OCTETS:
             raise ssl.SSLError("the client has TLS itself say too much")
+        if self._barren > BARREN_OCTETS:
+            raise ssl.SSLError("the client says too much that means nothing")
         return False

@@ -38,7 +38,7 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
         self._error: OSError | None = None
         self._reading = True
         self._resting = False
-        """Whether more came than could be decrypted in one go, and others have theirs now."""
+        """Whether others have their turn now, before more is decrypted and read."""
         self._closing = False
 
     def begin(self) -> None:
@@ -118,8 +118,9 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
         if not self._reading and self._raw is not None:
             self._reading = True
             if not self._resting:
-                self._raw.resume_reading()
-            asyncio.get_running_loop().call_soon(self._read)
+                # What came already is decrypted before more is read: else it would grow with each pause.
+                self._resting = True
+                asyncio.get_running_loop().call_soon(self._go_on)
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
         """How much is held for a client that doesn't read: encrypted octets."""

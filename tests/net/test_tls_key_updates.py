@@ -54,6 +54,14 @@ async def test_g15_who_asks_for_new_keys_without_end_is_cut_off(stage: Stage, tr
     assert answers < 3 * tls_decrypting.SAID_OCTETS
 
 
+async def test_g16_who_says_what_means_nothing_without_end_is_cut_off(stage: Stage, trusting: ssl.SSLContext) -> None:
+    """Changes of keys that ask for no answer, and records without an octet."""
+    client, talker = await connected(stage, trusting)
+    await client.wire.send(changes_of_keys(client, 3000, NOT_REQUESTED))
+    await until_lost(talker)
+    assert isinstance(talker.ends[0], ssl.SSLError)
+
+
 async def test_g16_others_have_their_turn_between_two_slices_of_what_takes_long(
     stage: Stage, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:

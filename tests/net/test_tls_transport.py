@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from service.net import listener, tls_transport
+from service.net import listener, tls_decrypting, tls_transport
 from service.net.arrival import ListenerSpec, SetupSeconds
 from service.net.listener import Rejection
 from service.net.peer import TlsMode
@@ -53,8 +53,8 @@ class Talker(Parrot):
         return self._transport
 
 
-async def connected(stage: Stage, trusting: ssl.SSLContext) -> tuple[TlsWire, Talker]:
-    stage.hatchery = Talker
+async def connected(stage: Stage, trusting: ssl.SSLContext, kind: type[Talker] = Talker) -> tuple[TlsWire, Talker]:
+    stage.hatchery = kind
     client = TlsWire(await Wire.to(stage.start(IMPLICIT)), trusting, "pop.example")
     await client.handshake()
     assert (await client.line()).startswith(b"+OK 127.0.0.1")
@@ -105,6 +105,36 @@ async def test_g15_what_is_not_read_waits_in_the_kernel(stage: Stage, trusting: 
     talker.transport.resume_reading()
     assert len(await client.line()) == 16 << 20
     await sending
+
+
+class Hesitant(Talker):
+    """Pauses with each piece that comes, until the next round."""
+
+    octets = 0
+
+    def data_received(self, data: bytes) -> None:
+        self.octets += len(data)
+        self.transport.pause_reading()
+        asyncio.get_running_loop().call_soon(self.transport.resume_reading)
+
+
+async def test_g15_what_came_is_decrypted_before_more_is_read(
+    stage: Stage, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tls_decrypting, "AT_ONCE_SECONDS", 0.0)
+    came: list[int] = []
+    take = tls_decrypting.Tls.take
+
+    def noted(self: tls_decrypting.Tls, data: bytes) -> None:
+        came.append(len(self._came))
+        take(self, data)
+
+    monkeypatch.setattr(tls_decrypting.Tls, "take", noted)
+    client, talker = await connected(stage, trusting, Hesitant)
+    await client.send(b"x" * LONG)
+    assert isinstance(talker, Hesitant)
+    await until(lambda: talker.octets == LONG)
+    assert max(came) == 0
 
 
 async def test_a_close_sends_all_that_was_written_and_close_notify(stage: Stage, trusting: ssl.SSLContext) -> None:

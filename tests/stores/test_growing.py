@@ -1,6 +1,7 @@
 """A long file in a local directory: whole and durable, or nothing is left of it. F7, F12, G1."""
 
 import asyncio
+import ctypes
 import errno
 import os
 import stat
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from service.stores.objects import growing, open_blobs
+from service.stores.objects import growing, open_blobs, writing
 from service.stores.objects.directory import THREADS
 from service.stores.objects.folders import Folders
 from service.stores.objects.writing import write_all
@@ -112,6 +113,39 @@ def test_f12_one_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
         write_and_finish(file)
     file.give_up()
     assert files(tmp_path) == ["w"]
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EDQUOT])
+def test_g1_what_the_disk_says_while_pieces_go_there_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Whoever waited for a piece is told that it didn't come there; fsync(2), at the end, isn't told again."""
+    file = Folders(tmp_path).growing("x")
+    monkeypatch.setattr(writing, "_call", answering(number))
+    with pytest.raises(OSError, match=os.strerror(number)):
+        write_and_finish(file)
+    file.give_up()
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EINVAL, errno.EPERM])
+def test_a_system_that_is_not_to_be_asked_so_takes_long_files_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    file = Folders(tmp_path).growing("x")
+    monkeypatch.setattr(writing, "_call", answering(number))
+    write_and_finish(file)
+    assert files(tmp_path) == ["x"]
+
+
+def answering(number: int) -> Callable[..., int]:
+    """sync_file_range(2) as it fails."""
+
+    def call(*_: object) -> int:
+        ctypes.set_errno(number)
+        return -1
+
+    return call
 
 
 @pytest.fixture

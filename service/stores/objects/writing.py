@@ -1,11 +1,13 @@
 """Octets of a file: all of them given to the kernel, that it is to begin to write them, and the end of it.
 
-Owns how that is asked, where it can be: sync_file_range(2), Linux. A hint: it makes nothing durable, and where it comes
-to nothing, what waits for the disk waits longer. Files whose writing has begun share the journal's commits.
+Owns how that is asked, where it can be: sync_file_range(2), Linux. It makes nothing durable, and where a file system
+doesn't know it, what waits for the disk waits longer. Whoever waits so is told of what could not be written, and
+fsync(2) isn't told again: so an error is one here, too. Files whose writing has begun share the journal's commits.
 """
 
 import contextlib
 import ctypes
+import errno
 import os
 from collections.abc import Sequence
 
@@ -14,20 +16,30 @@ _AT_ONCE = 512
 _WAIT_BEFORE = 1
 _WRITE = 2
 """As SYNC_FILE_RANGE_ names them."""
-_call = getattr(ctypes.CDLL(None), "sync_file_range", None)
+_call = getattr(ctypes.CDLL(None, use_errno=True), "sync_file_range", None)
 _ALL = ctypes.c_int64(0)
+_UNKNOWN = {errno.ENOSYS, errno.EINVAL, errno.ESPIPE, errno.EOPNOTSUPP, errno.EPERM}
+"""What a kernel, a file system or a sandbox answers that doesn't do this."""
 
 
 def start_writing(descriptor: int) -> None:
-    """Have what was written to the file go to the disk from now on."""
-    if _call is not None:
-        _call(descriptor, _ALL, _ALL, _WRITE)
+    """Have what was written to the file go to the disk from now on. Raises OSError."""
+    _ask(descriptor, _WRITE)
 
 
 def keep_writing(descriptor: int) -> None:
-    """The same, once what began to go to the disk before has come there: so no more than that is on its way."""
-    if _call is not None:
-        _call(descriptor, _ALL, _ALL, _WAIT_BEFORE | _WRITE)
+    """The same, once what began to go to the disk before has come there: so no more than that is on its way.
+
+    Raises OSError: some of it didn't come there.
+    """
+    _ask(descriptor, _WAIT_BEFORE | _WRITE)
+
+
+def _ask(descriptor: int, flags: int) -> None:
+    if _call is not None and _call(descriptor, _ALL, _ALL, flags) != 0:
+        number = ctypes.get_errno()
+        if number not in _UNKNOWN:
+            raise OSError(number, os.strerror(number))
 
 
 def write_all(descriptor: int, pieces: Sequence[bytes]) -> None:

@@ -5,17 +5,16 @@ at most once a minute, and never in a metric (G17).
 """
 
 import os
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from service.app.ahead import AheadBlobs
-from service.mail.fair import FairBlobs, FairHashes, Guesses, SpareBlobs
+from service.mail.fair import FairBlobs, SpareBlobs
 from service.mail.fairness import Fairness
 from service.mail.pace import Pace
 from service.mail.patience import Flow
-from service.mail.ports import BlobStore, DomainOwners, PasswordHashes
-from service.mail.turns import Bounds, Turns, Whose
+from service.mail.ports import BlobStore, DomainOwners
+from service.mail.turns import Bounds, Turns
 from service.mail.whose import Owners
 from service.settings import Settings
 from service.telemetry import sharing
@@ -32,8 +31,6 @@ LOOP_MOST = 0.5
 """One tenant's steps leave room for those of another in each round of the event loop, so that they needn't wait."""
 SAVINGS = 0.05
 """Seconds of the loop's time that a tenant which needs less than its share may have at once: some fifteen polls."""
-SPARED = 1
-"""Threads that compute nothing for tenants whose passwords are mostly wrong, so that all else has a core."""
 AHEAD = 1
 """Computations that wait on the threads' own side, so that no thread waits for the event loop."""
 
@@ -43,7 +40,6 @@ class Shares:
     """One front end's turns."""
 
     hashing: Turns
-    guesses: Turns
     database: Turns
     domains: Turns
     store: Turns
@@ -68,19 +64,13 @@ class Shares:
             "loop": _loop(settings),
         }
         turns = {resource: Turns(resource, each, sharing) for resource, each in bounds.items()}
-        # For whoever looks at the metrics these wait for hashing like all others.
-        guesses = Turns("hashing", Bounds(max(1, threads - SPARED), queue=hashing.queue, most=most), sharing)
-        return cls(**turns, guesses=guesses, by_tenant=settings.fairness.by_tenant)
+        return cls(**turns, by_tenant=settings.fairness.by_tenant)
 
     def blobs(self, blobs: BlobStore, *, spare: bool = False) -> BlobStore:
         """`blobs` behind their turns; the `spare` ones for what no client waits for yet."""
         if spare:
             return SpareBlobs(AheadBlobs(blobs), self.store, self.flow)
         return FairBlobs(blobs, self.store, self.flow)
-
-    def hashes(self, hashes: PasswordHashes) -> PasswordHashes:
-        """`hashes` behind their turns."""
-        return FairHashes(hashes, self.hashing, Guesses(self.guesses) if self.by_tenant else None)
 
     def fairness(self, owners: DomainOwners) -> Fairness:
         """What sessions share."""
@@ -90,29 +80,27 @@ class Shares:
     @property
     def all(self) -> tuple[Turns, ...]:
         """What is asked for by tenant."""
-        return (self.hashing, self.guesses, self.database, self.store, self.sessions, self.loop)
+        return (self.hashing, self.database, self.store, self.sessions, self.loop)
 
 
 class HeavyTenants:
     """Says in the log who waited most for what, as often as it is called."""
 
     def __init__(self, shared: Sequence[Turns], fairness: Fairness) -> None:
-        self._shared: dict[str, list[Turns]] = {}
-        for turns in shared:
-            self._shared.setdefault(turns.resource, []).append(turns)
+        self._shared = shared
         self._owners = fairness.owners
 
     async def tell(self) -> None:
         """One line for each resource that was scarce since the last call."""
-        for resource, shared in self._shared.items():
-            waits = sum((Counter(turns.waits()) for turns in shared), Counter[Whose]())
-            worth = WORTH_TELLING_OF_LOOP if resource == "loop" else WORTH_TELLING
+        for turns in self._shared:
+            waits = turns.waits()
+            worth = WORTH_TELLING_OF_LOOP if turns.resource == "loop" else WORTH_TELLING
             if self._owners is None or sum(waits.values()) < worth:
                 continue
             heaviest = max(waits, key=waits.__getitem__)
             get_log("shares").info(
                 "heavy tenant",
-                resource=resource,
+                resource=turns.resource,
                 tenant=self._owners.name(heaviest),
                 waited=waits[heaviest],
                 others=sum(waits.values()) - waits[heaviest],
@@ -120,8 +108,8 @@ class HeavyTenants:
 
     async def measure(self) -> None:
         """Tell the metrics how many wait now."""
-        for resource, shared in self._shared.items():
-            sharing.waiting(resource, sum(turns.waiting for turns in shared))
+        for turns in self._shared:
+            sharing.waiting(turns.resource, turns.waiting)
 
 
 def pace_of(settings: Settings) -> Pace | None:

@@ -61,7 +61,7 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
         shared.database("front", shares.database) as database,
         open_locks(settings) as redis,
         open_guard(settings, redis) as guard,
-        open_verification(settings.hashing, database, shares) as verification,
+        open_verification(settings.hashing, database, shares.hashing) as verification,
         open_accounts(settings, database) as (directory, vouching),
         open_scram(settings, database, directory) as scram,
         open_uses(database) as uses,

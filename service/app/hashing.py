@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from service.app.clock import SystemClock
-from service.app.fair import Shares
 from service.mail.enrolments import Enrolments
+from service.mail.fair import FairHashes
 from service.mail.ports import Directory
 from service.mail.renewals import Renewals
 from service.mail.scram import ScramChallenges
+from service.mail.turns import Turns
 from service.mail.verdicts import Verdicts
 from service.mail.verification import Verification
 from service.settings import Settings
@@ -50,12 +51,12 @@ async def open_scram(settings: Settings, database: Database, directory: Director
 
 @asynccontextmanager
 async def open_verification(
-    settings: HashingSettings, database: Database, shares: Shares | None = None
+    settings: HashingSettings, database: Database, turns: Turns | None = None
 ) -> AsyncIterator[Verification]:
     """The verification of passwords, with what it remembers; verifiers are renewed in `database`."""
     clock = SystemClock()
     async with open_hashes(settings) as own:
-        hashes = shares.hashes(own) if shares else own
+        hashes = FairHashes(own, turns) if turns else own
         verdicts = Verdicts(clock, settings.remember_seconds, settings.remember_entries, metrics.verdict_asked)
         renewals = Renewals(hashes, PostgresVerifiers(database), metrics.verifier_renewed)
         try:

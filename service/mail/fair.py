@@ -5,10 +5,9 @@ What is read ahead takes only what is free, so that nothing a client waits for s
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 
-from service.mail.doubts import Doubts
 from service.mail.patience import Flow, Patience
 from service.mail.ports import BlobStore, PasswordHashes, StoredBlob
 from service.mail.turns import Turns, Whose
@@ -17,41 +16,15 @@ from service.model.refusal import Reason, Refusal
 
 
 @dataclass(frozen=True, slots=True)
-class Guesses:
-    """Turns for classes whose passwords are mostly wrong: fewer than there are threads, where there are several.
-
-    Computing takes a core for 10 to 20 ms at a time, however much its thread stands back. On all cores at once it has
-    whoever else wakes up wait for a moment, at each step of a session anew.
-    """
-
-    turns: Turns
-    doubts: Doubts = field(default_factory=Doubts)
-
-    def turn(self, whose: Whose) -> AbstractAsyncContextManager[None]:
-        """One turn of a doubted class; nothing to wait for, of any other."""
-        return self.turns.turn(whose) if whose in self.doubts else nullcontext()
-
-
-@dataclass(frozen=True, slots=True)
 class FairHashes:
     """Implements `ports.PasswordHashes`; the bounded queue is here, by class."""
 
     hashes: PasswordHashes
     turns: Turns
-    guesses: Guesses | None = None
 
     async def verify(self, verifier: str | None, password: str) -> bool:
         """As the port says, in turn. Raises Refusal(OVERLOADED), too, where this class has its share of the queue."""
-        whose, guesses = WHOSE.get(), self.guesses
-        if guesses is None:
-            return await self._verified(whose, verifier, password)
-        async with guesses.turn(whose):
-            right = await self._verified(whose, verifier, password)
-        guesses.doubts.heard(whose, right=right)
-        return right
-
-    async def _verified(self, whose: Whose, verifier: str | None, password: str) -> bool:
-        async with self.turns.turn(whose):
+        async with self.turns.turn(WHOSE.get()):
             return await self.hashes.verify(verifier, password)
 
     async def hash(self, password: str) -> str:

@@ -77,29 +77,6 @@ async def test_where_all_are_one_class_nobody_is_named() -> None:
     assert lines == []
 
 
-@pytest.mark.parametrize(("threads", "guesses"), [(1, 1), (2, 1), (8, 7)])
-def test_a_core_is_left_to_others_by_those_whose_passwords_are_mostly_wrong(threads: int, guesses: int) -> None:
-    shares = Shares.of(Settings.model_validate({"hashing": {"threads": threads}}))
-    assert shares.guesses.bounds.amount == guesses
-    assert shares.hashing.bounds.amount > threads
-
-
-async def test_who_waits_to_guess_waits_for_hashing_in_the_log_and_in_the_metrics(fairness: Fairness) -> None:
-    all_of_them, fewer = Turns("hashing", Bounds(1, queue=9)), Turns("hashing", Bounds(1, queue=0))
-    await all_of_them.take(LIGHT)
-    waits = asyncio.create_task(all_of_them.take(LIGHT))
-    await asyncio.sleep(0)
-    await fewer.take(LIGHT)
-    await crowded(HEAVY, WORTH_TELLING, fewer)
-    heavy = HeavyTenants([all_of_them, fewer], fairness)
-    with capture_logs() as lines:
-        await heavy.tell()
-    assert [(line["tenant"], line["waited"], line["others"]) for line in lines] == [("heavy", WORTH_TELLING, 1)]
-    await heavy.measure()
-    assert own_registry().get_sample_value("poplar_turns_waiting", {"resource": "hashing"}) == 1
-    waits.cancel()
-
-
 class Hanging(MemoryBlobStore):
     """Answers nothing."""
 

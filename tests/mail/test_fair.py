@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from service.mail.fair import FairBlobs, FairHashes, Guesses, SpareBlobs
+from service.mail.fair import FairBlobs, FairHashes, SpareBlobs
 from service.mail.turns import Bounds, Turns, Whose
 from service.mail.whose import WHOSE, Owners
 from service.model.refusal import Reason, Refusal
@@ -133,73 +133,6 @@ async def test_g16_a_flood_on_one_tenant_is_refused_and_another_is_computed_next
     assert sum(isinstance(outcome, Refusal) for outcome in outcomes) == 11
     assert not await light
     assert behind.order.index("light") <= 2
-
-
-def doubting(behind: Gated) -> FairHashes:
-    """Three turns, two of which are for classes whose passwords are mostly wrong."""
-    return FairHashes(behind, Turns("hashing", Bounds(3, queue=100)), Guesses(Turns("guesses", Bounds(2, queue=100))))
-
-
-def begun(hashes: FairHashes, whose: Whose, times: int) -> list["asyncio.Task[bool]"]:
-    return [asyncio.create_task(on_behalf_of(whose, hashes)) for _ in range(times)]
-
-
-async def settled() -> None:
-    """Return once whoever can go on has come to where it waits."""
-    for _ in range(20):
-        await asyncio.sleep(0)
-
-
-async def test_who_brings_wrong_passwords_alone_computes_on_fewer_threads_than_there_are() -> None:
-    behind = Gated()
-    hashes = doubting(behind)
-    first = begun(hashes, "guesser", 40)
-    await settled()
-    assert hashes.turns.used == 3
-    behind.gate.set()
-    await asyncio.gather(*first)
-    behind.gate.clear()
-    flood = begun(hashes, "guesser", 40)
-    await settled()
-    assert hashes.turns.used == 2
-    light = begun(hashes, "light", 1)
-    await settled()
-    assert (hashes.turns.used, hashes.turns.waiting) == (3, 0)
-    behind.gate.set()
-    await asyncio.gather(*flood, *light)
-    assert hashes.turns.used == 0
-
-
-async def test_g16_doubted_classes_share_their_turns_in_turn() -> None:
-    behind = Gated()
-    behind.gate.set()
-    hashes = doubting(behind)
-    await asyncio.gather(*begun(hashes, "heavy", 40), *begun(hashes, "less", 40))
-    behind.gate.clear()
-    behind.order.clear()
-    heavy = begun(hashes, "heavy", 40)
-    await settled()
-    less = begun(hashes, "less", 1)
-    await settled()
-    behind.gate.set()
-    await asyncio.gather(*heavy, *less)
-    assert behind.order.index("less") <= 3
-
-
-async def test_g13_whether_a_password_was_of_an_account_makes_no_difference_to_being_doubted() -> None:
-    behind = Gated()
-    behind.gate.set()
-    hashes = doubting(behind)
-    verifier = await hashes.hash("secret")
-    WHOSE.set("acme")
-    for _ in range(20):
-        assert not await hashes.verify(None, "wrong")
-        assert not await hashes.verify(verifier, "wrong")
-    assert hashes.guesses is not None
-    assert "acme" in hashes.guesses.doubts
-    for _ in range(10):
-        assert await hashes.verify(verifier, "secret")
-    assert "acme" not in hashes.guesses.doubts
 
 
 async def test_a_verifier_is_adopted_and_judged_as_behind_the_turns() -> None:

@@ -90,7 +90,9 @@ class Wheel:
         self._ticks: dict[float, set[Deadline]] = {}
         self._order: list[float] = []
         """A heap of the ticks; one in which nobody stands any more goes when it comes."""
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._wakes = 0.0
+        """When the timer comes. uvloop's handle of one that is due at once can't tell."""
         self._standing = 0
 
     def put(self, deadline: Deadline, moment: float, between: float) -> float:
@@ -102,7 +104,7 @@ class Wheel:
             heappush(self._order, tick)
         standing.add(deadline)
         self._standing += 1
-        if self._timer is None or tick < self._timer.when():
+        if self._timer is None or tick < self._wakes:
             self._wake_at(tick)
         return tick
 
@@ -124,6 +126,7 @@ class Wheel:
     def _wake_at(self, tick: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
+        self._wakes = tick
         self._timer = self.loop.call_at(tick, self._wake, context=self.context)
 
     def _wake(self) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 
 import pytest
 
-from service.net.deadline import COARSE, Deadline, Wheel
+from service.net.deadline import COARSE, Deadline, Wheel, wheel_of
 
 
 class SteeredLoop(asyncio.SelectorEventLoop):
@@ -212,6 +212,17 @@ async def test_it_expires_on_a_real_loop() -> None:
     deadline.set(0.01)
     deadline.set(0.05)
     assert await expired - began >= 0.049
+
+
+@pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
+async def test_one_is_set_while_the_timer_of_another_is_due_at_once() -> None:
+    """A busy loop may be late by just so much; uvloop makes no timer of what is due, and what it makes has no time."""
+    loop = asyncio.get_running_loop()
+    expired: asyncio.Future[None] = loop.create_future()
+    wheel, due, later = wheel_of(loop), Deadline(lambda: None), Deadline(lambda: expired.set_result(None))
+    wheel.put(due, loop.time() - 1, 0.05)
+    later.set(0.05)
+    await expired
 
 
 def test_a_connection_that_is_busy_within_one_tick_stays_where_it_stands(watched: Watched) -> None:

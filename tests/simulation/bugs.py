@@ -7,7 +7,7 @@ rows before it deletes their blobs its next search finds these.
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import replace
 from typing import Any
 from unittest import mock
@@ -16,7 +16,7 @@ from service.mail.delivery import Transaction
 from service.mail.leases import Leases
 from service.mail.login import Login
 from service.mail.maildrop import OpenMaildrop
-from service.mail.ports import Lease
+from service.mail.ports import Lease, Renewal
 from service.mail.retrieval import Retrieval
 from service.mail.verdicts import Verdicts
 from service.model.account import Credential, MaildropKey
@@ -222,6 +222,20 @@ def eviction_lasts_a_lease() -> Bug:
     return mock.patch.object(MemoryMaildropLocks, "evict", lasting)
 
 
+def eviction_forgotten() -> Bug:
+    """Whom staff evicted takes the lease again, if it ran out while the process stood still (G5)."""
+
+    async def renew(self: Any, leases: Sequence[Lease]) -> Renewal:
+        free = [lease for lease in leases if self._current(lease.key) is None]
+        lost = [lease for lease in leases if not self._take(lease)]
+        return Renewal(lost, [lease for lease in free if lease not in lost])
+
+    stack = ExitStack()
+    stack.enter_context(mock.patch.object(MemoryMaildropLocks, "renew", renew))
+    stack.enter_context(mock.patch("tests.simulation.site.MISHAPS", ("pause",)))
+    return stack
+
+
 def connection_forgets_to_finish() -> Bug:
     """A connection that is lost while an effect is performed gives nothing back (G6)."""
     performed = Conversation._performed
@@ -238,7 +252,7 @@ def connection_forgets_to_finish() -> Bug:
 BUGS: Sequence[Callable[[], Bug]] = (
     *(no_fence, answered_before_commit, removed_on_dropped_line, sequence_reused, changed_password_ignored),
     *(lease_not_renewed, lease_kept_after_refusal, overtaken_is_never_told, connection_forgets_to_finish),
-    eviction_lasts_a_lease,
+    *(eviction_lasts_a_lease, eviction_forgotten),
     *(digest_not_checked, top_not_checked),
     *(row_before_blob, unlisted_after_failure, answered_250_too_early, budget_leaks),
     *(listing_shortened, fault_called_auth),
@@ -246,6 +260,7 @@ BUGS: Sequence[Callable[[], Bug]] = (
 NEEDS: Mapping[Callable[[], Bug], Weather] = {
     no_fence: Weather(0.3, ("forgotten", "late", "refused"), focus=frozenset({"acquire", "renew", "remove"})),
     overtaken_is_never_told: Weather(0.5, ("refused",), focus=frozenset({"acquire"})),
+    eviction_forgotten: Weather(0.001, ("refused",)),
     connection_forgets_to_finish: Weather(0.3, ("paused", "silent"), leaves=0.5),
     top_not_checked: Weather(corrupts=0.3),
     changed_password_ignored: Weather(0.01, ("refused",)),

@@ -106,21 +106,26 @@ class Site:
         if what == "kill":
             self._kill(some)
         elif what == "pause":
-            some.process.pause(self.loop.dice.choice((1.0, 20.0, 50.0)))
+            self._kick_late(some)
+            some.process.pause(self.loop.dice.choice((1.0, 12.0, 20.0, 50.0)))
         elif what == "roll":
             some.drain(self.loop.dice.choice((0.0, 5.0, 30.0)))
         else:
             some.shed()
 
     def _kill(self, some: Running) -> None:
-        """Staff may end its sessions late: their maildrops must be free no later for that."""
+        left = self._kick_late(some)
+        some.process.die()
+        self.loop.call_later(LEASE_SECONDS + 0.01, self._look_for, left)
+
+    def _kick_late(self, some: Running) -> Mapping[MaildropKey, str]:
+        """Staff may end its sessions late: their maildrops must be free no later for that, and they stay ended."""
         dice, every = self.loop.dice, self.world.locks._held.items()
         left = {key: one.token for key, one in every if one.holder and one.holder.process == some.process.name}
-        some.process.die()
         for address in sorted(address for address, key in self.world.keys.items() if key in left):
             if dice.random() < 0.5:
                 self.loop.call_later(LEASE_SECONDS * dice.random(), self._kick, address)
-        self.loop.call_later(LEASE_SECONDS + 0.01, self._look_for, left)
+        return left
 
     def _look_for(self, left: Mapping[MaildropKey, str]) -> None:
         for key, token in left.items():

@@ -1,7 +1,7 @@
 """What all processes of one schedule share: the stores, tenants with maildrops in them, and the time of day.
 
-Owns the rows and blobs that a schedule begins with, and that no row is ever without its blob. Refuses to know who uses
-them.
+Owns the rows and blobs that a schedule begins with, that no row is ever without its blob, and that nobody comes back
+whom staff evicted. Refuses to know who uses them.
 """
 
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
+from service.mail.ports import LEASE_SECONDS, Lease, Renewal
 from service.model.account import MaildropKey, Recipient
 from service.model.message import NewMessage
 from service.model.refusal import Refusal
@@ -88,6 +89,45 @@ class Blobs(MemoryBlobStore):
         await super().delete(keys)
 
 
+class Locks(MemoryMaildropLocks):
+    """The leases, none of which may come back within a lease to whom staff evicted, unless another came since."""
+
+    def __init__(self, world: "World") -> None:
+        super().__init__(world.clock)
+        self._world = world
+        self._gone: dict[MaildropKey, tuple[str, float]] = {}
+
+    async def evict(self, key: MaildropKey) -> bool:
+        holder = self._current(key)
+        evicted = await super().evict(key)
+        if evicted and holder is not None:
+            self._gone[key] = holder.token, self._clock.monotonic() + LEASE_SECONDS
+        return evicted
+
+    async def acquire(self, lease: Lease) -> bool:
+        return self._came(lease, await super().acquire(lease))
+
+    async def seize(self, lease: Lease) -> bool:
+        return self._came(lease, await super().seize(lease))
+
+    async def renew(self, leases: Sequence[Lease]) -> Renewal:
+        renewal = await super().renew(leases)
+        for lease in renewal.regained:
+            token, until = self._gone.get(lease.key, ("", 0.0))
+            if token == lease.token and self._clock.monotonic() < until:
+                self._world.wrong.append(f"who was evicted is back: {lease.holder.session_id}")
+        return renewal
+
+    def forget(self) -> None:
+        super().forget()
+        self._gone.clear()
+
+    def _came(self, lease: Lease, taken: bool) -> bool:
+        if taken:
+            self._gone.pop(lease.key, None)
+        return taken
+
+
 class World:
     """The stores of one schedule."""
 
@@ -105,7 +145,7 @@ class World:
         self.index, self.blobs = Index(self), Blobs(self)
         self.directory, self.owners = MemoryDirectory(self.state), MemoryDomainOwners(self.state)
         self.sweepable, self.uses = MemorySweepable(self.state), MemoryLastUses(self.state)
-        self.verifiers, self.locks = MemoryVerifiers(self.state), MemoryMaildropLocks(self.clock)
+        self.verifiers, self.locks = MemoryVerifiers(self.state), Locks(self)
         self.allowances, self.attempts = MemoryAllowances(self.clock), MemoryAttempts(self.clock)
         self.showings = MemoryShowings(self.clock)
         self.earlier: list[tuple[str, int, bytes]] = []

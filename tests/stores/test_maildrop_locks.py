@@ -323,7 +323,7 @@ async def test_a_new_session_may_seize_what_an_evicted_one_had(backend: Backend)
     assert (await backend.locks.renew([other, mine])).lost == [mine]
 
 
-async def test_g5_who_paused_while_another_came_and_was_evicted_is_told_of_the_gap(backend: Backend) -> None:
+async def test_g5_who_paused_while_another_came_and_was_evicted_is_told_of_it(backend: Backend) -> None:
     paused, visitor = lease(), lease()
     visitor = replace(visitor, key=paused.key)
     await backend.locks.acquire(paused)
@@ -333,9 +333,37 @@ async def test_g5_who_paused_while_another_came_and_was_evicted_is_told_of_the_g
     assert await backend.locks.evict(visitor.key)
     await backend.let_pass(10.001)
     renewal = await backend.locks.renew([paused])
-    assert (list(renewal.lost), list(renewal.regained)) == ([], [paused])
+    assert (list(renewal.lost), list(renewal.regained)) == ([paused], [])
+    assert list(await backend.locks.holders()) == []
+
+
+async def test_an_eviction_stands_however_many_who_stood_still_renew_before_the_one_who_was_evicted(
+    backend: Backend,
+) -> None:
+    """Its mark went with the first one's renewal; when that lease was over too, the evicted one took its own again."""
+    first, evicted = lease(), lease()
+    evicted = replace(evicted, key=first.key)
+    await backend.locks.acquire(first)
+    await backend.let_pass(30.001)
+    assert await backend.locks.acquire(evicted)
+    await backend.let_pass(20)
+    assert await backend.locks.evict(first.key)
+    await backend.let_pass(10.001)
+    await backend.locks.renew([first])
+    await backend.locks.release(first)
+    assert (await backend.locks.renew([evicted])).lost == [evicted]
+
+
+async def test_who_left_in_order_after_an_eviction_leaves_no_mark_of_it(backend: Backend) -> None:
+    paused, visitor = lease(), lease()
+    visitor = replace(visitor, key=paused.key)
+    await backend.locks.acquire(paused)
+    await backend.let_pass(30.001)
+    await backend.locks.acquire(visitor)
+    await backend.locks.evict(visitor.key)
+    await backend.locks.release(visitor)
+    assert (await backend.locks.renew([paused])).regained == [paused]
     assert list(await backend.locks.holders()) == [paused.holder]
-    assert list((await backend.locks.renew([paused])).regained) == []
 
 
 async def test_evicting_twice_does_not_lock_the_maildrop_longer(backend: Backend) -> None:

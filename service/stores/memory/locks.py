@@ -40,11 +40,12 @@ class MemoryMaildropLocks:
         held = self._current(lease.key)
         if held is not None and held.token in (lease.token, EVICTED + lease.token):
             del self._held[lease.key]
+            self._evicted.pop(lease.key, None)
 
     async def renew(self, leases: Sequence[Lease]) -> Renewal:
-        """Extend all, and take again those that nobody holds."""
+        """Extend all, and take again those that nobody holds and staff evicted nobody from."""
         regained = [lease for lease in leases if self._current(lease.key) is None]
-        lost = [lease for lease in leases if self._out(lease) or not self._take(lease)]
+        lost = [lease for lease in leases if self._marked(lease.key) is not None or not self._take(lease)]
         return Renewal(lost, [lease for lease in regained if lease not in lost])
 
     async def seize(self, lease: Lease) -> bool:
@@ -96,8 +97,12 @@ class MemoryMaildropLocks:
 
     def _out(self, lease: Lease) -> bool:
         """Whether staff evicted this holder within the last lease, and nobody came since."""
-        out = self._evicted.get(lease.key)
-        return out is not None and out.token == lease.token and out.until > self._clock.monotonic()
+        return self._marked(lease.key) == lease.token
+
+    def _marked(self, key: MaildropKey) -> str | None:
+        """Whom staff evicted within the last lease, if nobody came since."""
+        out = self._evicted.get(key)
+        return out.token if out is not None and out.until > self._clock.monotonic() else None
 
     def _current(self, key: MaildropKey) -> _Held | None:
         held = self._held.get(key)

@@ -142,7 +142,7 @@ class RedisMaildropLocks:
         return self._submit(lease.key, script)
 
     def _extend(self, lease: Lease) -> Answer:
-        words = (lease.token, self._milliseconds, EVICTED + lease.token)
+        words = (lease.token, self._milliseconds, EVICTED)
         return self._submit(lease.key, RENEW.on(_keys(lease.key), *words))
 
     def _submit(self, key: MaildropKey, command: Command) -> Answer:

@@ -1,6 +1,8 @@
 """The canonical form of a text and what is counted of it: RFC 5321 §2.3.8, RFC 1939 §11, RFC 5322 §2.1."""
 
 import hashlib
+import re
+from itertools import product
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +45,12 @@ def test_a_held_cr_at_the_end_is_kept() -> None:
     ends = LineEnds()
     assert ends.feed(b"a\r") + ends.finish() == b"a\r\r\n"
     assert with_crlf(b"a\nb\r\n") == b"a\r\nb\r\n"
+
+
+def test_every_mixture_of_line_ends_comes_out_with_each_lf_after_a_cr() -> None:
+    for octets in product(b"a\r\n\x00\xff", repeat=6):
+        text = bytes(octets)
+        assert with_crlf(text) == re.sub(rb"(?<!\r)\n", b"\r\n", text)
 
 
 def test_an_empty_text_becomes_one_empty_line_of_two_octets() -> None:

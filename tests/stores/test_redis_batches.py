@@ -65,9 +65,10 @@ async def test_f9_sentinel_is_asked_again_whatever_went_wrong_with_a_question(mo
     await wire.aclose()
 
 
-async def test_f3_a_command_that_is_not_taken_says_so_where_its_answer_is_awaited() -> None:
+async def test_f3_commands_that_are_not_taken_say_so() -> None:
     batcher = Batcher(silent, refused, Limits(deadline=60.0, connections=1, batch=1, queue=0))
-    answer = batcher.promise(Command(("PING",)))
     with pytest.raises(CallFailed):
-        await answer
+        batcher.submit(Command(("PING",)))
+    with pytest.raises(CallFailed):
+        await batcher.together([Command(("PING",))] * 2)
     await batcher.aclose()

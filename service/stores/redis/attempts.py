@@ -79,7 +79,7 @@ class RedisAttempts:
 
     async def _each(self, commands: Sequence[tuple[str, Command]]) -> list[object]:
         """The answers, in order, of commands on these keys, which leave in one pipeline for each server."""
-        return await asyncio.gather(*[self._servers.keeping(key).promise(command) for key, command in commands])
+        return await self._servers.together(commands)
 
 
 def _key(subject: Subject) -> str:

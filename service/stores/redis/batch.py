@@ -1,23 +1,42 @@
 """Commands of many sessions in one pipeline per turn of the event loop.
 
 Owns the queue, its bound and the deadline: a command is answered or refused within it, waiting included.
-A pipeline that misses its deadline is cancelled, which costs its connection, so that no reply is ever read
-by the wrong caller. Nothing is repeated, except after NOSCRIPT, which says that nothing was done.
+A pipeline that misses its deadline costs its connection, so that no reply is ever read by the wrong caller. One that
+finds a connection at hand and plain answers needs no task. Nothing is repeated, except what the server says it did
+nothing of.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol, cast
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import ConnectionError as BrokenError
 
 from service.stores.redis.breaker import Breaker
-from service.stores.redis.errors import CallFailed, kind_of, unreachable
-from service.stores.redis.scripts import Command, Word
+from service.stores.redis.errors import UNDONE, CallFailed, kind_of, unreachable
+from service.stores.redis.line import Line
+from service.stores.redis.scripts import Command, Word, packed
 
 Pipeline = Callable[[Sequence[tuple[Word, ...]]], Awaitable[list[object]]]
 """Sends the commands to one server and returns an answer or an exception for each."""
+
+
+class Lines(Protocol):
+    """Connections that are at hand, as `wire.Wire` keeps them."""
+
+    def take(self) -> Line | None:
+        """One of them, to be given back or told lost."""
+
+    def give_back(self, line: Line) -> None:
+        """It may be used again."""
+
+    def lost(self, line: Line) -> None:
+        """It failed."""
+
+    def look_through(self, answers: Sequence[object]) -> None:
+        """Raises what is no answer but says that the server serves nobody now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,46 +55,46 @@ class Limits:
 
 @dataclass(slots=True)
 class _Waiting:
-    command: Command
-    answer: "asyncio.Future[object]"
+    """Commands that one caller waits for; `answer` is a list of answers where they are `several`."""
+
+    commands: Sequence[Command]
+    answer: "asyncio.Future[Any]"
     due: float
+    several: bool
 
 
 class Batcher:
-    """Commands to one server."""
+    """Commands to one server; `lines` are the connections that `pipeline` uses, where it need not be asked."""
 
-    def __init__(self, pipeline: Pipeline, probe: Callable[[], Awaitable[object]], limits: Limits) -> None:
+    def __init__(
+        self, pipeline: Pipeline, probe: Callable[[], Awaitable[object]], limits: Limits, lines: Lines | None = None
+    ) -> None:
         self._pipeline = pipeline
         self._limits = limits
+        self._lines = lines
         self._breaker = Breaker(probe, limits.pause)
         self._queue: deque[_Waiting] = deque()
         self._busy: set[asyncio.Task[None]] = set()
+        self._flights: set[Flight] = set()
         self._scheduled = False
+        self._closed = False
 
     def submit(self, command: Command) -> "asyncio.Future[object]":
         """The server's answer to come, in the pipeline of this turn; it may end with CallFailed.
 
         Raises CallFailed when the command isn't even taken.
         """
-        self._breaker.check()
-        if len(self._queue) >= self._limits.queue:
-            raise CallFailed("overload")
-        loop = asyncio.get_running_loop()
-        waiting = _Waiting(command, loop.create_future(), loop.time() + self._limits.deadline)
-        self._queue.append(waiting)
-        if not self._scheduled and len(self._busy) < self._limits.connections:
-            self._scheduled = True
-            loop.call_soon(self._start)
-        return waiting.answer
+        return self._taken((command,), several=False)
 
-    def promise(self, command: Command) -> "asyncio.Future[object]":
-        """The same, but that it isn't taken comes with the answer, too: for one of several that are waited for."""
-        try:
-            return self.submit(command)
-        except CallFailed as failed:
-            answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-            answer.set_exception(failed)
-            return answer
+    def together(self, commands: Sequence[Command]) -> "asyncio.Future[list[object]]":
+        """The answers to several, or the CallFailed of the first that has none. Raises as `submit` does."""
+        return self._taken(commands, several=True)
+
+    async def landed(self) -> None:
+        """Returns when every pipeline that is under way now is over."""
+        under_way = {*self._busy, *(flight.over() for flight in self._flights)}
+        if under_way:
+            await asyncio.wait(under_way)
 
     async def finish(self) -> None:
         """Wait for the answers to what was taken, and stop; nothing more may be submitted.
@@ -83,45 +102,108 @@ class Batcher:
         Where this is cancelled it stops all the same: what still waits is refused.
         """
         try:
-            while self._scheduled or self._busy:
+            while self._scheduled or self._busy or self._flights:
                 await asyncio.sleep(0)
-                await asyncio.gather(*self._busy, return_exceptions=True)
+                await self.landed()
         finally:
             await self.aclose()
 
     async def aclose(self) -> None:
         """Refuse what waits and stop."""
+        self._closed = True
         await self._breaker.aclose()
         for task in self._busy:
             task.cancel()
+        for flight in list(self._flights):
+            flight.line.end()
         await asyncio.gather(*self._busy, return_exceptions=True)
         _fail(self._queue, ConnectionResetError())
 
-    def _start(self) -> None:
-        self._scheduled = False
-        task = asyncio.get_running_loop().create_task(self._drain())
-        self._busy.add(task)
-        task.add_done_callback(self._busy.discard)
+    def _taken(self, commands: Sequence[Command], *, several: bool) -> "asyncio.Future[Any]":
+        if self._breaker.open:
+            raise CallFailed("breaker")
+        if len(self._queue) >= self._limits.queue:
+            raise CallFailed("overload")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Any] = loop.create_future()
+        self._queue.append(_Waiting(commands, answer, loop.time() + self._limits.deadline, several))
+        if not self._scheduled and len(self._busy) + len(self._flights) < self._limits.connections:
+            self._scheduled = True
+            loop.call_soon(self._start)
+        return answer
 
-    async def _drain(self) -> None:
-        while self._queue:
-            await self._send(self._take())
+    def _start(self) -> None:
+        """Send what waits: at once, or by a task where no connection is at hand."""
+        self._scheduled = False
+        batch = self._take()
+        if not batch:
+            return
+        line = self._lines.take() if self._lines is not None else None
+        if line is None:
+            self._by_task(batch)
+        else:
+            flight = Flight(self, batch, line)
+            self._flights.add(flight)
+            flight.begin()
+
+    def _go_on(self) -> None:
+        """A pipeline is over: send what has waited for that."""
+        if self._queue and not self._scheduled and not self._closed:
+            self._start()
 
     def _take(self) -> list[_Waiting]:
-        """The next commands whose callers still wait."""
+        """What comes next of those whose callers still wait, as far as it fits into a pipeline."""
         taken: list[_Waiting] = []
-        while self._queue and len(taken) < self._limits.batch:
+        room = self._limits.batch
+        while self._queue and room > 0:
             waiting = self._queue.popleft()
             if not waiting.answer.done():
                 taken.append(waiting)
+                room -= len(waiting.commands)
         return taken
 
-    async def _send(self, batch: list[_Waiting]) -> None:
-        if not batch:
+    def answered(self, flight: "Flight", answers: list[object], sound: bool) -> None:
+        """A flight has its answers, of which none is an exception if they are `sound`."""
+        self._flights.discard(flight)
+        lines = cast("Lines", self._lines)
+        if sound:
+            lines.give_back(flight.line)
+            self._settle(flight.batch, answers)
+            self._go_on()
             return
         try:
-            async with asyncio.timeout_at(min(waiting.due for waiting in batch)):
-                answers = await self._answers([waiting.command for waiting in batch])
+            lines.look_through(answers)
+        except BrokenError as error:
+            self.failed(flight, error)
+        else:
+            lines.give_back(flight.line)
+            self._by_task(flight.batch, answers)
+
+    def failed(self, flight: "Flight", error: Exception) -> None:
+        """A flight won't have its answers."""
+        self._flights.discard(flight)
+        cast("Lines", self._lines).lost(flight.line)
+        if not self._closed:
+            self._trip(error)
+        _fail(flight.batch, error)
+        self._go_on()
+
+    def _by_task(self, batch: list[_Waiting], answers: list[object] | None = None) -> None:
+        task = asyncio.get_running_loop().create_task(self._send(batch, answers))
+        self._busy.add(task)
+        task.add_done_callback(self._sent)
+
+    def _sent(self, task: "asyncio.Task[None]") -> None:
+        self._busy.discard(task)
+        self._go_on()
+
+    async def _send(self, batch: list[_Waiting], answers: list[object] | None) -> None:
+        """Get the answers that are missing."""
+        commands = [command for waiting in batch for command in waiting.commands]
+        try:
+            async with asyncio.timeout_at(batch[0].due):
+                answers = answers or await self._pipeline([command.words for command in commands])
+                await self._repeat(commands, answers)
         except asyncio.CancelledError:
             _fail(batch, ConnectionResetError())
             raise
@@ -131,22 +213,26 @@ class Batcher:
         else:
             self._settle(batch, answers)
 
-    async def _answers(self, commands: Sequence[Command]) -> list[object]:
-        answers = await self._pipeline([command.words for command in commands])
-        unknown = [place for place, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-        if unknown:
-            again = await self._pipeline([commands[place].whole for place in unknown])
-            for place, answer in zip(unknown, again, strict=True):
+    async def _repeat(self, commands: Sequence[Command], answers: list[object]) -> None:
+        """Ask once more for what the server did nothing of: it doesn't know the script, or doesn't keep the key."""
+        undone = [place for place, answer in enumerate(answers) if isinstance(answer, UNDONE)]
+        if undone:
+            again = await self._pipeline([commands[place].whole for place in undone])
+            for place, answer in zip(undone, again, strict=True):
                 answers[place] = answer
-        return answers
 
     def _settle(self, batch: Sequence[_Waiting], answers: Sequence[object]) -> None:
-        for waiting, answer in zip(batch, answers, strict=True):
-            if isinstance(answer, Exception):
-                self._trip(answer)
-                _fail([waiting], answer)
-            elif not waiting.answer.done():
-                waiting.answer.set_result(answer)
+        begin = 0
+        for waiting in batch:
+            end = begin + len(waiting.commands)
+            own = answers[begin:end]
+            begin = end
+            for answer in own:
+                if isinstance(answer, Exception):
+                    self._trip(answer)
+                    _fail((waiting,), answer)
+            if not waiting.answer.done():
+                waiting.answer.set_result(own if waiting.several else own[0])
 
     def _trip(self, error: Exception) -> None:
         """Open the breaker if the server is out of reach, and spare those who wait the same discovery."""
@@ -154,6 +240,50 @@ class Batcher:
             self._breaker.trip()
             _fail(self._queue, error)
             self._queue.clear()
+
+
+class Flight:
+    """A pipeline on its way by a connection that was at hand, without a task. Implements `line.Asker`."""
+
+    __slots__ = ("_alarm", "_batcher", "_over", "batch", "line")
+
+    def __init__(self, batcher: Batcher, batch: list[_Waiting], line: Line) -> None:
+        self._batcher = batcher
+        self._over: asyncio.Future[None] | None = None
+        self.batch = batch
+        self.line = line
+        # Whoever came first is due first.
+        self._alarm = asyncio.get_running_loop().call_at(batch[0].due, line.end, TimeoutError())
+
+    def begin(self) -> None:
+        """Send it."""
+        commands = [command.words for waiting in self.batch for command in waiting.commands]
+        try:
+            self.line.send(packed(commands), len(commands), self)
+        except (OSError, RuntimeError) as error:
+            # uvloop's word for a connection that ended, and was not told of yet.
+            self.line.end(error)
+
+    def over(self) -> "asyncio.Future[None]":
+        """Done when it is over."""
+        if self._over is None:
+            self._over = asyncio.get_running_loop().create_future()
+        return self._over
+
+    def answered(self, answers: list[object], sound: bool) -> None:
+        """All answers have come."""
+        self._end()
+        self._batcher.answered(self, answers, sound)
+
+    def failed(self, error: Exception) -> None:
+        """The connection ended before they had, or was ended as it took too long."""
+        self._end()
+        self._batcher.failed(self, error)
+
+    def _end(self) -> None:
+        self._alarm.cancel()
+        if self._over is not None and not self._over.done():
+            self._over.set_result(None)
 
 
 def _fail(batch: Iterable[_Waiting], error: Exception) -> None:

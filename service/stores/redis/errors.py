@@ -22,6 +22,9 @@ _KINDS: tuple[tuple[type[BaseException], str], ...] = (
     (exceptions.ConnectionError, "connection"),
     (OSError, "connection"),
 )
+UNDONE = (exceptions.NoScriptError, exceptions.AskError, exceptions.TryAgainError)
+"""What a server says that did nothing of a command: it hasn't the script, or a slot of a cluster is elsewhere, in part
+perhaps. MovedError is an AskError."""
 _ANSWERS = (exceptions.ResponseError, exceptions.BusyLoadingError)
 
 

@@ -8,7 +8,7 @@ Refuses to wait by the clock, and to know commands.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import hiredis
 from redis.asyncio.connection import AbstractConnection
@@ -18,66 +18,106 @@ from redis.exceptions import InvalidResponse
 Make = Callable[[], AbstractConnection]
 
 
+class Asker(Protocol):
+    """Who sent a pipeline. One of the two is called, once, whenever the line hears it: so neither may wait."""
+
+    def answered(self, answers: list[object], sound: bool) -> None:
+        """All answers have come; none of them is an exception if they are `sound`."""
+
+    def failed(self, error: Exception) -> None:
+        """The connection ended before they had."""
+
+
 class Line(asyncio.Protocol):
     """Carries one pipeline at a time; made by `open_line`."""
 
     def __init__(self, source: "Handing") -> None:
-        self._reader = hiredis.Reader(protocolError=InvalidResponse, replyError=source.error)
+        self._reader = hiredis.Reader(protocolError=InvalidResponse, replyError=self._error)
+        self._error_of = source.error
         self._writer = source.hand_over()
         """Kept for its transport, which it would close once nobody refers to it."""
         self._transport = cast("asyncio.Transport", self._writer.transport)
         self._transport.set_protocol(self)
         self._expected = 0
         self._answers: list[object] = []
-        self._waiting: asyncio.Future[list[object]] | None = None
+        self._sound = True
+        self._asker: Asker | None = None
         self.broken = self._transport.is_closing()
         """Whether it is of no use any more."""
+        self.era = 0
+        """When it was taken into use, by the count of its keeper."""
+
+    def send(self, octets: bytes, expected: int, asker: Asker) -> None:
+        """Send a pipeline of so many commands; `asker` hears their answers, of which some may be exceptions."""
+        self._expected, self._answers, self._sound, self._asker = expected, [], True, asker
+        self._transport.write(octets)
 
     def ask(self, octets: bytes, expected: int) -> "asyncio.Future[list[object]]":
-        """Send a pipeline of so many commands; their answers, of which some may be exceptions.
+        """The same, for who waits for the answers, and ends the line where it gives up.
 
-        Whoever gives up waiting for them ends the line. It may end with redis-py's ConnectionError.
+        It may end with redis-py's ConnectionError.
         """
-        self._expected, self._answers = expected, []
-        self._waiting = waiting = asyncio.get_running_loop().create_future()
-        self._transport.write(octets)
-        return waiting
+        waiting = Waiting(asyncio.get_running_loop().create_future())
+        self.send(octets, expected, waiting)
+        return waiting.future
 
     def data_received(self, data: bytes) -> None:
         """Take the answers in `data`."""
-        reader = self._reader
+        reader, answers = self._reader, self._answers
         reader.feed(data)
         try:
             while (answer := reader.gets()) is not False:
-                self._take(answer)
+                answers.append(answer)
         except InvalidResponse as error:
             self.end(error)
+            return
+        if self._asker is None or len(answers) > self._expected:
+            # What nobody asked for: a server that says it ends the connection, or worse.
+            self.end()
+        elif len(answers) == self._expected:
+            asker, self._asker = self._asker, None
+            asker.answered(answers, self._sound)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The server, or this side, ended it."""
         self.end(exc)
 
     def end(self, cause: Exception | None = None) -> None:
-        """End it now; who still waits hears so."""
+        """End it now; who still waits hears so, or that it took too long."""
         self.broken = True
         self._transport.abort()
-        waiting, self._waiting = self._waiting, None
-        if waiting is not None and not waiting.done():
-            error = BrokenError("the connection ended")
-            error.__cause__ = cause
-            waiting.set_exception(error)
+        asker, self._asker = self._asker, None
+        if asker is not None:
+            asker.failed(cause if isinstance(cause, TimeoutError) else _broken(cause))
 
-    def _take(self, answer: object) -> None:
-        waiting = self._waiting
-        if waiting is None:
-            # What nobody asked for: a server that says it ends the connection, or worse.
-            self.end()
-            return
-        self._answers.append(answer)
-        if len(self._answers) == self._expected:
-            self._waiting = None
-            if not waiting.done():
-                waiting.set_result(self._answers)
+    def _error(self, text: str) -> Exception:
+        self._sound = False
+        return self._error_of(text)
+
+
+def _broken(cause: Exception | None) -> BrokenError:
+    error = BrokenError("the connection ended")
+    error.__cause__ = cause
+    return error
+
+
+class Waiting:
+    """Implements `Asker` for who waits."""
+
+    __slots__ = ("future",)
+
+    def __init__(self, future: "asyncio.Future[list[object]]") -> None:
+        self.future = future
+
+    def answered(self, answers: list[object], sound: bool) -> None:
+        """Hand them over, if anybody still waits."""
+        if not self.future.done():
+            self.future.set_result(answers)
+
+    def failed(self, error: Exception) -> None:
+        """Say so, if anybody still waits."""
+        if not self.future.done():
+            self.future.set_exception(error)
 
 
 class Handing:

@@ -66,10 +66,10 @@ class RedisMaildropLocks:
         with self._calls.observed("acquire"):
             granted = self._take(lease)
             try:
-                return await asyncio.shield(granted) == 1
+                return await granted == 1
             except asyncio.CancelledError:
                 # Nobody is left to release what the server may grant yet.
-                self._abandon(lease, granted)
+                self._abandon(lease)
                 raise
 
     async def release(self, lease: Lease) -> None:
@@ -148,14 +148,14 @@ class RedisMaildropLocks:
     def _submit(self, key: MaildropKey, command: Command) -> Answer:
         return self._servers.keeping(lock_key(key)).submit(command)
 
-    def _abandon(self, lease: Lease, granted: Answer) -> None:
-        task = asyncio.get_running_loop().create_task(self._give_back(lease, granted))
+    def _abandon(self, lease: Lease) -> None:
+        task = asyncio.get_running_loop().create_task(self._give_back(lease))
         self._abandoned.add(task)
         task.add_done_callback(self._forget)
 
-    async def _give_back(self, lease: Lease, granted: Answer) -> object:
+    async def _give_back(self, lease: Lease) -> object:
         # On another connection a release could overtake what it is to undo.
-        await asyncio.wait({granted})
+        await self._servers.keeping(lock_key(lease.key)).landed()
         return await self._submit(lease.key, RELEASE.on(_keys(lease.key), lease.token, EVICTED + lease.token))
 
     def _forget(self, task: "asyncio.Task[object]") -> None:

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from redis.asyncio.sentinel import SentinelConnectionPool
 
+from service.stores.redis.line import Line
 from service.stores.redis.scripts import Word
 from service.stores.redis.wire import Wire
 
@@ -32,6 +33,22 @@ class MasterWire:
         if self._asking is None:
             self._asking = asyncio.create_task(self._ask())
         return await self._wire(commands)
+
+    def take(self) -> Line | None:
+        """As `Wire` does."""
+        return self._wire.take()
+
+    def give_back(self, line: Line) -> None:
+        """As `Wire` does."""
+        self._wire.give_back(line)
+
+    def lost(self, line: Line) -> None:
+        """As `Wire` does."""
+        self._wire.lost(line)
+
+    def look_through(self, answers: Sequence[object]) -> None:
+        """As `Wire` does."""
+        self._wire.look_through(answers)
 
     async def aclose(self) -> None:
         """Ask no more and end every connection."""

@@ -52,7 +52,7 @@ class RedisRecentLogins:
         kept = [(event, concerned) for event in batch if (concerned := whose(event)) is not None]
         if kept:
             with self._calls.observed("remember"):
-                await asyncio.gather(*[self._remembering(event, concerned) for event, concerned in kept])
+                await self._servers.together([self._remembering(event, concerned) for event, concerned in kept])
 
     async def of(self, whose: Whose) -> Sequence[Attempt]:
         """What is kept, the last one first. Raises Refusal(UNAVAILABLE)."""
@@ -73,7 +73,7 @@ class RedisRecentLogins:
         """Close every connection."""
         await self._servers.aclose()
 
-    def _remembering(self, event: Event, concerned: Whose) -> "asyncio.Future[object]":
+    def _remembering(self, event: Event, concerned: Whose) -> tuple[str, Command]:
         unknown = isinstance(concerned, UnknownName)
         prefix = concerned.digest if isinstance(concerned, UnknownName) else ""
         # The bound of a bucket is all names' together: no prefix tells them apart.
@@ -84,7 +84,7 @@ class RedisRecentLogins:
         lasting = round(self._keeping.lasting.total_seconds() * 1000)
         words = (prefix + sort_of(event), kind_octets, milliseconds, event.event_id, facts, sorts, lasting)
         key = _key(concerned)
-        return self._servers.keeping(key).promise(REMEMBER.on((key,), *words))
+        return key, REMEMBER.on((key,), *words)
 
     def _submit(self, key: str, command: Command) -> "asyncio.Future[object]":
         return self._servers.keeping(key).submit(command)

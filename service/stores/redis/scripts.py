@@ -25,8 +25,8 @@ class Command(NamedTuple):
 
     @property
     def whole(self) -> tuple[Word, ...]:
-        """What is sent after NOSCRIPT."""
-        return ("EVAL", self.text, *self.words[2:])
+        """What is sent after NOSCRIPT, or once it is known where to."""
+        return ("EVAL", self.text, *self.words[2:]) if self.text else self.words
 
 
 @dataclass(frozen=True, slots=True)

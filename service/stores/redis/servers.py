@@ -19,6 +19,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AskError, RedisClusterException, TryAgainError
 
 from service.stores.redis.batch import Batcher, Limits
+from service.stores.redis.errors import CallFailed
 from service.stores.redis.master import MasterWire
 from service.stores.redis.scripts import Command, Word
 from service.stores.redis.urls import Target
@@ -34,6 +35,9 @@ class Servers(Protocol):
 
     def keeping(self, key: str) -> Batcher:
         """The batcher of the server that keeps `key`."""
+
+    async def together(self, commands: Sequence[tuple[str, Command]]) -> list[object]:
+        """The answers to commands on these keys, which leave in one pipeline for each server. Raises CallFailed."""
 
     def scan(self, pattern: str) -> AsyncIterator[bytes]:
         """The keys on all servers that match, some perhaps twice."""
@@ -60,11 +64,15 @@ class OneServer:
         self._sentinel = sentinel
         pool = client.connection_pool
         self._wire = MasterWire(pool) if isinstance(pool, SentinelConnectionPool) else Wire(pool)
-        self._batcher = Batcher(self._wire, client.ping, limits)
+        self._batcher = Batcher(self._wire, client.ping, limits, self._wire)
 
     def keeping(self, key: str) -> Batcher:
         """The only batcher."""
         return self._batcher
+
+    async def together(self, commands: Sequence[tuple[str, Command]]) -> list[object]:
+        """The answers, in order. Raises CallFailed."""
+        return await self._batcher.together([command for _, command in commands])
 
     def scan(self, pattern: str) -> AsyncIterator[bytes]:
         """The keys that match, some perhaps twice."""
@@ -104,9 +112,22 @@ class Cluster:
         if node.name not in self._nodes:
             self._part()
             wire = Wire(node)
-            batcher = Batcher(partial(self._ask, wire), partial(self._probe, node), self._limits)
+            batcher = Batcher(partial(self._ask, wire), partial(self._probe, node), self._limits, wire)
             self._nodes[node.name] = _Node(batcher, wire)
         return self._nodes[node.name].batcher
+
+    async def together(self, commands: Sequence[tuple[str, Command]]) -> list[object]:
+        """The answers, in order. Raises CallFailed."""
+        return list(await asyncio.gather(*[self._promised(key, command) for key, command in commands]))
+
+    def _promised(self, key: str, command: Command) -> "asyncio.Future[object]":
+        """An answer to come, as one of several that are waited for: that it isn't even taken comes with it, too."""
+        try:
+            return self.keeping(key).submit(command)
+        except CallFailed as failed:
+            answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+            answer.set_exception(failed)
+            return answer
 
     def scan(self, pattern: str) -> AsyncIterator[bytes]:
         """The keys on all primaries that match, some perhaps twice."""

@@ -30,21 +30,44 @@ class Wire:
 
     async def __call__(self, commands: Sequence[tuple[Word, ...]]) -> list[object]:
         """An answer or an exception for each. Raises redis-py's errors when the connection fails."""
-        era = self._era
-        line = self._unbroken() or await self._opened()
+        line = self.take() or await self._opened()
         try:
             answers = await line.ask(packed(commands), len(commands))
-            self._look_through(answers)
+            self.look_through(answers)
         except BaseException:
-            line.end()
-            # What broke this one may have broken all: a server that is gone, or is the master no more.
-            self.renew()
+            self.lost(line)
             raise
-        if self._closed or era != self._era:
+        self.give_back(line)
+        return answers
+
+    def take(self) -> Line | None:
+        """A connection that is at hand, to be given back or told lost."""
+        while self._idle:
+            line = self._idle.pop()
+            if not line.broken:
+                return line
+        return None
+
+    def give_back(self, line: Line) -> None:
+        """It may be used again, unless something was said about all of its time."""
+        if self._closed or line.era != self._era:
             line.end()
         else:
             self._idle.append(line)
-        return answers
+
+    def lost(self, line: Line) -> None:
+        """It failed: what broke this one may have broken all, as a server that is gone, or is the master no more."""
+        line.end()
+        self.renew()
+
+    def look_through(self, answers: Sequence[object]) -> None:
+        """Raises what is no answer but says that the server serves nobody now."""
+        for answer in answers:
+            if isinstance(answer, BrokenError):
+                raise answer
+            if isinstance(answer, ReadOnlyError):
+                # The same address, or Sentinel, may lead to another server by now.
+                self.renew()
 
     def renew(self) -> None:
         """Use no connection again that there is now."""
@@ -57,28 +80,15 @@ class Wire:
         self._closed = True
         self.renew()
 
-    def _unbroken(self) -> Line | None:
-        while self._idle:
-            line = self._idle.pop()
-            if not line.broken:
-                return line
-        return None
-
     async def _opened(self) -> Line:
+        era = self._era
         try:
-            return await open_line(self._make)
+            line = await open_line(self._make)
         except BaseException:
             self.renew()
             raise
-
-    def _look_through(self, answers: Sequence[object]) -> None:
-        """Raises what is no answer but says that the server serves nobody now."""
-        for answer in answers:
-            if isinstance(answer, BrokenError):
-                raise answer
-            if isinstance(answer, ReadOnlyError):
-                # The same address, or Sentinel, may lead to another server by now.
-                self.renew()
+        line.era = era
+        return line
 
 
 def _maker(source: ConnectionPool | ClusterNode) -> Callable[[], AbstractConnection]:

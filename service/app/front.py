@@ -16,21 +16,20 @@ from service.app.clock import SystemClock
 from service.app.databases import open_uses
 from service.app.directories import open_accounts
 from service.app.fair import TELL_EVERY, HeavyTenants, Shares, most_of
-from service.app.guarding import open_guard
+from service.app.guarding import Judging, open_guard, shared_attempts
 from service.app.hashing import open_scram, open_verification
 from service.app.identity import this_process
 from service.app.leasing import open_locks
 from service.app.listening import Service
-from service.app.observed import ObservedLocks, Outages
+from service.app.observed import ObservedEntrance, ObservedLocks, Outages
 from service.app.outage import ignored, open_reading, through_outages
 from service.app.shared import MEASURE_EVERY, Shared
-from service.mail.again import Again
+from service.mail.again import Again, Entrance
 from service.mail.allowances import Places
 from service.mail.budget import Budget
 from service.mail.fairness import Fairness
 from service.mail.leases import Leases
 from service.mail.login import Login
-from service.mail.outage import Reading
 from service.mail.ports import Directory, MessageIndex
 from service.mail.prefetch import Limits
 from service.mail.retrieval import Resumption, Retrieval
@@ -41,10 +40,11 @@ from service.model.refusal import Refusal
 from service.net.pop3 import Pop3Connection
 from service.net.pop3_service import Pop3Options, Pop3Service
 from service.settings import Settings
+from service.stores.postgres.database import Database
 from service.stores.postgres.index import PostgresMessageIndex
 from service.stores.postgres.owners import PostgresDomainOwners
 from service.stores.postgres.reopening import PostgresReopening
-from service.stores.redis import RedisAllowances
+from service.stores.redis import RedisAllowances, RedisEntrance, RedisMaildropLocks
 from service.telemetry import metrics, sharing, watching
 
 ANNOUNCEMENTS_EVERY = 60.0
@@ -60,7 +60,7 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
     async with (
         shared.database("front", shares.database) as database,
         open_locks(settings) as redis,
-        open_guard(settings, redis) as guard,
+        open_guard(settings, redis, judging := Judging()) as guard,
         open_verification(settings.hashing, database, shares.hashing) as verification,
         open_accounts(settings, database) as (directory, vouching),
         open_scram(settings, database, directory) as scram,
@@ -71,7 +71,7 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
         locks = ObservedLocks(redis)
         allowances = RedisAllowances(redis.servers, lease_seconds=settings.redis.lease_seconds, observer=watching)
         leases = _leases(shared, locks, index, allowances)
-        again = _again(PostgresReopening(database), verification, reading)
+        again = _again(settings, _entrance(settings, redis, judging), database, verification)
         beside = (SystemClock(), this_process(), scram, uses, vouching, guard, bearer, reading, again)
         login = Login(through_outages(directory, reading, verification), verification, locks, index, leases, *beside)
         announcements = await _announcements(shared, directory)
@@ -97,10 +97,14 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
         await leases.finish()
 
 
-def _again(reopening: PostgresReopening, verification: Verification, reading: Reading | None) -> Again | None:
+def _entrance(settings: Settings, redis: RedisMaildropLocks, judging: Judging) -> ObservedEntrance:
+    return ObservedEntrance(RedisEntrance(redis, shared_attempts(settings, redis), watching), judging)
+
+
+def _again(settings: Settings, entrance: Entrance, database: Database, verification: Verification) -> Again | None:
     """Logins like the last one, or None where each goes the long way."""
     # What is remembered for outages is noted at each login, which therefore takes all its steps.
-    return Again(reopening, verification.verdicts) if reading is None else None
+    return None if settings.outage.read_only else Again(PostgresReopening(database), entrance, verification.verdicts)
 
 
 async def _announcements(shared: Shared, directory: Directory) -> "Announcements":

@@ -3,7 +3,7 @@
 Owns which networks are balancers: those whose PROXY header some listener believes. Refuses to count and to judge.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from service.app.clock import SystemClock
@@ -75,10 +75,12 @@ async def clear_block(settings: Settings, actor: str, whom: str) -> int:
 
 
 @asynccontextmanager
-async def open_guard(settings: Settings, locks: RedisMaildropLocks) -> AsyncIterator[Guard]:
-    """The guard of this process, over the shared scores and, while those are away, its own."""
+async def open_guard(
+    settings: Settings, locks: RedisMaildropLocks, judged: Callable[[bool], None] | None = None
+) -> AsyncIterator[Guard]:
+    """The guard of this process, over the shared scores and, while those are away, its own: which, `judged` hears."""
     own = MemoryAttempts(SystemClock(), settings.abuse.half_life)
-    attempts = Standby(shared_attempts(settings, locks), own, _Judging())
+    attempts = Standby(shared_attempts(settings, locks), own, judged or Judging())
     guard = Guard(attempts, rules_of(settings), Told())
     try:
         yield guard
@@ -125,12 +127,13 @@ class Told:
         )
 
 
-class _Judging:
+class Judging:
     """Hears of each login by which scores it was judged."""
 
     def __init__(self) -> None:
         self._outages = Outages("abuse")
 
     def __call__(self, shared: bool) -> None:
+        """Count it, and say so where the shared ones went away or came back."""
         guarding.login_judged(shared)
         self._outages.report(None if shared else Refusal(Reason.UNAVAILABLE, "the shared counters can't be reached"))

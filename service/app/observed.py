@@ -4,10 +4,11 @@ Owns the wrapping. Refuses to change any outcome.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from service.mail.ports import Holder, Lease, MaildropLocks, Renewal
-from service.model.account import MaildropKey
+from service.mail.again import Asked, Entrance
+from service.mail.ports import Lease, MaildropLocks, Renewal
+from service.model.attempts import Subject
 from service.model.refusal import Refusal
 from service.telemetry import metrics
 from service.telemetry.logs import get_log
@@ -18,6 +19,9 @@ class ObservedLocks:
 
     def __init__(self, locks: MaildropLocks) -> None:
         self._locks = locks
+        # These aren't counted, and needn't go through here.
+        self.release, self.seize = locks.release, locks.seize
+        self.may_log_in, self.holders, self.evict = locks.may_log_in, locks.holders, locks.evict
 
     async def acquire(self, lease: Lease) -> bool:
         """As the port says; timed, by outcome."""
@@ -25,14 +29,10 @@ class ObservedLocks:
         outcome = "unavailable"
         try:
             free = await self._locks.acquire(lease)
-            outcome = "acquired" if free else "in_use"
+            outcome = _outcome(free)
             return free
         finally:
             metrics.lock(outcome, time.monotonic() - started)
-
-    async def release(self, lease: Lease) -> None:
-        """As the port says."""
-        await self._locks.release(lease)
 
     async def renew(self, leases: Sequence[Lease]) -> Renewal:
         """As the port says; the lost ones are counted."""
@@ -40,21 +40,31 @@ class ObservedLocks:
         metrics.leases_lost(len(renewal.lost))
         return renewal
 
-    async def seize(self, lease: Lease) -> bool:
-        """As the port says."""
-        return await self._locks.seize(lease)
 
-    async def may_log_in(self, key: MaildropKey, delay: int, burst: int) -> bool:
-        """As the port says."""
-        return await self._locks.may_log_in(key, delay, burst)
+class ObservedEntrance:
+    """Implements `mail.again.Entrance` over another one; `judged` hears by which scores a login was judged."""
 
-    async def holders(self) -> Sequence[Holder]:
-        """As the port says."""
-        return await self._locks.holders()
+    def __init__(self, entrance: Entrance, judged: Callable[[bool], None]) -> None:
+        self._entrance = entrance
+        self._judged = judged
 
-    async def evict(self, key: MaildropKey) -> bool:
-        """As the port says."""
-        return await self._locks.evict(key)
+    async def ask(self, lease: Lease, pair: Subject | None) -> Asked | None:
+        """As the port says; timed, by outcome."""
+        started = time.monotonic()
+        outcome = "unavailable"
+        try:
+            asked = await self._entrance.ask(lease, pair)
+            if asked is not None:
+                outcome = _outcome(asked.free)
+                if asked.standing is not None:
+                    self._judged(True)
+            return asked
+        finally:
+            metrics.lock(outcome, time.monotonic() - started)
+
+
+def _outcome(free: bool) -> str:
+    return "acquired" if free else "in_use"
 
 
 class Outages:

@@ -3,7 +3,7 @@
 Owns whose login that can be: a password that this process verified lately, for an account of which nothing has changed
 since, which the statement itself finds out before it writes the fence (G11). Whatever is otherwise goes the long way,
 and is answered there. It costs the same round trips for a wrong password as for an unknown name, as before (G13).
-Bounded, and kept in memory alone (G15). Refuses to know leases and limits.
+Bounded, and kept in memory alone (G15). Refuses to know limits.
 """
 
 from collections import OrderedDict
@@ -12,9 +12,11 @@ from typing import Protocol
 
 from service.mail.passwords import KIND
 from service.mail.policy import admitted
+from service.mail.ports import Lease
 from service.mail.verdicts import Verdicts
 from service.mail.viewing import shown
 from service.model.account import Account, Credential
+from service.model.attempts import Standing, Subject
 from service.model.listing import DropListing
 from service.model.proof import Password, Proof
 from service.model.refusal import Refusal
@@ -36,6 +38,24 @@ class Reopening(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """Whether a maildrop was free and is now held under a lease, and what is held against who asks for it."""
+
+    free: bool
+    standing: Standing | None = None
+
+
+class Entrance(Protocol):
+    """The leases and the scores of failed logins, asked together."""
+
+    async def ask(self, lease: Lease, pair: Subject | None) -> Asked | None:
+        """Acquire the lease, and the standing of the pair of account and address, where that is counted.
+
+        None where either can't be told, and the lease may be held then.
+        """
+
+
+@dataclass(frozen=True, slots=True)
 class Known:
     """An account, with the policy that binds this session and without its credentials, and the one that opens it."""
 
@@ -48,6 +68,7 @@ class Again:
     """The accounts that one process opened lately, by their addresses: however a name is spelled, it is one entry."""
 
     reopening: Reopening
+    entrance: Entrance
     verdicts: Verdicts
     entries: int = ENTRIES
     _known: OrderedDict[str, Known] = field(default_factory=OrderedDict)

@@ -248,18 +248,20 @@ class Trial:
         pair = self._suspects.pair
         return pair in self._guard.lately if pair is not None else not self._suspects.all
 
-    async def unopposed(self, granted: Awaitable[bool], account: Account) -> bool:
-        """Whether `granted` comes true, and nothing is held against who opened `account` from there lately.
+    @property
+    def pair(self) -> Subject | None:
+        """The account from this address, where that is counted."""
+        return self._suspects.pair
+
+    def unopposed(self, standing: Standing | None, account: Account) -> bool:
+        """Whether nothing is held against who opened `account` from there lately, whose `standing` this is.
 
         Nothing is counted where not: that login begins anew, in the usual way.
         """
-        pair, guard = self._suspects.pair, self._guard
-        try:
-            free, self._record = await guard.beside(granted, (pair,) if pair is not None else ())
-        except Refusal:
-            return False
+        if standing is not None:
+            self._record = Record((standing,))
         self.account = account
-        return free and guard.verdict(self._record).by is None
+        return self._guard.verdict(self._record).by is None
 
     def opened(self) -> None:
         """The login went well: from there it does so for a while."""

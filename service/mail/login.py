@@ -118,7 +118,8 @@ class Login:
         account, drop = known.account, None
         lease, fence = self._lease(account, attempt), secrets.token_bytes(FENCE_OCTETS)
         try:
-            if await trial.unopposed(self.locks.acquire(lease), account):
+            asked = await self.again.entrance.ask(lease, trial.pair)
+            if asked is not None and asked.free and trial.unopposed(asked.standing, account):
                 drop = await self._reopened(self.again.reopening, account, attempt, (lease, fence))
         finally:
             if drop is None:

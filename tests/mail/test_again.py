@@ -19,6 +19,7 @@ from service.model.listing import DropListing
 from service.model.proof import Password
 from service.model.refusal import Reason, Refusal
 from service.stores.memory.attempts import MemoryAttempts
+from service.stores.memory.entrance import MemoryEntrance
 from service.stores.memory.locks import MemoryMaildropLocks
 from service.stores.memory.reopening import MemoryReopening
 from service.stores.memory.state import SUSPENDED
@@ -48,7 +49,8 @@ class Counting:
         self.house.provider.directory.find = self.find  # type: ignore[method-assign]
         self.attempts = MemoryAttempts(self.house.clock)
         guard = Guard(self.attempts, RULES, pause=_no_time)
-        self.house.login = replace(self.house.login, again=Again(self, self.house.verdicts), guard=guard)
+        entrance = MemoryEntrance(self.house.locks, self.attempts)
+        self.house.login = replace(self.house.login, again=Again(self, entrance, self.house.verdicts), guard=guard)
 
     async def find(self, name: str) -> Account | None:
         self.found += 1
@@ -230,12 +232,14 @@ async def test_g11_a_limit_of_sessions_that_was_lifted_binds_nobody() -> None:
 async def test_without_leases_each_login_is_looked_up_once() -> None:
     counted = await counting()
     await counted.log_in()
-    counted.house.login = replace(counted.house.login, locks=Away(counted.house.clock))
+    away = Away(counted.house.clock)
+    assert counted.house.login.again is not None
+    again = replace(counted.house.login.again, entrance=MemoryEntrance(away, counted.attempts))
+    counted.house.login = replace(counted.house.login, locks=away, again=again)
     for _ in range(3):
         await counted.log_in()
     assert counted.found == 4
-    assert counted.house.login.again is not None
-    assert not counted.house.login.again._known, "the short way isn't tried again, which would cost both"
+    assert not again._known, "the short way isn't tried again, which would cost both"
 
 
 @pytest.mark.parametrize("policy", [{"login_delay": 1}, {"shown_days": 3}])
@@ -251,7 +255,7 @@ async def test_where_a_policy_has_more_to_say_each_login_is_looked_up(policy: di
 async def test_g15_no_more_accounts_are_remembered_than_there_is_room_for() -> None:
     counted = await counting()
     other = "other@example.org"
-    again = Again(counted, counted.house.verdicts, entries=1)
+    again = Again(counted, MemoryEntrance(counted.house.locks, counted.attempts), counted.house.verdicts, entries=1)
     counted.house.login = replace(counted.house.login, again=again)
     await counted.log_in()
     account = await counted.house.provider.directory.find(ADDRESS)

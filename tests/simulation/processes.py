@@ -47,6 +47,7 @@ from service.net.pop3 import Pop3Connection
 from service.net.pop3_service import Pop3Options, Pop3Service
 from service.protocol.lmtp.state import Terms
 from service.stores.memory.attempts import MemoryAttempts
+from service.stores.memory.entrance import MemoryEntrance
 from service.stores.memory.passwords import MemoryPasswordHashes
 from service.stores.memory.reopening import MemoryReopening
 from tests.simulation.faults import Faults, Port
@@ -181,13 +182,15 @@ class FrontEnd(Running):
             directory = OutageDirectory(directory, reading.memory, lambda: verification(None, ""))
         attempts = Standby(self.port(self.world.attempts, "redis"), MemoryAttempts(self.clock))
         guard = Guard(attempts, Rules(LIMITS), lately=Lately(clock=self.clock.monotonic))
+        locks = self.port(self.world.locks, "redis")
+        entrance = MemoryEntrance(locks, self.port(self.world.attempts, "redis"))
         return Login(
-            *(directory, verification, self.port(self.world.locks, "redis"), self.index, self.leases, self.clock),
+            *(directory, verification, locks, self.index, self.leases, self.clock),
             self.process.name,
             uses=Uses(self.port(self.world.uses, "postgres"), self.clock),
             guard=guard,
             reading=reading,
-            again=Again(reopening, verdicts) if reading is None else None,
+            again=Again(reopening, entrance, verdicts) if reading is None else None,
         )
 
 

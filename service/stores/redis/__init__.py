@@ -8,6 +8,7 @@ under the fence alone.
 from service.stores.redis.allowances import RedisAllowances
 from service.stores.redis.attempts import RedisAttempts
 from service.stores.redis.batch import Limits
+from service.stores.redis.entrance import RedisEntrance
 from service.stores.redis.locks import Facts, RedisMaildropLocks
 from service.stores.redis.recent import Keeping, RedisRecentLogins
 from service.stores.redis.showings import RedisShowings
@@ -18,6 +19,7 @@ __all__ = [
     "Limits",
     "RedisAllowances",
     "RedisAttempts",
+    "RedisEntrance",
     "RedisMaildropLocks",
     "RedisRecentLogins",
     "RedisShowings",

@@ -16,6 +16,7 @@ from service.stores.redis.scripts import COUNT, STANDING, Command
 from service.stores.redis.servers import Servers
 
 PREFIX, KNOWN = "abuse", "opened"
+PAIRS = f"{PREFIX}:{Kind.PAIR.value}"
 STAFF_SECONDS = 30.0
 PAGE = 1000
 HALF_LIFE = 900.0
@@ -38,7 +39,7 @@ class RedisAttempts:
             answers = await self._each([*asked, *((key, Command(("PTTL", key))) for key in map(_known_key, pairs))])
         known = dict(zip(pairs, answers[len(subjects) :], strict=True))
         return [
-            Standing(subject, *_standing(answer), _seconds(known.get(subject)))
+            standing(subject, answer, known.get(subject))
             for subject, answer in zip(subjects, answers[: len(subjects)], strict=True)
         ]
 
@@ -70,6 +71,11 @@ class RedisAttempts:
             answers = await self._each([(key, Command(("DEL", key))) for key in map(_key, subjects)])
         return sum(answer for answer in answers if isinstance(answer, int))
 
+    def asking_pair(self, pair: Subject) -> list[tuple[str, Command]]:
+        """The commands that bring a pair's standing, with their keys; `standing` reads the answers."""
+        key, known = f"{PAIRS}:{pair.name}", _known_key(pair)
+        return [(key, STANDING.on((key,), self._half_life, "")), (known, Command(("PTTL", known)))]
+
     def _asking(self, subject: Subject, mark: str) -> Command:
         return STANDING.on((_key(subject),), self._half_life, mark if subject.kind is Kind.ACCOUNT else "")
 
@@ -80,6 +86,11 @@ class RedisAttempts:
     async def _each(self, commands: Sequence[tuple[str, Command]]) -> list[object]:
         """The answers, in order, of commands on these keys, which leave in one pipeline for each server."""
         return await self._servers.together(commands)
+
+
+def standing(subject: Subject, answer: object, known: object = None) -> Standing:
+    """What the server's answers say of a subject."""
+    return Standing(subject, *_standing(answer), _seconds(known))
 
 
 def _key(subject: Subject) -> str:

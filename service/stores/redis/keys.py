@@ -25,6 +25,12 @@ def session_key(key: MaildropKey) -> str:
     return f"session:{_tag(key)}"
 
 
+def lease_keys(key: MaildropKey) -> tuple[str, str]:
+    """Both."""
+    tag = _tag(key)
+    return f"lock:{tag}", f"session:{tag}"
+
+
 def delay_key(key: MaildropKey) -> str:
     """The bucket of the maildrop's logins, which lives until it is empty."""
     return f"logins:{_tag(key)}"

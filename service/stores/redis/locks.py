@@ -15,9 +15,9 @@ from service.model.account import MaildropKey
 from service.stores.observing import Calls, Observer, Unobserved
 from service.stores.redis.batch import Limits
 from service.stores.redis.errors import kind_of
-from service.stores.redis.keys import SESSIONS, delay_key, entry, lock_key, parse_entry, session_key
+from service.stores.redis.keys import SESSIONS, delay_key, entry, lease_keys, lock_key, parse_entry
 from service.stores.redis.renewals import Answer, Renewals
-from service.stores.redis.scripts import ACQUIRE, EVICT, MAY_LOG_IN, RELEASE, RENEW, SEIZE, Command
+from service.stores.redis.scripts import ACQUIRE, EVICT, MAY_LOG_IN, RELEASE, RENEW, SEIZE, Command, Script, Word
 from service.stores.redis.servers import PING, Servers, connect
 from service.stores.redis.urls import parse_target
 
@@ -64,19 +64,18 @@ class RedisMaildropLocks:
     async def acquire(self, lease: Lease) -> bool:
         """Whether the maildrop was free, or held under this token already, and is now held under it."""
         with self._calls.observed("acquire"):
-            granted = self._take(lease)
             try:
-                return await granted == 1
+                return await self._take(lease) == 1
             except asyncio.CancelledError:
                 # Nobody is left to release what the server may grant yet.
-                self._abandon(lease)
+                self.abandon(lease)
                 raise
 
     async def release(self, lease: Lease) -> None:
         """Free the maildrop if `lease.token` still holds it; otherwise nothing."""
         with self._calls.observed("release"):
             await self._renewals.leave(lease)
-            await self._submit(lease.key, RELEASE.on(_keys(lease.key), lease.token, EVICTED + lease.token))
+            await self._submit(*_releasing(lease))
 
     async def renew(self, leases: Sequence[Lease]) -> Renewal:
         """Extend all, thousands in one turn; those that another token holds now are lost.
@@ -90,14 +89,14 @@ class RedisMaildropLocks:
         """Take the maildrop from whoever holds it; False where staff evicted the holder."""
         with self._calls.observed("seize"):
             words = (lease.token, self._milliseconds, entry(lease.holder), EVICTED)
-            return await self._submit(lease.key, SEIZE.on(_keys(lease.key), *words)) == 1
+            return await self._submit(*_on(SEIZE, lease.key, *words)) == 1
 
     async def may_log_in(self, key: MaildropKey, delay: int, burst: int) -> bool:
         """Whether fewer than `burst` logins are in the bucket, which loses one in `delay` seconds; puts this one in."""
         if delay <= 0:
             return True
         with self._calls.observed("may_log_in"):
-            return await self._submit(key, MAY_LOG_IN.on((delay_key(key),), delay * 1000, burst)) == 1
+            return await self._submit(bucket := delay_key(key), MAY_LOG_IN.on((bucket,), delay * 1000, burst)) == 1
 
     async def holders(self) -> Sequence[Holder]:
         """The live sessions, oldest first. Walks all keys: for staff, not for sessions."""
@@ -115,7 +114,7 @@ class RedisMaildropLocks:
         (G6). A renewal that comes later than that still finds it lost, for as long as a lease.
         """
         with self._calls.observed("evict"):
-            return await self._submit(key, EVICT.on(_keys(key), EVICTED, self._milliseconds)) == 1
+            return await self._submit(*_on(EVICT, key, EVICTED, self._milliseconds)) == 1
 
     async def ping(self) -> None:
         """Returns once the server has answered. Raises Refusal(UNAVAILABLE)."""
@@ -137,26 +136,29 @@ class RedisMaildropLocks:
         # A cluster keeps them on different nodes, so each is asked for by itself, in shared pipelines.
         return await asyncio.gather(*(self._servers.keeping(key).submit(Command(("GET", key))) for key in keys))
 
-    def _take(self, lease: Lease) -> Answer:
-        script = ACQUIRE.on(_keys(lease.key), lease.token, self._milliseconds, entry(lease.holder))
-        return self._submit(lease.key, script)
+    def acquiring(self, lease: Lease) -> tuple[str, Command]:
+        """The command that `acquire` sends, and the key that says where to."""
+        return _on(ACQUIRE, lease.key, lease.token, self._milliseconds, entry(lease.holder))
 
-    def _extend(self, lease: Lease) -> Answer:
-        words = (lease.token, self._milliseconds, EVICTED)
-        return self._submit(lease.key, RENEW.on(_keys(lease.key), *words))
-
-    def _submit(self, key: MaildropKey, command: Command) -> Answer:
-        return self._servers.keeping(lock_key(key)).submit(command)
-
-    def _abandon(self, lease: Lease) -> None:
+    def abandon(self, lease: Lease) -> None:
+        """Whoever asked for it waits no longer: what the server may grant yet is to be given back."""
         task = asyncio.get_running_loop().create_task(self._give_back(lease))
         self._abandoned.add(task)
         task.add_done_callback(self._forget)
 
+    def _take(self, lease: Lease) -> Answer:
+        return self._submit(*self.acquiring(lease))
+
+    def _extend(self, lease: Lease) -> Answer:
+        return self._submit(*_on(RENEW, lease.key, lease.token, self._milliseconds, EVICTED))
+
+    def _submit(self, key: str, command: Command) -> Answer:
+        return self._servers.keeping(key).submit(command)
+
     async def _give_back(self, lease: Lease) -> object:
         # On another connection a release could overtake what it is to undo.
         await self._servers.keeping(lock_key(lease.key)).landed()
-        return await self._submit(lease.key, RELEASE.on(_keys(lease.key), lease.token, EVICTED + lease.token))
+        return await self._submit(*_releasing(lease))
 
     def _forget(self, task: "asyncio.Task[object]") -> None:
         self._abandoned.discard(task)
@@ -164,8 +166,14 @@ class RedisMaildropLocks:
         _ = task.cancelled() or task.exception()
 
 
-def _keys(key: MaildropKey) -> tuple[str, str]:
-    return lock_key(key), session_key(key)
+def _on(script: Script, key: MaildropKey, *words: Word) -> tuple[str, Command]:
+    """The command that runs `script` on a maildrop's lease, and the key that says where."""
+    keys = lease_keys(key)
+    return keys[0], script.on(keys, *words)
+
+
+def _releasing(lease: Lease) -> tuple[str, Command]:
+    return _on(RELEASE, lease.key, lease.token, EVICTED + lease.token)
 
 
 def _pages(keys: Sequence[str], at_once: int) -> list[Sequence[str]]:

@@ -1,0 +1,111 @@
+"""A lease and the standing of who asks for it, in one go: memory, a real Valkey, a cluster of three. G4, G6, F3, F13.
+
+RFC 1939 §4: a maildrop is one session's at a time.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+import pytest
+
+from service.mail.again import Entrance
+from service.mail.attempts import Attempts, Charge
+from service.mail.ports import MaildropLocks
+from service.model.attempts import Kind, Subject
+from service.stores.memory.attempts import MemoryAttempts
+from service.stores.memory.entrance import MemoryEntrance
+from service.stores.memory.locks import MemoryMaildropLocks
+from service.stores.redis import RedisAttempts, RedisEntrance, RedisMaildropLocks
+from tests.backends.redis_kinds import KINDS, reached
+from tests.backends.relay import relay_to
+from tests.backends.valkey_group import cluster_of_process, valkey_cluster
+from tests.mail.provider import SetClock
+from tests.stores.test_redis_faults import PATIENT, SHORT, eventually, lease
+
+__all__ = ["cluster_of_process", "valkey_cluster"]
+
+pytestmark = pytest.mark.asyncio
+PAIR = Subject(Kind.PAIR, "zoë@acme.example 192.0.2.1")
+
+
+@dataclass
+class Door:
+    """The entrance and what it leads to."""
+
+    entrance: Entrance
+    locks: MaildropLocks
+    attempts: Attempts
+
+
+def on_redis(locks: RedisMaildropLocks) -> Door:
+    attempts = RedisAttempts(locks.servers)
+    return Door(RedisEntrance(locks, attempts), locks, attempts)
+
+
+@pytest.fixture(params=["memory", *KINDS])
+async def door(request: pytest.FixtureRequest) -> AsyncIterator[Door]:
+    if request.param == "memory":
+        locks, attempts = MemoryMaildropLocks(SetClock()), MemoryAttempts(SetClock())
+        yield Door(MemoryEntrance(locks, attempts), locks, attempts)
+        return
+    async with reached(request) as there:
+        yield on_redis(there.locks)
+
+
+async def test_who_is_first_has_the_lease_and_nothing_is_held_against_who_never_failed(door: Door) -> None:
+    mine = lease()
+    first = await door.entrance.ask(mine, PAIR)
+    assert first is not None
+    assert first.standing is not None
+    assert (first.free, first.standing.subject, first.standing.score, first.standing.known) == (True, PAIR, 0.0, 0.0)
+    second = await door.entrance.ask(lease(mine.key), PAIR)
+    assert second is not None
+    assert not second.free
+    await door.locks.release(mine)
+    assert await door.locks.acquire(lease(mine.key))
+
+
+async def test_what_is_held_against_a_pair_is_told_as_the_scores_tell_it(door: Door) -> None:
+    await door.attempts.opened(PAIR, 60.0)
+    await door.attempts.count([Charge(PAIR, 2.0, 10.0)])
+    asked = await door.entrance.ask(lease(), PAIR)
+    assert asked is not None
+    assert asked.standing is not None
+    assert asked.standing.score == pytest.approx(2.0, abs=0.1)
+    assert 50.0 < asked.standing.known <= 60.0
+    (alone,) = await door.attempts.standings([PAIR])
+    assert alone.score == pytest.approx(asked.standing.score, abs=0.1)
+
+
+async def test_where_nobody_is_counted_the_lease_alone_is_asked_for(door: Door) -> None:
+    asked = await door.entrance.ask(lease(), None)
+    assert asked is not None
+    assert (asked.free, asked.standing) == (True, None)
+
+
+async def test_f3_what_can_t_be_told_is_nobody_s(redis_url: str) -> None:
+    port = urlsplit(redis_url).port or 0
+    async with relay_to(port) as relay:
+        locks = RedisMaildropLocks(redis_url.replace(f":{port}", f":{relay.port}"), limits=SHORT)
+        relay.fall_silent()
+        assert await on_redis(locks).entrance.ask(lease(), PAIR) is None
+        assert await on_redis(locks).entrance.ask(lease(), PAIR) is None, "at once, as nobody answers there"
+        relay.speak()
+        await locks.aclose()
+
+
+@pytest.mark.parametrize("turns", range(3))
+async def test_f13_who_stops_waiting_leaves_the_maildrop_free(redis_url: str, turns: int) -> None:
+    locks = RedisMaildropLocks(redis_url, limits=replace(PATIENT, connections=1))
+    await locks.ping()
+    mine = lease()
+    login = asyncio.create_task(on_redis(locks).entrance.ask(mine, PAIR))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    login.cancel()
+    await asyncio.gather(login, return_exceptions=True)
+    assert login.cancelled()
+    await eventually(lambda: locks.acquire(lease(mine.key)))
+    await locks.aclose()

@@ -73,6 +73,7 @@ class Leases:
         self._unreleased = Unreleased()
         self._opening: dict[str, _Opening] = {}
         self._held: dict[str, _Held] = {}
+        self._releasing: dict[str, Lease] = {}
         self._owed: dict[MaildropKey, _Fenced] = {}
         """Those that ended without being sure of their lease: an older session may still believe in its own."""
 
@@ -98,25 +99,40 @@ class Leases:
             await self._places.take(account, client, lease.token)
 
     async def release(self, lease: Lease) -> None:
-        """Stop renewing and free the maildrop; where the store can't be reached, as soon as it can (G6)."""
+        """Stop renewing and free the maildrop; where the store can't be reached, as soon as it can (G6).
+
+        So too where this is cancelled.
+        """
         opening, held = self._opening.pop(lease.token, None), self._held.pop(lease.token, None)
         if held is not None and held.doubt is not None:
             self._owe(_Fenced(held.maildrop.fence, lease))
         elif opening is not None and opening.doubt is not None:
             self._owe(opening.fenced)
-        if self._places is not None:
-            await self._places.give_back(lease.token)
+        self._releasing[lease.token] = lease
         try:
+            if self._places is not None:
+                await self._places.give_back(lease.token)
             await self._locks.release(lease)
-        except Refusal:
+        except (Refusal, asyncio.CancelledError) as error:
             self._unreleased.add(lease)
+            if not isinstance(error, Refusal):
+                raise
+        finally:
+            self._releasing.pop(lease.token, None)
 
     async def keep_releasing(self) -> None:
         """Until cancelled, free what could not be freed when its session ended, soon after the store is back (G6)."""
         await self._unreleased.keep(self._locks)
 
     async def finish(self) -> None:
-        """At the process's end, when no session is left: try for a moment to free what is still to be freed."""
+        """At the process's end: try for a moment to free what is still to be freed, also of who didn't come to an end.
+
+        Nobody renews that any more, and what such a session has yet to remove is judged by its fence.
+        """
+        held = (each.maildrop.lease for each in self._held.values())
+        opening = (each.fenced.lease for each in self._opening.values())
+        for lease in (*self._releasing.values(), *held, *opening):
+            self._unreleased.add(lease)
         await self._unreleased.finish(self._locks)
 
     async def renew(self) -> None:

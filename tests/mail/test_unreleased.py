@@ -11,11 +11,13 @@ from uuid import UUID, uuid4
 import pytest
 
 from service.mail import unreleased
+from service.mail.allowances import Places
 from service.mail.leases import Leases
 from service.mail.ports import Holder, Lease
 from service.mail.unreleased import PAUSE, TRIES, Unreleased
 from service.model.account import MaildropKey
 from service.model.refusal import Reason, Refusal
+from service.stores.memory.allowances import MemoryAllowances
 from tests.mail.provider import SetClock
 from tests.mail.test_leases import Severable, a_house
 
@@ -127,6 +129,72 @@ async def test_g6_what_is_being_tried_when_a_process_ends_is_freed_all_the_same(
     house.locks.before_releasing = None
     await house.leases.finish()
     assert (await house.session("next")).guarded
+
+
+async def test_g6_a_session_that_is_cancelled_while_it_frees_its_maildrop_frees_it_all_the_same() -> None:
+    house = await a_house()
+    held = await house.session("only")
+    asked = asyncio.Event()
+
+    async def unanswered() -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    house.locks.before_releasing = unanswered
+    ending = asyncio.ensure_future(house.update.close(held))
+    await asked.wait()
+    ending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await ending
+    house.locks.before_releasing = None
+    house.locks.released.clear()
+    releasing = asyncio.create_task(house.leases.keep_releasing())
+    await house.locks.released.wait()
+    assert (await house.session("next")).guarded
+    releasing.cancel()
+
+
+async def test_g6_a_session_that_is_cancelled_while_it_gives_back_its_place_frees_its_maildrop() -> None:
+    house = await a_house()
+    held = await house.session("only")
+    asked = asyncio.Event()
+
+    class Slow(Places):
+        async def give_back(self, token: str) -> None:
+            asked.set()
+            await asyncio.Event().wait()
+
+    house.leases._places = Slow(MemoryAllowances(house.clock))
+    ending = asyncio.ensure_future(house.update.close(held))
+    await asked.wait()
+    ending.cancel()
+    await asyncio.wait({ending})
+    house.leases._places = None
+    await house.leases.finish()
+    assert (await house.session("next")).guarded
+
+
+@pytest.mark.parametrize("at_its_end", [True, False])
+async def test_g6_a_process_that_ends_frees_what_its_sessions_still_hold(at_its_end: bool) -> None:
+    """One may be freeing it just then, another may wait for Postgres longer than the process does."""
+    house = await a_house()
+    held = await house.session("only")
+    asked = asyncio.Event()
+
+    async def unanswered() -> None:
+        if not asked.is_set():
+            asked.set()
+            await asyncio.Event().wait()
+
+    house.locks.before_releasing = unanswered
+    ending = asyncio.ensure_future(house.update.close(held)) if at_its_end else None
+    if ending is not None:
+        await asked.wait()
+    asked.set()
+    await house.leases.finish()
+    assert (await house.session("next")).guarded
+    if ending is not None:
+        ending.cancel()
 
 
 async def test_g6_all_that_are_being_tried_when_a_process_ends_are_freed() -> None:

@@ -37,6 +37,11 @@ class Pipe:
         """Whether the writer should wait."""
         return not self._room.is_set()
 
+    @property
+    def broken_off(self) -> bool:
+        """Whether the writer gave up."""
+        return self._broken
+
     def write(self, chunk: bytes) -> None:
         """Pass `chunk` on; it is dropped if the reader is gone."""
         if self._deaf or not chunk:

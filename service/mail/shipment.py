@@ -62,10 +62,7 @@ class Copy:
             await asyncio.wait({task}, timeout=seconds)
         if self._stalled or not task.done() or task.cancelled():
             return self._too_late()
-        error = task.exception()
-        if error is None or isinstance(error, Refusal):
-            return error
-        return Refusal(Reason.UNAVAILABLE, f"{self.key}: {error!r}")
+        return self._outcome(task.exception())
 
     async def settled_alone(self, seconds: float) -> Refusal | None:
         """The same of a text's only copy: if nothing of it was put while it came, that needs no task of its own."""
@@ -76,11 +73,20 @@ class Copy:
                 await self._blobs.put(self.key, self.pipe.chunks())
         except TimeoutError:
             return self._too_late()
-        except Refusal as refusal:
-            return refusal
+        except Exception as error:  # whatever it is, the sender comes again
+            return self._outcome(error)
         finally:
             self.pipe.close()
         return None
+
+    def _outcome(self, error: BaseException | None) -> Refusal | None:
+        """What the end of a put means; a defect is told to the event loop's handler, and refuses for now (G14)."""
+        if error is None or isinstance(error, Refusal):
+            return error
+        if not self.pipe.broken_off:
+            what = {"message": f"the put of {self.key} failed", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(what)
+        return Refusal(Reason.UNAVAILABLE, f"{self.key}: {type(error).__name__}")
 
     def _too_late(self) -> Refusal:
         return Refusal(Reason.UNAVAILABLE, f"{self.key}: the store took too long")

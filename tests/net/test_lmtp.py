@@ -65,6 +65,16 @@ class BrokenDirectory(MemoryDirectory):
         raise ZeroDivisionError
 
 
+class BrokenBlobs(MemoryBlobStore):
+    """Has a defect that one text meets."""
+
+    async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
+        octets = b"".join([chunk async for chunk in chunks])
+        if b"unlucky" in octets:
+            raise ZeroDivisionError
+        self._blobs[key] = octets, self._now()
+
+
 class GatedDirectory(MemoryDirectory):
     """Finds nobody until the gate opens."""
 
@@ -376,6 +386,22 @@ async def test_a_defect_costs_one_connection(lmtp: Stage) -> None:
     assert await codes(wire, 2) == [250, 250]
     assert await wire.receive() == b""
     await lmtp.gone()
+
+
+@BOTH_LOOPS
+@pytest.mark.parametrize("again", [1, 20_000])
+async def test_g14_a_defect_of_the_store_refuses_its_text_for_now_and_is_told(
+    lmtp: Stage, again: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Short texts are put in the connection's own task, long ones in another; the sender keeps its connection."""
+    lmtp.provider.blobs = BrokenBlobs()
+    wire = await lmtp.dial()
+    await wire.send(ENVELOPE + b"DATA\r\n" + b"unlucky\r\n" * again + b".\r\n")
+    assert await codes(wire, 5) == [250, 250, 250, 354, 451]
+    assert [type(record.exc_info[1]) for record in caplog.records if record.exc_info] == [ZeroDivisionError]
+    await wire.send(ENVELOPE.partition(b"\r\n")[2] + b"DATA\r\n" + TEXT)
+    assert await codes(wire, 4) == [250, 250, 354, 250]
+    wire.close()
 
 
 @BOTH_LOOPS

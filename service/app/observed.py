@@ -29,7 +29,7 @@ class ObservedLocks:
         outcome = "unavailable"
         try:
             free = await self._locks.acquire(lease)
-            outcome = _outcome(free)
+            outcome = "acquired" if free else "in_use"
             return free
         finally:
             metrics.lock(outcome, time.monotonic() - started)
@@ -42,29 +42,24 @@ class ObservedLocks:
 
 
 class ObservedEntrance:
-    """Implements `mail.again.Entrance` over another one; `judged` hears by which scores a login was judged."""
+    """Implements `mail.again.Entrance` over another one; `judged` hears by which scores a login was judged.
+
+    Only a lease that is had is counted: any other outcome is asked for once more, in the usual way, and counted there.
+    """
 
     def __init__(self, entrance: Entrance, judged: Callable[[bool], None]) -> None:
         self._entrance = entrance
         self._judged = judged
 
     async def ask(self, lease: Lease, pair: Subject | None) -> Asked | None:
-        """As the port says; timed, by outcome."""
+        """As the port says; timed where it is had."""
         started = time.monotonic()
-        outcome = "unavailable"
-        try:
-            asked = await self._entrance.ask(lease, pair)
-            if asked is not None:
-                outcome = _outcome(asked.free)
-                if asked.standing is not None:
-                    self._judged(True)
-            return asked
-        finally:
-            metrics.lock(outcome, time.monotonic() - started)
-
-
-def _outcome(free: bool) -> str:
-    return "acquired" if free else "in_use"
+        asked = await self._entrance.ask(lease, pair)
+        if asked is not None and asked.free:
+            metrics.lock("acquired", time.monotonic() - started)
+            if asked.standing is not None:
+                self._judged(True)
+        return asked
 
 
 class Outages:

@@ -9,6 +9,7 @@ import urllib.request
 
 import pytest
 import trustme
+from prometheus_client import REGISTRY
 
 from service.app.provisioning import provisioning
 from service.app.running import Running, running
@@ -60,6 +61,29 @@ async def test_only_the_asked_roles_listen(make: Make) -> None:
         assert set(poplar.ports) == {"pop3", "pop3s"}
     async with running(make(), {"lmtp"}) as poplar:
         assert set(poplar.ports) == {"lmtp"}
+
+
+def refused(poplar: Running, ca: trustme.CA) -> None:
+    with pytest.raises(poplib.error_proto, match="IN-USE"):
+        logged_in(poplar, ca)
+
+
+async def test_a_login_that_meets_another_session_counts_once_whichever_way_it_goes(make: Make, ca: trustme.CA) -> None:
+    """RFC 2449 §8.1.2, [IN-USE]: after a login that went well the next one asks for the lease twice."""
+    settings = make()
+    await provide(settings)
+    async with running(settings, {"pop3"}) as poplar:
+        await asyncio.to_thread(read_all, poplar, ca)
+        held = await asyncio.to_thread(logged_in, poplar, ca)
+        before = locks("in_use"), locks("acquired")
+        await asyncio.to_thread(refused, poplar, ca)
+        await asyncio.to_thread(refused, poplar, ca)
+        assert (locks("in_use") - before[0], locks("acquired") - before[1]) == (2, 0)
+        await asyncio.to_thread(held.quit)
+
+
+def locks(outcome: str) -> float:
+    return REGISTRY.get_sample_value("poplar_lock_seconds_count", {"outcome": outcome}) or 0.0
 
 
 async def test_what_happened_shows_in_the_metrics(make: Make, ca: trustme.CA) -> None:

@@ -26,6 +26,8 @@ from service.mail.outage import Memory, OutageDirectory, Reading
 from service.mail.pace import Pace
 from service.mail.ports import RENEW_EVERY
 from service.mail.prefetch import Limits
+from service.mail.recipients import SECONDS as RECALLED
+from service.mail.recipients import FoundRecipients
 from service.mail.renewals import Renewals
 from service.mail.retrieval import Resumption, Retrieval
 from service.mail.sweep import Sweep
@@ -200,7 +202,8 @@ class Lmtp(Running):
     def _build(self) -> None:
         memory = TextMemory(1 << 26, most=0.67)
         reached = (self.port(self.world.directory, "postgres"), self.port(self.world.blobs, "objects"))
-        stores = DeliveryStores(*reached, self.port(self.world.index, "postgres"), self.clock)
+        found = FoundRecipients(self.clock, seconds=self.world.loop.dice.choice((0.0, RECALLED)))
+        stores = DeliveryStores(*reached, self.port(self.world.index, "postgres"), self.clock, found)
         options = LmtpOptions(idle=IDLE, stall=STALL, buffered=4096)
         self.service = LmtpService(
             Delivery(stores, "mx.example", memory, stall=20.0), Terms("mx.example"), None, options

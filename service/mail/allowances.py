@@ -60,10 +60,10 @@ class Places:
 
     async def take(self, account: Account, client: str, token: str) -> None:
         """Count a session wherever its policy sets a limit. Raises Refusal(TOO_MANY_SESSIONS), counted nowhere then."""
-        circles = circles_of(account, client)
-        if not circles:
+        policy = account.policy
+        if policy.sessions_per_address is None and policy.sessions_per_tenant is None:
             return
-        self._held[token] = circles
+        self._held[token] = circles = circles_of(account, client)
         try:
             entered = await asyncio.gather(*(self._enter(circle, token) for circle in circles))
         except BaseException:

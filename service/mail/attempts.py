@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from service.model.attempts import Standing, Subject
+from service.model.attempts import Kind, Standing, Subject
 from service.model.refusal import Refusal
 
 
@@ -32,6 +32,35 @@ class Counted:
     subject: Subject
     before: float
     after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is known of a login's suspects."""
+
+    standings: Sequence[Standing] = ()
+
+    @property
+    def pair(self) -> Standing | None:
+        """The account's standing from this address."""
+        for each in self.standings:
+            if each.subject.kind is Kind.PAIR:
+                return each
+        return None
+
+    @property
+    def repeated(self) -> bool:
+        """Whether this wrong password was counted already."""
+        return any(each.repeated for each in self.standings)
+
+    @property
+    def judged(self) -> Sequence[Standing]:
+        """Whose standing counts: from where the account was opened lately, that of the pair alone.
+
+        Else whoever knows a name could lock its owner out, and one neighbour all who share an address.
+        """
+        pair = self.pair
+        return [pair] if pair is not None and pair.known else self.standings
 
 
 class Attempts(Protocol):

@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from service.model.address import Address, parse_address
@@ -39,6 +39,11 @@ class Rules:
         """Which kinds are. An account always is where any is: its marks tell what was counted already."""
         counted = {kind for kind, limit in self.limits.items() if limit.counts}
         return frozenset({Kind.ACCOUNT, *counted}) if counted else frozenset()
+
+    @cached_property
+    def ground(self) -> Callable[[str], "Ground"]:
+        """What these rules make of the place of a client with this address, remembered for PLACES of them."""
+        return lru_cache(maxsize=PLACES)(partial(ground_of, self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +99,17 @@ class Lately:
         self._seconds = seconds
         self._most = most
         self._clock = clock
-        self._until: OrderedDict[Subject, float] = OrderedDict()
+        self._until: OrderedDict[str, float] = OrderedDict()
+        """By the pairs' names: a subject's own hash takes several calls."""
 
     def __contains__(self, pair: Subject) -> bool:
         """Whether it did."""
-        return self._until.get(pair, 0.0) > self._clock()
+        return self._until.get(pair.name, 0.0) > self._clock()
 
     def opened(self, pair: Subject) -> None:
         """It did just now."""
-        self._until[pair] = self._clock() + self._seconds
-        self._until.move_to_end(pair)
+        self._until[pair.name] = self._clock() + self._seconds
+        self._until.move_to_end(pair.name)
         if len(self._until) > self._most:
             self._until.popitem(last=False)
 
@@ -113,18 +119,15 @@ def suspects(rules: Rules, tenants: Tenants, client: str, name: str) -> Suspects
 
     What isn't the name of an account concerns the address alone.
     """
-    counted, place = rules.counted, place_of(client)
-    anybody = place.is_among(rules.proxies)
-    shared = anybody or place.is_among(rules.exempt)
-    places = () if shared else tuple(each for each in place.subjects if each.kind in counted)
-    address = account_of(name)
+    counted, ground = rules.counted, rules.ground(client)
+    places, address = ground.counted, account_of(name)
     # A name that is nobody's may be a password, typed into the wrong field, and no password may be kept (G17).
     if address is None or ("." not in address.domain and address.domain not in tenants):
         return Suspects(places)
     account = str(address)
     return Suspects(
         places,
-        Subject(Kind.PAIR, f"{account} {place.name}") if Kind.PAIR in counted and not anybody else None,
+        Subject(Kind.PAIR, f"{account} {ground.name}") if Kind.PAIR in counted and not ground.anybodys else None,
         Subject(Kind.ACCOUNT, account) if Kind.ACCOUNT in counted else None,
         Subject(Kind.TENANT, tenants[address.domain]) if Kind.TENANT in counted else None,
     )
@@ -155,7 +158,26 @@ class Place:
         return any(self.address in network for network in networks)
 
 
-@lru_cache(maxsize=PLACES)
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What some rules make of a place."""
+
+    name: str
+    counted: tuple[Subject, ...]
+    """What of it is counted."""
+    anybodys: bool
+    """Whether a client there may be anybody."""
+
+
+def ground_of(rules: Rules, client: str) -> Ground:
+    """What `rules` make of the place of a client with this address."""
+    place = place_of(client)
+    anybodys = place.is_among(rules.proxies)
+    shared = anybodys or place.is_among(rules.exempt)
+    counted = () if shared else tuple(each for each in place.subjects if each.kind in rules.counted)
+    return Ground(place.name, counted, anybodys)
+
+
 def place_of(client: str) -> Place:
     """Where the client with this address is; one of IPv4 mapped into IPv6 is IPv4's."""
     address = ip_address(client.partition("%")[0])

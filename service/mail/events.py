@@ -6,17 +6,18 @@ listen (G15).
 """
 
 import asyncio
+import os
 import secrets
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
 from service.mail.ports import Clock
 from service.model.event import Event, Kind
 from service.model.refusal import Reason, Refusal
-from service.model.unique_id import RANDOM_OCTETS, time_ordered
+from service.model.unique_id import RANDOM_OCTETS, time_ordered_octets
 
 
 class Events(Protocol):
@@ -172,8 +173,8 @@ class EventStream:
         if not pipes:
             return
         now = self._clock.now()
-        event_id = time_ordered(now, secrets.token_bytes(RANDOM_OCTETS)).hex
-        stamped = replace(event, moment=now, event_id=event_id, process=self._process)
+        event_id = time_ordered_octets(now, os.urandom(RANDOM_OCTETS)).hex()
+        stamped = event.stamped(now, event_id, self._process)
         for pipe in pipes:
             pipe.put(stamped)
 

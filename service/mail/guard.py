@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 from uuid import uuid4
 
 from service.mail.afterwards import Afterwards
-from service.mail.attempts import Attempts, Charge, Counted
+from service.mail.attempts import Attempts, Charge, Counted, Record
 from service.mail.counting import Lately, Rules, Suspects, Tenants, suspects
 from service.model.account import Account
 from service.model.attempts import LIGHT, NEW, Kind, Limit, Standing, Subject, Verdict, judge, mark_of
@@ -49,32 +49,6 @@ class Unwatched:
 
     def counted(self, how: str, limits: Mapping[Kind, Limit], counted: Sequence[Counted], real: bool) -> None:
         """Forget it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """What is known of a login's suspects."""
-
-    standings: Sequence[Standing] = ()
-
-    @property
-    def pair(self) -> Standing | None:
-        """The account's standing from this address."""
-        return next((each for each in self.standings if each.subject.kind is Kind.PAIR), None)
-
-    @property
-    def repeated(self) -> bool:
-        """Whether this wrong password was counted already."""
-        return any(each.repeated for each in self.standings)
-
-    @property
-    def judged(self) -> Sequence[Standing]:
-        """Whose standing counts: from where the account was opened lately, that of the pair alone.
-
-        Else whoever knows a name could lock its owner out, and one neighbour all who share an address.
-        """
-        pair = self.pair
-        return [pair] if pair is not None and pair.known else self.standings
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,10 +232,11 @@ class Trial:
 
         Nothing is counted where not: that login begins anew, in the usual way.
         """
-        if standing is not None:
-            self._record = Record((standing,))
         self.account = account
-        return self._guard.verdict(self._record).by is None
+        if standing is None:
+            return True
+        self._record = Record((standing,))
+        return not standing.score or self._guard.verdict(self._record).by is None
 
     def opened(self) -> None:
         """The login went well: from there it does so for a while."""

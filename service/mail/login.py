@@ -6,7 +6,7 @@ and one verifier is checked, so that neither response nor timing tells whether a
 RFC 1939 §4, §7; RFC 2449 §6.5, §8.1; RFC 4616 §2.
 """
 
-import secrets
+import os
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 
@@ -32,7 +32,7 @@ from service.model.refusal import Reason, Refusal
 from service.model.trail import Trail
 from service.model.why import Why
 
-FENCE_OCTETS = 16
+FENCE_OCTETS = TOKEN_OCTETS = 16
 NO_NAME = ""
 """Looked up when a proof names nobody, so that the round trip is made all the same."""
 
@@ -116,7 +116,7 @@ class Login:
         if known is None:
             return None
         account, drop = known.account, None
-        lease, fence = self._lease(account, attempt), secrets.token_bytes(FENCE_OCTETS)
+        lease, fence = self._lease(account, attempt), os.urandom(FENCE_OCTETS)
         try:
             asked = await self.again.entrance.ask(lease, trial.pair)
             if asked is not None and asked.free and trial.unopposed(asked.standing, account):
@@ -150,7 +150,7 @@ class Login:
     async def _open(self, account: Account, credential: Credential, attempt: Attempt, on_lost: OnLost) -> OpenMaildrop:
         lease = self._lease(account, attempt)
         guarded = await self._acquire(lease)
-        fence = secrets.token_bytes(FENCE_OCTETS)
+        fence = os.urandom(FENCE_OCTETS)
         self.leases.opening(lease, fence, guarded=guarded)
         try:
             await self.leases.counted(account, attempt.client, lease)
@@ -246,7 +246,7 @@ class Login:
             self.process,
             self.clock.now(),
         )
-        return Lease(account.key, secrets.token_hex(16), holder)
+        return Lease(account.key, os.urandom(TOKEN_OCTETS).hex(), holder)
 
 
 def _opened(

@@ -16,6 +16,7 @@ from service.model.account import MaildropKey
 from service.model.event import Event, Kind
 
 REGISTERED = frozenset({Kind.LOGIN, Kind.REFUSAL})
+FIRST_LETTERS = {kind: kind.value[0] for kind in Kind}
 BUCKETS = 1024
 """Unknown names share so many keys, so that inventing names fills no memory."""
 IN_BUCKET = 32
@@ -89,4 +90,4 @@ def sort_of(event: Event) -> str:
     # The detail isn't among it: it may hold a number that is another one each time.
     same = (event.client, event.mechanism, event.credential, event.reason, event.listener, event.tls)
     digest = hashlib.sha256("\0".join(same).encode("utf-8", "replace")).hexdigest()[:_DIGITS]
-    return f"{event.kind.value[0]}{digest}"
+    return FIRST_LETTERS[event.kind] + digest

@@ -15,6 +15,7 @@ from service.model.account import Credential, MaildropKey
 from service.model.refusal import Refusal
 
 EVERY = timedelta(minutes=15)
+EVERY_SECONDS = EVERY.total_seconds()
 MOST = 16
 """Writes at a time."""
 ENTRIES = 65_536
@@ -45,7 +46,7 @@ class Uses:
         """Keep that `credential` let somebody in."""
         which, now = credential.credential_id, self._clock.monotonic()
         kept = self._kept.get(which)
-        if not credential.kept_outside and (kept is None or now - kept >= EVERY.total_seconds()):
+        if not credential.kept_outside and (kept is None or now - kept >= EVERY_SECONDS):
             self._work.begin(which, lambda: self._note(key, which, now))
 
     async def settled(self) -> None:

@@ -13,6 +13,11 @@ RANDOM_OCTETS = 10
 
 def time_ordered(moment: datetime, random: bytes) -> UUID:
     """The UUIDv7 of `moment` (to the millisecond) and RANDOM_OCTETS random octets."""
+    return UUID(bytes=time_ordered_octets(moment, random))
+
+
+def time_ordered_octets(moment: datetime, random: bytes) -> bytes:
+    """The same as its 16 octets."""
     if len(random) != RANDOM_OCTETS:
         raise ValueError(f"a unique-id takes {RANDOM_OCTETS} random octets")
     milliseconds = int(moment.timestamp() * 1000)
@@ -26,11 +31,11 @@ def of_content(maildrop_id: UUID, sha256: bytes, occurrence: int) -> UUID:
     come to mean another message: whatever has it has the same text in the same maildrop.
     """
     named = b"poplar import" + maildrop_id.bytes + sha256 + occurrence.to_bytes(8, "big")
-    return _marked(hashlib.sha256(named).digest()[:16], 8)
+    return UUID(bytes=_marked(hashlib.sha256(named).digest()[:16], 8))
 
 
-def _marked(octets: bytes, version: int) -> UUID:
+def _marked(octets: bytes, version: int) -> bytes:
     marked = bytearray(octets)
     marked[6] = version << 4 | marked[6] & 0x0F
     marked[8] = 0x80 | marked[8] & 0x3F
-    return UUID(bytes=bytes(marked))
+    return bytes(marked)

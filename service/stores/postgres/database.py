@@ -16,7 +16,7 @@ import asyncpg
 from service.model.refusal import Reason, Refusal
 from service.stores.postgres.errors import (
     VENDOR_ERRORS,
-    ConnectionMayEnd,
+    end_of,
     may_have_happened,
     may_pass,
     refusal_of,
@@ -64,6 +64,8 @@ class Database:
     def __init__(self, dsn: str, options: DatabaseOptions | None = None) -> None:
         self._dsn = dsn
         self._options = options or DatabaseOptions()
+        self._longest = LONGEST_STATEMENT * self._options.deadline
+        """Seconds after which the server ends a statement by itself."""
         self._pool: Pool | None = None
         self._waiting = 0
         self._writes: set[asyncio.Task[list[Row]]] = set()
@@ -162,30 +164,30 @@ class Database:
     async def _once(self, statement: str, values: Sequence[object], seconds: float, tries: "_Tries") -> list[Row]:
         if (connection := self._try_acquire()) is None:
             connection = await self._acquire(seconds)
+        long = seconds > self._longest
         # A statement that outlives its try is abandoned with its connection, not cancelled: the repetition
         # waits for its locks and finds what it did.
         alarm = asyncio.get_running_loop().call_later(seconds, _cut, connection)
         try:
-            with ConnectionMayEnd(connection):
-                if seconds > self._longest:
-                    await self._let_take(connection, seconds)
-                return await connection.fetch(statement, *values)
+            if long:
+                await self._let_take(connection, seconds)
+            return await connection.fetch(statement, *values)
         except asyncio.CancelledError:
             _cut(connection)
             raise
+        except (AttributeError, RuntimeError) as error:
+            if (ended := end_of(connection, error)) is None:
+                raise
+            tries.unanswered = True
+            raise ended from error
         except VENDOR_ERRORS as error:
             tries.unanswered = tries.unanswered or may_have_happened(error)
             raise
         finally:
             alarm.cancel()
-            if seconds > self._longest:
+            if long:
                 _cut(connection)
             self._release(connection)
-
-    @property
-    def _longest(self) -> float:
-        """Seconds after which the server ends a statement by itself."""
-        return LONGEST_STATEMENT * self._options.deadline
 
     async def _let_take(self, connection: Connection, seconds: float) -> None:
         """Have the server work for so long, which is longer than it would; the connection must end after this one."""
@@ -202,9 +204,10 @@ class Database:
             raise asyncpg.InterfaceError("the pool is closed")
         self._waiting += 1
         try:
-            with ConnectionMayEnd():
-                async with asyncio.timeout(seconds):
-                    return await self._pool.acquire()
+            async with asyncio.timeout(seconds):
+                return await self._pool.acquire()
+        except RuntimeError as error:
+            raise end_of(None, error) or error from error
         finally:
             self._waiting -= 1
 

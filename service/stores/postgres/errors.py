@@ -5,8 +5,6 @@ help, and whether the statement may have been carried out all the same. Refuses 
 RFC 3206 §4: what is temporary is said to be.
 """
 
-from types import TracebackType
-
 import asyncpg
 
 from service.model.refusal import Reason, Refusal
@@ -46,29 +44,18 @@ _ROLLED_BACK = (
 )
 
 
-class ConnectionMayEnd:
-    """Has a connection that ends while it is written to raise ConnectionResetError, as any other that ended does.
+def end_of(connection: "asyncpg.Connection[asyncpg.Record] | None", error: Exception) -> ConnectionResetError | None:
+    """The error of a connection that ended while it was written to, as any other that ended has; None if it didn't.
 
     uvloop raises RuntimeError for that. A session that waits for its turn between two steps meets it often: the
     connection that it just made may be closed by then. One that is ended between two steps of a statement, as its
     deadline comes, has lost what asyncpg speaks through, which then raises AttributeError.
     """
-
-    __slots__ = ("_connection",)
-
-    def __init__(self, connection: "asyncpg.Connection[asyncpg.Record] | None" = None) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if isinstance(error, RuntimeError):
-            raise ConnectionResetError(str(error)) from error
-        if isinstance(error, AttributeError) and self._connection is not None and self._connection.is_closed():
-            raise ConnectionResetError("ended between two steps of a statement") from error
+    if isinstance(error, RuntimeError):
+        return ConnectionResetError(str(error))
+    if connection is not None and connection.is_closed():
+        return ConnectionResetError("ended between two steps of a statement")
+    return None
 
 
 def refusal_of(error: BaseException) -> Refusal:

@@ -44,24 +44,21 @@ class ObservedDatabase(Database):
 
     async def read(self, statement: str, *values: object) -> list[Row]:
         """As `Database.read`."""
-        with self._observed(name_of(statement)):
+        with _Observed(self._calls, name_of(statement)):
             return await super().read(statement, *values)
 
     async def write(self, statement: str, *values: object, rows: int = 0) -> list[Row]:
         """As `Database.write`."""
-        with self._observed(name_of(statement)):
+        with _Observed(self._calls, name_of(statement)):
             return await super().write(statement, *values, rows=rows)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """As `Database.transaction`."""
-        with self._observed("transaction") as span:
+        with _Observed(self._calls, "transaction") as span:
             async with super().transaction() as connection:
                 with _each_statement(connection, span):
                     yield connection
-
-    def _observed(self, name: str) -> "_Observed":
-        return _Observed(self._calls, name)
 
 
 class _Observed(Observed):

@@ -67,19 +67,22 @@ class Pool:
 
     def release(self, connection: Connection) -> None:
         """Take it back; one that is closed or led to a server that is none any more makes room for another."""
+        closed = connection.is_closed()
         # In a transaction whose end failed, the next caller would be who the last one was (G10).
-        if not connection.is_closed() and (connection in self._stale or connection.is_in_transaction()):
+        if not closed and (connection in self._stale or connection.is_in_transaction()):
             connection.terminate()
-        if connection.is_closed():
+            closed = True
+        if closed:
             self._used.discard(connection)
             self._stale.discard(connection)
             self._make_room()
         elif (waiter := self._next()) is not None:
             waiter.set_result(connection)
         else:
+            now = time.monotonic()
             self._used.discard(connection)
-            self._idle.append((connection, time.monotonic()))
-            self._end_idle()
+            self._idle.append((connection, now))
+            self._end_idle(now - self._idle_seconds)
 
     def expire(self) -> None:
         """Use no connection again that there is now."""
@@ -146,9 +149,8 @@ class Pool:
                 return waiter
         return None
 
-    def _end_idle(self) -> None:
-        end = time.monotonic() - self._idle_seconds
-        while self._idle and self._idle[0][1] < end:
+    def _end_idle(self, since: float) -> None:
+        while self._idle and self._idle[0][1] < since:
             self._idle.popleft()[0].terminate()
 
     @staticmethod

@@ -4,8 +4,6 @@ Owns that the fence is written only then, and by what was read in the same state
 RFC 1939 §4 (the exclusive lock).
 """
 
-from uuid import UUID
-
 from service.model.account import Account
 from service.model.listing import DropListing
 from service.stores.postgres.database import Database
@@ -28,6 +26,6 @@ class PostgresReopening:
 
     async def reopen(self, account: Account, fence: bytes) -> DropListing | None:
         """As the port says."""
-        values = (*login_address(account.address), account.seen, UUID(bytes=fence))
+        values = (*login_address(account.address), account.seen, fence.hex())
         rows = await self._database.read(REOPEN, *values)
         return DropListing(*rows[0]) if rows else None

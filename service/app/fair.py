@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from service.app.ahead import AheadBlobs
+from service.mail.begun import BegunBlobs, SpareBegun
 from service.mail.fair import FairBlobs, SpareBlobs
 from service.mail.fairness import Fairness
 from service.mail.pace import Pace
@@ -17,7 +18,7 @@ from service.mail.ports import BlobStore, DomainOwners
 from service.mail.turns import Bounds, Turns
 from service.mail.whose import Owners
 from service.settings import Settings
-from service.telemetry import sharing
+from service.telemetry import sharing, spans
 from service.telemetry.logs import get_log
 
 TELL_EVERY = 60.0
@@ -71,6 +72,10 @@ class Shares:
         if spare:
             return SpareBlobs(AheadBlobs(blobs), self.store, self.flow)
         return FairBlobs(blobs, self.store, self.flow)
+
+    def begun(self, blobs: BegunBlobs) -> BegunBlobs:
+        """The spare ones again, where they are begun and not waited for."""
+        return SpareBegun(blobs, self.store, self.flow, spans.recording)
 
     def fairness(self, owners: DomainOwners) -> Fairness:
         """What sessions share."""

@@ -170,7 +170,9 @@ def _retrievals(shared: Shared, shares: Shares, memory: Budget) -> tuple[Retriev
     local = shared.settings.object_store.url.startswith("file:")
     return (
         Retrieval(waited_for, resumption, room=memory if local else None),
-        Retrieval(spare, resumption, shared.blobs if local else None),
+        Retrieval(spare, resumption, near=shared.blobs)
+        if local
+        else Retrieval(spare, resumption, begun=shares.begun(shared.blobs)),
     )
 
 

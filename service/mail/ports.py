@@ -4,6 +4,7 @@ Every method may raise `Refusal(Reason.UNAVAILABLE)` when its system can't be re
 deadline; other reasons are named. No method lets a vendor's exception through.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -278,6 +279,9 @@ class NearBlobs(BlobStore, Protocol):
 
     def at_hand(self, key: str, octets: int) -> bytes | None:
         """The first `octets` of a blob, if they can be had without waiting; None otherwise, whatever the reason."""
+
+    def begin(self, key: str, octets: int) -> "asyncio.Future[bytes] | None":
+        """As `mail.begun.BegunBlobs` says."""
 
 
 class Clock(Protocol):

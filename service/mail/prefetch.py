@@ -17,7 +17,8 @@ from service.mail.turns import Whose
 from service.model.message import StoredMessage
 from service.model.refusal import Reason, Refusal
 
-Fetched = asyncio.Task[bytes]
+TOGETHER = 8
+"""Messages of a window that may be missing before it is looked through, which costs as much as to ask for one."""
 OPENING = 8
 """Messages fetched ahead of the first one that is read: many clients read only one. Who reads on gets all there may be.
 """
@@ -34,6 +35,28 @@ class Limits:
     """Told of each message fetched ahead whether it was asked for."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """A message on its way."""
+
+    fetched: "asyncio.Future[bytes]"
+    octets: int
+    """What it holds of the budgets."""
+    unproven: StoredMessage | None = None
+    """The message whose octets will come, where they will not be verified."""
+    since: float = 0.0
+
+    @property
+    def tried_enough(self) -> bool:
+        """Whether a failure comes after repetitions, or after as long as one may wait: no other try is due."""
+        return self.unproven is None or self.fetched.cancelled()
+
+    def given(self, retrieval: Retrieval) -> bytes | None:
+        """What came, verified; None where that isn't the message. Raises what it failed with."""
+        octets = self.fetched.result()
+        return octets if self.unproven is None else retrieval.proven(self.unproven, octets)
+
+
 @dataclass(slots=True)
 class Prefetch:
     """What one session has fetched ahead."""
@@ -43,7 +66,7 @@ class Prefetch:
     limits: Limits
     whose: Whose = None
     """Against whose share of the process's octets this counts."""
-    _ahead: dict[int, tuple[Fetched, int]] = field(default_factory=dict)
+    _ahead: dict[int, Ahead] = field(default_factory=dict)
     _octets: int = 0
     _expected: int | None = None
     _in_a_row: int = 0
@@ -56,22 +79,34 @@ class Prefetch:
     async def take(self, sequence: int) -> bytes | None:
         """The message's verified octets if they were fetched ahead; None to fetch it now, also where that had failed.
 
-        Raises Refusal(UNAVAILABLE) when the store fails while it is waited for: trying all over again would double
-        what the client waits.
+        Raises Refusal(UNAVAILABLE) when the store fails all that it may while it is waited for: trying all over again
+        would double what the client waits.
         """
-        entry = self._ahead.pop(sequence, None)
-        if entry is None:
+        ahead = self._ahead.pop(sequence, None)
+        if ahead is None:
             return None
-        task, octets = entry
-        under_way = not task.done()
+        under_way = not ahead.fetched.done()
         try:
-            return await task
+            if under_way:
+                await self._wait(ahead)
+            return ahead.given(self.retrieval)
         except Refusal as refusal:
-            if under_way and refusal.reason is Reason.UNAVAILABLE:
+            if under_way and refusal.reason is Reason.UNAVAILABLE and ahead.tried_enough:
                 raise
             return None
         finally:
-            self._give_back(octets, asked_for=True)
+            self._give_back(ahead.octets, asked_for=True)
+
+    async def _wait(self, ahead: Ahead) -> None:
+        """Until it came. Raises Refusal(UNAVAILABLE) where the store gives nothing for as long as one may wait."""
+        if ahead.unproven is None:
+            await ahead.fetched
+            return
+        try:
+            async with asyncio.timeout_at(ahead.since + self.retrieval.resumption.patience):
+                await ahead.fetched
+        except TimeoutError:
+            raise Refusal(Reason.UNAVAILABLE, f"message {ahead.unproven.sequence}: nothing in time") from None
 
     def take_ready(self, message: StoredMessage, most: int) -> bytes | None:
         """The same without waiting; None where it isn't here, isn't verified yet, failed, or has over `most` octets."""
@@ -88,12 +123,15 @@ class Prefetch:
         return octets
 
     def _ready(self, sequence: int) -> bytes | None:
-        task, octets = self._ahead[sequence]
-        if not task.done() or task.cancelled() or task.exception():
+        ahead = self._ahead[sequence]
+        fetched = ahead.fetched
+        if not fetched.done() or fetched.cancelled() or fetched.exception():
             return None
-        del self._ahead[sequence]
-        self._give_back(octets, asked_for=True)
-        return task.result()
+        octets = ahead.given(self.retrieval)
+        if octets is not None:
+            del self._ahead[sequence]
+            self._give_back(ahead.octets, asked_for=True)
+        return octets
 
     def ahead_of(self, sequence: int, upcoming: Sequence[int]) -> None:
         """The client asked for `sequence`: fetch what follows if it reads in sequence, drop what it skipped."""
@@ -105,12 +143,18 @@ class Prefetch:
         if self._near:
             self._keep_only(upcoming)
             return
-        wanted = upcoming[: self._window()]
+        window = self._window()
+        if in_sequence and window - TOGETHER < len(self._ahead) and len(upcoming) >= window:
+            return
+        self._fill(upcoming[:window])
+
+    def _fill(self, wanted: Sequence[int]) -> None:
         self._keep_only(wanted)
         for following in wanted:
-            message = self.places.known(following)
-            if following not in self._ahead and not (message and self._fetch(message)):
-                break
+            if following not in self._ahead:
+                message = self.places.known(following)
+                if message is None or not self._fetch(message):
+                    return
 
     def clear(self) -> None:
         """Drop everything fetched ahead."""
@@ -132,24 +176,38 @@ class Prefetch:
         fits = message.blob.octets <= WHOLE_OCTETS and self._octets + octets <= self.limits.session_octets
         if not fits or not self.limits.process.try_take(octets, self.whose):
             return False
+        try:
+            ahead = self._begun(message, octets)
+        except Refusal:
+            # There is no turn to spare; there may be one at the next attempt.
+            self.limits.process.give_back(octets, self.whose)
+            return False
         self._octets += octets
-        task = asyncio.get_running_loop().create_task(self.retrieval.whole(message))
-        task.add_done_callback(partial(self._came, message.sequence))
-        self._ahead[message.sequence] = (task, octets)
+        self._ahead[message.sequence] = ahead
         return True
 
-    def _came(self, sequence: int, task: Fetched) -> None:
+    def _begun(self, message: StoredMessage, octets: int) -> Ahead:
+        """Begin to fetch it. Raises Refusal."""
+        begun = self.retrieval.begin(message)
+        loop = asyncio.get_running_loop()
+        if begun is not None:
+            return Ahead(begun, octets, message, loop.time())
+        task = loop.create_task(self.retrieval.whole(message))
+        task.add_done_callback(partial(self._came, message.sequence))
+        return Ahead(task, octets)
+
+    def _came(self, sequence: int, task: "asyncio.Task[bytes]") -> None:
         """Take note of a refusal nobody waits for yet; who had no turn to spare may have one at the next attempt."""
         error = None if task.cancelled() else task.exception()
-        entry = self._ahead.get(sequence)
+        ahead = self._ahead.get(sequence)
         refused = isinstance(error, Refusal) and error.reason is Reason.OVERLOADED
-        if refused and entry is not None and entry[0] is task:
+        if refused and ahead is not None and ahead.fetched is task:
             self._drop(sequence)
 
     def _drop(self, sequence: int) -> None:
-        task, octets = self._ahead.pop(sequence)
-        task.cancel()
-        self._give_back(octets, asked_for=False)
+        ahead = self._ahead.pop(sequence)
+        ahead.fetched.cancel()
+        self._give_back(ahead.octets, asked_for=False)
 
     def _give_back(self, octets: int, *, asked_for: bool) -> None:
         self._octets -= octets

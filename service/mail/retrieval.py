@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from service.mail.begun import BegunBlobs
 from service.mail.budget import Budget
 from service.mail.patience import Patience
 from service.mail.ports import BlobStore, NearBlobs
@@ -61,6 +62,8 @@ class Retrieval:
     resumption: Resumption = field(default_factory=Resumption)
     near: NearBlobs | None = None
     """The same store, where its blobs are likely to be at hand; what is read there takes no turn, as nobody waits."""
+    begun: BegunBlobs | None = None
+    """The same store, where short messages can be asked for without a task."""
     room: Budget | None = None
     """Where memory for messages up to `HELD_OCTETS` is taken from, half of it at most; None to hold none whole."""
 
@@ -75,7 +78,16 @@ class Retrieval:
         """All octets of a short message, verified, if that needs no waiting; None otherwise, also for a broken one."""
         blob = message.blob
         octets = self.near.at_hand(blob.key, blob.octets) if self.near and blob.octets <= AT_HAND_OCTETS else None
-        if octets is None or hashlib.sha256(octets).digest() != blob.sha256:
+        return None if octets is None else self.proven(message, octets)
+
+    def begin(self, message: StoredMessage) -> "asyncio.Future[bytes] | None":
+        """A short message's octets once they come, not verified; None where that needs `whole`. Raises Refusal."""
+        blob = message.blob
+        return self.begun.begin(blob.key, blob.octets) if self.begun and blob.octets <= AT_HAND_OCTETS else None
+
+    def proven(self, message: StoredMessage, octets: bytes) -> bytes | None:
+        """All octets of a short message whose blob's `octets` these are; None if they are others."""
+        if hashlib.sha256(octets).digest() != message.blob.sha256:
             return None
         return message.trace + octets
 

@@ -75,7 +75,9 @@ class Retrieving:
         prefetch = self._ahead()
 
         async def pieces(message: StoredMessage, waited: float) -> AsyncGenerator[bytes, None]:
+            began = time.monotonic()
             fetched = await prefetch.take(effect.sequence) or prefetch.at_hand(message)
+            waited += time.monotonic() - began
             prefetch.ahead_of(effect.sequence, effect.upcoming)
             if fetched is not None:
                 spans.note(prefetched=True)

@@ -112,6 +112,11 @@ class Untraced:
         return NOTHING
 
 
+def recording() -> bool:
+    """Whether the running step is recorded."""
+    return CURRENT.get() is not NOTHING
+
+
 def step(name: str, system: str = "") -> Span:
     """A part of the running step that begins now."""
     return CURRENT.get().step(name, system)

@@ -1,15 +1,16 @@
 """Prefetch and budgets: helps a client that reads in sequence, within bounds, and wastes little. G8, G15."""
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from service.mail.budget import Budget
 from service.mail.fair import SpareBlobs
 from service.mail.places import Places
-from service.mail.prefetch import OPENING, Limits, Prefetch
-from service.mail.retrieval import AT_HAND_OCTETS
+from service.mail.ports import NearBlobs
+from service.mail.prefetch import OPENING, TOGETHER, Limits, Prefetch
+from service.mail.retrieval import AT_HAND_OCTETS, Resumption
 from service.mail.turns import Bounds, Turns
 from service.model.refusal import Reason, Refusal
 from tests.mail.house import House, pieces
@@ -59,7 +60,7 @@ async def test_f7_what_could_not_be_fetched_ahead_is_fetched_when_it_is_asked_fo
     prefetch = await reading(house, Limits(1 << 20, Budget(1 << 20)))
     house.blobs.failures = 3
     prefetch.ahead_of(1, (2,))
-    await asyncio.wait([task for task, _ in prefetch._ahead.values()])
+    await asyncio.wait([each.fetched for each in prefetch._ahead.values()])
     assert await prefetch.take(2) is None
 
 
@@ -152,7 +153,7 @@ async def test_what_is_here_and_short_enough_is_given_at_once() -> None:
     second = await prefetch.places.of(2)
     prefetch.ahead_of(1, (2, 3))
     assert prefetch.take_ready(second, 1000) is None, "it isn't here yet"
-    await asyncio.wait([task for task, _ in prefetch._ahead.values()])
+    await asyncio.wait([each.fetched for each in prefetch._ahead.values()])
     assert prefetch.take_ready(second, len(TEXTS[1]) - 1) is None, "it is too long"
     assert prefetch.take_ready(second, len(TEXTS[1])) == TEXTS[1]
     assert prefetch.take_ready(second, 1000) is None, "it is gone"
@@ -164,7 +165,7 @@ async def test_what_could_not_be_fetched_or_verified_is_not_given_at_once() -> N
     prefetch = await reading(house, Limits(1 << 20, Budget(1 << 20)))
     house.blobs.corrupt = True
     prefetch.ahead_of(1, (2,))
-    await asyncio.wait([task for task, _ in prefetch._ahead.values()])
+    await asyncio.wait([each.fetched for each in prefetch._ahead.values()])
     assert prefetch.take_ready(await prefetch.places.of(2), 1000) is None
 
 
@@ -213,7 +214,7 @@ async def test_what_had_no_turn_to_spare_is_fetched_with_the_next_read_and_not_w
     prefetch = await reading(house, Limits(1 << 20, Budget(1 << 20)))
     assert turns.try_take(None)
     prefetch.ahead_of(1, (2, 3, 4))
-    await asyncio.wait([task for task, _ in prefetch._ahead.values()])
+    await asyncio.wait([each.fetched for each in prefetch._ahead.values()])
     await asyncio.sleep(0)
     assert (prefetch._ahead, prefetch.limits.process.used) == ({}, 0)
     turns.give_back(None)
@@ -242,3 +243,98 @@ async def test_a_long_message_says_nothing_of_what_is_at_hand() -> None:
     prefetch.ahead_of(1, (2, 3))
     assert prefetch._ahead == {}
     assert prefetch.take_ready(short, 1000) == TEXTS[0]
+
+
+@dataclass
+class Begun:
+    """Asks a store without waiting, which gives what it is told to."""
+
+    behind: NearBlobs
+    begun: list["asyncio.Future[bytes]"] = field(default_factory=list)
+    spare: int = 99
+    """How many more find a turn."""
+    silent: bool = False
+
+    def begin(self, key: str, octets: int) -> "asyncio.Future[bytes] | None":
+        if not self.spare:
+            raise Refusal(Reason.OVERLOADED)
+        self.spare -= 1
+        begun = asyncio.get_running_loop().create_future() if self.silent else self.behind.begin(key, octets)
+        assert begun is not None
+        self.begun.append(begun)
+        return begun
+
+
+async def beginning(house: House, messages: int = 48) -> tuple[Prefetch, Begun]:
+    """A reader whose short messages are asked for without a task."""
+    blobs = Begun(house.provider.blobs)
+    house.retrieval = replace(house.retrieval, begun=blobs)
+    return await reading(house, Limits(1 << 20, Budget(1 << 20), messages)), blobs
+
+
+async def test_g8_what_was_begun_is_verified_before_it_is_given() -> None:
+    house = await House().furnish(*TEXTS)
+    prefetch, _ = await beginning(house)
+    second, third = await prefetch.places.of(2), await prefetch.places.of(3)
+    await house.provider.blobs.put(third.blob.key, pieces(TEXTS[2][:-3] + b"y\r\n"))
+    prefetch.ahead_of(1, (2, 3, 4, 5))
+    assert prefetch.take_ready(second, 1000) == TEXTS[1]
+    assert prefetch.take_ready(third, 1000) is None
+    assert await prefetch.take(3) is None
+    assert await prefetch.take(4) == TEXTS[3]
+    prefetch.clear()
+    assert (prefetch.limits.process.used, house.blobs.reads) == (0, [])
+
+
+async def test_f7_what_was_begun_and_failed_is_fetched_when_it_is_asked_for_though_it_was_waited_for() -> None:
+    house = await House().furnish(*TEXTS)
+    prefetch, blobs = await beginning(house)
+    blobs.silent = True
+    prefetch.ahead_of(1, (2,))
+    waiting = asyncio.create_task(prefetch.take(2))
+    await asyncio.sleep(0)
+    blobs.begun[0].set_exception(Refusal(Reason.UNAVAILABLE, "told to fail"))
+    assert await waiting is None
+    assert prefetch.limits.process.used == 0
+
+
+async def test_g14_who_waits_for_what_was_begun_at_a_silent_store_is_refused_in_time() -> None:
+    house = await House().furnish(*TEXTS)
+    house.retrieval = replace(house.retrieval, resumption=Resumption(patience=0.01))
+    prefetch, blobs = await beginning(house)
+    blobs.silent = True
+    prefetch.ahead_of(1, (2,))
+    with pytest.raises(Refusal) as refused:
+        await prefetch.take(2)
+    assert refused.value.reason is Reason.UNAVAILABLE
+    assert blobs.begun[0].cancelled()
+    assert prefetch.limits.process.used == 0
+
+
+async def test_g15_without_a_turn_to_spare_nothing_is_begun_and_no_memory_is_held() -> None:
+    house = await House().furnish(*TEXTS)
+    prefetch, blobs = await beginning(house)
+    blobs.spare = 1
+    prefetch.ahead_of(1, (2, 3, 4))
+    assert list(prefetch._ahead) == [2]
+    assert prefetch.limits.process.used == len(TEXTS[1])
+    blobs.spare = 9
+    prefetch.ahead_of(2, (3, 4))
+    assert sorted(prefetch._ahead) == [3, 4], "and what isn't wanted any more is dropped"
+    prefetch.clear()
+    assert prefetch.limits.process.used == 0
+
+
+async def test_a_window_is_filled_up_once_some_are_missing_and_to_the_end_of_the_maildrop() -> None:
+    house = await House().furnish(*TEXTS * 10)
+    prefetch, _ = await beginning(house, messages=20)
+    await prefetch.places.of(60, tuple(range(1, 60)))
+    messages = [await prefetch.places.of(number) for number in range(1, 61)]
+    ahead = []
+    for number in range(1, 61):
+        prefetch.take_ready(messages[number - 1], 1000)
+        prefetch.ahead_of(number, tuple(range(number + 1, 61)))
+        ahead.append(len(prefetch._ahead))
+    assert ahead[0] == OPENING
+    assert min(ahead[1:40]) == 20 - TOGETHER + 1
+    assert ahead[-4:] == [3, 2, 1, 0]

@@ -32,7 +32,7 @@ def performed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 async def all_here(front: Front) -> None:
     await until(
-        lambda: all(task.done() for task, _ in front.connections[-1]._performer.messages._ahead()._ahead.values())
+        lambda: all(each.fetched.done() for each in front.connections[-1]._performer.messages._ahead()._ahead.values())
     )
 
 

@@ -83,7 +83,10 @@ def digest_not_checked() -> Bug:
     async def part(self: Retrieval, key: str, before: Any, start: int, end: Beginning, *rest: Any) -> tuple[bytes, Any]:
         return await self._read(key, start, end.octets, *rest), before
 
-    return mock.patch.object(Retrieval, "_part", part)
+    def proven(self: Retrieval, message: StoredMessage, octets: bytes) -> bytes | None:
+        return message.trace + octets
+
+    return mock.patch.multiple(Retrieval, _part=part, proven=proven)
 
 
 def top_not_checked() -> Bug:

@@ -6,6 +6,7 @@ what clients do.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, cast
@@ -13,6 +14,7 @@ from typing import Any, cast
 from service.mail.again import Again
 from service.mail.allowances import Places
 from service.mail.attempts import Standby
+from service.mail.begun import SpareBegun
 from service.mail.budget import Budget
 from service.mail.counting import Lately, Rules
 from service.mail.delivery import Delivery, DeliveryStores
@@ -131,6 +133,17 @@ class Running:
             self.process.soon(partial(call, connection))
 
 
+class Begun:
+    """Asks for a blob as a client of S3 does that has threads: what will come is a future."""
+
+    def __init__(self, stored: Any) -> None:
+        self._stored = stored
+
+    def begin(self, key: str, octets: int) -> "asyncio.Future[bytes]":
+        """What a read gives."""
+        return asyncio.get_running_loop().create_task(self._stored.read(key, 0, octets))
+
+
 class FrontEnd(Running):
     """POP3."""
 
@@ -146,6 +159,7 @@ class FrontEnd(Running):
         retrievals = [
             Retrieval(cast("Any", each)(stored, turns["store"]), Resumption()) for each in (FairBlobs, SpareBlobs)
         ]
+        retrievals[1] = replace(retrievals[1], begun=SpareBegun(Begun(stored), turns["store"]))
         owners = Owners(self.port(self.world.owners, "postgres"), turns["domains"])
         self.service = Pop3Service(
             login,

@@ -101,6 +101,35 @@ async def test_what_is_at_hand_is_what_a_read_gives(store: NearBlobs) -> None:
     assert store.at_hand("../t/1", 1) is None
 
 
+async def test_what_was_begun_comes_to_what_a_read_gives(store: NearBlobs) -> None:
+    text = noise(9000)
+    await store.put("t/1", pieces(text))
+    for octets in (9000, 100, 9001):
+        begun = store.begin("t/1", octets)
+        assert begun is None or await begun == text[:octets]
+    missing = store.begin("t/none", 10)
+    if missing is not None:
+        with pytest.raises(Refusal) as refused:
+            await missing
+        assert refused.value.reason is Reason.BROKEN
+
+
+async def test_what_was_begun_and_is_cancelled_keeps_nothing_from_being_read(store: NearBlobs) -> None:
+    await store.put("t/1", pieces(b"text"))
+    begun = store.begin("t/1", 4)
+    if begun is not None and begun.cancel():
+        with pytest.raises(asyncio.CancelledError):
+            await begun
+    assert await store.read("t/1", 0, 4) == b"text"
+
+
+async def test_what_comes_in_parts_is_not_begun() -> None:
+    store = open_blobs("memory://")
+    await store.put("t/1", pieces(noise(MIB)))
+    assert store.begin("t/1", MIB) is None
+    assert store.begin("t/1", 0) is None
+
+
 async def test_an_empty_blob_is_a_blob(store: BlobStore) -> None:
     await store.put("t/empty", pieces())
     assert await store.read("t/empty", 0, 10) == b""

@@ -3,6 +3,7 @@
 Owns the twin of `stores.objects`. Refuses to be durable.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 
@@ -39,6 +40,16 @@ class MemoryBlobStore:
             if not piece:
                 return
             yield piece
+
+    def begin(self, key: str, octets: int) -> "asyncio.Future[bytes] | None":
+        """What `read` gives, at once."""
+        begun = asyncio.get_running_loop().create_future()
+        if key in self._blobs:
+            begun.set_result(self._blobs[key][0][:octets])
+        else:
+            begun.set_exception(Refusal(Reason.BROKEN, f"no such blob: {key}"))
+            begun.exception()
+        return begun
 
     def at_hand(self, key: str, octets: int) -> bytes | None:
         """The first `octets` of a blob that has so many; else nothing."""

@@ -64,6 +64,10 @@ class DirectoryBlobStore(ObjectBlobStore):
             self._observer.blob_read(spent)
         return found
 
+    def begin(self, key: str, octets: int) -> "asyncio.Future[bytes] | None":
+        """Nothing: what the kernel hasn't in memory is read by a thread, to its end."""
+        return None
+
     async def scan(self, prefix: str, after: str = "") -> AsyncIterator[StoredBlob]:
         """The blobs whose key starts with `prefix` and sorts after `after`, in key order."""
         folder = folder_of(prefix)

@@ -5,6 +5,7 @@ added takes its share of the tenants and no other moves. What was written before
 by asking the others too. Refuses to move anything.
 """
 
+import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
@@ -58,6 +59,10 @@ class SpreadBlobStore:
             else:
                 return
         raise missing
+
+    def begin(self, key: str, octets: int) -> "asyncio.Future[bytes] | None":
+        """Nothing: a blob may be in another store than the first, which only a read finds out."""
+        return None
 
     def at_hand(self, key: str, octets: int) -> bytes | None:
         """The octets, from the first store that has them at hand."""

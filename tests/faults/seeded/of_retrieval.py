@@ -31,12 +31,11 @@ def the_digest_is_not_checked(patch: MonkeyPatch) -> None:
     async def trusting(self: Retrieval, key: str, before: Any, start: int, end: Beginning, *rest: Any) -> Any:
         return await self._read(key, start, end.octets, *rest), before
 
-    def hasty(self: Retrieval, message: StoredMessage) -> bytes | None:
-        octets = self.near.at_hand(message.blob.key, message.blob.octets) if self.near else None
-        return None if octets is None else message.trace + octets
+    def hasty(self: Retrieval, message: StoredMessage, octets: bytes) -> bytes | None:
+        return message.trace + octets
 
     patch.setattr(Retrieval, "_part", trusting)
-    patch.setattr(Retrieval, "at_hand", hasty)
+    patch.setattr(Retrieval, "proven", hasty)
 
 
 @defect("G8", scenarios_of_mail.the_store_corrupts)

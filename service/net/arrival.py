@@ -9,18 +9,19 @@ RFC 8314 §3.1 (TLS first, then the greeting), PROXY protocol §2.
 import asyncio
 import socket
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
-from service.net.connection import Connection
 from service.net.peer import Peer, TlsFacts, TlsMode
 from service.net.tls import HANDSHAKE_SECONDS
-from service.net.tls_opening import Opening
 from service.protocol.proxy import Proxied, ProxyError, octets_wanted, parse, plain_address, whole_octets
 
 Network = IPv4Network | IPv6Network
 
 PEEKED_OCTETS = 512
 """Enough for the headers that balancers send; longer ones are waited for."""
+REMEMBERED = 1024
+"""Addresses whose usual form is remembered."""
 _TOO_OLD = frozenset({"SSLv2", "SSLv3", "TLSv1", "TLSv1.0", "TLSv1.1"})
 
 
@@ -90,11 +91,14 @@ async def read_proxy_header(sock: socket.socket, seconds: float) -> Proxied:
 
 def make_peer(spec: ListenerSpec, remote: tuple[str, int], proxied: Proxied) -> Peer:
     """Who the client is, by the header if one told it, else by the socket."""
-    address, port = proxied.source or (plain_address(remote[0]), remote[1])
+    address, port = proxied.source or (_plain(remote[0]), remote[1])
     tls = TlsFacts(proxied.tls.version, proxied.tls.cipher, proxied.authority or None) if proxied.tls else None
     private = spec.tls is TlsMode.IMPLICIT or _private_in_front(spec, proxied)
     may_start_tls = spec.tls is TlsMode.STARTTLS and not private
     return Peer(address, port, spec.name, tls, private, may_start_tls)
+
+
+_plain = lru_cache(REMEMBERED)(plain_address)
 
 
 def _private_in_front(spec: ListenerSpec, proxied: Proxied) -> bool:
@@ -104,21 +108,6 @@ def _private_in_front(spec: ListenerSpec, proxied: Proxied) -> bool:
     return spec.tls is TlsMode.TERMINATED or proxied.tls is not None
 
 
-async def connect(connection: Connection, sock: socket.socket) -> None:
-    """Let asyncio drive `connection` over `sock`. Raises OSError."""
-    await asyncio.get_running_loop().connect_accepted_socket(lambda: connection, sock)
-
-
-async def connect_secured(opening: Opening, sock: socket.socket, seconds: float) -> None:
-    """Let asyncio drive a connection over `sock` after its handshake.
-
-    Raises OSError when the handshake fails or takes too long; then `connection_made` was never called.
-    """
-    # RFC 8314 §3.1: "When a TCP connection is established for the "pop3s" service (default port 995), a TLS
-    # handshake begins immediately."
-    try:
-        await asyncio.get_running_loop().connect_accepted_socket(lambda: opening, sock)
-        await opening.done(seconds)
-    except asyncio.CancelledError:
-        opening.abort()
-        raise
+async def connect(protocol: asyncio.Protocol, sock: socket.socket) -> None:
+    """Let asyncio drive `protocol` over `sock`: a connection, or its opening. Raises OSError."""
+    await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, sock)

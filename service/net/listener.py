@@ -7,17 +7,17 @@ of others. Refuses to know what the connections speak, and how a header or a han
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache, partial
+from typing import Any
 
 from service.net.admission import Admission, Ticket
 from service.net.arrival import (
     ListenerSpec,
     SetupSeconds,
     connect,
-    connect_secured,
     header_at_once,
     is_trusted,
     make_peer,
@@ -64,11 +64,16 @@ class Reception:
 class _Arrival:
     """Holds a place, and the socket until a transport owns it, while a connection is set up."""
 
+    __slots__ = ("_sock", "given_up", "opening", "remote", "task")
+
     authenticated = False
 
     def __init__(self, sock: socket.socket, remote: Remote) -> None:
         self.remote = remote
         self.task: asyncio.Task[None] | None = None
+        self.opening: Opening | None = None
+        """Its handshake, which goes on when the task is done."""
+        self.given_up = False
         self._sock: socket.socket | None = sock
 
     @property
@@ -90,6 +95,9 @@ class _Arrival:
 
     def shed(self) -> None:
         """Give up: there is no way yet to say anything."""
+        self.given_up = True
+        if self.opening is not None:
+            self.opening.abort()
         if self.task is not None:
             self.task.cancel()
 
@@ -126,9 +134,10 @@ class Listener:
 
     def drain(self) -> None:
         """Accept nobody any more, and drain every connection, those still being set up included."""
+        # Those whom the kernel has queued are set up as the door closes.
+        self._draining = True
         if self._door is not None:
             self._door.close()
-        self._draining = True
         for connection in tuple(self._connections):
             connection.drain()
 
@@ -162,40 +171,84 @@ class Listener:
             return
         self._arrivals.add(arrival)
         self._empty.clear()
-        arrival.task = asyncio.get_running_loop().create_task(self._set_up(arrival, ticket))
-        arrival.task.add_done_callback(partial(self._arrived, arrival, ticket))
+        try:
+            header = header_at_once(sock) if self.spec.proxy_protocol else Proxied()
+            if header is None:
+                self._do(arrival, ticket, self._after_header(arrival, ticket))
+            else:
+                self._set_up(arrival, ticket, header)
+        except (ProxyError, OSError) as error:
+            self._reject(Rejection.PROXY_HEADER, arrival, ticket, error)
+        except BaseException:
+            self._leave(arrival, ticket)
+            raise
 
-    def _arrived(self, arrival: _Arrival, ticket: Ticket, task: "asyncio.Task[None]") -> None:
+    async def _after_header(self, arrival: _Arrival, ticket: Ticket) -> None:
+        try:
+            header = await read_proxy_header(arrival.sock, self._reception.seconds.proxy)
+        except (ProxyError, OSError) as error:
+            self._reject(Rejection.PROXY_HEADER, arrival, ticket, error)
+        else:
+            self._set_up(arrival, ticket, header)
+
+    def _set_up(self, arrival: _Arrival, ticket: Ticket, header: Proxied) -> None:
+        peer = make_peer(self.spec, arrival.remote, header)
+        connection = self._make(peer, arrival.remote, ticket)
+        if self.spec.tls is TlsMode.IMPLICIT and self._reception.context is not None:
+            # RFC 8314 §3.1: "When a TCP connection is established for the "pop3s" service (default port 995), a TLS
+            # handshake begins immediately."
+            opening = arrival.opening = self._opening(connection, peer.address, self._reception.context)
+            opening.begin(self._reception.seconds.handshake, partial(self._secured, connection, arrival, ticket))
+            self._do(arrival, ticket, connect(opening, arrival.hand_over()))
+        else:
+            self._do(arrival, ticket, self._connect(connection, arrival, ticket))
+
+    async def _connect(self, connection: Connection, arrival: _Arrival, ticket: Ticket) -> None:
+        try:
+            await connect(connection, arrival.hand_over())
+        except OSError as error:
+            self._reject(Rejection.HANDSHAKE, arrival, ticket, error)
+        else:
+            self._keep(connection, arrival, ticket)
+
+    def _do(self, arrival: _Arrival, ticket: Ticket, work: Coroutine[Any, Any, None]) -> None:
+        arrival.task = asyncio.get_running_loop().create_task(work)
+        arrival.task.add_done_callback(partial(self._did, arrival, ticket))
+
+    def _did(self, arrival: _Arrival, ticket: Ticket, task: "asyncio.Task[None]") -> None:
+        error = None if task.cancelled() else task.exception()
+        if arrival.task is task and (error or task.cancelled() or not arrival.opening):
+            if isinstance(error, OSError):
+                self._reject(Rejection.HANDSHAKE, arrival, ticket, error)
+                return
+            self._leave(arrival, ticket)
+        if error:
+            task.get_loop().call_exception_handler({"message": "setting up a connection failed", "exception": error})
+
+    def _secured(self, connection: Connection, arrival: _Arrival, ticket: Ticket, error: OSError | None) -> bool:
+        """A handshake came to its end."""
+        if error is None:
+            self._keep(connection, arrival, ticket)
+        else:
+            self._reject(Rejection.HANDSHAKE, arrival, ticket, error)
+        return True
+
+    def _opening(self, connection: Connection, client: str, context: ssl.SSLContext) -> Opening:
+        return Opening(connection, context, partial(self._reception.handshakes.begin, client), SHUTDOWN_SECONDS)
+
+    def _reject(self, why: Rejection, arrival: _Arrival, ticket: Ticket, error: Exception) -> None:
+        if arrival in self._arrivals:
+            if not arrival.given_up:
+                self._reception.rejected(why, arrival.remote[0], repr(error))
+            self._leave(arrival, ticket)
+
+    def _leave(self, arrival: _Arrival, ticket: Ticket) -> None:
+        """An arrival is over; its place is given back unless a connection has it."""
         arrival.close()
         self._arrivals.discard(arrival)
         if ticket.guest is arrival:
             self._admission.leave(ticket)
         self._look_if_empty()
-        if not task.cancelled() and (error := task.exception()):
-            task.get_loop().call_exception_handler({"message": "setting up a connection failed", "exception": error})
-
-    async def _set_up(self, arrival: _Arrival, ticket: Ticket) -> None:
-        stage = Rejection.PROXY_HEADER
-        try:
-            proxied = Proxied()
-            if self.spec.proxy_protocol:
-                seconds = self._reception.seconds.proxy
-                proxied = header_at_once(arrival.sock) or await read_proxy_header(arrival.sock, seconds)
-            stage = Rejection.HANDSHAKE
-            peer = make_peer(self.spec, arrival.remote, proxied)
-            connection = self._make(peer, arrival.remote, ticket)
-            if self.spec.tls is TlsMode.IMPLICIT and self._reception.context is not None:
-                opening = self._opening(connection, peer.address, self._reception.context)
-                await connect_secured(opening, arrival.hand_over(), self._reception.seconds.handshake)
-            else:
-                await connect(connection, arrival.hand_over())
-        except (ProxyError, OSError) as error:
-            self._reception.rejected(stage, arrival.remote[0], repr(error))
-        else:
-            self._keep(connection, ticket)
-
-    def _opening(self, connection: Connection, client: str, context: ssl.SSLContext) -> Opening:
-        return Opening(connection, context, partial(self._reception.handshakes.begin, client), SHUTDOWN_SECONDS)
 
     def _make(self, peer: Peer, remote: Remote, ticket: Ticket) -> Connection:
         connection = self._reception.factory(peer)
@@ -210,7 +263,8 @@ class Listener:
             connection.drain()
         return connection
 
-    def _keep(self, connection: Connection, ticket: Ticket) -> None:
+    def _keep(self, connection: Connection, arrival: _Arrival, ticket: Ticket) -> None:
+        self._arrivals.discard(arrival)
         ticket.guest = connection
         self._connections.add(connection)
         connection.when_gone(partial(self._forget, connection, ticket))

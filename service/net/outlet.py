@@ -7,6 +7,7 @@ and one slice is ever held for a client that doesn't read (G15).
 import asyncio
 
 from service.model.ending import Ending
+from service.net.tls_transport import SecuredTransport
 
 SLICE = 256 * 1024
 """Octets handed to the transport before looking whether the client keeps up."""
@@ -54,6 +55,14 @@ class Outlet:
         if data and self._transport is not None:
             self.octets += len(data)
             self._transport.write(data)
+
+    def write_last(self, data: bytes) -> None:
+        """Write what the transport's close follows at once: over TLS the two leave together."""
+        if isinstance(self._transport, SecuredTransport) and not self._held:
+            self.octets += len(data)
+            self._transport.write_last(data)
+        else:
+            self.write(data)
 
     def hold(self, data: bytes) -> None:
         """Write it together with what is written next, which must come."""

@@ -94,7 +94,10 @@ class Pop3Connection(Conversation):
         if isinstance(step.effect, effects.StartTls):
             # Nothing may be read in clear between the response and the handshake (RFC 2595 §4).
             self._stop_reading_clear()
-        self._outlet.write(step.output)
+        if isinstance(step.effect, effects.Close):
+            self._outlet.write_last(step.output)
+        else:
+            self._outlet.write(step.output)
         if step.effect is not None:
             if not self._at_once(step.effect):
                 self._start(step.effect)

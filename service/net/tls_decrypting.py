@@ -44,26 +44,36 @@ class Tls:
 
     def take(self, data: bytes) -> None:
         """Octets came, encrypted."""
-        self._came = memoryview(bytes(self._came) + data if self._came else data)
+        if not self._came and len(data) <= SLICE:
+            # As nearly all that a client says.
+            self._barren += self.incoming.write(data)
+        else:
+            self._came = memoryview(bytes(self._came) + data if self._came else data)
 
     def shake_hands(self) -> None:
         """Go on with the handshake. Raises ssl.SSLError, ssl.SSLWantReadError where more has to come."""
         while True:
-            self._feed()
+            if self._came:
+                self._feed()
             try:
-                return self.object.do_handshake()
+                self.object.do_handshake()
             except ssl.SSLWantReadError:
                 if not self._came:
                     raise
+            else:
+                # What it took came to something.
+                self._barren = 0
+                return
 
     def decrypt(self, pieces: list[bytes]) -> bool:
         """Add what could be decrypted in one go; whether the client said that this is all.
 
         Raises ssl.SSLError where nothing more can be read, or may be.
         """
+        if not self._came:
+            return self._decrypt_slice(pieces)
         late = time.monotonic() + AT_ONCE_SECONDS
         while True:
-            self._barren += min(len(self._came), SLICE)
             self._feed()
             if self._decrypt_slice(pieces):
                 self._came = _NOTHING
@@ -72,7 +82,7 @@ class Tls:
                 return False
 
     def _feed(self) -> None:
-        self.incoming.write(self._came[:SLICE])
+        self._barren += self.incoming.write(self._came[:SLICE])
         # An empty view would keep what it was taken of.
         self._came = self._came[SLICE:] or _NOTHING
 

@@ -19,6 +19,11 @@ InTurn = Callable[[Callable[[], None]], None]
 """Calls what it is given when it is its turn, at once where nobody waits."""
 
 
+Ended = Callable[[OSError | None], bool]
+"""Told what came of a handshake: nothing before the protocol hears of the connection, else why there is none, once the
+transport is closed. Gives whether the connection is still wanted; who wants none has it closed."""
+
+
 def at_once(call: Callable[[], None]) -> None:
     """An `InTurn` for what waits for nobody."""
     call()
@@ -32,8 +37,8 @@ class Opening(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_answered", "_context", "_deadline", "_done", "_error", "_in_turn", "_protocol", "_raw", "_shutdown_seconds",
-        "_tls",
+        "_answered", "_came", "_context", "_deadline", "_ended", "_error", "_in_turn", "_protocol", "_raw",
+        "_shutdown_seconds", "_tls",
     )  # fmt: skip
 
     def __init__(
@@ -45,24 +50,38 @@ class Opening(asyncio.Protocol):
         self._shutdown_seconds = shutdown_seconds
         self._raw: asyncio.Transport | None = None
         self._tls: Tls | None = None
-        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._came = b""
+        """What waits for its turn."""
         self._answered = False
         """Whether the server had its say, after which there is little to compute."""
         self._deadline = Deadline(self._late)
         self._error: OSError | None = None
         """Why there will be no TLS; nothing more is read."""
+        self._ended: Ended | None = None
+
+    def begin(self, seconds: float, ended: Ended) -> None:
+        """Have so long for the handshake, and `ended` called once, unless the transport never comes to be."""
+        self._ended = ended
+        if self._error is None:
+            self._deadline.set(seconds)
+        elif self._raw is None:
+            self._end(self._error)
 
     async def done(self, seconds: float) -> None:
         """Return once `protocol` was told of the connection.
 
         Raises OSError when that comes to nothing, once the transport is closed: until then it takes its place (G15).
         """
-        if self._error is None:
-            self._deadline.set(seconds)
-        try:
-            await self._done
-        finally:
-            self._deadline.close()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def ended(error: OSError | None) -> bool:
+            if not done.done():
+                done.set_exception(error) if error else done.set_result(None)
+            # Where it was given up in this very round, who waited closes it.
+            return not done.cancelled()
+
+        self.begin(seconds, ended)
+        await done
 
     def abort(self) -> None:
         """Give up, and close now."""
@@ -74,6 +93,8 @@ class Opening(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The client is there; it speaks first."""
         self._raw = cast("asyncio.Transport", transport)
+        if self._error is not None:
+            self._raw.abort()
 
     def data_received(self, data: bytes) -> None:
         """Octets came, encrypted or on the way there."""
@@ -81,10 +102,14 @@ class Opening(asyncio.Protocol):
             return
         if self._answered:
             self._go_on(data)
+        elif self._came:
+            # One read waits here; what a client says beyond that waits in the kernel.
+            self._came += data
+            self._raw.pause_reading()
         else:
             # What comes in several pieces may be computed with any of them.
-            self._raw.pause_reading()
-            self._in_turn(lambda: self._begin(data))
+            self._came = data
+            self._in_turn(self._begin)
 
     def eof_received(self) -> bool:
         """The client ended the connection."""
@@ -95,14 +120,16 @@ class Opening(asyncio.Protocol):
         """The connection is closed."""
         self._raw = None
         self._deadline.close()
-        if not self._done.done():
-            self._done.set_exception(self._error or ConnectionResetError("the connection ended during the handshake"))
+        self._error = self._error or ConnectionResetError("the connection ended during the handshake")
+        self._end(self._error)
 
-    def _begin(self, data: bytes) -> None:
+    def _begin(self) -> None:
+        came, self._came = self._came, b""
         if self._error is not None or self._raw is None:
             return
-        self._raw.resume_reading()
-        self._go_on(data)
+        if not self._raw.is_reading():
+            self._raw.resume_reading()
+        self._go_on(came)
 
     def _go_on(self, data: bytes) -> None:
         if self._raw is None:
@@ -125,12 +152,15 @@ class Opening(asyncio.Protocol):
             self._send(tls, raw)
             self._fail(error)
         else:
-            if self._done.cancelled():
-                # Given up in this very round: who waited closes it.
-                return
-            self._done.set_result(None)
-            # What ends the handshake leaves with the greeting.
-            SecuredTransport(self._protocol, raw, tls, self._shutdown_seconds).begin()
+            self._deadline.close()
+            if self._end(None):
+                # What ends the handshake leaves with the greeting.
+                SecuredTransport(self._protocol, raw, tls, self._shutdown_seconds).begin()
+
+    def _end(self, error: OSError | None) -> bool:
+        """Say once what came of it; whether the connection is still wanted."""
+        ended, self._ended = self._ended, None
+        return ended is None or ended(error)
 
     @staticmethod
     def _send(tls: Tls, raw: asyncio.Transport) -> None:

@@ -148,6 +148,15 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
         else:
             self._send()
 
+    def write_last(self, data: bytes) -> None:
+        """Encrypt what leaves with `close`, which must follow at once."""
+        if self._closing or not data:
+            return
+        try:
+            self._encrypt(data)
+        except ssl.SSLError as error:
+            self._break(error)
+
     def close(self) -> None:
         """Send what is written and close_notify, and wait a little for the client's.
 
@@ -239,7 +248,8 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
 
     def _shut_down(self) -> None:
         """Send close_notify once; the end, where the client's has come. What else comes is dropped."""
-        self._decrypted()
+        if self._tls.waits or self._tls.incoming.pending or self._ssl.pending():
+            self._decrypted()
         try:
             self._ssl.unwrap()
         except ssl.SSLWantReadError:

@@ -2,6 +2,7 @@
 
     python -m tests.load.instructions --polls 400
     python -m tests.load.instructions --polls 400 --deliveries     the same of LMTP, for a delivery
+    python -m tests.load.instructions --polls 400 --hellos         of a TLS handshake with a greeting and QUIT
 
 Owns that count. Needs valgrind, whose callgrind runs a process some fifty times slower. What the kernel does is not
 in it: a poll makes some forty calls of the kernel, which `strace -c` counts.
@@ -12,9 +13,10 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from types import MappingProxyType
 
 from service.settings.fairness import FairnessSettings
 from tests.load.mail import Kind
@@ -27,10 +29,18 @@ COUNTED = Kind("counted", 32, 10)
 _TOTAL = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)
 
 
-def instructions(polls: int, clients: int, deliveries: bool = False) -> float:
-    """For each poll or delivery, the mean."""
-    part, command = ("lmtp", "lmtp") if deliveries else ("front", "serve")
-    load = {"port": "lmtp", "mode": "deliver"} if deliveries else {"mode": "poll"}
+LOADS: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "poll": {"mode": "poll"},
+        "delivery": {"port": "lmtp", "mode": "deliver"},
+        "hello": {"port": "pop3s", "mode": "hello"},
+    }
+)
+
+
+def instructions(what: str, polls: int, clients: int) -> float:
+    """For each of these, one of `LOADS`, the mean."""
+    part, command = ("lmtp", "lmtp") if what == "delivery" else ("front", "serve")
     with tempfile.TemporaryDirectory(prefix="poplar-load-") as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -40,8 +50,11 @@ def instructions(polls: int, clients: int, deliveries: bool = False) -> float:
             front.furnish([COUNTED])
             each_once(front, COUNTED)
             each_once(front, COUNTED)
+            if what == "hello":
+                # What only the first ones do isn't theirs.
+                front.load(COUNTED, clients=clients, limit=4 * clients, **LOADS[what])
             _tell(front.components[part], "--instr=on")
-            front.load(COUNTED, clients=clients, limit=polls, **load)
+            front.load(COUNTED, clients=clients, limit=polls, **LOADS[what])
             _tell(front.components[part], "--dump")
         told = out.with_suffix(".1").read_text("latin-1")
         return int(_TOTAL.findall(told)[0]) / polls
@@ -69,9 +82,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Instructions of a front end for each poll.")
     parser.add_argument("--polls", type=int, default=400)
     parser.add_argument("--clients", type=int, default=16)
-    parser.add_argument("--deliveries", action="store_true", help="of LMTP, for deliveries of 9 KB")
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument("--deliveries", dest="what", action="store_const", const="delivery", help="of LMTP, of 9 KB")
+    other.add_argument("--hellos", dest="what", action="store_const", const="hello", help="of TLS handshakes")
     options = parser.parse_args()
-    each = instructions(options.polls, options.clients, options.deliveries)
+    each = instructions(options.what or "poll", options.polls, options.clients)
     sys.stdout.write(f"{each / 1e6:.2f} million instructions for each of {options.polls}\n")
 
 

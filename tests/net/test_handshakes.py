@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import pytest
 
-from service.net.arrival import connect_secured
+from service.net.arrival import connect
 from service.net.handshakes import Handshakes
 from service.net.peer import Peer
 from service.net.tls_opening import InTurn, Opening, at_once
@@ -91,6 +91,15 @@ class Turn:
         self.asked.set()
 
 
+async def connect_secured(opening: Opening, sock: socket.socket, seconds: float) -> None:
+    try:
+        await connect(opening, sock)
+        await opening.done(seconds)
+    except asyncio.CancelledError:
+        opening.abort()
+        raise
+
+
 async def opened(stage: Stage, turn: InTurn, seconds: float) -> tuple[Opening, "asyncio.Task[None]", socket.socket]:
     """A connection on its way, and the client's end of it."""
     near, far = socket.socketpair()
@@ -122,17 +131,28 @@ async def test_one_whose_turn_comes_too_late_has_no_handshake(stage: Stage) -> N
     far.close()
 
 
-async def test_g15_while_a_client_waits_for_its_turn_nothing_more_of_it_is_read(stage: Stage) -> None:
+async def test_g15_while_a_client_waits_for_its_turn_one_more_read_is_all_that_it_gets(stage: Stage) -> None:
     turn = Turn()
     opening, connecting, far = await opened(stage, turn, 30.0)
     far.send(b"\x16")
     await turn.asked.wait()
-    assert opening._raw is not None
-    assert not opening._raw.is_reading()
+    raw = opening._raw
+    assert raw is not None
+    far.send(b"\x03")
+    await until(lambda: not raw.is_reading())
     far.close()
     turn.begin()
     with pytest.raises((OSError, ssl.SSLError)):
         await connecting
+
+
+async def test_g15_one_that_is_given_up_before_its_transport_is_there_is_closed(stage: Stage) -> None:
+    opening, connecting, far = await opened(stage, Turn(), 30.0)
+    opening.abort()
+    with pytest.raises(OSError, match="given up"):
+        await connecting
+    assert await asyncio.get_running_loop().sock_recv(far, 1) == b""
+    far.close()
 
 
 async def test_one_that_is_given_up_while_it_waits_is_closed(stage: Stage) -> None:

@@ -15,6 +15,7 @@ from service.net import listener, tls_decrypting, tls_transport
 from service.net.arrival import ListenerSpec, SetupSeconds
 from service.net.listener import Rejection
 from service.net.peer import TlsMode
+from service.net.tls_transport import SecuredTransport
 from tests.net.conftest import Stage
 from tests.net.front import until
 from tests.net.parrot import Parrot
@@ -149,6 +150,18 @@ async def test_a_close_sends_all_that_was_written_and_close_notify(stage: Stage,
         await client.send_and_leave(b"too late, and dropped\r\n")
     await until_lost(talker)
     assert (talker.ends, talker.lines, stage.admission.held) == ([None], [], 0)
+
+
+async def test_the_last_word_leaves_with_close_notify(stage: Stage, trusting: ssl.SSLContext) -> None:
+    """RFC 8446 §6.1."""
+    client, talker = await connected(stage, trusting)
+    assert isinstance(talker.transport, SecuredTransport)
+    talker.transport.write_last(b"bye\r\n")
+    talker.transport.close()
+    talker.transport.write_last(b"never sent")
+    await client._feed()
+    assert client.tls.read() == b"bye\r\n"
+    assert client.tls.read() == b""
 
 
 async def test_a_close_waits_no_longer_for_the_client_than_it_may(

@@ -18,8 +18,8 @@ SAID_OCTETS = 4 * 1024
 """Octets that TLS says of its own accord on one connection: 150 changes of keys, one of which serves for gigabytes."""
 BARREN_OCTETS = 64 * 1024
 """Octets of TLS that come to nothing, beyond what comes with them: 2,400 changes of keys, or empty records."""
-RECORD_OCTETS = 256
-"""What a record may take around its octets, and more."""
+RECORD_OCTETS = 16 * 1024 + 256
+"""What a record may take around its octets: a client may pad each to its full length (RFC 8446 §5.4)."""
 
 _NOTHING = memoryview(b"")
 

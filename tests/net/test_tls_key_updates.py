@@ -27,10 +27,15 @@ _AFTER_SOCKET = object.__basicsize__ + ctypes.sizeof(ctypes.c_void_p)
 """Where CPython's object keeps OpenSSL's."""
 
 
+def state_of(client: TlsWire) -> int | None:
+    """OpenSSL's own object."""
+    inner: Any = client.tls
+    return ctypes.c_void_p.from_address(id(inner._sslobj) + _AFTER_SOCKET).value
+
+
 def changes_of_keys(client: TlsWire, count: int, kind: int) -> bytes:
     """What `client` says to change its keys so many times."""
-    inner: Any = client.tls
-    state = ctypes.c_void_p.from_address(id(inner._sslobj) + _AFTER_SOCKET).value
+    state = state_of(client)
     for _ in range(count):
         assert _OPENSSL.SSL_key_update(state, kind) == 1
         assert _OPENSSL.SSL_do_handshake(state) == 1
@@ -60,6 +65,15 @@ async def test_g16_who_says_what_means_nothing_without_end_is_cut_off(stage: Sta
     await client.wire.send(changes_of_keys(client, 3000, NOT_REQUESTED))
     await until_lost(talker)
     assert isinstance(talker.ends[0], ssl.SSLError)
+
+
+async def test_a_client_may_pad_its_records(stage: Stage, trusting: ssl.SSLContext) -> None:
+    """RFC 8446 §5.4: padding hides how long a command is; a session has hundreds of them."""
+    client, _ = await connected(stage, trusting)
+    assert _OPENSSL.SSL_set_block_padding(ctypes.c_void_p(state_of(client)), ctypes.c_size_t(16 * 1024)) == 1
+    for number in range(100):
+        await client.send(b"RETR %d\r\n" % number)
+        assert await client.line() == b"RETR %d" % number
 
 
 async def test_g16_others_have_their_turn_between_two_slices_of_what_takes_long(

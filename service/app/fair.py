@@ -28,8 +28,6 @@ WORTH_TELLING_OF_LOOP = 6000
 """The same of steps, which wait for parts of a millisecond."""
 LOOKUPS = 2
 """Domains whose tenant is asked for at a time, beside the other calls of Postgres."""
-LOOP_MOST = 0.5
-"""One tenant's steps leave room for those of another in each round of the event loop, so that they needn't wait."""
 SAVINGS = 0.05
 """Seconds of the loop's time that a tenant which needs less than its share may have at once: some fifteen polls."""
 AHEAD = 1
@@ -45,7 +43,8 @@ class Shares:
     domains: Turns
     store: Turns
     sessions: Turns
-    loop: Turns
+    pace: Pace
+    """At the event loop."""
     by_tenant: bool
     flow: Flow = field(default_factory=Flow, init=False)
     """When the store of blobs last gave anything."""
@@ -62,10 +61,9 @@ class Shares:
             # While the store hangs, who waits for a turn is to hear of it as soon as who has one.
             "store": Bounds(settings.fairness.store_reads, most=most, patience=settings.object_store.deadline),
             "sessions": Bounds(settings.limits.connections, queue=0, most=most),
-            "loop": _loop(settings),
         }
         turns = {resource: Turns(resource, each, sharing) for resource, each in bounds.items()}
-        return cls(**turns, by_tenant=settings.fairness.by_tenant)
+        return cls(**turns, pace=_pace(settings), by_tenant=settings.fairness.by_tenant)
 
     def blobs(self, blobs: BlobStore, *, spare: bool = False) -> BlobStore:
         """`blobs` behind their turns; the `spare` ones for what no client waits for yet."""
@@ -80,18 +78,18 @@ class Shares:
     def fairness(self, owners: DomainOwners) -> Fairness:
         """What sessions share."""
         known = Owners(owners, self.domains) if self.by_tenant else None
-        return Fairness(known, self.sessions, Pace(self.loop) if self.by_tenant else None)
+        return Fairness(known, self.sessions, self.pace if self.by_tenant else None)
 
     @property
-    def all(self) -> tuple[Turns, ...]:
+    def all(self) -> tuple[Turns | Pace, ...]:
         """What is asked for by tenant."""
-        return (self.hashing, self.database, self.store, self.sessions, self.loop)
+        return (self.hashing, self.database, self.store, self.sessions, self.pace)
 
 
 class HeavyTenants:
     """Says in the log who waited most for what, as often as it is called."""
 
-    def __init__(self, shared: Sequence[Turns], fairness: Fairness) -> None:
+    def __init__(self, shared: Sequence[Turns | Pace], fairness: Fairness) -> None:
         self._shared = shared
         self._owners = fairness.owners
 
@@ -119,12 +117,11 @@ class HeavyTenants:
 
 def pace_of(settings: Settings) -> Pace | None:
     """The event loop's time in a process that shares nothing else by tenant."""
-    return Pace(Turns("loop", _loop(settings), sharing)) if settings.fairness.by_tenant else None
+    return _pace(settings) if settings.fairness.by_tenant else None
 
 
-def _loop(settings: Settings) -> Bounds:
-    steps = settings.fairness.steps
-    return Bounds(steps, most=LOOP_MOST, savings=SAVINGS, reserve=steps)
+def _pace(settings: Settings) -> Pace:
+    return Pace(settings.fairness.steps, sharing, SAVINGS)
 
 
 def most_of(settings: Settings) -> float:

@@ -1,149 +1,238 @@
 """The event loop's time, which all sessions of a process share: so much work is done between two looks at the sockets.
 
-Owns when a coroutine goes on. A loop runs whatever is ready in one go: without this, a step of each of a tenant's
+Owns which step runs in which round. A loop runs whatever is ready in one go: without this, a step of each of a tenant's
 thousand sessions runs before another's only one, at each step again. A step is what runs between two waits; it costs
-the time it takes. Refuses to know the work. Nothing waits while fewer steps are ready than may run in one round.
+the time it takes, which is known once it is over. No class of callers has more of a round than it leaves to others; who
+waits goes on by start-time fair queueing, as at other turns (`turns.py`), and who has savings passes. Refuses to know
+the work. Nothing waits while fewer steps are ready than may run in one round.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Generator
-from functools import partial
-from typing import Any, Generic, TypeVar
+from collections import deque
+from collections.abc import Callable, Hashable
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count
+from typing import NamedTuple
 
-from service.mail.turns import Turns, Whose
+from service.mail.told import Told, Untold
 
+Whose = Hashable
+"""A class of callers: a tenant's id, the network of a stranger, or None for those that are nobody's."""
 SHORT = 0.00005
 """Seconds of a step that counts as one."""
-Result = TypeVar("Result")
+ALONE = 8
+"""How many times longer a round is while one tenant alone has anything to do, and for tenants with savings."""
+COMPANY_SECONDS = 0.1
+"""For how long two tenants that had steps after one another keep rounds short. Strangers, of whom nobody knows yet
+whose they are, don't: each session begins as one."""
+FEW_CLASSES = 64
+UNBOUNDED = float("inf")
+
+
+class Waiter(NamedTuple):
+    """One caller in a queue: `turn` for who waits for it, or a `call` to be made in it."""
+
+    since: float
+    turn: asyncio.Future[None] | None
+    call: Callable[[], object] | None
+    context: Context | None
+
+
+@dataclass(slots=True, eq=False)
+class Class:
+    """What one class had, and who of it waits, in order."""
+
+    finish: float
+    """When all it had is paid for, in virtual time."""
+    stays: bool
+    """Whether it is more than a stranger's, who may turn out to be anybody's."""
+    spent: float = 0.0
+    """Seconds of the present round."""
+    waiting: deque[Waiter] = field(default_factory=deque)
+    waits: int = 0
+    """How many of it had to wait since somebody looked."""
 
 
 class Pace:
-    """As many steps in one round of the event loop as there are `turns`."""
+    """Rounds of `steps` short steps; for use in one event loop.
 
-    def __init__(self, turns: Turns) -> None:
-        self._turns = turns
-        self._done: list[tuple[Whose, int, float]] = []
+    A class that asks for less than its share may have `savings` seconds at once when it does ask, and passes those that
+    wait as long as it has any left, in room of each round that is kept for that: for strangers, of whom a flood may
+    make as many classes as it likes, as much as the round's own.
+    """
 
-    def work(
-        self,
-        work: Coroutine[Any, Any, Result],
-        whose: Callable[[], Whose],
-        *,
-        begun: bool = False,
-        goes_on: bool = False,
-    ) -> "Steps[Result]":
-        """`work`, to be awaited, step by step in turn; `whose` is asked before each step. It belongs to the result.
+    resource = "loop"
 
-        Where it has `begun`, its first step runs in a turn that is the caller's. Where it `goes_on`, the turn of its
-        last step is the caller's once it has returned, if it `kept` one: then `end` must follow.
+    def __init__(self, steps: int, told: Told | None = None, savings: float = 0.0) -> None:
+        self.waiting = 0
+        self._told = told or Untold()
+        self._short, self._long = steps * SHORT, steps * SHORT * ALONE
+        self._room = self._short
+        self._savings = savings
+        self._behind = savings / 8 or UNBOUNDED
+        """How far behind is more than one that always asks is now and then, too."""
+        self._spent = self._passed = 0.0
+        """Seconds of the present round, in its room and in that of those who pass."""
+        self._classes: dict[Whose, Class] = {}
+        self._few = FEW_CLASSES
+        self._heads: list[tuple[float, int, Class]] = []
+        """A heap of the classes that wait, by when the first of each begins in virtual time."""
+        self._order = count()
+        self._now = self._latest = 0.0
+        """Virtual time: when the step that was granted last began, and whenever nobody waits, the end of all debts."""
+        self._had: list[Class] = []
+        """Who had a step in this round, at whose end another begins."""
+        self._tenant: Class | None = None
+        self._company_until = 0.0
+        self._context = copy_context()
+
+    def may_begin(self, whose: Whose) -> bool:
+        """Whether a step may run at once; if so, `ended` must follow."""
+        of = self._classes.get(whose) or self._class(whose)
+        left = self._room - self._spent
+        if not self._heads and left > 0.0 and of.spent < left:
+            return True
+        behind = of.finish < self._now - self._behind
+        return behind and not of.waiting and self._passed < (self._long if of.stays else self._short)
+
+    def ended(self, whose: Whose, seconds: float, counted: float = 0.0) -> None:
+        """A step took so long, `counted` of which its round knows already.
+
+        A long one uses up what others of its round could have had, so that sockets are looked at soon.
         """
-        return Steps(self, work, whose, begun, goes_on)
-
-    @property
-    def wanted(self) -> bool:
-        """Whether somebody waits for a turn."""
-        return self._turns.waiting > 0
-
-    def try_begin(self, whose: Whose) -> bool:
-        """Whether a step may run at once; if so, `end` must follow."""
-        return self._turns.try_take(whose, cost=0.0)
-
-    def begin(self, whose: Whose) -> Coroutine[Any, Any, None]:
-        """Wait until a step may run, which couldn't at once; `end` must follow."""
-        return self._turns.wait(whose, cost=0.0)
+        of = self._classes.get(whose) or self._class(whose)
+        start = of.finish
+        if start < self._now - self._savings:
+            start = self._now - self._savings
+        elif start > self._now:
+            self._now = start
+        of.finish = start + seconds
+        self._latest = max(self._latest, of.finish)
+        if of is not self._tenant and of.stays:
+            self._meet(of)
+        self._count(of, (max(SHORT, seconds)) - counted)
 
     def soon(self, whose: Whose, call: Callable[[], object]) -> None:
-        """Call `call` in turn: at once where there is room. Where it gives True its turn goes on; `end` must follow."""
-        if self._turns.try_take(whose, cost=0.0):
-            self.go_on(whose, call)
+        """Call `call` in a step of its own: at once where there is room."""
+        if self.may_begin(whose):
+            self.run(whose, call)
         else:
-            self._turns.call(whose, partial(self.go_on, whose, call), cost=0.0)
+            self.line_up(whose, lambda: self.run(whose, call))
 
-    def go_on(self, whose: Whose, call: Callable[[], object]) -> None:
-        """Call `call` in a turn that was begun, which ends with it unless it gives True."""
+    def run(self, whose: Whose, call: Callable[[], object]) -> None:
+        """Call `call` in a step that may begin."""
         began = time.perf_counter()
-        goes_on = False
         try:
-            goes_on = call() is True
+            call()
         finally:
-            self.end(whose, time.perf_counter() - began, goes_on=goes_on)
+            self.ended(whose, time.perf_counter() - began)
 
-    def end(self, whose: Whose, seconds: float, *, goes_on: bool = False) -> None:
-        """A step took `seconds`. Its turn goes to another in the next round, once the sockets were looked at.
+    def line_up(self, whose: Whose, call: Callable[[], object]) -> None:
+        """Have `call` called, in the present context, when a step of this class may begin; `ended` must follow."""
+        self._wait(whose, Waiter(time.monotonic(), None, call, copy_context()))
 
-        A long one uses up the turns of several, so that the round is soon over. Where it `goes_on`, what follows it
-        runs in the same turn.
-        """
-        if not self._done:
-            asyncio.get_running_loop().call_soon(self._next_round)
-        amount = 0 if goes_on else 1
-        if seconds >= SHORT:
-            amount += self._turns.hold_more(whose, int(seconds / SHORT))
-        self._done.append((whose, amount, seconds))
+    async def begin(self, whose: Whose) -> float:
+        """Wait until a step may run, which couldn't at once; what of it is counted. `ended` must follow."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._wait(whose, Waiter(time.monotonic(), turn, None, None))
+        await turn
+        return SHORT
 
-    def pass_on(self, whose: Whose, to: Whose) -> None:
-        """A turn that was begun for one class turned out to be another's."""
-        self._turns.pass_on(whose, to)
+    def waits(self) -> dict[Whose, int]:
+        """How many of each class had to wait since this was last asked."""
+        told = {whose: of.waits for whose, of in self._classes.items() if of.waits}
+        for whose in told:
+            self._classes[whose].waits = 0
+        return told
+
+    def _count(self, of: Class, seconds: float) -> None:
+        if not self._had:
+            asyncio.get_running_loop().call_soon(self._next_round, context=self._context)
+        if not of.spent:
+            self._had.append(of)
+        of.spent += seconds
+        if self._spent < self._room:
+            self._spent += seconds
+        else:
+            self._passed += seconds
+
+    def _meet(self, of: Class) -> None:
+        """A step of another tenant than the last one's: neither is to find the loop in the middle of a long round."""
+        if self._tenant is not None:
+            self._company_until = time.monotonic() + COMPANY_SECONDS
+            self._room = self._short
+        self._tenant = of
+
+    def _wait(self, whose: Whose, waiter: Waiter) -> None:
+        of = self._classes.get(whose) or self._class(whose)
+        of.waits += 1
+        of.waiting.append(waiter)
+        self.waiting += 1
+        if len(of.waiting) == 1:
+            self._become_head(of)
+
+    def _become_head(self, of: Class) -> None:
+        start = self._now - self._savings
+        heappush(self._heads, (max(start, of.finish), next(self._order), of))
 
     def _next_round(self) -> None:
-        done, self._done = self._done, []
-        self._turns.give_all_back(done)
+        """The sockets were looked at: who waits goes on."""
+        for of in self._had:
+            of.spent = 0.0
+        self._had.clear()
+        self._spent = self._passed = 0.0
+        self._room = self._short if self._company_until > time.monotonic() else self._long
+        if self._heads:
+            self._grant()
+        else:
+            self._now = self._latest
 
+    def _grant(self) -> None:
+        """Let those go on who wait, while there is room; whose class has its part already waits for the next round."""
+        served: list[tuple[float, int, Class]] = []
+        try:
+            while self._heads and (left := self._room - self._spent) > 0.0:
+                head = heappop(self._heads)
+                if head[2].spent < left:
+                    self._serve(*head)
+                else:
+                    served.append(head)
+        finally:
+            for head in served:
+                heappush(self._heads, head)
+            if self._heads and not self._had:
+                asyncio.get_running_loop().call_soon(self._next_round, context=self._context)
 
-class Steps(Generic[Result]):
-    """An awaitable that runs a coroutine as the task that awaits it would, but for the turns between its steps."""
+    def _serve(self, start: float, _: int, of: Class) -> None:
+        waiter = of.waiting.popleft()
+        self.waiting -= 1
+        self._now = max(self._now, start)
+        if of.waiting:
+            self._become_head(of)
+        if waiter.turn is None and waiter.call is not None and waiter.context is not None:
+            self._told.waited(self.resource, time.monotonic() - waiter.since)
+            waiter.context.run(waiter.call)
+        elif waiter.turn is not None and not waiter.turn.done():
+            # It goes on after this, in the same round: the next one is lined up behind it.
+            self._told.waited(self.resource, time.monotonic() - waiter.since)
+            waiter.turn.set_result(None)
+            self._count(of, SHORT)
 
-    __slots__ = ("_begun", "_goes_on", "_pace", "_whose", "_work", "kept")
+    def _class(self, whose: Whose) -> Class:
+        of = self._classes.get(whose)
+        if of is None:
+            if len(self._classes) >= self._few:
+                self._forget()
+            of = self._classes[whose] = Class(self._now - self._savings, not isinstance(whose, str))
+        return of
 
-    def __init__(
-        self, pace: Pace, work: Coroutine[Any, Any, Result], whose: Callable[[], Whose], begun: bool, goes_on: bool
-    ) -> None:
-        self._pace = pace
-        self._work = work
-        self._whose = whose
-        self._begun = begun
-        self._goes_on = goes_on
-        self.kept = False
-        """Whether the turn of the last step wasn't ended. That step has none if it was cancelled while it waited."""
-
-    def __await__(self) -> Generator[Any, None, Result]:
-        """Give what the coroutine returns, or raise what it raises; what is thrown in, it hears of in its turn."""
-        thrown: BaseException | None = None
-        turn = self._begun
-        while True:
-            whose = self._whose()
-            if not turn and not (turn := self._pace.try_begin(whose)):
-                try:
-                    yield from self._pace.begin(whose).__await__()
-                    turn = True
-                except asyncio.CancelledError as error:
-                    # It hears of its end now: whoever gives up takes nobody's turn.
-                    thrown = error
-            began = time.perf_counter()
-            goes_on = False
-            try:
-                waits_for = self._work.throw(thrown) if thrown else self._work.send(None)
-            except StopIteration as end:
-                result: Result = end.value
-                self.kept = goes_on = self._goes_on and turn
-                return result
-            finally:
-                # What is raised refers to this frame, which must not refer to it: in a ring, what a cut response held
-                # would stay until the collector comes by.
-                thrown = None
-                if turn:
-                    seconds, began_for = time.perf_counter() - began, whose
-                    if (whose := self._whose()) != began_for:
-                        # It turned out to be another's, who pays for it.
-                        self._pace.pass_on(began_for, whose)
-                    self._pace.end(whose, seconds, goes_on=goes_on)
-            turn = False
-            try:
-                yield waits_for
-            except GeneratorExit:
-                self._work.close()
-                raise
-            except BaseException as error:
-                thrown = error
-            waits_for = None
+    def _forget(self) -> None:
+        """Let go of classes that wait for nothing and have no debt: they are as good as new."""
+        paid = self._now - self._savings
+        idle = [whose for whose, of in self._classes.items() if not (of.spent or of.waiting) and of.finish <= paid]
+        for whose in idle:
+            del self._classes[whose]
+        self._few = max(FEW_CLASSES, 2 * len(self._classes))

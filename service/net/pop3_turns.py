@@ -4,6 +4,7 @@ Owns on whose behalf an effect asks other systems. Refuses to know how turns are
 RFC 1939 §4 (until a login succeeded, a session is that of the name it gave).
 """
 
+import time
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from service.mail.fairness import Fairness
 from service.mail.maildrop import OpenMaildrop
 from service.mail.pace import Pace
+from service.mail.steps import Steps
 from service.mail.turns import Whose
 from service.mail.whose import WHOSE
 from service.protocol.pop3 import effects
@@ -52,10 +54,10 @@ class SessionTurns:
         if pace is None:
             await work
         else:
-            begun, self._goes_on = self._goes_on, False
-            steps = pace.work(work, self._class, begun=begun, goes_on=not last)
+            steps = Steps(pace, work, self, begun=self._goes_on)
+            self._goes_on = False
             await steps
-            self._goes_on = steps.kept
+            self._goes_on = steps.had_turn and not last
 
     def soon(self, call: Callable[[], object]) -> None:
         """Run commands that wait for nothing: in this tenant's turn of the event loop, at once where there is room.
@@ -67,21 +69,20 @@ class SessionTurns:
             call()
         elif self._goes_on:
             self._goes_on = False
-            pace.go_on(self.whose, partial(self._made_after, call, pace))
+            self._call(pace, call)
+            # One effect is all that a turn carries while others wait for theirs (G16).
+            self._goes_on = self._goes_on and not pace.waiting
+        elif pace.may_begin(self.whose):
+            self._call(pace, call)
         else:
-            pace.soon(self.whose, partial(self._made, call))
+            pace.line_up(self.whose, partial(self._call, pace, call))
 
-    def _made(self, call: Callable[[], object]) -> bool:
-        self._goes_on = call() is True
-        return self._goes_on
-
-    def _made_after(self, call: Callable[[], object], pace: Pace) -> bool:
-        """What comes after an effect. One effect is all that a turn carries while others wait for theirs (G16)."""
-        self._goes_on = self._made(call) and not pace.wanted
-        return self._goes_on
-
-    def _class(self) -> Whose:
-        return self.whose
+    def _call(self, pace: Pace, call: Callable[[], object]) -> None:
+        began = time.perf_counter()
+        try:
+            self._goes_on = call() is True
+        finally:
+            pace.ended(self.whose, time.perf_counter() - began)
 
     async def enter(self, held: OpenMaildrop) -> None:
         """Take a place among the sessions that are logged in.

@@ -18,6 +18,9 @@ class FairnessSettings(Section):
     most: Annotated[float, Field(ge=0.1, le=1.0)] = 0.8
     """The part that one tenant alone may hold of sessions, connections to Postgres, memory and queues; 1 for all."""
     steps: Count = 4
-    """Steps of sessions that run before sockets are looked at again: fewer let others in sooner."""
+    """Steps of sessions that run before sockets are looked at again: fewer let others in sooner.
+
+    Each is 50 microseconds. While one tenant alone has anything to do, and for those with savings, 8 times as many.
+    """
     store_reads: Count = 192
     """Reads of messages from the object store that one process makes at a time; half may be ahead of clients."""

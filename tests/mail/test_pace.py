@@ -9,14 +9,16 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 from weakref import ref
 
 import pytest
 
-from service.mail.pace import Pace
-from service.mail.turns import Bounds, Turns, Whose
+from service.mail.pace import ALONE, SHORT, Pace, Whose
+from service.mail.steps import Steps
+from tests.net.crowded import Crowded, in_company
 
 STEPS = 4
 HEAVY = 100
@@ -26,16 +28,19 @@ place: ContextVar[str] = ContextVar("place", default="outside")
 
 
 @pytest.fixture
-def turns() -> Turns:
-    return Turns("loop", Bounds(STEPS, most=0.67))
-
-
-@pytest.fixture
-async def pace(turns: Turns) -> AsyncIterator[Pace]:
-    """A pace whose turns are all given back in the end."""
-    yield Pace(turns)
+async def pace() -> AsyncIterator[Pace]:
+    """A pace at which nobody waits in the end, in whose round two tenants had steps."""
+    pace = in_company(Pace(STEPS))
+    yield pace
     await asyncio.sleep(0.01)
-    assert (turns.used, turns.waiting) == (0, 0)
+    assert (pace.waiting, pace._heads, pace._had) == (0, [], [])
+
+
+@dataclass
+class Whoever:
+    """On whose behalf work is done."""
+
+    whose: Whose
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -45,7 +50,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 def in_turn(pace: Pace) -> Run:
-    return lambda work, whose: pace.work(work, lambda: whose)
+    return lambda work, whose: Steps(pace, work, Whoever(whose))
 
 
 async def in_any_order(work: Coroutine[Any, Any, Any], _: Whose) -> Any:
@@ -85,7 +90,7 @@ async def test_a_timeout_in_the_middle_of_work_is_the_works_own(pace: Pace) -> N
     assert await in_turn(pace)(late(), "a") == "late"
 
 
-async def cancelled_when(pace: Pace, turns: Turns, *, waits_for_turn: bool) -> list[str]:
+async def cancelled_when(pace: Crowded, *, waits_for_turn: bool) -> list[str]:
     said: list[str] = []
     event = asyncio.Event()
 
@@ -105,16 +110,13 @@ async def cancelled_when(pace: Pace, turns: Turns, *, waits_for_turn: bool) -> l
     task = asyncio.create_task(task_of())
     await until(lambda: said)
     if waits_for_turn:
-        for other in range(STEPS):
-            await turns.take(other)
+        pace.full = True
         event.set()
-        await until(lambda: turns.waiting)
-        task.cancel()
+        await until(lambda: pace.waiting)
+    task.cancel()
+    if waits_for_turn:
         await asyncio.sleep(0)
-        for other in range(STEPS):
-            turns.give_back(other)
-    else:
-        task.cancel()
+        pace.leave()
     with suppress(asyncio.CancelledError):
         await task
     assert task.cancelled()
@@ -123,10 +125,8 @@ async def cancelled_when(pace: Pace, turns: Turns, *, waits_for_turn: bool) -> l
 
 @both_loops
 @pytest.mark.parametrize("waits_for_turn", [False, True])
-async def test_work_that_is_cancelled_cleans_up_whatever_it_waits_for(
-    pace: Pace, turns: Turns, waits_for_turn: bool
-) -> None:
-    assert await cancelled_when(pace, turns, waits_for_turn=waits_for_turn) == ["begun", "cleaned up"]
+async def test_work_that_is_cancelled_cleans_up_whatever_it_waits_for(waits_for_turn: bool) -> None:
+    assert await cancelled_when(Crowded(full=False), waits_for_turn=waits_for_turn) == ["begun", "cleaned up"]
 
 
 async def test_work_that_is_dropped_is_closed(pace: Pace) -> None:
@@ -196,26 +196,76 @@ async def test_g16_commands_that_wait_for_nothing_run_in_turn_too(pace: Pace) ->
     assert await calls_before(pace, "heavy", waiting=HEAVY) == HEAVY
 
 
-async def test_a_call_that_fails_gives_its_turn_back(pace: Pace, turns: Turns) -> None:
+async def test_a_call_that_fails_keeps_nobody_from_the_next(pace: Pace) -> None:
+    made: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: made.append("told"))
+
     def badly() -> None:
         raise KeyError("x")
 
     with pytest.raises(KeyError):
         pace.soon("a", badly)
-    await until(lambda: not turns.used)
+    pace.ended("a", 1.0)
+    pace.soon("a", badly)
+    pace.soon("a", lambda: made.append("a"))
+    await until(lambda: len(made) == 2)
+    assert sorted(made) == ["a", "told"]
 
 
-async def test_g16_a_long_step_uses_up_the_round_but_for_one_turn(pace: Pace, turns: Turns) -> None:
-    assert pace.try_begin("heavy")
-    pace.end("heavy", 60.0)
-    assert turns.used == STEPS - 1
-    assert not pace.try_begin("heavy")
-    assert pace.try_begin("light")
-    pace.end("light", 0.0)
+async def test_g16_a_long_step_uses_up_the_round() -> None:
+    pace = in_company(Pace(STEPS, savings=1.0))
+    pace.ended("heavy", 60.0)
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    assert turns.used == 0
-    assert turns._classes["heavy"].finish >= 60.0
+    pace.ended("heavy", 60.0)
+    assert not pace.may_begin("heavy")
+    assert pace.may_begin("light"), "it has savings"
+    pace.ended("light", 0.0)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert pace.may_begin("heavy")
+    assert pace._classes["heavy"].finish >= 60.0
+
+
+async def steps_of_a_round(pace: Pace, whose: Whose) -> int:
+    """How many short steps of one class a round takes, after a look at the sockets."""
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    steps = 0
+    while pace.may_begin(whose):
+        pace.ended(whose, 0.0)
+        steps += 1
+    return steps
+
+
+async def test_g16_rounds_are_short_while_two_tenants_have_steps() -> None:
+    """A tenant's id is no text; the network of a stranger, which each session begins as, is."""
+    pace = Pace(STEPS)
+    pace.ended("198.51.100.0/24", 0.0)
+    assert await steps_of_a_round(pace, 1) == STEPS * ALONE / 2, "alone"
+    pace.ended("192.0.2.0/24", 0.0)
+    assert await steps_of_a_round(pace, 1) == STEPS * ALONE / 2, "strangers come and go"
+    await asyncio.sleep(0)
+    pace.ended(2, 0.0)
+    assert await steps_of_a_round(pace, 1) == STEPS / 2, "one tenant leaves half of a round to others"
+    assert pace.may_begin(2)
+    pace._company_until = 0.0
+    assert await steps_of_a_round(pace, 1) == STEPS * ALONE / 2, "the other one went away"
+
+
+async def test_g16_a_flood_of_strangers_passes_those_who_wait_for_no_longer_than_a_short_round() -> None:
+    pace = in_company(Pace(STEPS, savings=1.0))
+    pace.ended("heavy", 60.0)
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    pace.ended("heavy", 60.0)
+    strangers = 0
+    while pace.may_begin(f"stranger {strangers}"):
+        pace.ended(f"stranger {strangers}", SHORT)
+        strangers += 1
+    assert strangers == STEPS
+    assert pace.may_begin(1), "a tenant with savings isn't kept out by them"
+    pace.ended(1, 0.0)
 
 
 class Octets:
@@ -248,79 +298,48 @@ async def test_g15_what_broken_off_work_held_is_free_without_the_collector(pace:
 
 
 async def _in_turn(pace: Pace, work: Coroutine[Any, Any, None]) -> None:
-    await pace.work(work, lambda: "tenant")
+    await Steps(pace, work, Whoever("tenant"))
 
 
-async def test_a_turn_goes_on_from_a_command_to_what_it_began_and_to_its_answer(pace: Pace, turns: Turns) -> None:
-    """As a login does: one turn from the line to the first wait, one from the last wait to the response."""
-    used: list[int] = []
-
-    def begins() -> bool:
-        used.append(turns.used)
-        return True
-
-    async def work() -> str:
-        used.append(turns.used)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        used.append(turns.used)
-        return "done"
-
-    pace.soon("a", begins)
-    assert turns.used == 1
-    assert await pace.work(work(), lambda: "a", begun=True, goes_on=True) == "done"
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    assert turns.used == 1, "the last step's turn goes on"
-    pace.go_on("a", lambda: used.append(turns.used))
-    await until(lambda: not turns.used)
-    assert used == [1, 1, 1, 1]
-
-
-async def test_g16_a_turn_is_paid_for_by_whom_its_step_turned_out_to_be(pace: Pace, turns: Turns) -> None:
+async def test_g16_a_turn_is_paid_for_by_whom_its_step_turned_out_to_be(pace: Pace) -> None:
     """RFC 1939 §4: before a login, a session is its address's; the name tells whose it is."""
-    whose: list[Whose] = ["address"]
+    caller = Whoever("address")
 
     async def log_in() -> None:
-        whose[0] = "tenant"
+        caller.whose = "tenant"
         time.sleep(0.002)  # noqa: ASYNC251 - a step that takes its time
 
-    pace.soon("address", lambda: True)
-    await pace.work(log_in(), lambda: whose[0], begun=True)
-    await until(lambda: not turns.used)
-    assert turns._classes["tenant"].finish >= 0.002
-    assert turns._classes["address"].finish < 0.002
-    assert not any(of.held for of in turns._classes.values())
+    await Steps(pace, log_in(), caller, begun=True)
+    assert pace._classes["tenant"].finish >= 0.002
+    assert "address" not in pace._classes
 
 
-async def test_work_that_fails_or_is_cancelled_keeps_no_turn(pace: Pace, turns: Turns) -> None:
+async def test_work_that_fails_or_is_cancelled_keeps_no_turn(pace: Pace) -> None:
     async def badly() -> None:
         await asyncio.sleep(0)
         raise KeyError("x")
 
-    pace.soon("a", lambda: True)
+    steps = Steps(pace, badly(), Whoever("a"), begun=True)
     with pytest.raises(KeyError):
-        await pace.work(badly(), lambda: "a", begun=True, goes_on=True)
-    await until(lambda: not turns.used)
+        await steps
+    assert not steps.had_turn
 
 
 @both_loops
-async def test_work_that_ends_without_a_turn_leaves_none_to_be_ended(pace: Pace, turns: Turns) -> None:
+async def test_work_that_ends_without_a_turn_leaves_none_to_be_ended() -> None:
     """A time that ran out is told while a step waits for its turn, which it therefore never has."""
+    pace = Crowded()
 
     async def work() -> str:
         try:
             async with asyncio.timeout(0.001):
                 await asyncio.sleep(0)
+                await asyncio.sleep(0)
         except TimeoutError:
             return "late"
         return "in time"
 
-    assert turns.try_take("others", STEPS - 1)
-    assert turns.try_take("a")
-    pace.soon("next", lambda: True)
-    steps = pace.work(work(), lambda: "a", begun=True, goes_on=True)
+    steps = Steps(pace, work(), Whoever("a"), begun=True)
     assert await steps == "late"
-    assert (steps.kept, turns.used) == (False, STEPS)
-    turns.give_back("others", STEPS - 1)
-    pace.end("next", 0.0)
+    assert not steps.had_turn
+    pace.leave()

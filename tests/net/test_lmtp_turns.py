@@ -11,21 +11,21 @@ import pytest
 import pytest_asyncio
 import trustme
 
-from service.mail.pace import Pace
-from service.mail.turns import Bounds, Turns, Whose
+from service.mail.pace import Whose
 from service.net.certificates import Certificates
 from service.protocol.lmtp.data import CHUNK
 from tests.net.conftest import write_pair
+from tests.net.crowded import Crowded
 from tests.net.test_lmtp import ENVELOPE, TEXT, Stage, codes
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
 
 
-class Noted(Pace):
+class Noted(Crowded):
     """A pace that keeps whose turns were asked for."""
 
-    def __init__(self, turns: Turns) -> None:
-        super().__init__(turns)
+    def __init__(self) -> None:
+        super().__init__(full=False)
         self.asked: list[Whose] = []
 
     def soon(self, whose: Whose, call: Callable[[], object]) -> None:
@@ -34,14 +34,9 @@ class Noted(Pace):
 
 
 @pytest_asyncio.fixture
-async def turns() -> Turns:
-    return Turns("loop", Bounds(1))
-
-
-@pytest_asyncio.fixture
-async def paced(tmp_path: Path, ca: trustme.CA, turns: Turns) -> AsyncIterator[tuple[Stage, Noted]]:
+async def paced(tmp_path: Path, ca: trustme.CA) -> AsyncIterator[tuple[Stage, Noted]]:
     write_pair(tmp_path, "default", ca, "mx.example", "localhost")
-    pace = Noted(turns)
+    pace = Noted()
     stage = Stage(Certificates(tmp_path, alpn=()), pace=pace)
     yield stage, pace
     stage.listener.end()
@@ -62,20 +57,18 @@ async def test_g16_a_text_runs_in_its_tenants_turns(paced: tuple[Stage, Noted]) 
     assert set(pace.asked) == {stage.key.tenant_id}
 
 
-async def test_a_text_that_comes_while_others_have_all_turns_waits_and_is_whole(
-    paced: tuple[Stage, Noted], turns: Turns
-) -> None:
-    stage, _ = paced
+async def test_a_text_that_comes_while_others_have_all_turns_waits_and_is_whole(paced: tuple[Stage, Noted]) -> None:
+    stage, pace = paced
     wire = await stage.dial()
     await wire.send(ENVELOPE + b"DATA\r\n")
     assert await codes(wire, 4) == [250, 250, 250, 354]
-    await turns.take("another")
+    pace.full = True
     for octets in (TEXT[:7], TEXT[7:]):
         await wire.send(octets)
-    while not turns.waiting:  # noqa: ASYNC110 - there is no event to wait for
+    while not pace.waiting:  # noqa: ASYNC110 - there is no event to wait for
         await asyncio.sleep(0)
     assert stage.provider.rows(stage.key) == []
-    turns.give_back("another")
+    pace.leave()
     assert await codes(wire, 1) == [250]
     (text,) = await stage.provider.texts(stage.key)
     assert text.endswith(b"Subject: x\r\n\r\n.dotted\r\n")

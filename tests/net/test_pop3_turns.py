@@ -19,6 +19,7 @@ from service.mail.whose import WHOSE, Owners
 from service.net.pop3_turns import SessionTurns
 from service.protocol.pop3.session import Session
 from tests.mail.house import House
+from tests.net.crowded import Crowded
 from tests.net.front import LOGIN, Front, read_multi_line, until
 
 OTHER = uuid4()
@@ -36,7 +37,7 @@ class Domains:
 
 def fairness(house: House, places: int = 100) -> Fairness:
     owners = Owners(Domains(house), Turns("domains", Bounds(2)))
-    pace = Pace(Turns("loop", Bounds(4, most=0.67)))
+    pace = Pace(4)
     return Fairness(owners, Turns("sessions", Bounds(places, queue=0, most=0.8)), pace)
 
 
@@ -119,22 +120,10 @@ async def test_g16_memory_that_one_tenant_waits_for_is_not_kept_from_another() -
     await waiting
 
 
-class Crowded:
-    """A pace without room, until it is `left`."""
-
-    def __init__(self) -> None:
-        self.turns = Turns("loop", Bounds(4))
-        self.pace = Pace(self.turns)
-        assert self.turns.try_take("others", 4)
-
-    def leave(self) -> None:
-        self.turns.give_back("others", 4)
-
-
 async def crowded_front(house: House) -> tuple[Front, Crowded]:
     crowd = Crowded()
     owners = Owners(Domains(house), Turns("domains", Bounds(2)))
-    return Front(house, fairness=Fairness(owners, pace=crowd.pace)), crowd
+    return Front(house, fairness=Fairness(owners, pace=crowd)), crowd
 
 
 async def test_g16_commands_wait_for_a_turn_and_none_is_run_twice_or_lost() -> None:
@@ -142,10 +131,10 @@ async def test_g16_commands_wait_for_a_turn_and_none_is_run_twice_or_lost() -> N
     async with front.listening():
         client = await front.client()
         await client.send(b"NOOP\r\n")
-        await until(lambda: crowd.turns.waiting == 1)
+        await until(lambda: crowd.waiting == 1)
         await client.send(b"CAPA\r\n" + b"NOOP\r\n" * 1000)
         await until(lambda: front.connections[0]._waiting() > 6000)
-        assert crowd.turns.waiting == 1, "one turn is for all that was read"
+        assert crowd.waiting == 1, "one turn is for all that was read"
         crowd.leave()
         assert (await client.line()).startswith(b"-ERR")
         assert (await read_multi_line(client))[0].startswith(b"+OK")
@@ -161,7 +150,7 @@ async def test_what_a_client_sent_before_it_closed_its_half_is_done_in_turn() ->
         client = await front.client()
         await client.send(b"QUIT\r\n")
         client.sock.shutdown(socket.SHUT_WR)
-        await until(lambda: crowd.turns.waiting == 1)
+        await until(lambda: crowd.waiting == 1)
         await asyncio.sleep(0.05)
         crowd.leave()
         assert (await client.line()).startswith(b"+OK")
@@ -173,13 +162,12 @@ async def test_a_client_that_leaves_while_its_commands_wait_leaves_nothing_behin
     async with front.listening():
         client = await front.client()
         await client.send(LOGIN)
-        await until(lambda: crowd.turns.waiting == 1)
+        await until(lambda: crowd.waiting == 1)
         client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         client.close()
-        await until(lambda: crowd.turns.waiting == 2)
+        await until(lambda: crowd.waiting == 2)
         crowd.leave()
         await until(lambda: front.connections[0]._gone)
-        await until(lambda: not crowd.turns.used)
     assert len(front.house.leases) == 0
 
 
@@ -202,7 +190,7 @@ async def test_a_connection_whose_commands_fail_is_closed_and_holds_nothing(monk
 
 async def test_g16_commands_in_a_row_give_way_after_each_effect_to_whoever_waits() -> None:
     """Retrievals that were fetched ahead wait for nothing: without it a pipeline of them would be one turn."""
-    pace = Pace(Turns("loop", Bounds(1)))
+    pace = Pace(1)
     session = SessionTurns(Fairness(pace=pace), "192.0.2.1")
     done: list[str] = []
 
@@ -210,6 +198,7 @@ async def test_g16_commands_in_a_row_give_way_after_each_effect_to_whoever_waits
         done.append(name)
 
     session.soon(lambda: True)
+    pace.ended("a third", 1.0)
     pace.soon(OTHER, lambda: done.append("other"))
     await session.run(effect("first"))
     session.soon(lambda: True)
@@ -218,15 +207,15 @@ async def test_g16_commands_in_a_row_give_way_after_each_effect_to_whoever_waits
     assert done == ["first", "other", "second"]
 
 
-async def test_commands_in_a_row_are_one_turn_where_nobody_waits() -> None:
-    turns = Turns("loop", Bounds(1))
-    session = SessionTurns(Fairness(pace=Pace(turns)), "192.0.2.1")
+async def test_commands_in_a_row_are_one_turn_where_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    pace = Pace(1)
+    session = SessionTurns(Fairness(pace=pace), "192.0.2.1")
+    session.soon(lambda: True)
+    monkeypatch.setattr(pace, "may_begin", None)
 
     async def effect() -> None:
-        assert turns.used == 1
+        assert not pace.waiting
 
     for _ in range(3):
-        session.soon(lambda: True)
         await session.run(effect())
-    session.soon(lambda: False)
-    await until(lambda: not turns.used)
+        session.soon(lambda: True)

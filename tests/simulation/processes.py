@@ -54,6 +54,7 @@ from service.stores.memory.attempts import MemoryAttempts
 from service.stores.memory.entrance import MemoryEntrance
 from service.stores.memory.passwords import MemoryPasswordHashes
 from service.stores.memory.reopening import MemoryReopening
+from tests.net.crowded import in_company
 from tests.simulation.faults import Faults, Port
 from tests.simulation.loop import Process
 from tests.simulation.wires import Client, Wire
@@ -161,6 +162,7 @@ class FrontEnd(Running):
         ]
         retrievals[1] = replace(retrievals[1], begun=SpareBegun(Begun(stored), turns["store"]))
         owners = Owners(self.port(self.world.owners, "postgres"), turns["domains"])
+        pace = in_company(Pace(2))
         self.service = Pop3Service(
             login,
             Update(self.index, self.leases, reading.memory.forget if reading else lambda _: None),
@@ -168,12 +170,13 @@ class FrontEnd(Running):
             *(Limits(4096, budgets["ahead"], 3), budgets["memory"], budgets["listings"]),
             *(Announced, None, Pop3Options(autologout=IDLE, stall=STALL, buffered=4096, buffered_stranger=1024)),
             spare=retrievals[1],
-            fairness=Fairness(owners, turns["sessions"], Pace(turns["loop"])),
+            fairness=Fairness(owners, turns["sessions"], pace),
             listed=reading.listed if reading else lambda _held, _listing: None,
         )
         self.budgets = {
             **{name: partial(getattr, each, "used") for name, each in {**budgets, **turns}.items()},
             **{f"waiting for {name}": partial(getattr, each, "waiting") for name, each in turns.items()},
+            "waiting for the loop": lambda: pace.waiting,
             "leases": lambda: len(self.leases),
             "places": lambda: len(places),
         }
@@ -251,7 +254,6 @@ def _bounds() -> dict[str, Bounds]:
         "domains": Bounds(2, queue=8, most=0.67),
         "store": Bounds(3, most=0.67, patience=8.0),
         "sessions": Bounds(6, queue=0, most=0.75),
-        "loop": Bounds(2, most=0.67),
     }
 
 

@@ -23,7 +23,7 @@ from service.app.traces import open_tracer
 from service.app.trimming import TRIM_EVERY, Trimming
 from service.net.drain import Drain
 from service.settings import Settings
-from service.telemetry import histograms, limits, metrics
+from service.telemetry import later, limits, metrics
 from service.telemetry.health import ops_app
 from service.telemetry.http_trace import TracedRequests
 from service.telemetry.looplag import watch_loop_lag
@@ -76,7 +76,9 @@ async def running(settings: Settings, roles: Collection[Role], place: Place = AL
         tasks = await stack.enter_async_context(background())
         tasks.start("loop lag", lambda: watch_loop_lag(metrics.loop_lag))
         if not place.http:
-            tasks.every("histograms", histograms.FLUSH_EVERY, histograms.flush)
+            # What is told last is told of the end of the last session.
+            stack.push_async_callback(later.flush)
+            tasks.every("metrics", later.FLUSH_EVERY, later.flush)
         tasks.every("tasks", MEASURE_EVERY, count_tasks)
         events = await stack.enter_async_context(event_stream(settings, logins="pop3" in roles))
         shared = Shared(settings, make_blobs(settings.object_store), tasks, events, tracer)

@@ -22,6 +22,8 @@ PEEKED_OCTETS = 512
 """Enough for the headers that balancers send; longer ones are waited for."""
 REMEMBERED = 1024
 """Addresses whose usual form is remembered."""
+FACTS = 256
+"""What balancers say of so many kinds of TLS is kept once."""
 _TOO_OLD = frozenset({"SSLv2", "SSLv3", "TLSv1", "TLSv1.0", "TLSv1.1"})
 
 
@@ -92,13 +94,19 @@ async def read_proxy_header(sock: socket.socket, seconds: float) -> Proxied:
 def make_peer(spec: ListenerSpec, remote: tuple[str, int], proxied: Proxied) -> Peer:
     """Who the client is, by the header if one told it, else by the socket."""
     address, port = proxied.source or (_plain(remote[0]), remote[1])
-    tls = TlsFacts(proxied.tls.version, proxied.tls.cipher, proxied.authority or None) if proxied.tls else None
+    tls = _facts(proxied.tls.version, proxied.tls.cipher, proxied.authority) if proxied.tls else None
     private = spec.tls is TlsMode.IMPLICIT or _private_in_front(spec, proxied)
     may_start_tls = spec.tls is TlsMode.STARTTLS and not private
     return Peer(address, port, spec.name, tls, private, may_start_tls)
 
 
 _plain = lru_cache(REMEMBERED)(plain_address)
+
+
+@lru_cache(FACTS)
+def _facts(version: str, cipher: str, server_name: str) -> TlsFacts:
+    """What a balancer said, kept once for all whom it says it of."""
+    return TlsFacts(version, cipher, server_name or None)
 
 
 def _private_in_front(spec: ListenerSpec, proxied: Proxied) -> bool:

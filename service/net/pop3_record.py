@@ -65,10 +65,11 @@ class Record:
 
     def answered(self, session: Session, seconds: float) -> None:
         """Count the commands that `session` answered since the last call; the last one took `seconds`."""
-        for verb, well in session.completed:
-            metrics.command(verb, "ok" if well else "err", seconds)
-        self._commands += len(session.completed)
-        session.completed.clear()
+        if completed := session.completed:
+            for verb, well in completed:
+                metrics.command(verb, "ok" if well else "err", seconds)
+            self._commands += len(completed)
+            completed.clear()
         if session.state is self._seen:
             return
         self._seen, state = session.state, _STATES[session.state]

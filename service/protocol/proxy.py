@@ -8,6 +8,7 @@ Specification: "The PROXY protocol", versions 1 & 2, HAProxy (§2.1, §2.2), quo
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from struct import Struct
 
@@ -17,6 +18,8 @@ V1_START = b"PROXY "
 V2_SIGNATURE = b"\r\n\r\n\x00\r\nQUIT\n"
 V2_FIXED_OCTETS = 16
 V1_MAX_OCTETS = 107
+REMEMBERED, REMEMBERED_OCTETS = 256, 256
+"""Of so many headers it is remembered what their TLVs say, where those are no longer than this."""
 
 _V2_FIXED = Struct("!12sBBH")
 _TLV = Struct("!BH")
@@ -185,19 +188,43 @@ def _parse_forwarded(header: bytes, family: int, transport: int) -> Proxied:
 def _with_tlvs(header: bytes, source: tuple[str, int] | None, start: int) -> Proxied:
     if len(header) < start:
         raise ProxyError("the addresses are cut short")
+    rest = header[start:]
+    told = _told(rest) if len(rest) <= REMEMBERED_OCTETS else _told.__wrapped__(rest)
+    if told.checksum is not None:
+        at, value = told.checksum
+        _check(header, start + at, value)
+    return Proxied(source, told.tls, told.cleartext, told.alpn, told.authority, told.unique_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What the TLVs of a header say, and where in them its checksum stands."""
+
+    tls: ProxyTls | None
+    cleartext: bool
+    alpn: bytes
+    authority: str
+    unique_id: bytes
+    checksum: tuple[int, bytes] | None
+
+
+@lru_cache(REMEMBERED)
+def _told(octets: bytes) -> _Told:
+    """What a header's TLVs say: a balancer's are the same for most of its clients."""
     values: dict[int, bytes] = {}
-    for kind, value_start, value in _tlvs(header, start):
+    checksum: tuple[int, bytes] | None = None
+    for kind, start, value in _tlvs(octets, 0):
         if kind in values and kind in (_CRC32C, _SSL_TYPE):
             raise ProxyError("a TLV that may stand once stands twice")
         if kind == _CRC32C:
-            _check(header, value_start, value)
+            checksum = start, value
         values[kind] = value
     # PROXY §2.2.5: "an opaque byte sequence of up to 128 bytes"
     if len(values.get(_UNIQUE_ID, b"")) > 128:
         raise ProxyError("the unique id is too long")
     tls, cleartext = _parse_ssl(values[_SSL_TYPE]) if _SSL_TYPE in values else (None, False)
     authority = _text(values.get(_AUTHORITY, b""))
-    return Proxied(source, tls, cleartext, values.get(_ALPN, b""), authority, values.get(_UNIQUE_ID, b""))
+    return _Told(tls, cleartext, values.get(_ALPN, b""), authority, values.get(_UNIQUE_ID, b""), checksum)
 
 
 def _tlvs(octets: bytes, start: int) -> Iterator[tuple[int, int, bytes]]:

@@ -4,8 +4,8 @@ Owns the outcomes. Refuses to know what a directory is. Durations are seconds.
 """
 
 from service.telemetry import spans
-from service.telemetry.histograms import Histogram
 from service.telemetry.labels import closed
+from service.telemetry.later import Histogram
 from service.telemetry.metrics import QUICK
 
 OUTCOMES = frozenset({"yes", "no", "unavailable", "overloaded", "shut"})

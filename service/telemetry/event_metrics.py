@@ -3,8 +3,9 @@
 Owns two series for each sink; the sinks are few and their names a closed set (G17). Refuses to know any event.
 """
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Gauge
 
+from service.telemetry.later import Counter
 from service.telemetry.series import by
 
 SINKS = frozenset({"file", "webhook", "recent"})

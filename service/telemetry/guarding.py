@@ -4,9 +4,8 @@ Owns them, as `metrics` owns the others: plain functions, label values from `lab
 account or tenant is ever a label: the log names them.
 """
 
-from prometheus_client import Counter
-
 from service.telemetry import labels
+from service.telemetry.later import Counter
 from service.telemetry.series import by
 
 _held_back = by(

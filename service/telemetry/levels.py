@@ -4,10 +4,8 @@ Owns these two metrics. A client's own mistakes, such as a number that isn't lis
 what is good enough: the rules for Prometheus do.
 """
 
-from prometheus_client import Counter
-
 from service.telemetry import labels
-from service.telemetry.histograms import Histogram
+from service.telemetry.later import Counter, Histogram
 from service.telemetry.series import ANY, by
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)

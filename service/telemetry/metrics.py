@@ -13,11 +13,11 @@ import platform
 from functools import cache
 from typing import Literal
 
-from prometheus_client import Counter, Gauge, disable_created_metrics
+from prometheus_client import Gauge, disable_created_metrics
 
 from service.telemetry import labels
 from service.telemetry.build import VERSION
-from service.telemetry.histograms import Histogram
+from service.telemetry.later import Counter, Histogram, Level
 from service.telemetry.series import ANY, by
 
 # A `_created` beside each series would double their number and says nothing that a restart doesn't.
@@ -33,7 +33,7 @@ SESSION = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 
 OCTETS = tuple(float(1 << power) for power in range(10, 31, 2))
 
 _sessions = by(
-    Gauge("poplar_sessions", "Sessions now, by state and listener", ["listener", "state"], multiprocess_mode="livesum"),
+    Level("poplar_sessions", "Sessions now, by state and listener", ["listener", "state"], multiprocess_mode="livesum"),
     ANY, labels.STATES,
 )  # fmt: skip
 _session_seconds = by(

@@ -3,9 +3,10 @@
 Owns the outcomes. Refuses to know how a maildrop is remembered.
 """
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Gauge
 
 from service.telemetry.labels import closed
+from service.telemetry.later import Counter
 
 OUTCOMES = frozenset({"opened", "stale", "wrong"})
 """Opened read-only; refused since something newer may have been shown; refused since the password wasn't the one."""

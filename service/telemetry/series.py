@@ -8,9 +8,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TypeVar
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
-from service.telemetry.histograms import Histogram
 from service.telemetry.labels import closed
 
 Metric = TypeVar("Metric", Counter, Gauge, Histogram)

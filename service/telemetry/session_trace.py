@@ -7,7 +7,7 @@ make no traces, and that no trace grows without end. Refuses to know protocols. 
 import time
 from collections.abc import Callable
 
-from service.telemetry.spans import CURRENT, NOTHING, Fact, Span, Tracer
+from service.telemetry.spans import CURRENT, NOTHING, Fact, Span, Tracer, Untraced
 
 MOST_STEPS = 200
 """Steps of one trace: viewers and collectors refuse larger ones, and a session may retrieve ten thousand messages."""
@@ -24,7 +24,7 @@ class SessionTrace:
 
     def __init__(self, tracer: Tracer, name: str, told: Callable[[str], None], **facts: Fact) -> None:
         """`told` hears the id of each trace, and nothing where it isn't recorded."""
-        self._tracer = tracer
+        self._tracer = None if isinstance(tracer, Untraced) else tracer
         self._name = name
         self._told = told
         self._facts = facts
@@ -38,8 +38,10 @@ class SessionTrace:
 
     def step(self, name: str) -> Span:
         """What the session waits for now."""
+        if self._tracer is None:
+            return NOTHING
         if self._steps % MOST_STEPS == 0:
-            self._begin()
+            self._begin(self._tracer)
             self._root.end(time.monotonic() - self._arrived)
         self._steps += 1
         return self._root.step(name)
@@ -49,11 +51,11 @@ class SessionTrace:
         if self._steps:
             self._root.past("end of session", 0.0, **facts)
 
-    def _begin(self) -> None:
+    def _begin(self, tracer: Tracer) -> None:
         now = time.monotonic()
         if self._steps:
             self._began = self._arrived = now
-        self._root = self._tracer.begin(self._name, now - self._began)
+        self._root = tracer.begin(self._name, now - self._began)
         self._root.note(**self._facts)
         self._told(self._root.trace_id)
 
@@ -65,10 +67,12 @@ class TransactionTrace(SessionTrace):
 
     def step(self, name: str) -> Span:
         """What the transaction waits for now."""
+        if self._tracer is None:
+            return NOTHING
         if self._steps % MOST_STEPS == 0:
             self._root.end()
             self._began = time.monotonic()
-            self._begin()
+            self._begin(self._tracer)
         self._steps += 1
         return self._root.step(name)
 

@@ -3,11 +3,11 @@
 Implements `mail.turns.Told`. Label values come from `labels.SHARED` alone: no tenant has a series (G17).
 """
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Gauge
 
 from service.telemetry import labels, spans
-from service.telemetry.histograms import Histogram
 from service.telemetry.labels import closed
+from service.telemetry.later import Counter, Histogram
 from service.telemetry.series import by
 
 WAITS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)

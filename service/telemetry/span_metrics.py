@@ -3,9 +3,8 @@
 Owns one counter and its outcomes, a closed set (G17). Refuses to know who takes spans.
 """
 
-from prometheus_client import Counter
-
 from service.telemetry.labels import closed
+from service.telemetry.later import Counter
 
 OUTCOMES = frozenset({"exported", "overflow", "failed", "unflushed"})
 """Taken by the collector; or lost because too many waited, it failed, or the process ended before it took them."""

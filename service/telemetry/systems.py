@@ -3,10 +3,10 @@
 Owns these metrics, as `metrics.py` does the rest. Refuses to know vendors beyond `labels.VENDORS`.
 """
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Gauge
 
 from service.telemetry import labels
-from service.telemetry.histograms import Histogram
+from service.telemetry.later import Counter, Histogram
 from service.telemetry.metrics import LONG, QUICK
 from service.telemetry.series import by
 

@@ -20,7 +20,7 @@ from service.mail.verdicts import Verdicts
 from service.model.account import Credential, MaildropKey
 from service.model.address import parse_address
 from service.stores.redis.scripts import ACQUIRE, RELEASE, packed
-from service.telemetry.histograms import Histogram
+from service.telemetry.later import Histogram
 from service.telemetry.logs import SessionLine, SessionLog, configure
 
 KEY = MaildropKey(UUID(int=1), UUID(int=2))

@@ -1,4 +1,4 @@
-"""Histograms that count later show at each look what was observed by then."""
+"""Metrics that count later show at each look what they were told by then."""
 
 import threading
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from prometheus_client import CollectorRegistry
 
-from service.telemetry.histograms import MOST, Histogram, flush
+from service.telemetry.later import MOST, Counter, Histogram, Level, flush
 
 Look = Callable[[str], float | None]
 
@@ -34,7 +34,7 @@ def test_g15_no_more_than_a_few_observations_wait(registry: CollectorRegistry) -
     waits = histogram(registry).labels("a")
     for _ in range(10 * MOST):
         waits.observe(0.5)
-        assert len(waits._seen) < MOST
+        assert len(waits._told) < MOST
 
 
 async def test_what_several_processes_share_is_written_when_asked(registry: CollectorRegistry) -> None:
@@ -57,3 +57,16 @@ def test_none_is_lost_or_counted_twice_between_threads(registry: CollectorRegist
     while any(each.is_alive() for each in threads):
         waits.flush()
     assert registry.get_sample_value("waits_count", {"of": "a"}) == 20_000
+
+
+def test_counters_and_levels_show_what_they_were_told(registry: CollectorRegistry) -> None:
+    polls = Counter("polls", "Polls", ["of"], registry=registry).labels("a")
+    sessions = Level("sessions", "Sessions", ["of"], registry=registry).labels("a")
+    for _ in range(MOST + 1):
+        polls.inc()
+        sessions.inc()
+        sessions.dec()
+    polls.inc(3)
+    sessions.inc()
+    assert registry.get_sample_value("polls_total", {"of": "a"}) == MOST + 4
+    assert registry.get_sample_value("sessions", {"of": "a"}) == 1

@@ -159,17 +159,17 @@ class EventStream:
     """Implements `Events`: stamps each and puts it into every pipe."""
 
     def __init__(self, pipes: Sequence[Pipe], clock: Clock, process: str) -> None:
-        self._pipes = pipes
+        self._wanting = {kind: [pipe for pipe in pipes if pipe.wants(kind)] for kind in Kind}
         self._clock = clock
         self._process = process
 
     def wants(self, kind: Kind) -> bool:
         """Whether any of the sinks does."""
-        return any(pipe.wants(kind) for pipe in self._pipes)
+        return bool(self._wanting[kind])
 
     def tell(self, event: Event) -> None:
         """Send it on its way."""
-        pipes = [pipe for pipe in self._pipes if pipe.wants(event.kind)]
+        pipes = self._wanting[event.kind]
         if not pipes:
             return
         now = self._clock.now()

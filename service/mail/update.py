@@ -37,7 +37,7 @@ class Update:
                 aftermath = Aftermath(retrieved, maildrop.undo_days)
                 await self.index.remove(maildrop.key, maildrop.fence, sequences, maildrop.trail, aftermath)
         finally:
-            await self.close(maildrop)
+            await self.leases.release(maildrop.lease)
 
     async def close(self, maildrop: OpenMaildrop) -> None:
         """End without UPDATE: nothing is removed (RFC 1939 §3, G2), and the maildrop is free at once (G6)."""

@@ -28,9 +28,13 @@ def is_recent(name: str) -> bool:
 
 def told_apart(proof: Proof | None) -> tuple[Proof | None, bool]:
     """`proof` for the maildrop itself, and whether its name, or whom it acts for, asks for the last days alone."""
-    if proof is None or not (is_recent(proof.name) or is_recent(proof.authzid)):
+    if proof is None or not (":" in proof.name + proof.authzid and _asks(proof)):
         return proof, False
     return replace(proof, name=bare(proof.name), authzid=bare(proof.authzid)), True
+
+
+def _asks(proof: Proof) -> bool:
+    return is_recent(proof.name) or is_recent(proof.authzid)
 
 
 def shown(policy: Policy, *, recent: bool) -> Shown:

@@ -33,6 +33,9 @@ class Kind(Enum):
     DROPPED = "dropped"
     """Events were lost here for want of room, as many as `counts` says."""
 
+    # Each is there once. Enum's own hashes the name, by two calls.
+    __hash__ = object.__hash__
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

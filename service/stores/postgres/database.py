@@ -20,7 +20,6 @@ from service.stores.postgres.errors import (
     may_have_happened,
     may_pass,
     refusal_of,
-    temporary,
 )
 from service.stores.postgres.large import prolongable, seconds_for
 from service.stores.postgres.pool import Connection, Pool
@@ -96,10 +95,7 @@ class Database:
 
         Raises Refusal(UNAVAILABLE), or what `errors.refusal_of` says of the statement's own error.
         """
-        try:
-            return await self._repeat(statement, values)
-        except Refusal as refusal:
-            raise temporary(refusal) from refusal.__cause__
+        return await self._repeat(statement, values, Tries(Reason.UNAVAILABLE))
 
     async def write(self, statement: str, *values: object, rows: int = 0) -> list[Row]:
         """Like `read` for an idempotent write, which is carried to its end even when the caller is cancelled.
@@ -107,7 +103,8 @@ class Database:
         `rows` is how many it touches: a large write has more time. Raises Refusal(UNKNOWN_OUTCOME) when a try was
         sent and none was answered before the deadline.
         """
-        task = asyncio.create_task(self._repeat(statement, values, seconds_for(rows)))
+        tries = Tries(Reason.UNKNOWN_OUTCOME)
+        task = asyncio.create_task(self._repeat(statement, values, tries, seconds_for(rows)))
         self._writes.add(task)
         task.add_done_callback(self._write_done)
         return await asyncio.shield(task)
@@ -145,11 +142,10 @@ class Database:
             return PoolStats(0, 0, 0)
         return PoolStats(self._pool.size, self._pool.idle, self._waiting)
 
-    async def _repeat(self, statement: str, values: Sequence[object], more: float = 0.0) -> list[Row]:
+    async def _repeat(self, statement: str, values: Sequence[object], tries: "Tries", more: float = 0.0) -> list[Row]:
         clock = asyncio.get_running_loop().time
         end = clock() + self._options.deadline + more
         pause = FIRST_PAUSE
-        tries = _Tries()
         while True:
             seconds = min(self._options.attempt + more, max(end - clock(), 0.001))
             try:
@@ -161,7 +157,7 @@ class Database:
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
 
-    async def _once(self, statement: str, values: Sequence[object], seconds: float, tries: "_Tries") -> list[Row]:
+    async def _once(self, statement: str, values: Sequence[object], seconds: float, tries: "Tries") -> list[Row]:
         if (connection := self._try_acquire()) is None:
             connection = await self._acquire(seconds)
         long = seconds > self._longest
@@ -222,14 +218,16 @@ class Database:
 
 
 @dataclass(slots=True)
-class _Tries:
-    """What is known after some tries: whether one was sent and never answered."""
+class Tries:
+    """What is known after some tries: whether one was sent and never answered, which then is refused as `lost`."""
 
+    lost: Reason
     unanswered: bool = False
 
     def refusal(self, last: Exception) -> Refusal:
+        """What the caller hears, where `last` was the last try's error."""
         refusal = refusal_of(last)
-        return Refusal(Reason.UNKNOWN_OUTCOME, refusal.cause) if self.unanswered else refusal
+        return Refusal(self.lost, refusal.cause) if self.unanswered else refusal
 
 
 def _server_settings(options: DatabaseOptions) -> dict[str, str]:

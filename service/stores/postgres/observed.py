@@ -10,7 +10,7 @@ import asyncpg
 
 from service.model.refusal import Reason, Refusal
 from service.stores.observing import Calls, Observed, Observer
-from service.stores.postgres.database import Database, DatabaseOptions, Row
+from service.stores.postgres.database import Database, DatabaseOptions, Row, Tries
 from service.stores.postgres.pool import Connection
 from service.stores.postgres.statements import name_of
 from service.telemetry.spans import NOTHING, Span
@@ -45,7 +45,7 @@ class ObservedDatabase(Database):
     async def read(self, statement: str, *values: object) -> list[Row]:
         """As `Database.read`."""
         with _Observed(self._calls, name_of(statement)):
-            return await super().read(statement, *values)
+            return await self._repeat(statement, values, Tries(Reason.UNAVAILABLE))
 
     async def write(self, statement: str, *values: object, rows: int = 0) -> list[Row]:
         """As `Database.write`."""

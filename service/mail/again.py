@@ -39,7 +39,10 @@ class Reopening(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Whether a maildrop was free and is now held under a lease, and what is held against who asks for it."""
+    """Whether a maildrop was free and is now held under a lease, and how its pair of account and address stands.
+
+    Against a pair without a `standing` something is held, or none was asked about.
+    """
 
     free: bool
     standing: Standing | None = None
@@ -49,7 +52,7 @@ class Entrance(Protocol):
     """The leases and the scores of failed logins, asked together."""
 
     async def ask(self, lease: Lease, pair: Subject | None) -> Asked | None:
-        """Acquire the lease, and the standing of the pair of account and address, where that is counted.
+        """Acquire the lease, and look whether anything is held against the pair, where that is counted.
 
         None where either can't be told, and the lease may be held then.
         """

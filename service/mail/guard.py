@@ -228,15 +228,16 @@ class Trial:
         return self._suspects.pair
 
     def unopposed(self, standing: Standing | None, account: Account) -> bool:
-        """Whether nothing is held against who opened `account` from there lately, whose `standing` this is.
+        """Whether nothing is held against who opened `account` from there lately, and has a `standing` then.
 
         Nothing is counted where not: that login begins anew, in the usual way.
         """
+        if standing is not None:
+            self._record = Record((standing,))
+        elif self.pair is not None:
+            return False
         self.account = account
-        if standing is None:
-            return True
-        self._record = Record((standing,))
-        return not standing.score or self._guard.verdict(self._record).by is None
+        return True
 
     def opened(self) -> None:
         """The login went well: from there it does so for a while."""

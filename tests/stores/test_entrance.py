@@ -67,16 +67,25 @@ async def test_who_is_first_has_the_lease_and_nothing_is_held_against_who_never_
     assert await door.locks.acquire(lease(mine.key))
 
 
-async def test_what_is_held_against_a_pair_is_told_as_the_scores_tell_it(door: Door) -> None:
+async def test_who_opened_it_from_there_lately_is_known_for_as_long_as_the_scores_say(door: Door) -> None:
+    await door.attempts.opened(PAIR, 60.0)
+    asked = await door.entrance.ask(lease(), PAIR)
+    assert asked is not None
+    assert asked.standing is not None
+    assert asked.standing.score == 0.0
+    assert 50.0 < asked.standing.known <= 60.0
+
+
+async def test_whatever_is_held_against_a_pair_leaves_it_without_a_standing(door: Door) -> None:
     await door.attempts.opened(PAIR, 60.0)
     await door.attempts.count([Charge(PAIR, 2.0, 10.0)])
     asked = await door.entrance.ask(lease(), PAIR)
     assert asked is not None
-    assert asked.standing is not None
-    assert asked.standing.score == pytest.approx(2.0, abs=0.1)
-    assert 50.0 < asked.standing.known <= 60.0
-    (alone,) = await door.attempts.standings([PAIR])
-    assert alone.score == pytest.approx(asked.standing.score, abs=0.1)
+    assert (asked.free, asked.standing) == (True, None)
+    await door.attempts.opened(PAIR, 60.0)
+    forgiven = await door.entrance.ask(lease(), PAIR)
+    assert forgiven is not None
+    assert forgiven.standing is not None
 
 
 async def test_where_nobody_is_counted_the_lease_alone_is_asked_for(door: Door) -> None:

@@ -24,4 +24,4 @@ class MemoryEntrance:
             standings = await self._attempts.standings([pair]) if pair is not None else ()
         except Refusal:
             return None
-        return Asked(free, *standings)
+        return Asked(free, *(standing for standing in standings if not standing.score))

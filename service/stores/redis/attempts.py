@@ -16,6 +16,8 @@ from service.stores.redis.scripts import COUNT, STANDING, Command
 from service.stores.redis.servers import Servers
 
 PREFIX, KNOWN = "abuse", "opened"
+GONE = -2
+"""What PTTL says of a key that isn't there."""
 PAIRS = f"{PREFIX}:{Kind.PAIR.value}"
 STAFF_SECONDS = 30.0
 PAGE = 1000
@@ -39,7 +41,7 @@ class RedisAttempts:
             answers = await self._each([*asked, *((key, Command(("PTTL", key))) for key in map(_known_key, pairs))])
         known = dict(zip(pairs, answers[len(subjects) :], strict=True))
         return [
-            standing(subject, answer, known.get(subject))
+            Standing(subject, *_standing(answer), _seconds(known.get(subject)))
             for subject, answer in zip(subjects, answers[: len(subjects)], strict=True)
         ]
 
@@ -72,9 +74,8 @@ class RedisAttempts:
         return sum(answer for answer in answers if isinstance(answer, int))
 
     def asking_pair(self, pair: Subject) -> list[tuple[str, Command]]:
-        """The commands that bring a pair's standing, with their keys; `standing` reads the answers."""
-        key, known = f"{PAIRS}:{pair.name}", _known_key(pair)
-        return [(key, STANDING.on((key,), self._half_life, "")), (known, Command(("PTTL", known)))]
+        """The commands that tell whether a pair has no failures, with their keys; `blameless` reads the answers."""
+        return [(key, Command(("PTTL", key))) for key in (f"{PAIRS}:{pair.name}", _known_key(pair))]
 
     def _asking(self, subject: Subject, mark: str) -> Command:
         return STANDING.on((_key(subject),), self._half_life, mark if subject.kind is Kind.ACCOUNT else "")
@@ -88,9 +89,9 @@ class RedisAttempts:
         return await self._servers.together(commands)
 
 
-def standing(subject: Subject, answer: object, known: object = None) -> Standing:
-    """What the server's answers say of a subject."""
-    return Standing(subject, *_standing(answer), _seconds(known))
+def blameless(pair: Subject, failures: object, known: object) -> Standing | None:
+    """How a pair stands that has no failures, by what the server says of both keys; None if it has some."""
+    return Standing(pair, 0.0, known=_seconds(known)) if failures == GONE else None
 
 
 def _key(subject: Subject) -> str:

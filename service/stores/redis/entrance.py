@@ -11,7 +11,7 @@ from service.mail.ports import Lease
 from service.model.attempts import Subject
 from service.model.refusal import Refusal
 from service.stores.observing import Calls, Observer, Unobserved
-from service.stores.redis.attempts import RedisAttempts, standing
+from service.stores.redis.attempts import RedisAttempts, blameless
 from service.stores.redis.errors import kind_of
 from service.stores.redis.locks import RedisMaildropLocks
 
@@ -38,4 +38,4 @@ class RedisEntrance:
             # Nobody is left to release what the server may grant yet.
             self._locks.abandon(lease)
             raise
-        return Asked(granted == 1, standing(pair, *answers) if pair is not None else None)
+        return Asked(granted == 1, blameless(pair, *answers) if pair is not None else None)

@@ -6,7 +6,6 @@ more).
 """
 
 import asyncio
-import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -17,11 +16,10 @@ from service.model.refusal import Reason, Refusal
 from service.stores.observing import Calls, Observer, Unobserved
 from service.stores.passwords import argon2
 from service.stores.passwords.matching import Matcher
+from service.stores.passwords.standing_back import stand_back
 from service.stores.passwords.verifiers import matcher
 
 MAX_PASSWORD_OCTETS = 255
-NICENESS = 10
-"""By how much the threads that compute stand back behind the event loop, which serves everybody else."""
 
 Result = TypeVar("Result")
 
@@ -41,7 +39,7 @@ class Argon2Hashes:
         workers = threads or os.cpu_count() or 1
         # At some 30 ms each, the last in the queue waits about a second.
         waiting = queue if queue is not None else 32 * workers
-        self._threads = ThreadPoolExecutor(workers, "argon2", initializer=_step_back)
+        self._threads = ThreadPoolExecutor(workers, "argon2", initializer=stand_back)
         self._room = threading.BoundedSemaphore(workers + waiting)
         self._calls = Calls("passwords", observer or Unobserved(), lambda _: "protocol")
         self._nobodys = argon2.new_verifier(os.urandom(32), self._cost).encode("ascii")
@@ -104,13 +102,6 @@ class Argon2Hashes:
 
     def _leave(self, _: "Future[Result]") -> None:
         self._room.release()
-
-
-def _step_back() -> None:
-    """Have this thread compute when the event loop leaves time: a flood of wrong passwords doesn't get its share."""
-    thread = threading.get_native_id()
-    with contextlib.suppress(OSError):  # Linux knows the niceness of a thread; elsewhere there is only the process's.
-        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)
 
 
 def _readable(verifier: str | None) -> Matcher | None:

@@ -1,0 +1,52 @@
+"""How a thread that computes stands back behind whatever else wakes up on its core, of this process or of another.
+
+Owns how much of a contended core it asks for, and how large the pieces are. Its share isn't smaller for their being
+large, so it never starves: it is only passed by those that ask for less at a time. Refuses to know what is computed.
+Where the system knows no niceness of threads, or won't hear of pieces, the thread is as it was.
+setpriority(2), sched_setattr(2) with a runtime under SCHED_OTHER (Linux 6.12).
+"""
+
+import contextlib
+import ctypes
+import os
+import platform
+import sys
+import threading
+
+NICENESS = 10
+"""By how much the threads that compute stand back behind the event loop, which serves everybody else."""
+SLICE = 0.1
+"""Seconds of a core that are asked for at a time, the most there can be. Whoever wakes up and asks for less, as all do
+that ask for nothing, has the core at once; behind slices as usual it waited for the end of one, some 3 ms."""
+
+_SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}.get(platform.machine()) if sys.platform == "linux" else None
+_KEEP_POLICY = 0x08
+
+
+class _Attributes(ctypes.Structure):
+    """`struct sched_attr`, as it was first."""
+
+    _fields_ = (
+        ("size", ctypes.c_uint32),
+        ("policy", ctypes.c_uint32),
+        ("flags", ctypes.c_uint64),
+        ("nice", ctypes.c_int32),
+        ("priority", ctypes.c_uint32),
+        ("runtime", ctypes.c_uint64),
+        ("deadline", ctypes.c_uint64),
+        ("period", ctypes.c_uint64),
+    )
+
+
+def stand_back() -> None:
+    """Have this thread compute when others leave time; a kernel or a sandbox that refuses is let be."""
+    if sys.platform != "linux":
+        return
+    thread = threading.get_native_id()
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)
+    if _SCHED_SETATTR is not None:
+        nice = os.getpriority(os.PRIO_PROCESS, thread)
+        asked = _Attributes(flags=_KEEP_POLICY, nice=nice, runtime=int(SLICE * 1e9))
+        asked.size = ctypes.sizeof(asked)
+        ctypes.CDLL(None).syscall(_SCHED_SETATTR, thread, ctypes.byref(asked), 0)

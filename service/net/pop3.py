@@ -66,7 +66,7 @@ class Pop3Connection(Conversation):
         return options.buffered if self.authenticated else options.buffered_stranger
 
     def _waiting(self) -> int:
-        return self._session.buffered
+        return self._session.lines.held
 
     @property
     def _most_waiting(self) -> int:
@@ -111,6 +111,15 @@ class Pop3Connection(Conversation):
         elif self._heard_all and self._running:
             self._close(Ending.VANISHED)
 
+    def _take_up(self, effect: Effect, output: bytes) -> None:
+        """Answer what came before an effect, and begin it."""
+        if isinstance(effect, effects.StartTls):
+            # Nothing may be read in clear between the response and the handshake (RFC 2595 §4).
+            self._stop_reading_clear()
+        self._outlet.write(output)
+        if not self._at_once(effect):
+            self._start(effect)
+
     def _at_once(self, effect: Effect) -> bool:
         """Perform an effect that needs to wait for nothing, without a task; whether it was such a one."""
         if not isinstance(effect, effects.Retrieve):
@@ -136,28 +145,25 @@ class Pop3Connection(Conversation):
     async def _perform(self, effect: Effect) -> None:
         with self._record.trace.step(STEPS[type(effect)]):
             await self._turns.begin(effect)
-            await self._performance(effect)
-
-    async def _performance(self, effect: Effect) -> None:
-        match effect:
-            case effects.LogIn():
-                await self._performer.log_in(effect, self._peer.address, self._lost)
-                self.authenticated = self._session.state is State.TRANSACTION
-                self._outlet.bound(self._bound)
-            case effects.FetchKeys():
-                await self._performer.fetch_keys(effect, self._peer.address)
-            case effects.LoadListing():
-                await self._performer.load_listing()
-            case effects.Retrieve():
-                await self._performer.messages.retrieve(effect)
-            case effects.Top():
-                await self._performer.messages.top(effect)
-            case effects.SendListing():
-                await self._performer.send_listing(effect)
-            case effects.Update():
-                await self._performer.update(effect)
-            case effects.StartTls():
-                await self._start_tls()
+            match effect:
+                case effects.LogIn():
+                    await self._performer.log_in(effect, self._peer.address, self._lost)
+                    self.authenticated = self._session.state is State.TRANSACTION
+                    self._outlet.bound(self._bound)
+                case effects.FetchKeys():
+                    await self._performer.fetch_keys(effect, self._peer.address)
+                case effects.LoadListing():
+                    await self._performer.load_listing()
+                case effects.Retrieve():
+                    await self._performer.messages.retrieve(effect)
+                case effects.Top():
+                    await self._performer.messages.top(effect)
+                case effects.SendListing():
+                    await self._performer.send_listing(effect)
+                case effects.Update():
+                    await self._performer.update(effect)
+                case effects.StartTls():
+                    await self._start_tls()
 
     def _soon(self, call: Callable[[], object]) -> None:
         self._turns.soon(call)

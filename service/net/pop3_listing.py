@@ -39,7 +39,8 @@ class HeldListing:
     def forget(self) -> None:
         """Give back what is held; no effect the second time."""
         octets, self._octets = self._octets, 0
-        self._budget.give_back(octets, self._turns.whose)
+        if octets:
+            self._budget.give_back(octets, self._turns.whose)
 
     async def _take(self, octets: int) -> None:
         if octets:

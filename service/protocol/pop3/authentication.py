@@ -51,6 +51,7 @@ class Authentication:
 
     def __init__(self) -> None:
         self.name: str | None = None
+        """What USER named; forgotten by any command but PASS, which may only follow immediately (RFC 1939 §7)."""
         self.exchange: Exchange | None = None
         self._mechanism = ""
         self._fetch: Fetch | None = None
@@ -62,10 +63,6 @@ class Authentication:
     def under_way(self) -> bool:
         """Whether the next line answers a challenge."""
         return self.exchange is not None or self._owed
-
-    def forget_name(self) -> None:
-        """RFC 1939 §7: PASS may only follow a successful USER immediately."""
-        self.name = None
 
     def begin(self, session: "Session", mechanism: Mechanism, initial: bytes | None) -> None:
         """Start an exchange, with the client's initial response if it sent one."""

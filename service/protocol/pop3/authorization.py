@@ -63,7 +63,7 @@ def user(session: "Session", name: str) -> None:
 def pass_(session: "Session", password: bytes) -> None:
     """RFC 1939 §7: PASS is valid only "immediately after a successful USER command"."""
     name = session.authentication.name
-    session.authentication.forget_name()
+    session.authentication.name = None
     if not session.around.private:
         session.respond(responses.TLS_REQUIRED)
     elif name is None:

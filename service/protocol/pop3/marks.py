@@ -26,6 +26,8 @@ class Parting:
     """How many marked messages stay."""
 
 
+NO_PARTING = Parting()
+"""What sessions have before QUIT, and most of them after it."""
 _NONE = bytearray()
 """The flags of a session that has marked or retrieved nothing, as idle ones are by the thousand; never written."""
 
@@ -107,6 +109,8 @@ class Marks:
 
     def parting(self, policy: Policy) -> Parting:
         """What QUIT makes of these messages; RFC 2449 §6.7 has 0 days mean that none stays which was retrieved."""
+        if not (self._marked or self._retrieved):
+            return NO_PARTING
         # Whole sets of numbers at once: an octet of an integer stands for a message.
         marked, retrieved = _all_of(self._marked), _all_of(self._retrieved)
         removed = marked if policy.removes else 0

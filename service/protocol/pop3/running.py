@@ -5,7 +5,7 @@ from and what commands do.
 RFC 1939 §3 (commands), RFC 2449 §4 (the longest command), RFC 5034 §4 (lines of an exchange).
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from service.model.ending import Ending
 from service.protocol.foreign import is_foreign
@@ -40,38 +40,32 @@ def run(session: "Session", line: bytes | Overlong) -> None:
 
 def _command(session: "Session", line: bytes) -> None:
     session.verb = OTHER
+    command: Command | None = None
+    arguments: tuple[Any, ...] | None = None
     try:
         keyword, rest = split(line)
+        command = TABLE.get(keyword)
+        if command is not None:
+            session.verb = command.keyword
+            if session.state in command.states:
+                arguments = command.parse(rest)
     except SyntaxRefusedError:
-        session.authentication.forget_name()
+        session.authentication.name = None
         session.respond(responses.SYNTAX_ERROR)
         return
-    command = TABLE.get(keyword)
+    if command is None or command.keyword != "PASS":
+        # RFC 1939 §7: PASS may only follow a successful USER immediately.
+        session.authentication.name = None
     if command is None:
         # RFC 1939 §3: "A server MUST respond to an unrecognized, unimplemented, or syntactically
         # invalid command by responding with a negative status indicator."
-        session.authentication.forget_name()
         session.respond(responses.UNKNOWN_COMMAND)
-    else:
-        session.verb = command.keyword
-        _dispatch(session, command, rest)
-
-
-def _dispatch(session: "Session", command: Command, rest: bytes | None) -> None:
-    if command.keyword != "PASS":
-        session.authentication.forget_name()
-    if session.state not in command.states:
+    elif arguments is None:
         # RFC 1939 §3: "A server MUST respond to a command issued when the session is in an incorrect state
         # by responding with a negative status indicator."
         session.respond(responses.WRONG_STATE)
-        return
-    try:
-        arguments = command.parse(rest)
-    except SyntaxRefusedError:
-        session.authentication.forget_name()
-        session.respond(responses.SYNTAX_ERROR)
-        return
-    command.act(session, *arguments)
+    else:
+        command.act(session, *arguments)
 
 
 def _refuse_overlong(session: "Session") -> None:

@@ -21,7 +21,7 @@ from service.protocol.pop3.authentication import Authentication, Failures
 from service.protocol.pop3.capabilities import Surroundings
 from service.protocol.pop3.commands import MAX_AUTH_LINE_OCTETS, State
 from service.protocol.pop3.effects import Close, Effect, Step
-from service.protocol.pop3.marks import Marks, Parting
+from service.protocol.pop3.marks import NO_PARTING, Marks
 from service.protocol.pop3.running import OTHER, run
 
 OUTPUT_BOUND = 64 * 1024
@@ -32,16 +32,15 @@ COMMANDS_BOUND = 32
 
 _NO_POLICY = Policy()
 _NO_DROP = DropListing(0, 0, 0, 0)
-_NO_PARTING = Parting()
-"""What sessions have before a login and before QUIT, all of them the same."""
+"""What sessions have before a login, all of them the same."""
 
 
 class Session:
     """One client's session, from the greeting to the last response."""
 
     __slots__ = (
-        "_again", "_counts_retrieval", "_effect", "_lines", "_octets", "_output", "_parting", "around",
-        "authentication", "completed", "failures", "marks", "policy", "read_only", "state", "utf8", "verb",
+        "_again", "_counts_retrieval", "_effect", "_octets", "_output", "_parting", "around",
+        "authentication", "completed", "failures", "lines", "marks", "policy", "read_only", "state", "utf8", "verb",
     )  # fmt: skip
 
     def __init__(self, around: Surroundings) -> None:
@@ -55,7 +54,7 @@ class Session:
         self.marks = Marks(_NO_DROP)
         self.completed: list[tuple[str, bool]] = []
         """Each command that was answered and whether with `+OK`, for whoever counts; the caller empties it."""
-        self._lines = Lines(MAX_AUTH_LINE_OCTETS)
+        self.lines = Lines(MAX_AUTH_LINE_OCTETS)
         self._output: list[bytes] = []
         self._octets = 0
         self._effect: Effect | None = None
@@ -63,12 +62,12 @@ class Session:
         """The keyword of the command that is running, for whoever counts."""
         self._again: Callable[[], None] | None = None
         self._counts_retrieval = False
-        self._parting = _NO_PARTING
+        self._parting = NO_PARTING
 
     @property
     def buffered(self) -> int:
         """Octets received whose commands have not run yet."""
-        return self._lines.held
+        return self.lines.held
 
     def greet(self) -> bytes:
         """RFC 1939 §4: the server issues "a one line greeting. This can be any positive response"."""
@@ -77,7 +76,7 @@ class Session:
     def receive(self, data: bytes) -> None:
         """Take octets from the client. Nothing runs until `advance`."""
         if self.state is not State.UPDATE:
-            self._lines.receive(data)
+            self.lines.receive(data)
 
     def advance(self) -> Step:
         """Run commands until one waits, a bound is reached, or the input is used up.
@@ -89,7 +88,9 @@ class Session:
         while self._effect is None:
             if more := self._octets >= OUTPUT_BOUND or commands >= COMMANDS_BOUND:
                 break
-            line = self._lines.take()
+            if not self.lines.held:
+                break
+            line = self.lines.take()
             if line is None:
                 self._refuse_foreign_start()
                 break
@@ -117,7 +118,7 @@ class Session:
     def close(self, ending: Ending) -> None:
         """Close the connection once the output is sent."""
         self.state = State.UPDATE
-        self._lines.discard()
+        self.lines.discard()
         self._effect = Close(ending)
 
     def with_listing(self, act: Callable[[], None]) -> None:
@@ -196,7 +197,7 @@ class Session:
         modified by a man-in-the-middle attacker." It tells clients alone to discard them; so does this server.
         """
         self._settle()
-        self._lines.discard()
+        self.lines.discard()
         self.authentication = Authentication()
         self.utf8 = False
         self.around = around
@@ -237,7 +238,7 @@ class Session:
 
     def _refuse_foreign_start(self) -> None:
         """A TLS ClientHello where a command is due has no line end to wait for: close without a word."""
-        if self.strangers_turn and self._lines.unfinished().startswith(TLS_RECORD):
+        if self.strangers_turn and self.lines.unfinished().startswith(TLS_RECORD):
             self.close(Ending.FOREIGN)
 
     @property

@@ -263,6 +263,7 @@ class Conversation(Hooks):
         if self._transport is not None and self._deadline is not None:
             self._deadline.set(self._patience.stall)
             self._transport.close()
+            self._over()
 
     def _abort(self, ending: Ending) -> None:
         self._end_with(ending)

@@ -52,6 +52,9 @@ class Hooks(Connection):
     async def _give_back(self) -> None:
         """Give back everything held, whatever happened."""
 
+    def _over(self) -> None:
+        """Nothing more is done for the client, though it may still have to take what was said."""
+
     def _given_back(self) -> bool:
         """Give everything back if nothing of it must wait for another system; whether that was done."""
         return False

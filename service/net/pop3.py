@@ -196,6 +196,13 @@ class Pop3Connection(Conversation):
     def _context(self) -> Context:
         return self._record.log.context()
 
+    def _over(self) -> None:
+        """The maildrop is free at once, however long the client takes to hear of it (G6)."""
+        if self._task is None and self._performer.holds:
+            freeing = self._turns.run(self._performer.free())
+            self._task = asyncio.get_running_loop().create_task(freeing, context=self._context())
+            self._task.add_done_callback(self._performed)
+
     async def _give_back(self) -> None:
         await self._performer.close()
 

@@ -132,12 +132,21 @@ class Performer:
 
     async def close(self) -> None:
         """Give everything back without UPDATE (G2, G6)."""
-        held, self._maildrop = self._maildrop, None
         self._let_go()
         await self.messages.close()
+        await self.free()
+        await self._count_abandoned()
+
+    @property
+    def holds(self) -> bool:
+        """Whether a maildrop is open."""
+        return self._maildrop is not None
+
+    async def free(self) -> None:
+        """Give the maildrop back without UPDATE, if one is open."""
+        held, self._maildrop = self._maildrop, None
         if held is not None:
             await self._service.update.close(held)
-        await self._count_abandoned()
 
     async def _count_abandoned(self) -> None:
         client, self._looked_up_by = self._looked_up_by, None

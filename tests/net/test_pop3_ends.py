@@ -89,6 +89,35 @@ async def test_g6_who_ended_its_side_and_takes_nothing_gives_its_maildrop_back_i
         await until(lambda: front.connections[0]._finished)
 
 
+@pytest.mark.parametrize("mode", [TlsMode.TERMINATED, TlsMode.STARTTLS, TlsMode.IMPLICIT])
+@pytest.mark.parametrize("end", ["of what the client says", "by autologout", "by staff"])
+async def test_g6_a_maildrop_is_free_when_its_session_is_over_though_its_client_stays(
+    mode: TlsMode, end: str, certificates: Certificates, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RFC 1939 §3 and §4: who neither takes what was said nor closes keeps nobody else out."""
+    for module in (listener, tls):
+        monkeypatch.setattr(module, "SHUTDOWN_SECONDS", 600.0)
+    front = await front_of(certificates, stall=600.0)
+    async with front.listening(mode):
+        client = await logged_in(front, mode, trusting)
+        connection = front.connections[0]
+        if end == "by autologout":
+            connection._idle()
+        elif end == "by staff":
+            (held,) = front.house.leases._held.values()
+            await front.house.locks.evict(held.maildrop.key)
+            await front.house.leases.renew()
+        else:
+            await client.send(b"RETR 1\r\n")
+            await said_all(front)
+            (client if isinstance(client, Wire) else client.wire).sock.shutdown(socket.SHUT_WR)
+        await until(lambda: not len(front.house.leases))
+        await until(lambda: connection._task is None)
+        assert (await front.house.open()).guarded
+        if mode is not TlsMode.TERMINATED:
+            assert not connection._finished
+
+
 def fill_the_kernel(transport: asyncio.Transport) -> int:
     """Have the kernel hold as much as it takes for a client that reads nothing; how many octets."""
     filled = 0

@@ -289,3 +289,12 @@ async def test_the_shared_scores_are_used_again_as_soon_as_they_answer() -> None
     await own.count([charge()])
     assert await standby.forget([ACCOUNT]) == 1
     assert await own.scored() == await standby.scored() == []
+
+
+async def test_there_may_be_nobody_to_ask_about_and_more_than_one_pipeline_takes(attempts: Attempts) -> None:
+    assert list(await attempts.standings(())) == []
+    assert await attempts.forget(()) == 0
+    many = [Subject(Kind.ACCOUNT, f"user{number}@acme.example") for number in range(200)]
+    await attempts.count([Charge(many[150], NEW, 10.0)])
+    assert [each.subject for each in await attempts.standings(many) if each.score] == [many[150]]
+    assert await attempts.forget(many) == 1

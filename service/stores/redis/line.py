@@ -75,7 +75,7 @@ class Line(asyncio.Protocol):
             # What nobody asked for: a server that says it ends the connection, or worse.
             self.end()
         elif len(answers) == self._expected:
-            asker, self._asker = self._asker, None
+            asker, self._asker, self._answers = self._asker, None, []
             asker.answered(answers, self._sound)
 
     def connection_lost(self, exc: Exception | None) -> None:

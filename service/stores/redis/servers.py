@@ -65,6 +65,7 @@ class OneServer:
         pool = client.connection_pool
         self._wire = MasterWire(pool) if isinstance(pool, SentinelConnectionPool) else Wire(pool)
         self._batcher = Batcher(self._wire, client.ping, limits, self._wire)
+        self._most = limits.batch
 
     def keeping(self, key: str) -> Batcher:
         """The only batcher."""
@@ -72,7 +73,11 @@ class OneServer:
 
     async def together(self, commands: Sequence[tuple[str, Command]]) -> list[object]:
         """The answers, in order. Raises CallFailed."""
-        return await self._batcher.together([command for _, command in commands])
+        words = [command for _, command in commands]
+        if 0 < len(words) <= self._most:
+            return await self._batcher.together(words)
+        parts = [words[begin : begin + self._most] for begin in range(0, len(words), self._most)]
+        return [answer for part in await asyncio.gather(*map(self._batcher.together, parts)) for answer in part]
 
     def scan(self, pattern: str) -> AsyncIterator[bytes]:
         """The keys that match, some perhaps twice."""

@@ -20,6 +20,7 @@ from service.net.listener import Listener, Reception, Rejection
 from service.net.peer import TlsMode
 from service.settings import Settings
 from service.settings.listening import ListenerSettings
+from service.stores.passwords.standing_back import SLICE, ask_for
 from service.telemetry import metrics, sharing
 from service.telemetry.logs import get_log
 
@@ -57,7 +58,7 @@ def make_listeners(settings: Settings, services: Mapping[str, Service], reuse_po
     limits = settings.limits
     admission = Admission(limits.connections, limits.connections_per_address or None)
     seconds = SetupSeconds(settings.deadlines.proxy_header, settings.deadlines.handshake)
-    handshakes, listeners = Handshakes(sharing), []
+    handshakes, listeners = Handshakes(sharing, _stand_back), []
     for each in settings.listeners:
         if each.protocol in services:
             service = services[each.protocol]
@@ -65,6 +66,11 @@ def make_listeners(settings: Settings, services: Mapping[str, Service], reuse_po
             reception = Reception(service.factory, admission, service.context, seconds, rejected, handshakes)
             listeners.append(Listener(listener_spec(each, reuse_port), reception))
     return listeners
+
+
+def _stand_back(back: bool) -> None:
+    """Have the event loop's thread passed by whoever wakes up beside it, or not."""
+    ask_for(SLICE if back else 0.0)
 
 
 @asynccontextmanager

@@ -119,7 +119,9 @@ class Certificates:
 
     def _pair_for(self, name: str | None) -> _Pair:
         shelf = self._shelf
-        wanted = (name or "").lower().removesuffix(".")
+        if not name:
+            return _default(shelf.pairs)
+        wanted = name.lower().removesuffix(".")
         # RFC 6125 §6.4.3: "the client SHOULD NOT compare against anything but the left-most label of the
         # reference identifier (e.g., *.example.com would match foo.example.com but not bar.foo.example.com or
         # example.com)."

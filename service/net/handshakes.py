@@ -16,13 +16,28 @@ from service.mail.allowances import network_of
 from service.mail.told import Told, Untold
 
 RESOURCE = "handshakes"
+PERIOD = 0.1
+"""Seconds in which handshakes are counted."""
+MANY = 20
+"""Handshakes of a period that take much of a core: the next period stands back."""
+
+StandBack = Callable[[bool], object]
+"""Told whether whoever else wakes up on this core, Postgres for one, is to have it at once."""
+
+
+def _stay(_back: bool) -> None:
+    """A `StandBack` where nothing can be done about it."""
 
 
 class Handshakes:
     """The turns of one process."""
 
-    def __init__(self, told: Told | None = None) -> None:
+    def __init__(self, told: Told | None = None, stand_back: StandBack = _stay) -> None:
         self._told = told or Untold()
+        self._stand_back = stand_back
+        self._back = False
+        self._begun = 0
+        """How many in this period; a period begins with the first."""
         self._had = False
         """Whether one had its turn in this round of the loop, or waits for the next one."""
         self._waiting: list[tuple[float, int, float, Callable[[], None]]] = []
@@ -45,9 +60,28 @@ class Handshakes:
 
     def _begin(self, begin: Callable[[], None]) -> None:
         self._had = True
+        loop = asyncio.get_running_loop()
         # The next one begins once the sockets were looked at.
-        asyncio.get_running_loop().call_soon(self._next)
+        loop.call_soon(self._next)
+        if not self._begun:
+            loop.call_later(PERIOD, self._look)
+        self._begun += 1
         begin()
+
+    def _look(self) -> None:
+        """A period is over.
+
+        A process that computes handshakes one after another hardly sleeps, and what its sessions wait for on the same
+        core would wait for the end of its slice each time, some 3 ms: at each statement, each lease.
+        """
+        many, self._begun = self._begun >= MANY, 0
+        if many is not self._back:
+            self._back = many
+            self._stand_back(many)
+        if many:
+            # The next look comes even if no handshake does.
+            self._begun = 1
+            asyncio.get_running_loop().call_later(PERIOD, self._look)
 
     def _next(self) -> None:
         if not self._waiting:

@@ -80,7 +80,7 @@ def tls_facts(transport: asyncio.BaseTransport) -> TlsFacts | None:
         return None
     cipher = handshake.cipher()
     name, version = _server_names.get(handshake), handshake.version() or ""
-    return TlsFacts(version, cipher[0] if cipher else "", name, bindings(handshake), certified(handshake))
+    return TlsFacts(version, cipher[0] if cipher else "", name, bindings(handshake, version), certified(handshake))
 
 
 def may_be_half_closed(transport: asyncio.BaseTransport | None) -> bool:

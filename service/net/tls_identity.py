@@ -43,14 +43,14 @@ def end_point(leaf: x509.Certificate) -> bytes:
     return digest.finalize()
 
 
-def bindings(handshake: Handshake) -> Mapping[str, bytes]:
-    """What the connection can be bound to, by kind."""
+def bindings(handshake: Handshake, version: str) -> Mapping[str, bytes]:
+    """What the connection, of this version of TLS, can be bound to, by kind."""
     found: dict[str, bytes] = {}
     if bound := _end_points.get(handshake.context):
         found["tls-server-end-point"] = bound
     # RFC 5929 §3 defines tls-unique up to TLS 1.2. RFC 7677 §4 asks for the extended master secret or for no resumption
     # beside it, and only the latter can be seen from here.
-    if handshake.version() == "TLSv1.2" and not handshake.session_reused:
+    if version == "TLSv1.2" and not handshake.session_reused:
         unique = handshake.get_channel_binding("tls-unique")
         if unique:
             found["tls-unique"] = unique

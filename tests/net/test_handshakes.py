@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import pytest
 
+from service.net import handshakes
 from service.net.arrival import connect
 from service.net.handshakes import Handshakes
 from service.net.peer import Peer
@@ -49,9 +50,9 @@ async def passed(rounds: int) -> None:
 
 
 async def test_g16_one_begins_after_another_however_many_are_ready() -> None:
-    handshakes, rounds, began = Handshakes(), Rounds(), list[int]()
+    turns, rounds, began = Handshakes(), Rounds(), list[int]()
     for number in range(20):
-        handshakes.begin(f"198.51.100.{number}", lambda: began.append(rounds.count))
+        turns.begin(f"198.51.100.{number}", lambda: began.append(rounds.count))
     await passed(60)
     rounds.stop()
     assert len(began) == 20
@@ -59,25 +60,40 @@ async def test_g16_one_begins_after_another_however_many_are_ready() -> None:
 
 
 async def test_g16_many_of_one_network_keep_another_client_waiting_for_one() -> None:
-    handshakes, order = Handshakes(), list[str]()
+    turns, order = Handshakes(), list[str]()
     for client in (*[HEAVY] * 20, LIGHT):
-        handshakes.begin(client, partial(order.append, client))
+        turns.begin(client, partial(order.append, client))
     await passed(60)
     assert len(order) == 21
     assert order.index(LIGHT) <= 2
 
 
 async def test_a_handshake_that_breaks_leaves_the_turn_to_the_next() -> None:
-    handshakes, began = Handshakes(), list[str]()
+    turns, began = Handshakes(), list[str]()
 
     def breaks() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        handshakes.begin(HEAVY, breaks)
-    handshakes.begin(LIGHT, lambda: began.append(LIGHT))
+        turns.begin(HEAVY, breaks)
+    turns.begin(LIGHT, lambda: began.append(LIGHT))
     await passed(3)
     assert began == [LIGHT]
+
+
+async def test_g16_a_process_that_computes_many_stands_back_until_they_are_fewer() -> None:
+    told: list[bool] = []
+    turns = Handshakes(stand_back=told.append)
+    for number in range(handshakes.MANY):
+        turns.begin(f"198.51.100.{number}", lambda: None)
+    await passed(handshakes.MANY)
+    turns._look()
+    assert told == [True]
+    turns._look()
+    assert told == [True, False]
+    turns.begin(LIGHT, lambda: None)
+    turns._look()
+    assert told == [True, False]
 
 
 class Turn:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from service.stores.passwords.standing_back import NICENESS, SLICE, stand_back
+from service.stores.passwords.standing_back import NICENESS, SLICE, ask_for, stand_back
 
 NUMBERS = {"x86_64": (315, 314, 141, 317), "aarch64": (275, 274, 140, 277)}
 GETATTR, SETATTR, SETPRIORITY, SECCOMP = NUMBERS.get(platform.machine(), (0, 0, 0, 0))
@@ -84,4 +84,14 @@ def test_d34_the_thread_that_asks_is_alone_in_it() -> None:
 def test_d34_a_sandbox_that_refuses_is_let_be() -> None:
     _, was, back, now = on_a_thread(be_refused, niceness, stand_back, niceness)
     assert back is None
+    assert now == was
+
+
+def test_g16_a_thread_that_asked_for_much_asks_for_as_much_as_others_again() -> None:
+    was, _, much, _, usual, now = on_a_thread(
+        niceness, lambda: ask_for(SLICE), slice_asked_for, lambda: ask_for(0.0), slice_asked_for, niceness
+    )
+    assert much == (SLICE if KNOWS_SLICES else 0)
+    assert isinstance(usual, float)
+    assert usual < SLICE / 5
     assert now == was

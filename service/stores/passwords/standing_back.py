@@ -45,8 +45,14 @@ def stand_back() -> None:
     thread = threading.get_native_id()
     with contextlib.suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + NICENESS)
+    ask_for(SLICE)
+
+
+def ask_for(seconds: float) -> None:
+    """Have this thread ask for so much of a core at a time; 0 for as much as others do."""
     if _SCHED_SETATTR is not None:
+        thread = threading.get_native_id()
         nice = os.getpriority(os.PRIO_PROCESS, thread)
-        asked = _Attributes(flags=_KEEP_POLICY, nice=nice, runtime=int(SLICE * 1e9))
+        asked = _Attributes(flags=_KEEP_POLICY, nice=nice, runtime=int(seconds * 1e9))
         asked.size = ctypes.sizeof(asked)
         ctypes.CDLL(None).syscall(_SCHED_SETATTR, thread, ctypes.byref(asked), 0)

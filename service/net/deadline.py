@@ -40,7 +40,7 @@ class Deadline:
         """Let the deadline be `seconds` from now, whatever it was before."""
         moment = self._moment = self._wheel.loop.time() + seconds
         # A tick is no moment: where the next one after this would be no earlier, it may go on standing where it does.
-        if self._tick is None or (self._tick > moment and self._tick - moment > between(seconds)):
+        if self._tick is None or self._tick - moment > (COARSE if seconds >= FAR else FINE):
             self._stand_at(moment, seconds)
 
     def clear(self) -> None:

@@ -61,7 +61,10 @@ class Counter(Later, prometheus_client.Counter):
 
     def inc(self, amount: float = 1, exemplar: dict[str, str] | None = None) -> None:
         """Count so many more, a little later."""
-        self.tell(amount)
+        told = self._told
+        told.append(amount)
+        if len(told) >= MOST:
+            self.flush()
 
     def _count(self, taken: list[float]) -> None:
         self._value.inc(sum(taken))

@@ -194,7 +194,7 @@ def budget_leaks() -> Bug:
 
 def removed_on_dropped_line() -> Bug:
     """A session that ends without QUIT removes what it marked (G2)."""
-    close = Performer.close
+    free = Performer.free
 
     async def eager(self: Performer) -> None:
         held, marks = self._maildrop, self._session.marks if self._maildrop else None
@@ -202,9 +202,9 @@ def removed_on_dropped_line() -> Bug:
             with suppress(Refusal):
                 sequences = [marks.sequence_of(number) for number in marks._marked]
                 await self._service.index.remove(held.key, held.fence, sequences)
-        await close(self)
+        await free(self)
 
-    return mock.patch.object(Performer, "close", eager)
+    return mock.patch.object(Performer, "free", eager)
 
 
 def overtaken_is_never_told() -> Bug:

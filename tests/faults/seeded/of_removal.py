@@ -147,15 +147,15 @@ def rset_is_forgotten(patch: MonkeyPatch) -> None:
 @defect("G2", scenarios.an_ordinary_day)
 def a_dropped_line_counts_as_quit(patch: MonkeyPatch) -> None:
     """A session that ends without QUIT removes what it had marked."""
-    close = Performer.close
+    free = Performer.free
 
     async def thorough(self: Performer) -> None:
         held, session = self._maildrop, self._session
         if held is not None and session.marks.count:
             await self._service.index.remove(held.key, held.fence, session.marks.parting(session.policy).removed)
-        await close(self)
+        await free(self)
 
-    patch.setattr(Performer, "close", thorough)
+    patch.setattr(Performer, "free", thorough)
 
 
 @defect("G2", scenarios.a_front_end_dies)

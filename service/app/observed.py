@@ -44,7 +44,7 @@ class ObservedLocks:
 class ObservedEntrance:
     """Implements `mail.again.Entrance` over another one; `judged` hears by which scores a login was judged.
 
-    Only a lease that is had is counted: any other outcome is asked for once more, in the usual way, and counted there.
+    Only a lease that is had and kept is counted: in any other case both are asked for once more, and counted then.
     """
 
     def __init__(self, entrance: Entrance, judged: Callable[[bool], None]) -> None:
@@ -55,9 +55,9 @@ class ObservedEntrance:
         """As the port says; timed where it is had."""
         started = time.monotonic()
         asked = await self._entrance.ask(lease, pair)
-        if asked is not None and asked.free:
+        if asked is not None and asked.free and (pair is None or asked.standing is not None):
             metrics.lock("acquired", time.monotonic() - started)
-            if asked.standing is not None:
+            if pair is not None:
                 self._judged(True)
         return asked
 

@@ -26,12 +26,12 @@ def deliver(poplar: Running, count: int = 1) -> None:
             assert client.sendmail("ben@harbour.example", [ADDRESS], TEXT) == {}
 
 
-def logged_in(poplar: Running, ca: trustme.CA) -> poplib.POP3_SSL:
+def logged_in(poplar: Running, ca: trustme.CA, password: str = PASSWORD) -> poplib.POP3_SSL:
     context = ssl.create_default_context()
     ca.configure_trust(context)
     client = poplib.POP3_SSL(*poplar.ports["pop3s"], context=context, timeout=30)
     client.user(ADDRESS)
-    client.pass_(PASSWORD)
+    client.pass_(password)
     return client
 
 
@@ -80,6 +80,25 @@ async def test_a_login_that_meets_another_session_counts_once_whichever_way_it_g
         await asyncio.to_thread(refused, poplar, ca)
         assert (locks("in_use") - before[0], locks("acquired") - before[1]) == (2, 0)
         await asyncio.to_thread(held.quit)
+
+
+async def test_a_login_after_a_wrong_password_counts_once_though_it_asks_for_the_lease_twice(
+    make: Make, ca: trustme.CA
+) -> None:
+    settings = make()
+    await provide(settings)
+    async with running(settings, {"pop3"}) as poplar:
+        await asyncio.to_thread(read_all, poplar, ca)
+        with pytest.raises(poplib.error_proto, match="AUTH"):
+            await asyncio.to_thread(logged_in, poplar, ca, "wrong")
+        before = locks("acquired"), judged()
+        held = await asyncio.to_thread(logged_in, poplar, ca)
+        assert (locks("acquired") - before[0], judged() - before[1]) == (1, 1)
+        await asyncio.to_thread(held.quit)
+
+
+def judged() -> float:
+    return REGISTRY.get_sample_value("poplar_logins_judged_total", {"counters": "shared"}) or 0.0
 
 
 def locks(outcome: str) -> float:

@@ -30,7 +30,7 @@ class Limits:
 
     session_octets: int
     process: Budget
-    messages: int = 48
+    messages: int = 64
     used: Callable[[bool], None] = lambda _: None
     """Told of each message fetched ahead whether it was asked for."""
 

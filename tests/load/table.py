@@ -70,12 +70,19 @@ def lines(work: Work, summaries: Mapping[str, Summary]) -> list[str]:
         parts = "  ".join(f"{component} {value:.0f}" for component, value in each.cpu.items() if value >= 0.5)
         told.append(
             f"  {name:10} {each.median:10,.4g} {work.unit:13} [{each.least:,.4g} - {each.most:,.4g}]  "
-            f"{each.cpu_total:7.0f} us CPU ({parts})  PASS p99 {each.pass_p99:.1f} ms  client {each.client_share:.0%}"
+            f"{each.cpu_total:7.0f} us CPU ({parts})  PASS p99 {each.pass_p99:.1f} ms  {_first(each)}"
+            f"client {each.client_share:.0%}"
         )
     if len(summaries) > 1:
         first, *rest = summaries.items()
         told += [f"  {first[0]} / {name}: {_ratios(first[1], each)}" for name, each in rest]
     return told
+
+
+def _first(each: Summary) -> str:
+    """How long the first octet of a message took, where messages were read: those but each session's first."""
+    times = each.times["first_octet"]
+    return f"first octet p50 {times['p50']:.2f} p95 {times['p95']:.1f} ms  " if times["p50"] else ""
 
 
 def _ratios(one: Summary, other: Summary) -> str:

@@ -129,7 +129,7 @@ class Marks:
     def upcoming(self, number: int, count: int) -> tuple[int, ...]:
         """The sequence numbers of up to `count` messages listed after `number`, for prefetching."""
         after = self.listing.sequences[number : number + count]
-        if not self._count:
+        if not self._count or self._marked.find(1, number + 1, number + 1 + count) < 0:
             return tuple(after)
         return tuple(sequence for n, sequence in enumerate(after, number + 1) if not self._marked[n])
 

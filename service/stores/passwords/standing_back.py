@@ -1,7 +1,7 @@
 """How a thread that computes stands back behind whatever else wakes up on its core, of this process or of another.
 
-Owns how much of a contended core it asks for, and how large the pieces are. Its share isn't smaller for their being
-large, so it never starves: it is only passed by those that ask for less at a time. Refuses to know what is computed.
+Owns how much of a contended core it asks for, and how long the pieces are. Its share isn't smaller for their being
+longer, so it never starves: it is only passed by those that ask for less at a time. Refuses to know what is computed.
 Where the system knows no niceness of threads, or won't hear of pieces, the thread is as it was.
 setpriority(2), sched_setattr(2) with a runtime under SCHED_OTHER (Linux 6.12).
 """
@@ -15,9 +15,10 @@ import threading
 
 NICENESS = 10
 """By how much the threads that compute stand back behind the event loop, which serves everybody else."""
-SLICE = 0.1
-"""Seconds of a core that are asked for at a time, the most there can be. Whoever wakes up and asks for less, as all do
-that ask for nothing, has the core at once; behind slices as usual it waited for the end of one, some 3 ms."""
+SLICE = 0.0035
+"""Seconds of a core that are asked for at a time: more than any kernel's own, 3 ms at most. Whoever wakes up and
+asks for less, as all do that ask for nothing, may have the core at once. Much longer ones have this process wait longer
+for its own turn where other groups keep the core full."""
 
 _SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}.get(platform.machine()) if sys.platform == "linux" else None
 _KEEP_POLICY = 0x08

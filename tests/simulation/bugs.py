@@ -212,6 +212,14 @@ def overtaken_is_never_told() -> Bug:
     return mock.patch.object(Leases, "_owe")
 
 
+def _amid(mishap: str, bug: Bug) -> Bug:
+    """`bug` where nothing but this mishap happens: what it takes is rare among all of them."""
+    stack = ExitStack()
+    stack.enter_context(bug)
+    stack.enter_context(mock.patch("tests.simulation.site.MISHAPS", (mishap,)))
+    return stack
+
+
 def eviction_lasts_a_lease() -> Bug:
     """An evicted maildrop stays taken for a lease from then on, though its holder is dead (G6)."""
     evict = MemoryMaildropLocks.evict
@@ -222,7 +230,7 @@ def eviction_lasts_a_lease() -> Bug:
             self._held[key] = replace(self._held[key], until=self._clock.monotonic() + self._seconds)
         return evicted
 
-    return mock.patch.object(MemoryMaildropLocks, "evict", lasting)
+    return _amid("kill", mock.patch.object(MemoryMaildropLocks, "evict", lasting))
 
 
 def eviction_forgotten() -> Bug:
@@ -233,10 +241,7 @@ def eviction_forgotten() -> Bug:
         lost = [lease for lease in leases if not self._take(lease)]
         return Renewal(lost, [lease for lease in free if lease not in lost])
 
-    stack = ExitStack()
-    stack.enter_context(mock.patch.object(MemoryMaildropLocks, "renew", renew))
-    stack.enter_context(mock.patch("tests.simulation.site.MISHAPS", ("pause",)))
-    return stack
+    return _amid("pause", mock.patch.object(MemoryMaildropLocks, "renew", renew))
 
 
 def connection_forgets_to_finish() -> Bug:

@@ -11,9 +11,12 @@ if not current then
     if string.sub(redis.call('GET', KEYS[2]) or '', 1, #ARGV[3]) == ARGV[3] then
         return 0
     end
+end
+-- The first write: a full server refuses it, but none that follows another.
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+if not current then
     redis.call('DEL', KEYS[2])
 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 if redis.call('PEXPIRE', KEYS[2], ARGV[2]) == 0 then
     return 2
 end

@@ -17,8 +17,8 @@ from service.mail.turns import Turns, Whose
 
 PART = 0.25
 """The part of the loop's time for long texts of tenants that had more than what they may have at once."""
-AT_ONCE = 0.15
-"""Seconds of the loop's time that one tenant's long texts may have beyond that part: 30 to 80 MB."""
+AT_ONCE = 0.06
+"""Seconds of the loop's time that one tenant's long texts may have beyond that part: some 25 MB."""
 REST = 0.002
 """Seconds of rest that are worth a timer."""
 LATELY = 10.0

@@ -70,7 +70,7 @@ async def test_what_a_tenant_needs_now_and_then_it_has_at_once() -> None:
     stage = Stage()
     stage.texts.short_came()
     for _ in range(3):
-        stage.piece("long", AT_ONCE - BUT_A_LITTLE)
+        stage.piece("long", AT_ONCE)
         await stage.rounds()
         # It is paid for by the part of the loop that is for long texts.
         stage.now += AT_ONCE / PART
@@ -84,8 +84,8 @@ async def test_beyond_that_the_loop_rests_after_a_piece_and_others_have_theirs()
     stage.piece("long", AN_HOUR)
     await stage.rounds()
     assert (stage.taken, stage.turns.used) == (["long"] * 2, 1)
-    stage.piece("another", AT_ONCE - BUT_A_LITTLE)
-    stage.piece("another", AT_ONCE - BUT_A_LITTLE)
+    stage.piece("another", AT_ONCE)
+    stage.piece("another", AT_ONCE)
     await until(lambda: stage.taken == [*["long"] * 2, *["another"] * 2])
 
 

@@ -126,11 +126,9 @@ class LmtpConnection(Conversation):
         def made() -> None:
             call()
 
-        pace, long_texts = self._service.pace, self._service.long_texts
+        pace = self._service.pace
         if pace is None:
             call()
-        elif long_texts is not None and self._performer.is_long:
-            long_texts.soon(self._whose, made)
         else:
             pace.soon(self._whose, made)
 
@@ -162,8 +160,6 @@ class LmtpConnection(Conversation):
             case effects.Store():
                 await self._performer.room()
             case effects.Deliver():
-                if self._service.long_texts is not None and not self._performer.is_long:
-                    self._service.long_texts.short_came()
                 await self._performer.deliver()
             case effects.Abandon():
                 await self._performer.abandon(effect)

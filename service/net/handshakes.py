@@ -20,7 +20,11 @@ PERIOD = 0.1
 """Seconds in which handshakes are counted."""
 MANY = 20
 """Handshakes of a period that take much of a core: the next period stands back."""
+PASSED_OVER = 64
+"""Turns that nobody needs any more, and that are passed over in one round of the loop: some 0.1 ms."""
 
+Begin = Callable[[], bool]
+"""Computes, unless its client has left; whether it did."""
 StandBack = Callable[[bool], object]
 """Told whether whoever else wakes up on this core, Postgres for one, is to have it at once."""
 
@@ -40,7 +44,7 @@ class Handshakes:
         """How many in this period; a period begins with the first."""
         self._had = False
         """Whether one had its turn in this round of the loop, or waits for the next one."""
-        self._waiting: list[tuple[float, int, float, Callable[[], None]]] = []
+        self._waiting: list[tuple[float, int, float, Begin]] = []
         """A heap, by when each begins in virtual time, and by order; with when it came."""
         self._order = count()
         self._now = 0.0
@@ -48,25 +52,27 @@ class Handshakes:
         self._paid: dict[str, float] = {}
         """When all that a network asked for is over, in virtual time; forgotten when nobody waits."""
 
-    def begin(self, client: str, begin: Callable[[], None]) -> None:
+    def begin(self, client: str, begin: Begin) -> None:
         """Have `begin` called when it is `client`'s turn, at once if nobody else had one in this round of the loop."""
         if not self._had:
-            self._begin(begin)
+            self._go_on()
+            self._count()
+            begin()
             return
         network = network_of(client)
         start = max(self._now, self._paid.get(network, 0.0))
         self._paid[network] = start + 1.0
         heappush(self._waiting, (start, next(self._order), time.monotonic(), begin))
 
-    def _begin(self, begin: Callable[[], None]) -> None:
+    def _go_on(self) -> None:
         self._had = True
-        loop = asyncio.get_running_loop()
-        # The next one begins once the sockets were looked at.
-        loop.call_soon(self._next)
+        # The next one begins once the sockets were looked at, whatever becomes of this one.
+        asyncio.get_running_loop().call_soon(self._next)
+
+    def _count(self) -> None:
         if not self._begun:
-            loop.call_later(PERIOD, self._look)
+            asyncio.get_running_loop().call_later(PERIOD, self._look)
         self._begun += 1
-        begin()
 
     def _look(self) -> None:
         """A period is over.
@@ -88,6 +94,11 @@ class Handshakes:
             self._had = False
             self._paid.clear()
             return
-        self._now, _, since, begin = heappop(self._waiting)
-        self._told.waited(RESOURCE, time.monotonic() - since)
-        self._begin(begin)
+        self._go_on()
+        for _ in range(min(PASSED_OVER, len(self._waiting))):
+            self._now, _, since, begin = heappop(self._waiting)
+            waited = time.monotonic() - since
+            if begin():
+                self._told.waited(RESOURCE, waited)
+                self._count()
+                return

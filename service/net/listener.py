@@ -179,9 +179,10 @@ class Listener:
                 self._set_up(arrival, ticket, header)
         except (ProxyError, OSError) as error:
             self._reject(Rejection.PROXY_HEADER, arrival, ticket, error)
-        except BaseException:
+        except Exception as error:
+            # Raised on, it would end a drain's accepting, and leave the door open.
             self._leave(arrival, ticket)
-            raise
+            _report(error)
 
     async def _after_header(self, arrival: _Arrival, ticket: Ticket) -> None:
         try:
@@ -223,7 +224,7 @@ class Listener:
                 return
             self._leave(arrival, ticket)
         if error:
-            task.get_loop().call_exception_handler({"message": "setting up a connection failed", "exception": error})
+            _report(error)
 
     def _secured(self, connection: Connection, arrival: _Arrival, ticket: Ticket, error: OSError | None) -> bool:
         """A handshake came to its end."""
@@ -279,3 +280,7 @@ class Listener:
     def _look_if_empty(self) -> None:
         if not self._arrivals and not self._connections:
             self._empty.set()
+
+
+def _report(error: BaseException) -> None:
+    asyncio.get_running_loop().call_exception_handler({"message": "setting up a connection failed", "exception": error})

@@ -111,15 +111,6 @@ class Pop3Connection(Conversation):
         elif self._heard_all and self._running:
             self._close(Ending.VANISHED)
 
-    def _take_up(self, effect: Effect, output: bytes) -> None:
-        """Answer what came before an effect, and begin it."""
-        if isinstance(effect, effects.StartTls):
-            # Nothing may be read in clear between the response and the handshake (RFC 2595 §4).
-            self._stop_reading_clear()
-        self._outlet.write(output)
-        if not self._at_once(effect):
-            self._start(effect)
-
     def _at_once(self, effect: Effect) -> bool:
         """Perform an effect that needs to wait for nothing, without a task; whether it was such a one."""
         if not isinstance(effect, effects.Retrieve):

@@ -1,8 +1,8 @@
 """The beginning of TLS, from the first octet or after STLS: the client's first words, its turn, the handshake.
 
 Owns that a client has no more than its transport until it speaks, that what a handshake computes first, a millisecond
-of signing, is done in turn, and that what else comes waits in the kernel until then. Hands the connection over to
-`SecuredTransport` once TLS is there. Refuses to know whose turn it is, certificates and protocols.
+of signing, is done in turn, and that what comes beyond two reads waits in the kernel until then. Hands the connection
+over to `SecuredTransport` once TLS is there. Refuses to know whose turn it is, certificates and protocols.
 RFC 8314 §3.1, RFC 2595 §4.
 """
 
@@ -15,16 +15,19 @@ from service.net.deadline import Deadline
 from service.net.tls_decrypting import Tls
 from service.net.tls_transport import SecuredTransport
 
-InTurn = Callable[[Callable[[], None]], None]
-"""Calls what it is given when it is its turn, at once where nobody waits."""
-
+InTurn = Callable[[Callable[[], bool]], None]
+"""Calls what it is given when it is its turn, at once where nobody waits; that gives whether it needed the turn."""
 
 Ended = Callable[[OSError | None], bool]
 """Told what came of a handshake: nothing before the protocol hears of the connection, else why there is none, once the
 transport is closed. Gives whether the connection is still wanted; who wants none has it closed."""
 
 
-def at_once(call: Callable[[], None]) -> None:
+_NOBODY = asyncio.Protocol()
+"""Instead of a protocol that won't be told of a connection any more."""
+
+
+def at_once(call: Callable[[], object]) -> None:
     """An `InTurn` for what waits for nobody."""
     call()
 
@@ -103,7 +106,8 @@ class Opening(asyncio.Protocol):
         if self._answered:
             self._go_on(data)
         elif self._came:
-            # One read waits here; what a client says beyond that waits in the kernel.
+            # Two reads wait here, what a client says beyond that in the kernel. To pause at the first would leave
+            # unseen that the client left.
             self._came += data
             self._raw.pause_reading()
         else:
@@ -119,17 +123,20 @@ class Opening(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is closed."""
         self._raw = None
+        # Whoever gives turns may keep this one until it would have come.
+        self._came, self._tls, self._protocol = b"", None, _NOBODY
         self._deadline.close()
         self._error = self._error or ConnectionResetError("the connection ended during the handshake")
         self._end(self._error)
 
-    def _begin(self) -> None:
+    def _begin(self) -> bool:
         came, self._came = self._came, b""
         if self._error is not None or self._raw is None:
-            return
+            return False
         if not self._raw.is_reading():
             self._raw.resume_reading()
         self._go_on(came)
+        return True
 
     def _go_on(self, data: bytes) -> None:
         if self._raw is None:

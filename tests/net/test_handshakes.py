@@ -4,8 +4,10 @@ RFC 8314 §3.1 (a handshake begins at once), RFC 2595 §4 (after STLS).
 """
 
 import asyncio
+import gc
 import socket
 import ssl
+import weakref
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
@@ -44,6 +46,16 @@ class Rounds:
         self._next.cancel()
 
 
+def needed(do: Callable[[], object]) -> Callable[[], bool]:
+    """A turn that is needed when it comes."""
+
+    def begin() -> bool:
+        do()
+        return True
+
+    return begin
+
+
 async def passed(rounds: int) -> None:
     for _ in range(rounds):
         await asyncio.sleep(0)
@@ -52,7 +64,7 @@ async def passed(rounds: int) -> None:
 async def test_g16_one_begins_after_another_however_many_are_ready() -> None:
     turns, rounds, began = Handshakes(), Rounds(), list[int]()
     for number in range(20):
-        turns.begin(f"198.51.100.{number}", lambda: began.append(rounds.count))
+        turns.begin(f"198.51.100.{number}", needed(lambda: began.append(rounds.count)))
     await passed(60)
     rounds.stop()
     assert len(began) == 20
@@ -62,21 +74,40 @@ async def test_g16_one_begins_after_another_however_many_are_ready() -> None:
 async def test_g16_many_of_one_network_keep_another_client_waiting_for_one() -> None:
     turns, order = Handshakes(), list[str]()
     for client in (*[HEAVY] * 20, LIGHT):
-        turns.begin(client, partial(order.append, client))
+        turns.begin(client, needed(partial(order.append, client)))
     await passed(60)
     assert len(order) == 21
     assert order.index(LIGHT) <= 2
 
 
+async def test_g16_those_who_left_are_passed_over_in_the_same_round_but_only_so_many() -> None:
+    turns, rounds, began = Handshakes(), Rounds(), list[int]()
+    left: list[int] = []
+
+    def leaves() -> bool:
+        left.append(rounds.count)
+        return False
+
+    turns.begin(HEAVY, lambda: True)
+    for _ in range(handshakes.PASSED_OVER + 9):
+        turns.begin(HEAVY, leaves)
+    turns.begin(HEAVY, needed(lambda: began.append(rounds.count)))
+    await passed(10)
+    rounds.stop()
+    first, last = left[0], left[-1]
+    assert (left.count(first), left.count(last)) == (handshakes.PASSED_OVER, 9)
+    assert began == [last]
+
+
 async def test_a_handshake_that_breaks_leaves_the_turn_to_the_next() -> None:
     turns, began = Handshakes(), list[str]()
 
-    def breaks() -> None:
+    def breaks() -> bool:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         turns.begin(HEAVY, breaks)
-    turns.begin(LIGHT, lambda: began.append(LIGHT))
+    turns.begin(LIGHT, needed(lambda: began.append(LIGHT)))
     await passed(3)
     assert began == [LIGHT]
 
@@ -85,13 +116,13 @@ async def test_g16_a_process_that_computes_many_stands_back_until_they_are_fewer
     told: list[bool] = []
     turns = Handshakes(stand_back=told.append)
     for number in range(handshakes.MANY):
-        turns.begin(f"198.51.100.{number}", lambda: None)
+        turns.begin(f"198.51.100.{number}", lambda: True)
     await passed(handshakes.MANY)
     turns._look()
     assert told == [True]
     turns._look()
     assert told == [True, False]
-    turns.begin(LIGHT, lambda: None)
+    turns.begin(LIGHT, lambda: True)
     turns._look()
     assert told == [True, False]
 
@@ -102,7 +133,7 @@ class Turn:
     def __init__(self) -> None:
         self.asked = asyncio.Event()
 
-    def __call__(self, begin: Callable[[], None]) -> None:
+    def __call__(self, begin: Callable[[], bool]) -> None:
         self.begin = begin
         self.asked.set()
 
@@ -162,6 +193,21 @@ async def test_g15_while_a_client_waits_for_its_turn_one_more_read_is_all_that_i
         await connecting
 
 
+async def test_g15_of_a_client_that_left_before_its_turn_nothing_is_kept(stage: Stage) -> None:
+    turn = Turn()
+    opening, connecting, far = await opened(stage, turn, 30.0)
+    protocol = weakref.ref(opening._protocol)
+    far.send(b"\x16" * 1000)
+    await turn.asked.wait()
+    far.close()
+    with pytest.raises(OSError, match="left"):
+        await connecting
+    assert (opening._came, opening._tls) == (b"", None)
+    gc.collect()
+    assert protocol() is None
+    assert not turn.begin()
+
+
 async def test_g15_one_that_is_given_up_before_its_transport_is_there_is_closed(stage: Stage) -> None:
     opening, connecting, far = await opened(stage, Turn(), 30.0)
     opening.abort()
@@ -187,6 +233,7 @@ async def test_one_given_up_in_the_round_in_which_its_handshake_ends_is_told_of_
     stage: Stage, trusting: ssl.SSLContext
 ) -> None:
     opening, connecting, far = await opened(stage, at_once, 30.0)
+    parrot = opening._protocol
     client = TlsWire(Wire(far), trusting, "pop.example")
     last = await client.last_words()
     connecting.cancel()
@@ -194,7 +241,6 @@ async def test_one_given_up_in_the_round_in_which_its_handshake_ends_is_told_of_
     opening.data_received(last)
     with pytest.raises(asyncio.CancelledError):
         await connecting
-    parrot = opening._protocol
     assert isinstance(parrot, Parrot)
     assert (parrot._transport, parrot.lost) == (None, 0)
     far.close()
@@ -218,7 +264,7 @@ class Counted(Handshakes):
         super().__init__()
         self.begun: list[str] = []
 
-    def begin(self, client: str, begin: Callable[[], None]) -> None:
+    def begin(self, client: str, begin: Callable[[], bool]) -> None:
         self.begun.append(client)
         super().begin(client, begin)
 

@@ -261,6 +261,36 @@ async def test_a_factory_that_fails_does_not_end_the_accepting(stage: Stage) -> 
     assert (str(reported[0]["exception"]), stage.admission.held) == ("once", 1)
 
 
+async def test_a_factory_that_fails_in_a_drain_leaves_no_door_open_and_drains_the_next(stage: Stage) -> None:
+    reported: list[dict[str, object]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: reported.append(context))
+    drained: list[Parrot] = []
+
+    class Drained(Parrot):
+        def drain(self) -> None:
+            drained.append(self)
+            super().drain()
+
+    def factory(peer: Peer) -> Parrot:
+        if not reported:
+            raise RuntimeError("once")
+        return Drained(peer)
+
+    stage.listener = Listener(PLAIN, Reception(factory, stage.admission))
+    port = stage.listener.start()
+    # Both are queued by the kernel when the door closes: no round of the event loop has passed.
+    queued = [socket.create_connection(("127.0.0.1", port)) for _ in range(2)]
+    stage.listener.drain()
+    assert (len(reported), bool(drained)) == (1, True)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
+    assert queued[0].recv(1) == b""
+    assert stage.admission.held == 1
+    for sock in queued:
+        sock.close()
+    await stage.listener.wait_closed()
+
+
 async def test_a_client_that_resets_at_once_leaves_no_trace(stage: Stage) -> None:
     port = stage.start(IMPLICIT)
     for _ in range(5):

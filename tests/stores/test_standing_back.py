@@ -7,13 +7,14 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
 from service.stores.passwords.standing_back import NICENESS, SLICE, ask_for, stand_back
 
-NUMBERS = {"x86_64": (315, 314, 141, 317), "aarch64": (275, 274, 140, 277)}
-GETATTR, SETATTR, SETPRIORITY, SECCOMP = NUMBERS.get(platform.machine(), (0, 0, 0, 0))
+NUMBERS = {"x86_64": (315, 314, 140, 141, 317), "aarch64": (275, 274, 141, 140, 277)}
+GETATTR, SETATTR, GETPRIORITY, SETPRIORITY, SECCOMP = NUMBERS.get(platform.machine(), (0, 0, 0, 0, 0))
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or platform.machine() not in NUMBERS, reason="asks the Linux kernel"
 )
@@ -42,8 +43,8 @@ def policy() -> int:
     return os.sched_getscheduler(threading.get_native_id())
 
 
-def be_refused() -> None:
-    """Have this thread in a sandbox, as a container runtime's is, in which both calls are refused with EPERM."""
+def be_refused(*calls: int) -> None:
+    """Have this thread in a sandbox, as a container runtime's is, in which these calls are refused with EPERM."""
 
     class Step(ctypes.Structure):
         _fields_ = (("code", ctypes.c_ushort), ("yes", ctypes.c_ubyte), ("no", ctypes.c_ubyte), ("k", ctypes.c_uint32))
@@ -53,12 +54,11 @@ def be_refused() -> None:
 
     load, equal, answer = 0x20, 0x15, 0x06
     refuse, allow = 0x0005_0001, 0x7FFF_0000
-    steps = (Step * 5)(
+    steps = (Step * (len(calls) + 3))(
         Step(load, 0, 0, 0),
-        Step(equal, 1, 0, SETATTR),
-        Step(equal, 0, 1, SETPRIORITY),
-        Step(answer, 0, 0, refuse),
+        *(Step(equal, left, 0, call) for left, call in zip(range(len(calls), 0, -1), calls, strict=True)),
         Step(answer, 0, 0, allow),
+        Step(answer, 0, 0, refuse),
     )
     no_new_privileges, set_filter = 38, 1
     assert LIBC.prctl(no_new_privileges, 1, 0, 0, 0) == 0
@@ -82,9 +82,15 @@ def test_d34_the_thread_that_asks_is_alone_in_it() -> None:
 
 
 def test_d34_a_sandbox_that_refuses_is_let_be() -> None:
-    _, was, back, now = on_a_thread(be_refused, niceness, stand_back, niceness)
+    refused = partial(be_refused, SETATTR, SETPRIORITY)
+    _, was, back, now = on_a_thread(refused, niceness, stand_back, niceness)
     assert back is None
     assert now == was
+
+
+def test_d34_a_sandbox_that_tells_no_niceness_is_let_be() -> None:
+    """What raises here breaks the pool whose threads begin so, and with it every first login."""
+    assert on_a_thread(partial(be_refused, GETPRIORITY), stand_back, partial(ask_for, 0.0)) == [None, None, None]
 
 
 def test_g16_a_thread_that_asked_for_much_asks_for_as_much_as_others_again() -> None:

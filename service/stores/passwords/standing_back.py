@@ -50,8 +50,11 @@ def stand_back() -> None:
 
 
 def ask_for(seconds: float) -> None:
-    """Have this thread ask for so much of a core at a time; 0 for as much as others do."""
-    if _SCHED_SETATTR is not None:
+    """Have this thread ask for so much of a core at a time, 0 for as much as others do; who refuses is let be."""
+    if _SCHED_SETATTR is None:
+        return
+    # Without the call in the C library, it isn't to be had either.
+    with contextlib.suppress(OSError, AttributeError):
         thread = threading.get_native_id()
         nice = os.getpriority(os.PRIO_PROCESS, thread)
         asked = _Attributes(flags=_KEEP_POLICY, nice=nice, runtime=int(seconds * 1e9))

@@ -20,7 +20,7 @@ from service.net.listener import Listener, Reception, Rejection
 from service.net.peer import TlsMode
 from service.settings import Settings
 from service.settings.listening import ListenerSettings
-from service.stores.passwords.standing_back import SLICE, ask_for
+from service.stores.standing_back import SLICE, ask_for
 from service.telemetry import metrics, sharing
 from service.telemetry.logs import get_log
 

@@ -36,7 +36,7 @@ class Waiter(NamedTuple):
     """One caller in a queue: `turn` for who waits for it, or a `call` to be made in it."""
 
     since: float
-    turn: asyncio.Future[None] | None
+    turn: asyncio.Future[float] | None
     call: Callable[[], object] | None
     context: Context | None
 
@@ -51,6 +51,8 @@ class Class:
     """Whether it is more than a stranger's, who may turn out to be anybody's."""
     spent: float = 0.0
     """Seconds of the present round."""
+    usual: float = SHORT
+    """Seconds that its steps take of late; what one that waited is reckoned at until it is over."""
     waiting: deque[Waiter] = field(default_factory=deque)
     waits: int = 0
     """How many of it had to wait since somebody looked."""
@@ -111,9 +113,10 @@ class Pace:
             self._now = start
         of.finish = start + seconds
         self._latest = max(self._latest, of.finish)
+        of.usual = max(SHORT, (of.usual + seconds) / 2)
         if of is not self._tenant and of.stays:
             self._meet(of)
-        self._count(of, (max(SHORT, seconds)) - counted)
+        self._count(of, max(0.0, max(SHORT, seconds) - counted))
 
     def soon(self, whose: Whose, call: Callable[[], object]) -> None:
         """Call `call` in a step of its own: at once where there is room."""
@@ -136,10 +139,9 @@ class Pace:
 
     async def begin(self, whose: Whose) -> float:
         """Wait until a step may run, which couldn't at once; what of it is counted. `ended` must follow."""
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        turn: asyncio.Future[float] = asyncio.get_running_loop().create_future()
         self._wait(whose, Waiter(time.monotonic(), turn, None, None))
-        await turn
-        return SHORT
+        return await turn
 
     def waits(self) -> dict[Whose, int]:
         """How many of each class had to wait since this was last asked."""
@@ -216,10 +218,10 @@ class Pace:
             self._told.waited(self.resource, time.monotonic() - waiter.since)
             waiter.context.run(waiter.call)
         elif waiter.turn is not None and not waiter.turn.done():
-            # It goes on after this, in the same round: the next one is lined up behind it.
+            # It goes on after this, maybe in the next round: how long it takes would be known too late for its own.
             self._told.waited(self.resource, time.monotonic() - waiter.since)
-            waiter.turn.set_result(None)
-            self._count(of, SHORT)
+            waiter.turn.set_result(of.usual)
+            self._count(of, of.usual)
 
     def _class(self, whose: Whose) -> Class:
         of = self._classes.get(whose)

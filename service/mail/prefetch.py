@@ -79,6 +79,7 @@ class Prefetch:
     async def take(self, sequence: int) -> bytes | None:
         """The message's verified octets if they were fetched ahead; None to fetch it now, also where that had failed.
 
+        What was begun so long ago that nobody may wait for it any more is dropped: the store may serve again by now.
         Raises Refusal(UNAVAILABLE) when the store fails all that it may while it is waited for: trying all over again
         would double what the client waits.
         """
@@ -87,6 +88,9 @@ class Prefetch:
             return None
         under_way = not ahead.fetched.done()
         try:
+            if under_way and self._late(ahead):
+                ahead.fetched.cancel()
+                return None
             if under_way:
                 await self._wait(ahead)
             return ahead.given(self.retrieval)
@@ -96,6 +100,11 @@ class Prefetch:
             return None
         finally:
             self._give_back(ahead.octets, asked_for=True)
+
+    def _late(self, ahead: Ahead) -> bool:
+        """Whether the store gave nothing for as long as one may wait, before anybody waited."""
+        until = ahead.since + self.retrieval.resumption.patience
+        return ahead.unproven is not None and asyncio.get_running_loop().time() >= until
 
     async def _wait(self, ahead: Ahead) -> None:
         """Until it came. Raises Refusal(UNAVAILABLE) where the store gives nothing for as long as one may wait."""

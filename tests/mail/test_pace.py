@@ -238,6 +238,38 @@ async def steps_of_a_round(pace: Pace, whose: Whose) -> int:
     return steps
 
 
+@both_loops
+async def test_g16_long_steps_of_a_tenant_alone_fill_no_more_than_a_long_round() -> None:
+    """Counted in steps between two looks at the sockets, so that a busy machine changes nothing."""
+    usual, between, most = 10 * SHORT, 0, 0
+
+    async def heavy() -> None:
+        nonlocal between
+        for _ in range(20):
+            between += 1
+            await asyncio.sleep(0)
+
+    class Slow(Pace):
+        """Each step takes ten short ones, by what it is told."""
+
+        def ended(self, whose: Whose, seconds: float, counted: float = 0.0) -> None:
+            super().ended(whose, usual, counted)
+
+    pace = Slow(STEPS)
+
+    async def in_steps() -> None:
+        await Steps(pace, heavy(), Whoever(1))
+
+    crowd = [asyncio.create_task(in_steps()) for _ in range(HEAVY)]
+    await until(lambda: pace.waiting > HEAVY / 2)
+    await until(lambda: pace._classes[1].usual > 9 * SHORT)
+    while not all(task.done() for task in crowd):
+        between = 0
+        await asyncio.sleep(0)
+        most = max(most, between)
+    assert most <= 2 * (STEPS * ALONE * SHORT / usual + 1)
+
+
 async def test_g16_rounds_are_short_while_two_tenants_have_steps() -> None:
     """A tenant's id is no text; the network of a stranger, which each session begins as, is."""
     pace = Pace(STEPS)

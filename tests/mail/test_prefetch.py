@@ -300,7 +300,7 @@ async def test_f7_what_was_begun_and_failed_is_fetched_when_it_is_asked_for_thou
 
 async def test_g14_who_waits_for_what_was_begun_at_a_silent_store_is_refused_in_time() -> None:
     house = await House().furnish(*TEXTS)
-    house.retrieval = replace(house.retrieval, resumption=Resumption(patience=0.01))
+    house.retrieval = replace(house.retrieval, resumption=Resumption(patience=0.2))
     prefetch, blobs = await beginning(house)
     blobs.silent = True
     prefetch.ahead_of(1, (2,))
@@ -308,6 +308,20 @@ async def test_g14_who_waits_for_what_was_begun_at_a_silent_store_is_refused_in_
         await prefetch.take(2)
     assert refused.value.reason is Reason.UNAVAILABLE
     assert blobs.begun[0].cancelled()
+    assert prefetch.limits.process.used == 0
+
+
+async def test_f7_what_was_begun_too_long_ago_is_fetched_anew_from_a_store_that_serves_again() -> None:
+    house = await House().furnish(*TEXTS)
+    patient = house.retrieval
+    house.retrieval = replace(patient, resumption=Resumption(patience=0.0))
+    prefetch, blobs = await beginning(house)
+    blobs.silent = True
+    prefetch.ahead_of(1, (2, 3, 4))
+    for number in (2, 3, 4):
+        assert await prefetch.take(number) is None
+        assert await patient.whole(await prefetch.places.of(number)) == TEXTS[number - 1]
+    assert all(begun.cancelled() for begun in blobs.begun)
     assert prefetch.limits.process.used == 0
 
 

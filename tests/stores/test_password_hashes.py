@@ -13,7 +13,7 @@ from service.mail.ports import PasswordHashes
 from service.model.refusal import Reason, Refusal
 from service.stores.memory.passwords import MemoryPasswordHashes
 from service.stores.passwords import Argon2Hashes, Cost, argon2
-from service.stores.passwords.standing_back import NICENESS
+from service.stores.standing_back import NICENESS
 
 CHEAP = Cost(memory_kib=64, passes=1)
 

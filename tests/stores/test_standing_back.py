@@ -11,7 +11,7 @@ from functools import partial
 
 import pytest
 
-from service.stores.passwords.standing_back import NICENESS, SLICE, ask_for, stand_back
+from service.stores.standing_back import NICENESS, SLICE, ask_for, stand_back
 
 NUMBERS = {"x86_64": (315, 314, 140, 141, 317), "aarch64": (275, 274, 141, 140, 277)}
 GETATTR, SETATTR, GETPRIORITY, SETPRIORITY, SECCOMP = NUMBERS.get(platform.machine(), (0, 0, 0, 0, 0))

@@ -16,8 +16,8 @@ from service.model.refusal import Reason, Refusal
 from service.stores.observing import Calls, Observer, Unobserved
 from service.stores.passwords import argon2
 from service.stores.passwords.matching import Matcher
-from service.stores.passwords.standing_back import stand_back
 from service.stores.passwords.verifiers import matcher
+from service.stores.standing_back import stand_back
 
 MAX_PASSWORD_OCTETS = 255
 

@@ -4,7 +4,7 @@ RFC 1939 §4: a maildrop is one session's at a time.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -18,6 +18,9 @@ from service.stores.memory.attempts import MemoryAttempts
 from service.stores.memory.entrance import MemoryEntrance
 from service.stores.memory.locks import MemoryMaildropLocks
 from service.stores.redis import RedisAttempts, RedisEntrance, RedisMaildropLocks
+from service.stores.redis.batch import Batcher, Limits
+from service.stores.redis.scripts import ACQUIRE, RELEASE, Word
+from service.stores.redis.servers import Cluster
 from tests.backends.redis_kinds import KINDS, reached
 from tests.backends.relay import relay_to
 from tests.backends.valkey_group import cluster_of_process, valkey_cluster
@@ -117,4 +120,44 @@ async def test_f13_who_stops_waiting_leaves_the_maildrop_free(redis_url: str, tu
     await asyncio.gather(login, return_exceptions=True)
     assert login.cancelled()
     await eventually(lambda: locks.acquire(lease(mine.key)))
+    await locks.aclose()
+
+
+class Nodes(Cluster):
+    """Two nodes of a cluster: the one that keeps leases answers when the test says so, the other one is away."""
+
+    def __init__(self) -> None:
+        self.may = asyncio.Event()
+        self.reached: list[Word] = []
+        self._here = Batcher(self._answer, self.may.wait, Limits(deadline=60.0))
+        self._away = Batcher(self._answer, self.may.wait, Limits(deadline=60.0))
+        self._away._breaker.trip()
+
+    def keeping(self, key: str) -> Batcher:
+        return self._here if key.startswith("lock") else self._away
+
+    async def aclose(self) -> None:
+        await self._here.aclose()
+        await self._away.aclose()
+
+    async def _answer(self, commands: Sequence[tuple[Word, ...]]) -> list[object]:
+        if not self.reached:
+            # A connection is opened for it; what comes next may have one at hand.
+            await self.may.wait()
+        self.reached += [words[1] for words in commands]
+        return [1] * len(commands)
+
+
+async def test_f13_what_cannot_be_told_is_not_said_before_the_lease_was_answered() -> None:
+    nodes, locks = Nodes(), RedisMaildropLocks("redis://127.0.0.1:1")
+    locks._servers = nodes
+    mine = lease()
+    asking = asyncio.create_task(RedisEntrance(locks, RedisAttempts(nodes)).ask(mine, PAIR))
+    for _ in range(9):
+        await asyncio.sleep(0)
+    assert not asking.done()
+    nodes.may.set()
+    assert await asking is None
+    await locks.release(mine)
+    assert nodes.reached == [ACQUIRE.digest, RELEASE.digest]
     await locks.aclose()

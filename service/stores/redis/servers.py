@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from redis.asyncio import Redis
 from redis.asyncio.cluster import ClusterNode, RedisCluster
@@ -26,6 +26,7 @@ from service.stores.redis.urls import Target
 from service.stores.redis.wire import Wire
 
 PING = Command(("PING",))
+T = TypeVar("T")
 ELSEWHERE = (AskError, TryAgainError)
 """What a node of a cluster says of a slot that it doesn't keep, or not alone; MovedError is an AskError."""
 
@@ -56,6 +57,22 @@ async def _run(client: RedisCluster, commands: Sequence[tuple[Word, ...]]) -> li
     return list(await pipeline.execute(raise_on_error=False))
 
 
+def _promised(taken: "Callable[[], asyncio.Future[T]]") -> "asyncio.Future[T]":
+    """An answer to come, as one of several that are waited for: that it isn't even taken comes with it, too."""
+    try:
+        return taken()
+    except CallFailed as failed:
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        answer.set_exception(failed)
+        return answer
+
+
+async def _all(promised: "Sequence[asyncio.Future[T]]") -> list[T]:
+    """What all came to. Raises the first failure once all are over: what undoes them can't overtake one, then."""
+    await asyncio.gather(*promised, return_exceptions=True)
+    return [answer.result() for answer in promised]
+
+
 class OneServer:
     """A single server, or whichever Sentinel calls the master."""
 
@@ -77,7 +94,8 @@ class OneServer:
         if 0 < len(words) <= self._most:
             return await self._batcher.together(words)
         parts = [words[begin : begin + self._most] for begin in range(0, len(words), self._most)]
-        return [answer for part in await asyncio.gather(*map(self._batcher.together, parts)) for answer in part]
+        promised = [_promised(partial(self._batcher.together, part)) for part in parts]
+        return [answer for part in await _all(promised) for answer in part]
 
     def scan(self, pattern: str) -> AsyncIterator[bytes]:
         """The keys that match, some perhaps twice."""
@@ -122,17 +140,8 @@ class Cluster:
         return self._nodes[node.name].batcher
 
     async def together(self, commands: Sequence[tuple[str, Command]]) -> list[object]:
-        """The answers, in order. Raises CallFailed."""
-        return list(await asyncio.gather(*[self._promised(key, command) for key, command in commands]))
-
-    def _promised(self, key: str, command: Command) -> "asyncio.Future[object]":
-        """An answer to come, as one of several that are waited for: that it isn't even taken comes with it, too."""
-        try:
-            return self.keeping(key).submit(command)
-        except CallFailed as failed:
-            answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-            answer.set_exception(failed)
-            return answer
+        """The answers, in order. Raises CallFailed, once nothing of it is under way any more."""
+        return await _all([_promised(partial(self.keeping(key).submit, command)) for key, command in commands])
 
     def scan(self, pattern: str) -> AsyncIterator[bytes]:
         """The keys on all primaries that match, some perhaps twice."""

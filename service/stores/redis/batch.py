@@ -91,10 +91,11 @@ class Batcher:
         return self._taken(commands, several=True)
 
     async def landed(self) -> None:
-        """Returns when every pipeline that is under way now is over."""
-        under_way = {*self._busy, *(flight.over() for flight in self._flights)}
-        if under_way:
-            await asyncio.wait(under_way)
+        """Returns when every pipeline that is under way now is over, and what it left undone was repeated."""
+        for _ in range(2):
+            under_way = {*self._busy, *(flight.over() for flight in self._flights)}
+            if under_way:
+                await asyncio.wait(under_way)
 
     async def finish(self) -> None:
         """Wait for the answers to what was taken, and stop; nothing more may be submitted.
@@ -199,11 +200,11 @@ class Batcher:
 
     async def _send(self, batch: list[_Waiting], answers: list[object] | None) -> None:
         """Get the answers that are missing."""
-        commands = [command for waiting in batch for command in waiting.commands]
+        asked = [(command, waiting.answer) for waiting in batch for command in waiting.commands]
         try:
             async with asyncio.timeout_at(batch[0].due):
-                answers = answers or await self._pipeline([command.words for command in commands])
-                await self._repeat(commands, answers)
+                answers = answers or await self._pipeline([command.words for command, _ in asked])
+                await self._repeat(asked, answers)
         except asyncio.CancelledError:
             _fail(batch, ConnectionResetError())
             raise
@@ -213,20 +214,19 @@ class Batcher:
         else:
             self._settle(batch, answers)
 
-    async def _repeat(self, commands: Sequence[Command], answers: list[object]) -> None:
-        """Ask once more for what the server did nothing of: it doesn't know the script, or doesn't keep the key."""
-        undone = [place for place, answer in enumerate(answers) if isinstance(answer, UNDONE)]
+    async def _repeat(self, asked: "Sequence[tuple[Command, asyncio.Future[Any]]]", answers: list[object]) -> None:
+        """Ask once more for what the server did nothing of (it knows no such script or key), if somebody waits."""
+        undone = [at for at, answer in enumerate(answers) if isinstance(answer, UNDONE) and not asked[at][1].done()]
         if undone:
-            again = await self._pipeline([commands[place].whole for place in undone])
+            again = await self._pipeline([asked[place][0].whole for place in undone])
             for place, answer in zip(undone, again, strict=True):
                 answers[place] = answer
 
     def _settle(self, batch: Sequence[_Waiting], answers: Sequence[object]) -> None:
         begin = 0
         for waiting in batch:
-            end = begin + len(waiting.commands)
-            own = answers[begin:end]
-            begin = end
+            own = answers[begin : begin + len(waiting.commands)]
+            begin += len(own)
             for answer in own:
                 if isinstance(answer, Exception):
                     self._trip(answer)
@@ -259,7 +259,11 @@ class Flight:
         """Send it."""
         commands = [command.words for waiting in self.batch for command in waiting.commands]
         try:
-            self.line.send(packed(commands), len(commands), self)
+            octets = packed(commands)
+        except Exception as error:  # whatever can't be sent: who waits hears so, as from `_send`
+            return self.failed(error)
+        try:
+            self.line.send(octets, len(commands), self)
         except (OSError, RuntimeError) as error:
             # uvloop's word for a connection that ended, and was not told of yet.
             self.line.end(error)

@@ -55,10 +55,15 @@ class Line(asyncio.Protocol):
     def ask(self, octets: bytes, expected: int) -> "asyncio.Future[list[object]]":
         """The same, for who waits for the answers, and ends the line where it gives up.
 
-        It may end with redis-py's ConnectionError.
+        It may end with redis-py's ConnectionError. Raises what the transport does.
         """
         waiting = Waiting(asyncio.get_running_loop().create_future())
-        self.send(octets, expected, waiting)
+        try:
+            self.send(octets, expected, waiting)
+        except (OSError, RuntimeError):
+            # Nobody was given the future, so nobody would look at what it ends with.
+            self._asker = None
+            raise
         return waiting.future
 
     def data_received(self, data: bytes) -> None:

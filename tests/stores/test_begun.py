@@ -8,8 +8,9 @@ import pytest
 
 from service.model.refusal import Reason, Refusal
 from service.stores.objects import ObjectBlobStore, ObjectOptions, open_blobs
-from service.stores.objects.begun import Overdue
-from service.stores.observing import Unobserved
+from service.stores.objects.begun import Begun, Overdue
+from service.stores.objects.errors import kind_of
+from service.stores.observing import Calls, Unobserved
 from tests.stores.dribbling import Dribbling
 
 SHORT = 0.05
@@ -77,3 +78,14 @@ async def test_a_failure_that_nobody_asks_for_is_no_fault(caplog: pytest.LogCapt
     del begun
     gc.collect()
     assert not caplog.records
+
+
+async def test_f7_a_request_that_others_cancelled_is_a_failure_and_cancels_nobody_who_waits() -> None:
+    seen = Counted()
+    request = asyncio.get_running_loop().create_future()
+    begun = Begun(request, Calls("objects", seen, kind_of).observed("get"), lambda _begun, _seconds: None)
+    request.cancel()
+    with pytest.raises(Refusal) as refused:
+        await begun
+    assert refused.value.reason is Reason.UNAVAILABLE
+    assert seen.outcomes == ["failed"]

@@ -47,7 +47,8 @@ class Begun(asyncio.Future[bytes]):
             # What is no longer wanted failed, or came after all.
             _ = reading.cancelled() or reading.exception()
         elif reading.cancelled():
-            super().cancel()
+            # Not by who waits here, who would take it for a cancellation of its own.
+            self._fail(ConnectionError())
         elif (error := reading.exception()) is not None:
             self._fail(error)
         else:

@@ -70,14 +70,15 @@ async def running(settings: Settings, roles: Collection[Role], place: Place = AL
     """
     drain = Drain()
     async with AsyncExitStack() as stack:
+        if not place.http:
+            # After all else: the end of the last session is told of, and then the spans that nobody took.
+            stack.push_async_callback(later.flush)
         tracer = await stack.enter_async_context(open_tracer(settings, roles))
         api = await stack.enter_async_context(_api(settings, tracer)) if "api" in roles else None
         url = await stack.enter_async_context(_ops_http(settings, drain, place, api))
         tasks = await stack.enter_async_context(background())
         tasks.start("loop lag", lambda: watch_loop_lag(metrics.loop_lag))
         if not place.http:
-            # What is told last is told of the end of the last session.
-            stack.push_async_callback(later.flush)
             tasks.every("metrics", later.FLUSH_EVERY, later.flush)
         tasks.every("tasks", MEASURE_EVERY, count_tasks)
         events = await stack.enter_async_context(event_stream(settings, logins="pop3" in roles))

@@ -4,7 +4,7 @@ Owns what may be repeated of another system's own words: one line, without passw
 """
 
 from service.model.refusal import Refusal
-from service.telemetry.logs import MASK, scrubbed
+from service.telemetry.cleaning import MASK, scrubbed
 
 LINE = 300
 """Characters that are repeated of another system's words."""

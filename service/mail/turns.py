@@ -115,6 +115,8 @@ class Turns:
         self._line_up(waiter)
         if not waiter.over:
             await self._wait(waiter, turn)
+        # Told here, where what is told belongs to the trace of who waited, and not of who gave the turn back.
+        self._told.waited(self.resource, time.monotonic() - waiter.since)
 
     def call(self, whose: Whose, call: Callable[[], object], *, cost: float = 1.0) -> None:
         """Have `call` called, in the present context, once a turn was taken for it. Raises as `take` does."""
@@ -255,10 +257,10 @@ class Turns:
         self._now = max(self._now, start)
         self._latest = max(self._latest, of.finish)
         self._leave(of, head)
-        self._told.waited(self.resource, time.monotonic() - head.since)
         if head.turn is not None:
             head.turn.set_result(None)
-        elif head.call is not None:
+        elif head.call is not None and head.context is not None:
+            head.context.run(self._told.waited, self.resource, time.monotonic() - head.since)
             asyncio.get_running_loop().call_soon(head.call, context=head.context)
 
     async def _wait(self, waiter: Waiter, turn: asyncio.Future[None]) -> None:

@@ -45,9 +45,7 @@ class Tidings:
 
     def ended(self, held: OpenMaildrop, ending: Ending, counts: Counts) -> None:
         """The connection of a session that had logged in is gone."""
-        # Each session has one, and most often nobody keeps it.
-        if self.events.wants(Kind.END):
-            self._tell(Kind.END, **_of(held), reason=ending.value, counts=counts)
+        self._tell(Kind.END, **_of(held), reason=ending.value, counts=counts)
 
     def _tell(self, kind: Kind, **facts: Any) -> None:
         peer = self.peer

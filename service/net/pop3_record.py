@@ -3,13 +3,14 @@
 Owns the counting. Refuses to decide anything. No name, address or text becomes a label (G17).
 """
 
-import secrets
+import os
 import time
 from dataclasses import dataclass, field
 
 from service.mail.events import Events
 from service.mail.maildrop import OpenMaildrop
 from service.model.ending import Ending
+from service.model.event import Kind
 from service.model.refusal import FAULTS, Refusal
 from service.net.peer import Peer
 from service.net.pop3_events import Tidings
@@ -33,7 +34,7 @@ class Record:
     peer: Peer
     """Who is at the other end, which TLS may change."""
     tracer: Tracer = field(default_factory=Untraced)
-    session_id: str = field(default_factory=lambda: secrets.token_hex(8))
+    session_id: str = field(default_factory=lambda: os.urandom(8).hex())
     mechanism: str | None = None
     maildrop: OpenMaildrop | None = None
     removed: int = 0
@@ -141,8 +142,9 @@ class Record:
             octets_in=self.octets_in,
             octets_out=octets_out,
         )
-        counts = line.counts
-        self.trace.ended(end=ending.value, **counts)
         self.log.ended(line)
-        if held is not None:
-            self.tidings.ended(held, ending, counts)
+        if self.trace.steps:
+            self.trace.ended(end=ending.value, **line.counts)
+        # Each session has an end, and most often nobody keeps it.
+        if held is not None and self.events.wants(Kind.END):
+            self.tidings.ended(held, ending, line.counts)

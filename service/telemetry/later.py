@@ -19,8 +19,10 @@ MOST = 256
 FLUSH_EVERY = 1.0
 """Seconds."""
 
-_with_some: "WeakSet[Later]" = WeakSet()
+_all: "WeakSet[Later]" = WeakSet()
 """All that can be told."""
+_joining = Lock()
+"""Another thread may make a series while all are gone through, which a set doesn't bear."""
 
 
 class Later(MetricWrapperBase):
@@ -30,7 +32,8 @@ class Later(MetricWrapperBase):
         super()._metric_init()  # type: ignore[no-untyped-call]
         self._told: list[float] = []
         self._counting = Lock()
-        _with_some.add(self)
+        with _joining:
+            _all.add(self)
 
     def tell(self, amount: float) -> None:
         """Count `amount`, a little later."""
@@ -108,5 +111,7 @@ class Histogram(Later, prometheus_client.Histogram):
 
 async def flush() -> None:
     """Count what was told, for those who read what this process shares with others."""
-    for each in tuple(_with_some):
+    with _joining:
+        every = tuple(_all)
+    for each in every:
         each.flush()

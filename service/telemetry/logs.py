@@ -1,48 +1,29 @@
 """Lines on standard error: JSON for programs, readable on a terminal.
 
-Owns their form, the session's id in each of its lines, the one line at a session's end, and the promise that
-no password or token leaves (G17): a key that could name one is masked, so is the password of a URL.
-Refuses to be told message text: nothing here takes it.
+Owns their form, the session's id in each of its lines, and the one line at a session's end. What no line may hold is
+taken out by `cleaning.py` (G17). Refuses to be told message text: nothing here takes it.
 """
 
-import json
 import logging
-import re
 import sys
-from collections.abc import Collection, Mapping, MutableMapping
+import time
+from collections.abc import Mapping
 from contextvars import Context, copy_context
-from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import lru_cache
-from operator import attrgetter
-from typing import Any, Literal, TextIO
+from typing import Literal, NamedTuple, TextIO
 
 import structlog
+from pydantic_core import to_json
 from structlog.typing import FilteringBoundLogger, Processor
 
 from service.telemetry import spans
-
-MASK = "********"
-_SECRET_KEY = re.compile(
-    r"passw|passphrase|secret|token|verifier|authorization|cookie|private_key|access_key|api_key|nonce|challenge|bearer",
-    re.IGNORECASE,
-)
-# Each is bounded and begins where a word does, so that no text, however long, takes longer than its length.
-_URL_PASSWORD = re.compile(r"(?<![\w+.-])([\w+.-]{1,32}://[^\s/:@]{0,255}:)\S{1,1024}@")
-_KEYED_PASSWORD = re.compile(
-    r"(?i)(passwd|password|passphrase|secret|token|secret_key|access_key|api_key)"
-    r"([\"']?\s{0,8}[=:]\s{0,8})(\"[^\"]*\"|'[^']*'|\S+)"
-)
-_BEARER = re.compile(r"(?i)\b(bearer|basic)( {1,8})[\w.~+/=-]{16,}")
-_OWN_TOKEN = re.compile(r"\bpoplar_[\w-]{40,}")
-_MOST_NESTED = 4
+from service.telemetry.cleaning import clean, without_secrets
 
 Form = Literal["auto", "json", "console"]
-Values = MutableMapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class SessionLine:
+class SessionLine(NamedTuple):
     """What the one line at the end of a session says; octets are of the connection, seconds of its whole life."""
 
     protocol: str
@@ -71,15 +52,13 @@ class SessionLine:
     @property
     def counts(self) -> dict[str, int | float]:
         """Its numbers, without those that are unknown."""
-        counted = zip(_COUNTS, _counts_of(self), strict=True)
-        return {"seconds": round(self.seconds, 3), **{name: count for name, count in counted if count is not None}}
+        counted = {name: count for name in _COUNTS if (count := getattr(self, name)) is not None}
+        return {"seconds": round(self.seconds, 3), **counted}
 
 
 ENDED = "session ended"
 _COUNTS = ("commands", "retrieved", "topped", "removed", "delivered", "octets_in", "octets_out")
 _FROM_OUTSIDE = ("tenant", "address", "sender", "client", "tls", "cipher", "server_name")
-_LINE = tuple(field.name for field in fields(SessionLine))
-_counts_of, _facts_of = attrgetter(*_COUNTS), attrgetter(*_LINE)
 
 
 class SessionLog:
@@ -125,7 +104,7 @@ class SessionLog:
 
         Who said nothing at all is a balancer that looks whether the port answers, every other second: `debug`.
         """
-        facts = {name: value for name, value in zip(_LINE, _facts_of(line), strict=True) if value is not None}
+        facts = {name: value for name, value in zip(SessionLine._fields, line, strict=True) if value is not None}
         facts["seconds"] = round(line.seconds, 3)
         if not line.octets_in and line.end == "vanished":
             self._log.debug(ENDED, **facts)
@@ -173,15 +152,14 @@ class AtOnce:
         self.renderer = renderer
         """Which stands last among the processors, as long as nothing else is to be done with lines."""
         self._write = structlog.WriteLogger(out).msg
-        self._encode = json.JSONEncoder(ensure_ascii=False, default=str).encode
 
     def write(self, event: str, facts: dict[str, object]) -> None:
         """Write one line."""
         for name in _FROM_OUTSIDE:
             if name in facts:
-                facts[name] = _printable(scrubbed(str(facts[name])))
-        now = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-        self._write(self._encode({**facts, "event": event, "level": "info", "at": now}))
+                facts[name] = clean(str(facts[name]))
+        facts |= {"event": event, "level": "info", "at": _now()}
+        self._write(to_json(facts, fallback=str).decode())
 
 
 _at_once: AtOnce | None = None
@@ -244,50 +222,12 @@ def _route_libraries(common: list[Processor], renderer: Processor, out: TextIO, 
     root.setLevel(max(threshold, logging.WARNING))
 
 
-def without_secrets(_logger: object, _method: str, values: Values) -> Values:
-    """Mask what could be a password or token, and escape what a terminal would obey."""
-    for key, value in values.items():
-        if not key.startswith("_"):  # What structlog keeps for itself and takes out again.
-            values[key] = _cleaned(key, value, _MOST_NESTED)
-    return values
+def _now() -> str:
+    microseconds = time.time_ns() // 1000
+    return f"{_second(microseconds // 1_000_000)}.{microseconds % 1_000_000:06}Z"
 
 
-def _cleaned(key: str, value: object, deeper: int) -> object:
-    if _names_a_secret(key):
-        return MASK
-    if isinstance(value, str):
-        return _printable(scrubbed(value), "\n" if key == "exception" else "")
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    if isinstance(value, Mapping | list | tuple | set | frozenset) and deeper:
-        return _cleaned_parts(key, value, deeper - 1)
-    return _printable(scrubbed(repr(value) if isinstance(value, BaseException | bytes) else str(value)))
-
-
-@lru_cache(maxsize=1024)
-def _names_a_secret(key: str) -> bool:
-    return _SECRET_KEY.search(key) is not None
-
-
-def _cleaned_parts(key: str, value: Mapping[Any, object] | Collection[object], deeper: int) -> object:
-    if isinstance(value, Mapping):
-        return {str(name): _cleaned(str(name), part, deeper) for name, part in value.items()}
-    return [_cleaned(key, part, deeper) for part in value]
-
-
-def scrubbed(text: str) -> str:
-    """`text` without the password of any URL in it, without what stands behind `password=` and the like, and tokens."""
-    # Most texts lack what each of these can't be without, and are looked through no further.
-    if "://" in text:
-        text = _URL_PASSWORD.sub(rf"\1{MASK}@", text)
-    if "=" in text or ":" in text:
-        text = _KEYED_PASSWORD.sub(rf"\1\2{MASK}", text)
-    if " " in text:
-        text = _BEARER.sub(rf"\1\2{MASK}", text)
-    return _OWN_TOKEN.sub(MASK, text) if "poplar_" in text else text
-
-
-def _printable(text: str, kept: str = "") -> str:
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c in kept else c.encode("unicode_escape").decode("ascii") for c in text)
+@lru_cache(1)
+def _second(second: int) -> str:
+    """A Unix second as ISO 8601 has it; there are many lines in one."""
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")

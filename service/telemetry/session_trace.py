@@ -20,7 +20,7 @@ class SessionTrace:
     another trace begins, sampled for itself; `poplar.session` joins them.
     """
 
-    __slots__ = ("_arrived", "_began", "_facts", "_name", "_root", "_steps", "_told", "_tracer")
+    __slots__ = ("_arrived", "_began", "_facts", "_name", "_root", "_told", "_tracer", "steps")
 
     def __init__(self, tracer: Tracer, name: str, told: Callable[[str], None], **facts: Fact) -> None:
         """`told` hears the id of each trace, and nothing where it isn't recorded."""
@@ -29,7 +29,8 @@ class SessionTrace:
         self._told = told
         self._facts = facts
         self._root: Span = NOTHING
-        self._steps = 0
+        self.steps = 0
+        """How many were told; 0 where nothing is recorded."""
         self._began = self._arrived = time.monotonic()
 
     def arrived(self) -> None:
@@ -40,20 +41,20 @@ class SessionTrace:
         """What the session waits for now."""
         if self._tracer is None:
             return NOTHING
-        if self._steps % MOST_STEPS == 0:
+        if self.steps % MOST_STEPS == 0:
             self._begin(self._tracer)
             self._root.end(time.monotonic() - self._arrived)
-        self._steps += 1
+        self.steps += 1
         return self._root.step(name)
 
     def ended(self, **facts: Fact) -> None:
         """The connection is gone."""
-        if self._steps:
+        if self.steps:
             self._root.past("end of session", 0.0, **facts)
 
     def _begin(self, tracer: Tracer) -> None:
         now = time.monotonic()
-        if self._steps:
+        if self.steps:
             self._began = self._arrived = now
         self._root = tracer.begin(self._name, now - self._began)
         self._root.note(**self._facts)
@@ -69,11 +70,11 @@ class TransactionTrace(SessionTrace):
         """What the transaction waits for now."""
         if self._tracer is None:
             return NOTHING
-        if self._steps % MOST_STEPS == 0:
+        if self.steps % MOST_STEPS == 0:
             self._root.end()
             self._began = time.monotonic()
             self._begin(self._tracer)
-        self._steps += 1
+        self.steps += 1
         return self._root.step(name)
 
     def inside(self) -> None:
@@ -82,7 +83,7 @@ class TransactionTrace(SessionTrace):
 
     def ended(self, **facts: Fact) -> None:
         """The transaction is over, or its connection gone; the next step begins another."""
-        if self._steps:
+        if self.steps:
             self._root.note(**facts)
             self._root.end()
-        self._root, self._steps = NOTHING, 0
+        self._root, self.steps = NOTHING, 0

@@ -12,10 +12,12 @@ import trustme
 from prometheus_client import REGISTRY
 
 from service.app.provisioning import provisioning
-from service.app.running import Running, running
+from service.app.running import WORKER, Running, running
 from service.app.staff import evict, live_sessions
 from service.model.refusal import Reason, Refusal
+from service.telemetry import span_metrics
 from tests.app.conftest import ADDRESS, PASSWORD, Make, listener, provide
+from tests.telemetry.collector import collecting
 
 TEXT = "Subject: apples\r\n\r\n.They begin with a dot.\r\n"
 
@@ -61,6 +63,18 @@ async def test_only_the_asked_roles_listen(make: Make) -> None:
         assert set(poplar.ports) == {"pop3", "pop3s"}
     async with running(make(), {"lmtp"}) as poplar:
         assert set(poplar.ports) == {"lmtp"}
+
+
+async def test_what_a_worker_tells_last_is_in_what_it_shares(make: Make, ca: trustme.CA) -> None:
+    shared = span_metrics._spans.labels("unflushed")._value
+    with collecting() as collector:
+        collector.hanging.set()
+        settings = make(traces={"enabled": True, "endpoint": collector.endpoint, "ratio": 1.0, "flush": 0.1})
+        await provide(settings)
+        before = shared.get()
+        async with running(settings, {"pop3"}, WORKER) as poplar:
+            await asyncio.to_thread(read_all, poplar, ca)
+        assert shared.get() > before
 
 
 def refused(poplar: Running, ca: trustme.CA) -> None:

@@ -90,4 +90,4 @@ def test_the_line_at_a_session_s_end(benchmark: BenchmarkFixture, out: io.String
         log.ended(line)
 
     benchmark(ended)
-    assert '"end": "quit"' in out.getvalue()
+    assert '"end":"quit"' in out.getvalue()

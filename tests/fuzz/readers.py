@@ -41,7 +41,7 @@ from service.stores.directories.http_hook import HookOptions, HttpHook
 from service.stores.oidc.signatures import check_header, fitting, parsed, read_keys, verified
 from service.stores.redis.urls import parse_target
 from service.telemetry.behind_balancers import Preface
-from service.telemetry.logs import scrubbed
+from service.telemetry.cleaning import scrubbed
 from tests.protocol.lmtp.world import World as LmtpWorld
 from tests.protocol.pop3.world import ALL, CLEAR, KEYS, World
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Hashable
+from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 
 import pytest
@@ -24,6 +25,17 @@ class Heard:
 
     def turned_away(self, resource: str) -> None:
         self.refusals.append(resource)
+
+
+TRACE: ContextVar[str] = ContextVar("trace")
+
+
+@dataclass
+class Traced(Heard):
+    """In whose context each wait was told."""
+
+    def waited(self, resource: str, seconds: float) -> None:
+        self.waits.append(TRACE.get())
 
 
 class Line:
@@ -70,6 +82,23 @@ async def test_whoever_finds_room_does_not_wait() -> None:
     turns.give_back("a")
     assert turns.try_take("c")
     assert (turns.used, turns.waiting) == (2, 0)
+
+
+async def test_a_wait_is_told_in_the_context_of_who_waited() -> None:
+    told = Traced()
+    turns = Turns("test", Bounds(1), told)
+    await turns.take("a")
+    TRACE.set("waits")
+    waiting = asyncio.create_task(turns.take("b"))
+    calling = copy_context()
+    calling.run(TRACE.set, "is called")
+    calling.run(turns.call, "c", lambda: None)
+    await asyncio.sleep(0)
+    TRACE.set("gives back")
+    for whose in ("a", "c"):
+        turns.give_back(whose)
+    await waiting
+    assert told.waits == ["is called", "waits"]
 
 
 async def test_one_class_is_served_in_the_order_it_came() -> None:

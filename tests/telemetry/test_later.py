@@ -70,3 +70,13 @@ def test_counters_and_levels_show_what_they_were_told(registry: CollectorRegistr
     sessions.inc()
     assert registry.get_sample_value("polls_total", {"of": "a"}) == MOST + 4
     assert registry.get_sample_value("sessions", {"of": "a"}) == 1
+
+
+async def test_a_series_that_another_thread_makes_is_no_hindrance(registry: CollectorRegistry) -> None:
+    made = Counter("made", "Made", ["of"], registry=registry)
+    kept: list[Counter] = []
+    making = threading.Thread(target=lambda: kept.extend(made.labels(str(number)) for number in range(20_000)))
+    making.start()
+    while making.is_alive():
+        await flush()
+    assert len(kept) == 20_000

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 import structlog
 
-from service.telemetry.logs import SessionLine, SessionLog, configure, get_log, scrubbed
+from service.telemetry.cleaning import scrubbed
+from service.telemetry.logs import SessionLine, SessionLog, configure, get_log
 
 SECRET = "hunter2"
 

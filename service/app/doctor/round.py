@@ -13,7 +13,7 @@ from service.app.doctor.findings import Finding, wrong
 from service.app.doctor.machine import check_descriptors, check_ports
 from service.app.doctor.systems import check_objects, check_postgres, check_redis
 from service.settings import Settings
-from service.telemetry.logs import scrubbed
+from service.telemetry.cleaning import scrubbed
 
 Check = Callable[[Settings], AsyncIterator[Finding]]
 CHECKS: dict[str, Check] = {

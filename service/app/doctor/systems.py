@@ -22,7 +22,7 @@ from service.settings.explaining import masked_url
 from service.settings.systems import Role
 from service.stores.postgres.checkup import Checkup, check_up
 from service.stores.postgres.migrate import pending
-from service.telemetry.logs import scrubbed
+from service.telemetry.cleaning import scrubbed
 
 CLOCKS_APART = 10.0
 """Seconds by which this machine's clock and Postgres' may differ before someone should look."""

@@ -7,10 +7,11 @@ Refuses to know commands. No secret is ever in a key or an entry.
 import json
 from datetime import datetime
 
+from pydantic_core import to_json
+
 from service.mail.ports import Holder
 from service.model.account import MaildropKey
 
-_encoded = json.JSONEncoder(separators=(",", ":")).encode
 SESSIONS = "session:{*"
 """Matches the entries of all sessions."""
 
@@ -65,9 +66,9 @@ def _tag(key: MaildropKey) -> str:
     return f"{{{key.tenant_id}:{key.maildrop_id}}}"
 
 
-def entry(holder: Holder) -> str:
+def entry(holder: Holder) -> bytes:
     """The JSON text of `holder`."""
-    return _encoded(
+    return to_json(
         {
             "session_id": holder.session_id,
             "tenant": holder.tenant,
@@ -75,7 +76,7 @@ def entry(holder: Holder) -> str:
             "client": holder.client,
             "mechanism": holder.mechanism,
             "process": holder.process,
-            "since": holder.since.isoformat(),
+            "since": holder.since,
         }
     )
 

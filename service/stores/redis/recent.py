@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 
+from pydantic_core import to_json
+
 from service.mail.ports import Holder
 from service.mail.recent import IN_BUCKET, Attempt, UnknownName, Whose, sort_of, whose
 from service.model.account import MaildropKey
@@ -26,7 +28,6 @@ from service.stores.redis.urls import parse_target
 _KINDS = {kind.value[0]: kind for kind in (Kind.LOGIN, Kind.REFUSAL)}
 _FACTS = ("client", "mechanism", "listener", "tls", "credential", "reason", "detail", "session")
 _facts = attrgetter(*_FACTS)
-_encoded = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class RedisRecentLogins:
         kind_octets = 0 if unknown else 1
         sorts = IN_BUCKET if unknown else self._keeping.sorts
         milliseconds = round(event.moment.timestamp() * 1000)
-        facts = _encoded(_facts(event))
+        facts = to_json(_facts(event))
         lasting = round(self._keeping.lasting.total_seconds() * 1000)
         words = (prefix + sort_of(event), kind_octets, milliseconds, event.event_id, facts, sorts, lasting)
         key = _key(concerned)

@@ -174,7 +174,7 @@ class EventStream:
             return
         now = self._clock.now()
         event_id = time_ordered_octets(now, os.urandom(RANDOM_OCTETS)).hex()
-        stamped = event.stamped(now, event_id, self._process)
+        stamped = event._replace(moment=now, event_id=event_id, process=self._process)
         for pipe in pipes:
             pipe.put(stamped)
 

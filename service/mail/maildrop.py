@@ -7,6 +7,7 @@ RFC 1939 §4, §8.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from service.mail.ports import Lease
 from service.model.account import MaildropKey
@@ -32,8 +33,7 @@ class KeptIndex:
         return {sequence: self.kept.places[sequence] for sequence in sequences if sequence in self.kept.places}
 
 
-@dataclass(frozen=True, slots=True)
-class OpenMaildrop:
+class OpenMaildrop(NamedTuple):
     """The result of a login. `guarded` is false when no lease could be had and the fence alone guards."""
 
     key: MaildropKey

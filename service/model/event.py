@@ -6,10 +6,10 @@ account's: people type passwords where a name belongs (G17).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 from types import MappingProxyType
+from typing import NamedTuple
 
 from service.model.account import MaildropKey
 
@@ -37,9 +37,11 @@ class Kind(Enum):
     __hash__ = object.__hash__
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One thing that happened. Empty or None: not known, or of no meaning for the kind."""
+class Event(NamedTuple):
+    """One thing that happened. Empty or None: not known, or of no meaning for the kind.
+
+    A poll makes two of them, and the fields of a frozen dataclass are set by a call each.
+    """
 
     kind: Kind
     moment: datetime = datetime(1, 1, 1, tzinfo=UTC)
@@ -61,19 +63,15 @@ class Event:
     reason: str = ""
     detail: str = ""
     """The reason in the log's words."""
-    counts: Counts = field(default_factory=lambda: NOTHING)
-    key: MaildropKey | None = field(default=None, repr=False)
+    counts: Counts = NOTHING
+    key: MaildropKey | None = None
     """Whose it is; stays inside."""
-    name: str = field(default="", repr=False)
+    name: str = ""
     """The well-formed address that is nobody's; stays inside, and is only ever kept as a digest."""
 
-    def stamped(self, moment: datetime, event_id: str, process: str) -> "Event":
-        """This one, sent on its way: by `dataclasses.replace` it would take a poll's hundredth."""
-        return Event(
-            *(self.kind, moment, event_id, process, self.session, self.protocol, self.listener, self.client, self.tls),
-            *(self.mechanism, self.tenant, self.address, self.credential, self.reason, self.detail, self.counts),
-            *(self.key, self.name),
-        )
+    def __repr__(self) -> str:
+        # What stays inside is no part of it.
+        return f"Event({self.kind.value}, {self.event_id!r})"
 
 
 def plain(event: Event) -> dict[str, object]:

@@ -4,11 +4,10 @@ Owns the names alone: an id that is random, the client's address, and how it pro
 secret, and any text of a message (G17).
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Trail:
+class Trail(NamedTuple):
     """One session of one client; empty where it isn't known."""
 
     session_id: str = ""

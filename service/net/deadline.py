@@ -2,8 +2,8 @@
 
 Owns the moment. All of an event loop's stand in one wheel, by the tick in which they come; the loop has one timer, for
 the next tick in which there is any. A moment that moves later stays where it stands, and is looked at again when that
-tick comes; so a busy connection moves nothing at all. An expiry comes up to one tick late and never early. Refuses to
-know what the deadline is for.
+tick comes; so a busy connection moves nothing at all, nor does one that is soon over. An expiry comes up to one tick
+late and never early. Refuses to know what the deadline is for.
 RFC 1939 §3 (autologout).
 """
 
@@ -38,9 +38,14 @@ class Deadline:
 
     def set(self, seconds: float) -> None:
         """Let the deadline be `seconds` from now, whatever it was before."""
-        moment = self._moment = self._wheel.loop.time() + seconds
-        # A tick is no moment: where the next one after this would be no earlier, it may go on standing where it does.
-        if self._tick is None or self._tick - moment > (COARSE if seconds >= FAR else FINE):
+        now = self._wheel.loop.time()
+        moment = self._moment = now + seconds
+        if self._tick is None:
+            # No further away: most sessions are over by then, and what they wait for last needn't move it.
+            near = min(seconds, FAR)
+            self._stand_at(now + near, near)
+        elif self._tick - moment > (COARSE if seconds >= FAR else FINE):
+            # A tick is no moment: where the next one after this would be no earlier, it may go on standing where it is.
             self._stand_at(moment, seconds)
 
     def clear(self) -> None:

@@ -7,9 +7,10 @@ RFC 2595 §4 (STLS), RFC 8314 §3 (implicit TLS).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
+from typing import NamedTuple
 
 
 class TlsMode(Enum):
@@ -35,8 +36,7 @@ class TlsFacts:
     """The addresses in the client's certificate, which was verified here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(NamedTuple):
     """One client. `private`: what it sends crosses the network encrypted, here or in front of us (G12)."""
 
     address: str
@@ -49,4 +49,4 @@ class Peer:
 
     def secured(self, facts: TlsFacts) -> "Peer":
         """This peer after a handshake: private, and STLS is over (RFC 2595 §4)."""
-        return replace(self, tls=facts, private=True, may_start_tls=False)
+        return self._replace(tls=facts, private=True, may_start_tls=False)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from struct import Struct
+from typing import NamedTuple
 
 from service.protocol.crc32c import crc32c
 
@@ -48,8 +49,7 @@ class ProxyTls:
     verified: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Proxied:
+class Proxied(NamedTuple):
     """What one header says. `source` is None when the socket's own peer is the address (LOCAL, UNKNOWN, AF_UNIX)."""
 
     source: tuple[str, int] | None = None

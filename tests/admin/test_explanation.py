@@ -1,6 +1,5 @@
 """The explanation in the HTTP API: for support and for a tenant's own admin, who is told of nobody else. G10."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -22,7 +21,7 @@ async def test_it_answers_support_and_the_tenants_own_admin_in_plain_words(serve
 
 
 async def test_a_name_that_is_not_there_is_explained_and_no_error(served: Served) -> None:
-    await served.recent.take([replace(TYPO, name="adda@acme.example")])
+    await served.recent.take([TYPO._replace(name="adda@acme.example")])
     async with served.client("acme") as client:
         told = (await client.get("/tenants/acme/maildrops/adda@acme.example/explanation")).raise_for_status().json()
     assert told["verdict"] == "No login can succeed now. There is no maildrop adda@acme.example."
@@ -31,7 +30,7 @@ async def test_a_name_that_is_not_there_is_explained_and_no_error(served: Served
 
 
 async def test_g10_an_attempt_at_another_tenants_name_is_not_told(served: Served) -> None:
-    await served.recent.take([replace(TYPO, name="eve@other.example")])
+    await served.recent.take([TYPO._replace(name="eve@other.example")])
     async with served.client("acme") as client:
         for tenant in ("acme", "other"):
             response = await client.get(f"/tenants/{tenant}/maildrops/eve@other.example/explanation")

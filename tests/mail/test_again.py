@@ -109,7 +109,7 @@ async def test_who_comes_again_is_looked_up_and_let_in_by_one_statement() -> Non
     assert again.guarded
     assert first.fence != again.fence
     assert counted.house.provider.state.fences[again.key] == again.fence
-    assert replace(again, drop=first.drop, fence=first.fence, lease=first.lease) == first
+    assert again._replace(drop=first.drop, fence=first.fence, lease=first.lease) == first
 
 
 def new_password(house: House) -> None:

@@ -5,7 +5,7 @@ RFC 2449 §6.5 (LOGIN-DELAY), RFC 3206 §5 (what [AUTH] hides).
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -84,8 +84,8 @@ class Desk:
     async def tried(self, minutes: float, why: Why | None = None, client: str = HOME, **more: str) -> None:
         kind = Kind.REFUSAL if why else Kind.LOGIN
         event = Event(kind, NOW - timedelta(minutes=minutes), uuid4().hex, client=client, mechanism="PLAIN")
-        event = replace(event, key=self.key, address=str(ADA), reason=why.value if why else "")
-        await self.recent.take([replace(event, **more)])  # type: ignore[arg-type]
+        event = event._replace(key=self.key, address=str(ADA), reason=why.value if why else "")
+        await self.recent.take([event._replace(**more)])  # type: ignore[arg-type]
 
     async def ask(self, address: str = str(ADA), tenant: str | None = None, client: str | None = None) -> Explanation:
         sources = Sources(self.tenancy, self.recent, self.clock, guard=self.guard)

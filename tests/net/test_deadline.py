@@ -98,6 +98,16 @@ def test_a_busy_connection_makes_no_timers(watched: Watched) -> None:
     assert watched.loop.timers == 1
 
 
+def test_what_a_short_session_waits_for_moves_nothing(watched: Watched) -> None:
+    """RFC 1939 §3: the autologout is far away, the wait for the client to take the last response nearer."""
+    watched.deadline.set(600)
+    (tick,) = watched.wheel._ticks
+    watched.deadline.set(300)
+    assert list(watched.wheel._ticks) == [tick]
+    watched.loop.advance(302)
+    assert watched.expired == [pytest.approx(1300.5, abs=0.7)]
+
+
 def test_a_cleared_one_does_not_expire_and_may_be_set_again(watched: Watched) -> None:
     watched.deadline.set(5)
     watched.deadline.clear()

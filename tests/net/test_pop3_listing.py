@@ -1,6 +1,5 @@
 """A listing is paid for by what it really takes, imported unique-ids included. G15. RFC 1939 §4 and §7."""
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
@@ -45,7 +44,7 @@ async def test_g15_a_listing_that_is_refused_holds_nothing() -> None:
     key = await one_maildrop(world)
     await deliver(world, key, message())
     maildrop = await opened(world, key)
-    elsewhere = replace(maildrop, key=MaildropKey(key.tenant_id, uuid4()))
+    elsewhere = maildrop._replace(key=MaildropKey(key.tenant_id, uuid4()))
     with pytest.raises(Refusal):
         await HeldListing(budget, SessionTurns(Fairness(), "192.0.2.1")).load(elsewhere, world.index)
     assert budget.used == 0

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -49,7 +48,7 @@ async def recent(request: pytest.FixtureRequest) -> AsyncIterator[RecentLogins]:
 def happened(kind: Kind, minutes: float, client: str = "192.0.2.1", **more: str) -> Event:
     """An event so many minutes ago, of the one maildrop."""
     event = Event(kind, NOW - timedelta(minutes=minutes), uuid4().hex, client=client, mechanism="PLAIN", key=KEY)
-    return replace(event, address="ada@acme.example", **more)  # type: ignore[arg-type]
+    return event._replace(address="ada@acme.example", **more)  # type: ignore[arg-type]
 
 
 def refused(minutes: float, client: str = "192.0.2.1", **more: str) -> Event:
@@ -96,8 +95,8 @@ async def test_the_longest_silent_sort_gives_way_and_refusals_drive_out_no_login
 
 
 async def test_an_unknown_name_is_found_by_itself_alone(recent: RecentLogins) -> None:
-    typo = replace(refused(3), key=None, address="", name="adda@acme.example", reason="unknown_name")
-    await recent.take([typo, typo, replace(typo, event_id=uuid4().hex)])
+    typo = refused(3)._replace(key=None, address="", name="adda@acme.example", reason="unknown_name")
+    await recent.take([typo, typo, typo._replace(event_id=uuid4().hex)])
     (found,) = await recent.of(UnknownName("adda@acme.example"))
     assert (found.count, found.reason, found.client) == (2, "unknown_name", "192.0.2.1")
     assert await recent.of(UnknownName("ada@acme.example")) == []
@@ -109,7 +108,7 @@ async def test_unknown_names_without_end_fill_no_memory(recent: RecentLogins) ->
     neighbours = (name for name in same if UnknownName(name).bucket == mine.bucket)
     crowd = [next(neighbours) for _ in range(IN_BUCKET)]
     for minutes, name in enumerate([*crowd, mine.address]):
-        await recent.take([replace(refused(100 - minutes), key=None, name=name)])
+        await recent.take([refused(100 - minutes)._replace(key=None, name=name)])
     assert len(await recent.of(mine)) == 1
     assert [len(await recent.of(UnknownName(name))) for name in crowd] == [0] + [1] * (IN_BUCKET - 1)
 
@@ -121,7 +120,7 @@ async def test_what_is_too_long_ago_is_not_told(recent: RecentLogins) -> None:
 
 async def test_a_register_that_nobody_adds_to_ends_and_names_nobody(redis_url: str) -> None:
     register = RedisRecentLogins(redis_url, Keeping(SORTS, timedelta(days=2)), UNHURRIED)
-    typed = replace(refused(1), key=None, address="", name="hunter2@acme.example")
+    typed = refused(1)._replace(key=None, address="", name="hunter2@acme.example")
     await register.take([refused(1), typed])
     client = Redis.from_url(redis_url)
     keys = [key async for key in client.scan_iter()]

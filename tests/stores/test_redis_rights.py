@@ -6,7 +6,6 @@ count of commands what nobody needed. On a real Valkey alone.
 
 import re
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -81,10 +80,10 @@ async def everything(url: str) -> None:
     recent = RedisRecentLogins(url, Keeping(4), UNHURRIED)
     refused = Event(Kind.REFUSAL, NOW, uuid4().hex, client="192.0.2.1", mechanism="PLAIN", key=KEY)
     await recent.take(
-        [refused, replace(refused, kind=Kind.LOGIN), replace(refused, key=None, address="x@acme.example")]
+        [refused, refused._replace(kind=Kind.LOGIN), refused._replace(key=None, address="x@acme.example")]
     )
     # More kinds than it keeps.
-    await recent.take([replace(refused, client=f"192.0.2.{last}", reason="wrong_secret") for last in range(9)])
+    await recent.take([refused._replace(client=f"192.0.2.{last}", reason="wrong_secret") for last in range(9)])
     assert await recent.of(KEY)
     await recent.holder(KEY)
     await recent.aclose()

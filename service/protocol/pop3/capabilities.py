@@ -4,7 +4,7 @@ Owns which capability is listed when. Refuses to know how the values came to be.
 RFC 2449 §5, §6; RFC 2595 §4; RFC 3206 §6; RFC 5034 §3; RFC 6856 §2.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from service.model.policy import Announced, Policy
 from service.protocol.sasl.exchange import NOTHING_KNOWN, Outside
@@ -13,8 +13,7 @@ from service.protocol.sasl.mechanisms import EVERYWHERE, MECHANISMS
 ALWAYS = ("TOP", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING")
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(NamedTuple):
     """What a session knows of its connection and of the service's configuration."""
 
     private: bool

@@ -3,8 +3,6 @@
 RFC 2449 §5 and §6, RFC 2595 §2.3, §4, §6 and §8, RFC 3206 §6, RFC 5034 §3, RFC 6856 §2, RFC 8314 §4.
 """
 
-from dataclasses import replace
-
 from service.model.policy import Announced, Policy
 from service.protocol.pop3.capabilities import after_login, before_login
 from tests.protocol.pop3.world import CLEAR, TLS, World
@@ -44,7 +42,7 @@ def test_expire_never_is_said_when_nothing_expires() -> None:
 
 
 def test_the_smallest_retention_is_announced_before_login_and_the_true_one_after() -> None:
-    around = replace(TLS, announced=Announced(expire_days=30, expire_varies=True))
+    around = TLS._replace(announced=Announced(expire_days=30, expire_varies=True))
     assert "EXPIRE 30 USER" in before_login(around, stls=False)
     assert "EXPIRE 60" in after_login(around, Policy(expire_days=60))
 
@@ -56,7 +54,7 @@ def test_the_retention_of_what_was_retrieved_is_announced_where_it_is_the_smalle
 
 
 def test_the_largest_login_delay_is_announced_before_login_and_the_true_one_after() -> None:
-    around = replace(TLS, announced=Announced(login_delay=900, login_delay_varies=True))
+    around = TLS._replace(announced=Announced(login_delay=900, login_delay_varies=True))
     assert "LOGIN-DELAY 900 USER" in before_login(around, stls=False)
     assert "LOGIN-DELAY 60" in after_login(around, Policy(login_delay=60))
     assert "LOGIN-DELAY 0" in after_login(around, Policy())
@@ -64,14 +62,14 @@ def test_the_largest_login_delay_is_announced_before_login_and_the_true_one_afte
 
 
 def test_a_value_that_doesn_t_vary_is_announced_without_user() -> None:
-    around = replace(TLS, announced=Announced(login_delay=900, expire_days=30))
+    around = TLS._replace(announced=Announced(login_delay=900, expire_days=30))
     lines = before_login(around, stls=False)
     assert "LOGIN-DELAY 900" in lines
     assert "EXPIRE 30" in lines
 
 
 def test_utf8_is_listed_only_by_setting_and_accepted_always() -> None:
-    listing = replace(TLS, utf8_listed=True)
+    listing = TLS._replace(utf8_listed=True)
     assert "UTF8 USER" in before_login(listing, stls=False)
     assert "UTF8 USER" in after_login(listing, Policy())
     assert not any(line.startswith("UTF8") for line in before_login(TLS, stls=False))

@@ -5,7 +5,6 @@ RFC 1939 §3 to §8, RFC 2449 §6.6 and §8.1, RFC 2595 §4, RFC 3206 §5, RFC 5
 
 from array import array
 from base64 import b64encode
-from dataclasses import replace
 
 import pytest
 
@@ -163,7 +162,7 @@ def test_too_many_failed_logins_close_the_connection_after_the_answer() -> None:
 
 
 def test_thunderbird_s_three_tries_of_one_wrong_password_count_once() -> None:
-    world = World(replace(TLS, login_failures=2))
+    world = World(TLS._replace(login_failures=2))
     wrong = b64encode(f"\0{NAME}\0wrong".encode())
     world.send(b"AUTH PLAIN " + wrong + b"\r\n")
     world.send(b"AUTH LOGIN\r\n" + b64encode(NAME.encode()) + b"\r\n" + b64encode(b"wrong") + b"\r\n")
@@ -174,7 +173,7 @@ def test_thunderbird_s_three_tries_of_one_wrong_password_count_once() -> None:
 
 
 def test_the_same_wrong_password_over_and_over_closes_the_connection_in_the_end() -> None:
-    world = World(replace(TLS, login_failures=2))
+    world = World(TLS._replace(login_failures=2))
     assert world.send(b"USER a\r\nPASS b\r\n" * 50).count(b"-ERR [AUTH]") == 8
     assert world.closed is Ending.LOGIN_FAILURES
 

@@ -5,7 +5,7 @@ answer is the real protocol code.
 """
 
 from array import array
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 from service.model.ending import Ending
@@ -28,12 +28,11 @@ MESSAGES = (
     b"Subject: three\r\nX: y\r\n\r\nl1\r\nl2\r\nl3\r\n",
 )
 TLS = Surroundings(private=True, may_start_tls=False, announced=Announced())
-SCRAM = replace(TLS, mechanisms=EVERYWHERE | {"SCRAM-SHA-256"})
+SCRAM = TLS._replace(mechanisms=EVERYWHERE | {"SCRAM-SHA-256"})
 TOKEN = "good.token"
 """What opens the maildrop by OAUTHBEARER and XOAUTH2."""
 BINDING = {"tls-server-end-point": b"the hash of a certificate"}
-ALL = replace(
-    TLS,
+ALL = TLS._replace(
     mechanisms=frozenset(MECHANISMS),
     outside=Outside(frozenset({"pop.example.org"}), frozenset({995}), "mail", "", BINDING, (NAME,)),
 )

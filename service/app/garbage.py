@@ -7,10 +7,10 @@ errors. Refuses to know what was started and what sessions hold.
 
 import gc
 
-YOUNG = 50_000
-"""Objects that were made beyond those that went away before the collector looks: a thousand sessions' worth, or 10 MB
-where all of it is rings. With Python's 700, a crowd that comes and goes had it look through all that its sessions held
-ten times a second, 15 ms each, and find nothing (G16)."""
+YOUNG = 200_000
+"""Objects that were made beyond those that went away before the collector looks: some thousand sessions' worth, or
+40 MB where all of it is rings. With Python's 700, a crowd that comes and goes had it look through all that its sessions
+held ten times a second, 15 ms each, and find nothing (G16)."""
 
 
 def keep_what_is_there() -> None:

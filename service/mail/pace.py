@@ -28,6 +28,9 @@ ALONE = 8
 COMPANY_SECONDS = 5.0
 """For how long two tenants that had steps after one another keep rounds short. Strangers, of whom nobody knows yet
 whose they are, don't: each session begins as one."""
+LOOKS = 4
+"""How many times sockets are looked at, and what they brought goes on, between rounds for those who wait while several
+tenants are about: who passes needs some looks for each answer of another system, and would wait a round for each."""
 FEW_CLASSES = 64
 UNBOUNDED = float("inf")
 
@@ -87,6 +90,8 @@ class Pace:
         """Virtual time: when the step that was granted last began, and whenever nobody waits, the end of all debts."""
         self._had: list[Class] = []
         """Who had a step in this round, at whose end another begins."""
+        self._looks = 0
+        """How often sockets were looked at since this round began."""
         self._tenant: Class | None = None
         self._company_until = 0.0
         self._context = copy_context()
@@ -181,7 +186,12 @@ class Pace:
         heappush(self._heads, (max(start, of.finish), next(self._order), of))
 
     def _next_round(self) -> None:
-        """The sockets were looked at: who waits goes on."""
+        """The sockets were looked at, often enough: who waits goes on."""
+        self._looks += 1
+        if self._heads and self._looks < LOOKS and self._company_until > time.monotonic():
+            asyncio.get_running_loop().call_soon(self._next_round, context=self._context)
+            return
+        self._looks = 0
         for of in self._had:
             of.spent = 0.0
         self._had.clear()

@@ -179,6 +179,31 @@ async def test_g16_a_session_goes_on_in_each_round_however_many_of_another_tenan
     assert unfair >= HEAVY - 1
 
 
+@both_loops
+async def test_g16_what_goes_on_by_itself_waits_a_round_for_each_few_of_its_hops(pace: Pace) -> None:
+    """An answer of another system takes some hops of the loop until it is a session's next step."""
+    made, hops = 0, 40
+
+    async def heavy() -> None:
+        nonlocal made
+        while made >= 0:
+            made += 1
+            await asyncio.sleep(0)
+
+    async def task_of() -> None:
+        await in_turn(pace)(heavy(), "heavy")
+
+    crowd = [asyncio.create_task(task_of()) for _ in range(HEAVY)]
+    await until(lambda: made >= HEAVY)
+    before = made
+    for _ in range(hops):
+        await asyncio.sleep(0)
+    rounds = (made - before) / (STEPS / 2)
+    made = -HEAVY
+    await asyncio.gather(*crowd)
+    assert 5 <= rounds <= 12
+
+
 async def calls_before(pace: Pace, whose: Whose, waiting: int) -> int:
     """How many of the heavy tenant's calls, all lined up before, are made before one of `whose`."""
     made: list[Whose] = []

@@ -115,7 +115,7 @@ class Performer:
             self._record.removed = len(effect.sequences)
             if effect.sequences:
                 self._record.tidings.removed(held, len(effect.sequences))
-            metrics.messages_removed(len(effect.sequences))
+                metrics.messages_removed(len(effect.sequences))
             self._session.updated()
 
     def closed_at_once(self) -> bool:

@@ -36,7 +36,7 @@ ALL_IT_CAN = 48
 TIMES = (1, 10)
 IDLE = 0.05
 """Seconds of processor in a second that an idle front end takes at most."""
-POLLED, DRAINED = 1024, 160
+POLLED, DRAINED, LISTED = 1024, 160, 160
 """Maildrops of the heavy tenant for each: more than its clients, so that none finds its own in use."""
 SPARED = 0.025
 """Seconds for each first login, which computes Argon2id."""
@@ -69,7 +69,7 @@ def unknown(number: int) -> list[Ask]:
 def long(number: int) -> list[Ask]:
     """Listings of many messages."""
     listings = [Ask(command, command, multi_line=True) for command in ("UIDL", "LIST")]
-    return [*log_in(f"long{number % 40}@heavy.example"), *listings]
+    return [*log_in(f"long{number % LISTED}@heavy.example"), *listings]
 
 
 SCRIPTS: dict[str, Script] = {"poll": poll, "drain": drain, "wrong": wrong, "unknown": unknown, "long": long}
@@ -127,7 +127,7 @@ def _used(place: Site) -> float:
 async def warm_up(place: Site) -> None:
     """Every password is verified once, so that it is remembered."""
     tally = Tally()
-    for script, clients, network in ((light, 64, 1), (poll, POLLED, 8), (drain, DRAINED, 8)):
+    for script, clients, network in ((light, 64, 1), (poll, POLLED, 8), (drain, DRAINED, 8), (long, LISTED, 8)):
         seconds = clients * SPARED
         await Crowd(place.port, clients, seconds, network).come(script, time.monotonic() + seconds, tally)
     if tally.unexpected:

@@ -69,7 +69,7 @@ class Site:
     pid: int
 
 
-KINDS = (Mail("user", 1024, 20, 8_000), Mail("large", 160, 8, 900_000), Mail("long", 40, 5_000, 2_000))
+KINDS = (Mail("user", 1024, 20, 8_000), Mail("large", 160, 8, 900_000), Mail("long", 160, 5_000, 2_000))
 
 
 @asynccontextmanager

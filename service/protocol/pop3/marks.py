@@ -12,7 +12,7 @@ from itertools import compress
 from service.model.listing import DropListing, Listing
 from service.model.policy import Policy
 
-SLICE = 5_000
+SLICE = 1_000
 """Lines of a listing made at a time, so that one session never holds the event loop for long."""
 
 

@@ -4,7 +4,7 @@ Owns OpenSSL's state and the octets that came. OpenSSL 3.0 sets no bound to chan
 microseconds each, every one of which may ask for another in return: so what came is decrypted in slices, for a short
 while in one go, and whoever has too much said, or says too much that means nothing, is given up. Refuses to know
 transports, and what was decrypted.
-RFC 8446 §4.6.3 (KeyUpdate).
+RFC 8446 §4.6.3 (KeyUpdate), §5.1 (records).
 """
 
 import ssl
@@ -16,10 +16,11 @@ AT_ONCE_SECONDS = 0.002
 """How long one connection decrypts before others may; an ordinary read takes a hundredth of it."""
 SAID_OCTETS = 4 * 1024
 """Octets that TLS says of its own accord on one connection: 150 changes of keys, one of which serves for gigabytes."""
-BARREN_OCTETS = 64 * 1024
-"""Octets of TLS that come to nothing, beyond what comes with them: 2,400 changes of keys, or empty records."""
-RECORD_OCTETS = 16 * 1024 + 256
-"""What a record may take around its octets: a client may pad each to its full length (RFC 8446 §5.4)."""
+BARREN_RECORDS = 2_000
+"""Records of one connection that come to nothing, such as changes of keys. Their octets would say little: a client may
+pad those that mean something to their full length (RFC 8446 §5.4)."""
+HEADER_OCTETS = 5
+"""What a record begins with: its type, a version, and the length of what follows in two octets (RFC 8446 §5.1)."""
 
 _NOTHING = memoryview(b"")
 
@@ -27,7 +28,7 @@ _NOTHING = memoryview(b"")
 class Tls:
     """One connection's state in OpenSSL, and the octets that it has still to read and to send."""
 
-    __slots__ = ("_barren", "_came", "_said", "incoming", "object", "outgoing")
+    __slots__ = ("_barren", "_came", "_header", "_left", "_said", "incoming", "object", "outgoing")
 
     def __init__(self, state: ssl.SSLObject, incoming: ssl.MemoryBIO, outgoing: ssl.MemoryBIO) -> None:
         self.object = state
@@ -36,6 +37,11 @@ class Tls:
         self._came = _NOTHING
         self._said = 0
         self._barren = 0
+        """Records that came, less those that brought something."""
+        self._left = 0
+        """Octets until the next record begins."""
+        self._header = b""
+        """The beginning of a record of which no more has come than a part of its header."""
 
     @property
     def waits(self) -> bool:
@@ -46,7 +52,7 @@ class Tls:
         """Octets came, encrypted."""
         if not self._came and len(data) <= SLICE:
             # As nearly all that a client says.
-            self._barren += self.incoming.write(data)
+            self._write(data)
         else:
             self._came = memoryview(bytes(self._came) + data if self._came else data)
 
@@ -82,9 +88,20 @@ class Tls:
                 return False
 
     def _feed(self) -> None:
-        self._barren += self.incoming.write(self._came[:SLICE])
+        self._write(self._came[:SLICE])
         # An empty view would keep what it was taken of.
         self._came = self._came[SLICE:] or _NOTHING
+
+    def _write(self, data: bytes | memoryview) -> None:
+        self.incoming.write(data)
+        if self._header:
+            data, self._header = self._header + bytes(data), b""
+        at = self._left
+        while at + HEADER_OCTETS <= len(data):
+            self._barren += 1
+            at += HEADER_OCTETS + int.from_bytes(data[at + 3 : at + HEADER_OCTETS])
+        self._left = max(0, at - len(data))
+        self._header = bytes(data[at:])
 
     def _decrypt_slice(self, pieces: list[bytes]) -> bool:
         before = self.outgoing.pending
@@ -94,7 +111,8 @@ class Tls:
                 if not piece:
                     return True
                 pieces.append(piece)
-                self._barren = max(0, self._barren - len(piece) - RECORD_OCTETS)
+                # A read gives what one record brought. What came with the end of the handshake wasn't counted.
+                self._barren = max(0, self._barren - 1)
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLZeroReturnError:
@@ -102,6 +120,6 @@ class Tls:
         self._said += self.outgoing.pending - before
         if self._said > SAID_OCTETS:
             raise ssl.SSLError("the client has TLS itself say too much")
-        if self._barren > BARREN_OCTETS:
+        if self._barren > BARREN_RECORDS:
             raise ssl.SSLError("the client says too much that means nothing")
         return False

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from service.net import tls_decrypting
+from service.net.tls_transport import SecuredTransport
 from tests.net.conftest import Stage
 from tests.net.test_tls_transport import IMPLICIT, connected, until_lost
 from tests.net.wire import TlsWire, Wire
@@ -65,6 +66,35 @@ async def test_g16_who_says_what_means_nothing_without_end_is_cut_off(stage: Sta
     await client.wire.send(changes_of_keys(client, 3000, NOT_REQUESTED))
     await until_lost(talker)
     assert isinstance(talker.ends[0], ssl.SSLError)
+
+
+async def test_g16_a_word_now_and_then_buys_no_more_of_what_means_nothing(
+    stage: Stage, trusting: ssl.SSLContext
+) -> None:
+    """RFC 8446 §5.1: what comes in records is counted by records, whatever the length of those between."""
+    client, talker = await connected(stage, trusting)
+    each = tls_decrypting.BARREN_RECORDS // 4
+    for _ in range(4):
+        await client.wire.send(changes_of_keys(client, each - 1, NOT_REQUESTED))
+        await client.send(b"hello\r\n")
+        assert await client.line() == b"hello"
+    await client.wire.send(changes_of_keys(client, each, NOT_REQUESTED))
+    await until_lost(talker)
+    assert isinstance(talker.ends[0], ssl.SSLError)
+
+
+async def test_records_that_come_octet_by_octet_are_counted_as_any(stage: Stage, trusting: ssl.SSLContext) -> None:
+    """RFC 8446 §5.1: a record's header may come in pieces."""
+    client, talker = await connected(stage, trusting)
+    transport = talker._transport
+    assert isinstance(transport, SecuredTransport)
+    octets = changes_of_keys(client, 3, NOT_REQUESTED)
+    for at in range(len(octets)):
+        transport.data_received(octets[at : at + 1])
+    assert transport._tls._barren == 3
+    await client.send(b"hello\r\n")
+    assert await client.line() == b"hello"
+    assert transport._tls._barren == 3
 
 
 async def test_a_client_may_pad_its_records(stage: Stage, trusting: ssl.SSLContext) -> None:

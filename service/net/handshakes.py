@@ -9,6 +9,7 @@ handshake is. RFC 8314 §3.1.
 import asyncio
 import time
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from heapq import heappop, heappush
 from itertools import count
 
@@ -44,8 +45,8 @@ class Handshakes:
         """How many in this period; a period begins with the first."""
         self._had = False
         """Whether one had its turn in this round of the loop, or waits for the next one."""
-        self._waiting: list[tuple[float, int, float, Begin]] = []
-        """A heap, by when each begins in virtual time, and by order; with when it came."""
+        self._waiting: list[tuple[float, int, float, Begin, Context]] = []
+        """A heap, by when each begins in virtual time, and by order; with when it came, and the context it came in."""
         self._order = count()
         self._now = 0.0
         """Virtual time: when the turn that was given last began."""
@@ -62,7 +63,7 @@ class Handshakes:
         network = network_of(client)
         start = max(self._now, self._paid.get(network, 0.0))
         self._paid[network] = start + 1.0
-        heappush(self._waiting, (start, next(self._order), time.monotonic(), begin))
+        heappush(self._waiting, (start, next(self._order), time.monotonic(), begin, copy_context()))
 
     def _go_on(self) -> None:
         self._had = True
@@ -96,9 +97,16 @@ class Handshakes:
             return
         self._go_on()
         for _ in range(min(PASSED_OVER, len(self._waiting))):
-            self._now, _, since, begin = heappop(self._waiting)
-            waited = time.monotonic() - since
-            if begin():
-                self._told.waited(RESOURCE, waited)
+            self._now, _, since, begin, context = heappop(self._waiting)
+            # In no other's context: the event loop calls this in that of whoever had the turn before.
+            if context.run(self._begin, begin, since):
                 self._count()
                 return
+
+    def _begin(self, begin: Begin, since: float) -> bool:
+        """Give the turn to one that has waited since then; whether it needed it."""
+        waited = time.monotonic() - since
+        needed = begin()
+        if needed:
+            self._told.waited(RESOURCE, waited)
+        return needed

@@ -9,11 +9,13 @@ import socket
 import ssl
 import weakref
 from collections.abc import Callable
+from contextvars import ContextVar, copy_context
 from functools import partial
 from itertools import pairwise
 
 import pytest
 
+from service.mail.told import Untold
 from service.net import handshakes
 from service.net.arrival import connect
 from service.net.handshakes import Handshakes
@@ -29,6 +31,7 @@ from tests.net.wire import TlsWire, Wire
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
 
 HEAVY, LIGHT = "198.51.100.7", "203.0.113.9"
+SPEAKER: ContextVar[str] = ContextVar("speaker", default="nobody")
 
 
 class Rounds:
@@ -97,6 +100,32 @@ async def test_g16_those_who_left_are_passed_over_in_the_same_round_but_only_so_
     first, last = left[0], left[-1]
     assert (left.count(first), left.count(last)) == (handshakes.PASSED_OVER, 9)
     assert began == [last]
+
+
+class Noted(Untold):
+    """Notes in whose context it was told of a wait."""
+
+    def __init__(self) -> None:
+        self.waits: list[str] = []
+
+    def waited(self, resource: str, seconds: float) -> None:
+        self.waits.append(SPEAKER.get())
+
+
+async def test_each_begins_in_the_context_of_who_asked_and_its_wait_is_told_there() -> None:
+    """Spans and lines of one connection's handshake are never another's."""
+    told, began = Noted(), list[str]()
+    turns = Handshakes(told)
+
+    def asks(name: str) -> None:
+        SPEAKER.set(name)
+        turns.begin(HEAVY, needed(lambda: began.append(SPEAKER.get())))
+
+    for name in ("first", "second", "third"):
+        copy_context().run(asks, name)
+    await passed(6)
+    assert began == ["first", "second", "third"]
+    assert told.waits == ["second", "third"]
 
 
 async def test_a_handshake_that_breaks_leaves_the_turn_to_the_next() -> None:

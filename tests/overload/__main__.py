@@ -29,7 +29,7 @@ ONCE = 64.0
 LEAK = 16.0
 """MiB that a second siege may leave behind beyond the first: the heap's pieces lie otherwise each time."""
 HEAD = f"{'siege':28}{'clients':>8}{'peak MiB':>10}{'KiB each':>10}{'unsent':>8}{'after':>8}{'again':>8}"
-HEAD += f"{'quiet p99':>11}{'siege p99':>11}{'ratio':>7}"
+HEAD += f"{'p95 quiet':>11}{'siege':>8}{'p99 quiet':>11}{'siege':>8}{'ratio':>7}"
 
 
 def run(place: Site, siege: Siege, seconds: float) -> dict[str, Any]:
@@ -91,7 +91,8 @@ def _figures(siege: Siege, first: Besieged, second: Besieged, quiet: list[Visit]
 def _say(siege: Siege, first: Besieged, second: Besieged, quiet: Waits) -> None:
     memory = f"{first.level.memory + first.risen:10.0f}{first.each:10.1f}{first.unsent:8.1f}"
     after = f"{first.after.memory - first.level.memory:+8.0f}{second.after.memory - first.level.memory:+8.0f}"
-    waits = f"{quiet.p99:11.1f}{first.good.waits.p99:11.1f}{ratio(first.good.waits, quiet):7.2f}"
+    good = first.good.waits
+    waits = f"{quiet.p95:11.1f}{good.p95:8.1f}{quiet.p99:11.1f}{good.p99:8.1f}{ratio(good, quiet):7.2f} of {good.count}"
     sys.stdout.write(f"{siege.name:28}{siege.clients:8}{memory}{after}{waits}   load {os.getloadavg()[0]:.1f}\n")
     sys.stdout.flush()
 

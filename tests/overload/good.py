@@ -22,8 +22,8 @@ from tests.load.fair_clients import Ask, Talk, Tally
 from tests.load.mail import SECRET
 from tests.overload.accounts import GOOD, GOOD_MAILDROPS
 
-CLIENTS = 4
-INTERVAL = 0.1
+CLIENTS = 8
+INTERVAL = 0.08
 """Seconds from the beginning of one session of a client to that of its next, if that one has ended."""
 
 

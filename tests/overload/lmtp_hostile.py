@@ -159,8 +159,6 @@ KINDS: dict[str, Callable[[Sender], None]] = {
 
 def main(host: str, port: str, kind: str, text: str) -> None:
     """Have all of them do it, stay, and tell."""
-    # It stands back behind all else, as other machines would.
-    os.nice(10)
     options = json.loads(text)
     heard: Counter[str] = Counter()
 

@@ -23,6 +23,7 @@ class Waits:
 
     count: int
     p50: float
+    p95: float
     p99: float
     most: float
 
@@ -30,7 +31,7 @@ class Waits:
     def of(cls, seconds: Sequence[float]) -> "Waits":
         each = [1000 * one for one in seconds] or [0.0]
         cuts = quantiles(each, n=100) if len(each) > 1 else each * 99
-        return cls(len(seconds), cuts[49], min(cuts[98], max(each)), max(each))
+        return cls(len(seconds), cuts[49], min(cuts[94], max(each)), min(cuts[98], max(each)), max(each))
 
 
 Span = tuple[float, float]

@@ -21,10 +21,10 @@ from service.app.hashing import open_scram, open_verification
 from service.app.identity import this_process
 from service.app.leasing import open_locks
 from service.app.listening import Service
-from service.app.observed import ObservedEntrance, ObservedLocks, Outages
+from service.app.observed import ObservedLocks, Outages, entered
 from service.app.outage import ignored, open_reading, through_outages
 from service.app.shared import MEASURE_EVERY, Shared
-from service.mail.again import Again, Entrance
+from service.mail.again import Again
 from service.mail.allowances import Places
 from service.mail.budget import Budget
 from service.mail.fairness import Fairness
@@ -40,7 +40,6 @@ from service.model.refusal import Refusal
 from service.net.pop3 import Pop3Connection
 from service.net.pop3_service import Pop3Options, Pop3Service
 from service.settings import Settings
-from service.stores.postgres.database import Database
 from service.stores.postgres.index import PostgresMessageIndex
 from service.stores.postgres.owners import PostgresDomainOwners
 from service.stores.postgres.reopening import PostgresReopening
@@ -71,7 +70,7 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
         locks = ObservedLocks(redis)
         allowances = RedisAllowances(redis.servers, lease_seconds=settings.redis.lease_seconds, observer=watching)
         leases = _leases(shared, locks, index, allowances)
-        again = _again(settings, _entrance(settings, redis, judging), database, verification)
+        again = _again(settings, redis, PostgresReopening(database), verification, judging)
         beside = (SystemClock(), this_process(), scram, uses, vouching, guard, bearer, reading, again)
         login = Login(through_outages(directory, reading, verification), verification, locks, index, leases, *beside)
         announcements = await _announcements(shared, directory)
@@ -97,14 +96,19 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
         await leases.finish()
 
 
-def _entrance(settings: Settings, redis: RedisMaildropLocks, judging: Judging) -> ObservedEntrance:
-    return ObservedEntrance(RedisEntrance(redis, shared_attempts(settings, redis), watching), judging)
-
-
-def _again(settings: Settings, entrance: Entrance, database: Database, verification: Verification) -> Again | None:
+def _again(
+    settings: Settings,
+    redis: RedisMaildropLocks,
+    reopening: PostgresReopening,
+    verification: Verification,
+    judging: Judging,
+) -> Again | None:
     """Logins like the last one, or None where each goes the long way."""
     # What is remembered for outages is noted at each login, which therefore takes all its steps.
-    return None if settings.outage.read_only else Again(PostgresReopening(database), entrance, verification.verdicts)
+    if settings.outage.read_only:
+        return None
+    entrance = RedisEntrance(redis, shared_attempts(settings, redis), watching)
+    return Again(reopening, entrance, verification.verdicts, told=entered(judging))
 
 
 async def _announcements(shared: Shared, directory: Directory) -> "Announcements":

@@ -6,9 +6,7 @@ Owns the wrapping. Refuses to change any outcome.
 import time
 from collections.abc import Callable, Sequence
 
-from service.mail.again import Asked, Entrance
 from service.mail.ports import Lease, MaildropLocks, Renewal
-from service.model.attempts import Subject
 from service.model.refusal import Refusal
 from service.telemetry import metrics
 from service.telemetry.logs import get_log
@@ -41,25 +39,15 @@ class ObservedLocks:
         return renewal
 
 
-class ObservedEntrance:
-    """Implements `mail.again.Entrance` over another one; `judged` hears by which scores a login was judged.
+def entered(judging: Callable[[bool], None]) -> Callable[[float, bool], None]:
+    """Counts the lease of a login like the last one; `judging` hears where the shared scores judged it."""
 
-    Only a lease that is had and kept is counted: in any other case both are asked for once more, and counted then.
-    """
+    def told(seconds: float, judged: bool) -> None:
+        metrics.lock("acquired", seconds)
+        if judged:
+            judging(True)
 
-    def __init__(self, entrance: Entrance, judged: Callable[[bool], None]) -> None:
-        self._entrance = entrance
-        self._judged = judged
-
-    async def ask(self, lease: Lease, pair: Subject | None) -> Asked | None:
-        """As the port says; timed where it is had."""
-        started = time.monotonic()
-        asked = await self._entrance.ask(lease, pair)
-        if asked is not None and asked.free and (pair is None or asked.standing is not None):
-            metrics.lock("acquired", time.monotonic() - started)
-            if pair is not None:
-                self._judged(True)
-        return asked
+    return told
 
 
 class Outages:

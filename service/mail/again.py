@@ -7,6 +7,7 @@ Bounded, and kept in memory alone (G15). Refuses to know limits.
 """
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -58,6 +59,10 @@ class Entrance(Protocol):
         """
 
 
+def _untold(seconds: float, judged: bool) -> None:
+    """Whom nobody tells what was had."""
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """An account, with the policy that binds this session and without its credentials, and the one that opens it."""
@@ -74,6 +79,9 @@ class Again:
     entrance: Entrance
     verdicts: Verdicts
     entries: int = ENTRIES
+    told: Callable[[float, bool], None] = _untold
+    """Hears of each login that didn't go the long way after all: the seconds until it had its lease, and whether the
+    shared scores judged it."""
     _known: OrderedDict[str, Known] = field(default_factory=OrderedDict)
 
     def known(self, proof: Proof | None, mechanism: str, client: str) -> Known | None:

@@ -15,6 +15,7 @@ from service.app.provisioning import provisioning
 from service.app.running import WORKER, Running, running
 from service.app.staff import evict, live_sessions
 from service.model.refusal import Reason, Refusal
+from service.model.tenancy import PolicyChange
 from service.telemetry import span_metrics
 from tests.app.conftest import ADDRESS, PASSWORD, Make, listener, provide
 from tests.telemetry.collector import collecting
@@ -109,6 +110,22 @@ async def test_a_login_after_a_wrong_password_counts_once_though_it_asks_for_the
         held = await asyncio.to_thread(logged_in, poplar, ca)
         assert (locks("acquired") - before[0], judged() - before[1]) == (1, 1)
         await asyncio.to_thread(held.quit)
+
+
+async def test_a_login_whose_account_has_changed_counts_once_though_it_asks_for_the_lease_twice(
+    make: Make, ca: trustme.CA
+) -> None:
+    settings = make()
+    await provide(settings)
+    async with running(settings, {"pop3"}) as poplar:
+        await asyncio.to_thread(read_all, poplar, ca)
+        before = locks("acquired"), judged()
+        await asyncio.to_thread(read_all, poplar, ca)
+        assert (locks("acquired") - before[0], judged() - before[1]) == (1, 1)
+        async with provisioning(settings, "test") as desk:
+            await desk.maildrops.set_policy(ADDRESS, PolicyChange({"dele": "refuse"}))
+        await asyncio.to_thread(read_all, poplar, ca)
+        assert (locks("acquired") - before[0], judged() - before[1]) == (2, 2)
 
 
 def judged() -> float:

@@ -40,6 +40,7 @@ class Counting:
     house: House
     found: int = 0
     reopened: list[bool] = field(default_factory=list)
+    told: list[bool] = field(default_factory=list)
     away: bool = False
 
     def __post_init__(self) -> None:
@@ -50,7 +51,8 @@ class Counting:
         self.attempts = MemoryAttempts(self.house.clock)
         guard = Guard(self.attempts, RULES, pause=_no_time)
         entrance = MemoryEntrance(self.house.locks, self.attempts)
-        self.house.login = replace(self.house.login, again=Again(self, entrance, self.house.verdicts), guard=guard)
+        again = Again(self, entrance, self.house.verdicts, told=lambda _seconds, judged: self.told.append(judged))
+        self.house.login = replace(self.house.login, again=again, guard=guard)
 
     async def find(self, name: str) -> Account | None:
         self.found += 1
@@ -148,6 +150,24 @@ async def test_a_change_that_still_lets_it_in_is_obeyed() -> None:
     assert (counted.found, counted.reopened) == (2, [False])
     await counted.log_in()
     assert (counted.found, counted.reopened) == (2, [False, True])
+
+
+async def test_what_went_the_long_way_after_all_is_told_by_that_one_alone() -> None:
+    counted = await counting()
+    await counted.log_in()
+    counted.house.provider.state.maildrops[counted.house.key].policy["dele"] = "refuse"
+    await counted.log_in()
+    assert (counted.reopened, counted.told) == ([False], [])
+    await counted.log_in()
+    assert (counted.reopened, counted.told) == ([False, True], [True])
+
+
+async def test_a_lease_that_was_had_while_the_index_is_away_is_told_of() -> None:
+    counted = await counting()
+    await counted.log_in()
+    counted.away = True
+    assert await counted.reason() is Reason.UNAVAILABLE
+    assert counted.told == [True]
 
 
 async def test_g13_a_wrong_password_is_looked_up_as_an_unknown_name_is() -> None:

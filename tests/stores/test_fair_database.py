@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from service.mail.steps import Steps
 from service.mail.turns import Bounds, Turns, Whose
 from service.mail.whose import WHOSE
 from service.model.refusal import Reason, Refusal
 from service.stores.observing import Unobserved
 from service.stores.postgres.database import DatabaseOptions
 from service.stores.postgres.fair import FairDatabase
+from tests.net.crowded import Crowded
 
 NOWHERE = "postgresql://nobody@127.0.0.1:1/none"
 
@@ -85,6 +87,31 @@ async def test_a_call_costs_its_tenant_the_seconds_that_it_holds_a_connection(mi
         assert debts["heavy"] >= 0.3
         assert debts["heavy"] - debts["light"] >= 0.1
         c.turns.give_back("other")
+
+
+@dataclass
+class Whoever:
+    """On whose behalf work is done."""
+
+    whose: Whose
+
+
+async def test_g16_a_session_that_waits_for_the_event_loop_keeps_no_connection_meanwhile(migrated_dsn: str) -> None:
+    """RFC 1939 §4: a login asks the database, and its session goes on with the answer in a turn of its tenant."""
+    pace = Crowded(full=False)
+    async with calls(migrated_dsn, deadline=2.0) as c:
+
+        async def log_in() -> None:
+            await Steps(pace, c.database.read("SELECT pg_sleep(0.1)"), Whoever("heavy"))
+
+        heavy = asyncio.create_task(log_in())
+        await until(lambda: c.turns.used == 1)
+        pace.full = True
+        await c.begin("light")
+        await until(lambda: pace.waiting == 1)
+        assert not heavy.done()
+        pace.leave()
+        await heavy
 
 
 async def test_f6_a_connection_that_cannot_be_had_gives_its_turn_back() -> None:

@@ -13,7 +13,7 @@ import os
 import resource
 import sys
 import tempfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ HEAD += f"{'p95 quiet':>11}{'siege':>8}{'p99 quiet':>11}{'siege':>8}{'ratio':>7}
 
 def run(place: Site, siege: Siege, seconds: float) -> dict[str, Any]:
     """One siege's figures and what was wrong."""
+    siege = replace(siege, options={**siege.options, "apart": True})
     with place.front_end(siege.name.replace(", ", "-"), siege.settings) as front:
         # Each good account's first login computes its password, which is what no later visit pays.
         visit(front, seconds)

@@ -18,6 +18,7 @@ from typing import Any, cast
 import uvloop
 
 from service.protocol.proxy_sending import version_2
+from tests.overload.standing_back import stand_back
 
 
 @dataclass
@@ -123,7 +124,7 @@ async def stay(siege: Siege) -> None:
 async def main(kind: str, options: dict[str, Any]) -> None:
     from tests.overload.kinds import KINDS
 
-    os.nice(10)
+    stand_back(apart=options.get("apart", False))
     siege = Siege(options["port"], options["clients"], options)
     asyncio.get_running_loop().add_reader(0, lambda: None if os.read(0, 100) else siege.over.set())
     await KINDS[kind](siege)

@@ -16,6 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.overload.standing_back import stand_back
+
 PIECE = 1 << 18
 SECONDS = 300.0
 CUT = "cut"
@@ -160,6 +162,7 @@ KINDS: dict[str, Callable[[Sender], None]] = {
 def main(host: str, port: str, kind: str, text: str) -> None:
     """Have all of them do it, stay, and tell."""
     options = json.loads(text)
+    stand_back(apart=options["apart"])
     heard: Counter[str] = Counter()
 
     def one(_: int) -> Sender:

@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from tests.backends.demo import demo_on
@@ -38,7 +39,7 @@ def main() -> None:
         folder.chmod(0o755)
         with demo_on(folder / "demo") as demo, ground(demo, folder / "own") as on:
             for scenario in (each for each in LONG if each.kind in options.kinds):
-                row = measured(on, scenario, options.seconds)
+                row = measured(on, replace(scenario, apart=True), options.seconds)
                 good = patient(row) and good
                 sys.stdout.write(f"{row}   load {os.getloadavg()[0]:.1f}\n")
                 for name, steps in row.steps.items():

@@ -25,18 +25,21 @@ _serial = count(1)
 
 @contextmanager
 def near_store(behind: Backends, milliseconds: int) -> Iterator[Target]:
-    """A front end whose messages are in S3, each request of which takes so much longer."""
+    """A front end whose messages are in S3, each request of which takes so much longer.
+
+    With 0, too, it is behind a relay, whose processor time is a component of its own: so nothing but time is added.
+    """
     folder = behind.folder / f"s3-{next(_serial)}"
     folder.mkdir()
     server = start_s3(folder)
     try:
-        with _delayed(server.port, milliseconds) as port:
+        with _delayed(server.port, milliseconds) as (relay, port):
             store = {"url": f"s3://{BUCKET}", "endpoint": f"http://127.0.0.1:{port}", "region": "us-east-1"}
             keys = {"access_key": ACCESS, "secret_key": SECRET, "allow_http": True}
             with poplar(behind, {"object_store": {**store, **keys}}) as target:
                 yield replace(
                     target,
-                    components={**target.components, "s3": server.process.pid},
+                    components={**target.components, "s3": server.process.pid, "relay": relay},
                     furnish=lambda kinds: _put(behind, folder / "objects" / BUCKET, kinds),
                 )
     finally:
@@ -44,15 +47,13 @@ def near_store(behind: Backends, milliseconds: int) -> Iterator[Target]:
 
 
 @contextmanager
-def _delayed(port: int, milliseconds: int) -> Iterator[int]:
-    if not milliseconds:
-        yield port
-        return
+def _delayed(port: int, milliseconds: int) -> Iterator[tuple[int, int]]:
+    """The relay's process and port."""
     command = [str(built("delay")), str(port), str(milliseconds)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert process.stdout is not None
     try:
-        yield int(process.stdout.readline())
+        yield process.pid, int(process.stdout.readline())
     finally:
         stop(process, signal.SIGTERM)
         process.stdout.close()

@@ -30,6 +30,7 @@ struct end {
     struct end *other;
     char *out;
     size_t begin, count, room;
+    uint32_t watched; /* the events that are asked for */
     int held; /* chunks for this end that still wait; it isn't freed before they are through */
 };
 
@@ -56,6 +57,9 @@ static uint64_t now(void) {
 static void watch(struct end *e, int operation) {
     struct epoll_event event = {.data.ptr = e};
     event.events = (e->count ? EPOLLOUT : 0) | (e->other->count < MOST_HELD ? EPOLLIN : 0);
+    if (operation == EPOLL_CTL_MOD && event.events == e->watched)
+        return;
+    e->watched = event.events;
     epoll_ctl(poller, operation, e->fd, &event);
 }
 

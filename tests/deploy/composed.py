@@ -52,7 +52,7 @@ class Composed:
 
     def sessions(self, service: str) -> int:
         """How many POP3 sessions of this service have ended so far."""
-        return self("logs", "--no-log-prefix", service).count('"protocol": "pop3"')
+        return self("logs", "--no-log-prefix", service).count('"protocol":"pop3"')
 
 
 @contextmanager

@@ -133,6 +133,6 @@ class Pop3Settings(Section):
     list_utf8: bool = False
     """Whether CAPA lists UTF8 (RFC 6856 §2); some clients hang when it does, the command works anyhow."""
     failure_delay: Annotated[float, Field(ge=0, le=30)] = 1.0
-    """Seconds that a refused login waits for its answer."""
+    """Seconds that a refused login waits for its answer, and up to half as long again, by chance."""
     implementation: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,200}$")] = "Poplar"
     """What CAPA's IMPLEMENTATION says (RFC 2449 §6.9)."""

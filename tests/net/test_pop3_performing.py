@@ -3,7 +3,7 @@
 import pytest
 from structlog.testing import capture_logs
 
-from service.net.pop3_delay import rest_of_delay
+from service.net.pop3_delay import delay_by_chance, rest_of_delay
 from tests.mail.house import ADDRESS, House
 from tests.net.front import Front
 
@@ -15,8 +15,18 @@ def test_g13_a_refusal_takes_whole_delays_however_many_passwords_were_tried(spen
     assert (spent + rest) % 1 == pytest.approx(0, abs=1e-9) or (spent + rest) % 1 == pytest.approx(1)
 
 
+def test_those_who_were_refused_together_hear_it_at_different_moments() -> None:
+    delays = [delay_by_chance(1.0) for _ in range(1_000)]
+    assert 1 <= min(delays) < 1.1
+    assert 1.4 < max(delays) <= 1.5
+    by_tenths = [sum(tenth <= (delay - 1) * 10 < tenth + 1 for delay in delays) for tenth in range(5)]
+    # Each 200 but for chance: below 120 once in a thousand million times.
+    assert min(by_tenths) > 120
+
+
 def test_without_a_delay_nobody_waits() -> None:
     assert rest_of_delay(0.3, 0) == 0
+    assert delay_by_chance(0) == 0
 
 
 @pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])

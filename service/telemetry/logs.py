@@ -203,7 +203,8 @@ def _common_steps(as_json: bool) -> list[Processor]:
 
 def _renderer(as_json: bool, colors: bool) -> Processor:
     if as_json:
-        return structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+        # Without spaces, as `AtOnce` writes: who looks for `"event":"refused"` finds every line.
+        return structlog.processors.JSONRenderer(ensure_ascii=False, separators=(",", ":"), default=str)
     return structlog.dev.ConsoleRenderer(
         colors=colors, timestamp_key="at", exception_formatter=structlog.dev.plain_traceback
     )

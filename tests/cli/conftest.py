@@ -34,12 +34,6 @@ def await_true(found: Callable[[], object], what: str) -> None:
         time.sleep(0.05)
 
 
-def _spaced(line: str) -> str:
-    """Lines about sessions are written by another library than the rest, without spaces."""
-    whole = line.startswith('{"session":"') and line.endswith("}")
-    return json.dumps(json.loads(line), ensure_ascii=False) if whole else line
-
-
 class Command:
     """A running `poplar` and what it said."""
 
@@ -59,8 +53,8 @@ class Command:
 
     @property
     def said(self) -> str:
-        """Everything it wrote, with a space behind each colon and comma of JSON, however it was written."""
-        return "\n".join(map(_spaced, self.log.read_text("utf-8").split("\n")))
+        """Everything it wrote."""
+        return self.log.read_text("utf-8")
 
     def await_said(self, word: str, times: int = 1) -> None:
         """Return once it wrote `word` so often."""

@@ -26,7 +26,7 @@ def spoken(port: int) -> bytes:
 
 
 def port_of(command: Command, listener: str = "pop3") -> int:
-    found = re.search(rf'"{listener}": "?(?:127\.0\.0\.1:)?(\d+)', command.said)
+    found = re.search(rf'"{listener}":"?(?:127\.0\.0\.1:)?(\d+)', command.said)
     assert found, command.said
     return int(found.group(1))
 
@@ -61,24 +61,24 @@ def alive(pid: int) -> bool:
 
 def test_it_serves_though_every_other_system_is_away_and_ends_well(start: Start) -> None:
     command = start("serve")
-    command.await_said('"event": "serving"')
+    command.await_said('"event":"serving"')
     assert spoken(port_of(command)).startswith(b"+OK")
     assert fetched(f"{http_of(command)}/readyz") == (200, "ready\n")
     assert command.end() == 0
-    assert '"event": "ended"' in command.said
+    assert '"event":"ended"' in command.said
 
 
 def test_ctrl_c_ends_it_well_too(start: Start) -> None:
     command = start("serve")
-    command.await_said('"event": "serving"')
+    command.await_said('"event":"serving"')
     assert command.end(signal.SIGINT) == 0
 
 
 def test_while_it_drains_it_is_not_ready_and_a_second_signal_ends_it_at_once(start: Start) -> None:
     command = start("serve", drain={"grace": 60.0, "announce": 60.0})
-    command.await_said('"event": "serving"')
+    command.await_said('"event":"serving"')
     command.process.send_signal(signal.SIGTERM)
-    command.await_said('"event": "draining"')
+    command.await_said('"event":"draining"')
     assert fetched(f"{http_of(command)}/readyz") == (503, "draining\n")
     assert fetched(f"{http_of(command)}/livez")[0] == 200
     assert command.end() == 128 + signal.SIGTERM
@@ -128,7 +128,7 @@ def test_lmtp_has_a_command_of_its_own(start: Start) -> None:
         {"name": "lmtp", "protocol": "lmtp", "host": "127.0.0.1", "port": 0},
     ]
     command = start("lmtp", listeners=listeners)
-    command.await_said('"event": "serving"')
+    command.await_said('"event":"serving"')
     assert spoken(port_of(command, "lmtp")).startswith(b"220 ")
     assert '"pop3"' not in command.said
     assert command.end() == 0
@@ -136,7 +136,7 @@ def test_lmtp_has_a_command_of_its_own(start: Start) -> None:
 
 def test_workers_share_one_port_and_end_together(start: Start) -> None:
     command = start("serve", "--workers", "2")
-    command.await_said('"event": "serving"', times=2)
+    command.await_said('"event":"serving"', times=2)
     await_true(lambda: fetched(f"{http_of(command)}/readyz")[0] == 200, "readiness")
     workers = workers_of(command)
     assert len(workers) == 2
@@ -149,7 +149,7 @@ def test_workers_share_one_port_and_end_together(start: Start) -> None:
 def test_workers_take_deliveries_on_one_port_too(start: Start) -> None:
     listeners = [{"name": "lmtp", "protocol": "lmtp", "host": "127.0.0.1", "port": 0}]
     command = start("lmtp", "--workers", "2", listeners=listeners)
-    command.await_said('"event": "serving"', times=2)
+    command.await_said('"event":"serving"', times=2)
     assert len(workers_of(command)) == 2
     for _ in range(20):
         assert spoken(port_of(command, "lmtp")).startswith(b"220 ")
@@ -164,7 +164,7 @@ def ended_sessions(command: Command) -> float:
 
 def test_the_metrics_of_all_workers_are_added_up(start: Start) -> None:
     command = start("serve", "--workers", "2")
-    command.await_said('"event": "serving"', times=2)
+    command.await_said('"event":"serving"', times=2)
     for _ in range(16):
         spoken(port_of(command))
     await_true(lambda: ended_sessions(command) == 16.0, "sixteen sessions in the metrics")
@@ -174,13 +174,13 @@ def test_the_metrics_of_all_workers_are_added_up(start: Start) -> None:
 
 def test_a_worker_that_dies_is_replaced_and_its_sessions_stay_counted(start: Start) -> None:
     command = start("serve", "--workers", "2")
-    command.await_said('"event": "serving"', times=2)
+    command.await_said('"event":"serving"', times=2)
     for _ in range(4):
         spoken(port_of(command))
     await_true(lambda: ended_sessions(command) == 4.0, "four sessions in the metrics")
     victim = workers_of(command)[0]
     os.kill(victim, signal.SIGKILL)
-    command.await_said('"event": "serving"', times=3)
+    command.await_said('"event":"serving"', times=3)
     assert ended_sessions(command) == 4.0
     assert spoken(port_of(command)).startswith(b"+OK")
     assert json.loads(next(line for line in command.said.splitlines() if "worker ended" in line))["code"] == -9
@@ -190,22 +190,22 @@ def test_a_worker_that_dies_is_replaced_and_its_sessions_stay_counted(start: Sta
 def test_a_worker_that_cannot_be_started_now_is_tried_again(start: Start) -> None:
     """The supervisor has no descriptor left for it, for a while."""
     command = start("serve", "--workers", "2")
-    command.await_said('"event": "serving"', times=2)
+    command.await_said('"event":"serving"', times=2)
     pid = command.process.pid
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (1, before[1]))
     os.kill(workers_of(command)[0], signal.SIGKILL)
-    command.await_said('"event": "worker not started"', times=2)
+    command.await_said('"event":"worker not started"', times=2)
     assert "Too many open files" in command.said
     resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
-    command.await_said('"event": "serving"', times=3)
+    command.await_said('"event":"serving"', times=3)
     assert spoken(port_of(command)).startswith(b"+OK")
     assert command.end() == 0
 
 
 def test_no_worker_outlives_a_supervisor_that_was_killed(start: Start) -> None:
     command = start("serve", "--workers", "2")
-    command.await_said('"event": "serving"', times=2)
+    command.await_said('"event":"serving"', times=2)
     workers = workers_of(command)
     assert len(workers) == 2
     command.end(signal.SIGKILL)

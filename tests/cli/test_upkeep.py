@@ -86,7 +86,7 @@ def test_a_sweep_tells_what_it_did(run: Run, config: Callable[[str], str], migra
 
 def test_a_sweep_in_a_loop_serves_metrics_and_ends_well(start: Start, migrated_dsn: str, redis_url: str) -> None:
     command = start("sweep", "--loop", database={"url": migrated_dsn}, redis={"url": redis_url})
-    command.await_said('"event": "swept"')
+    command.await_said('"event":"swept"')
     assert fetched(f"{http_of(command)}/readyz")[0] == 200
     assert "poplar_sweep_last_success_timestamp_seconds" in fetched(f"{http_of(command)}/metrics")[1]
     assert command.end(signal.SIGTERM) == 0
@@ -94,7 +94,7 @@ def test_a_sweep_in_a_loop_serves_metrics_and_ends_well(start: Start, migrated_d
 
 def test_a_sweep_in_a_loop_outlives_a_database_that_is_away(start: Start) -> None:
     command = start("sweep", "--loop", sweep={"interval": 0.2})
-    command.await_said('"component": "sweep", "cause"')
+    command.await_said('"component":"sweep","cause"')
     assert fetched(f"{http_of(command)}/livez")[0] == 200
     assert command.end() == 0
 

@@ -76,7 +76,7 @@ def _sweep(demo: RunningDemo, folder: Path) -> Iterator[Place]:
     path.write_text(yaml.safe_dump(settings), "utf-8")
     command = Command(["--config", str(path), "sweep", "--loop"], {}, folder)
     try:
-        command.await_said('"event": "sweeping"')
+        command.await_said('"event":"sweeping"')
         yield _place(next(word for word in command.said.split('"') if word.startswith("http://")))
     finally:
         command.end()

@@ -133,7 +133,7 @@ class Site:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("POPLAR_")}
         command = Command(["--config", str(folder / "poplar.yaml"), *arguments], environment, folder)
         self.stack.callback(ended, command)
-        command.await_said('"event": "serving"')
+        command.await_said('"event":"serving"')
         self.commands[name] = command
         return command
 

@@ -57,7 +57,7 @@ def staff(demo: RunningDemo, account: Account, folder: Path) -> Iterator[Staff]:
     token = json.loads(demo.poplar("token", "create", "million", "--scope", "full", "--json"))["token"]
     command = Command(["--config", str(folder / "poplar.yaml"), "api"], without_poplar(), folder)
     try:
-        command.await_said('"event": "serving"')
+        command.await_said('"event":"serving"')
         said = [json.loads(line) for line in command.said.splitlines() if line.startswith("{")]
         url = next(line["http"] for line in said if line["event"] == "serving")
         with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=LONG) as client:

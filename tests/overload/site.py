@@ -64,7 +64,7 @@ class Site:
         (folder / "poplar.yaml").write_text(yaml.safe_dump(values), "utf-8")
         command = Command(["--config", str(folder / "poplar.yaml"), "serve"], without_poplar(), folder)
         try:
-            command.await_said('"event": "serving"')
+            command.await_said('"event":"serving"')
             yield FrontEnd(command)
         finally:
             if command.process.poll() is None:

@@ -72,7 +72,7 @@ def front_end(
     path.write_text(yaml.safe_dump(settings), "utf-8")
     command = Command(["--config", str(path), verb], without_poplar(), folder, program)
     try:
-        command.await_said('"event": "serving"')
+        command.await_said('"event":"serving"')
         yield FrontEnd(command)
     finally:
         if command.process.poll() is None:

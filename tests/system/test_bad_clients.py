@@ -85,7 +85,7 @@ def test_a17_clients_that_never_read_cost_a_mebibyte_each_at_most_and_are_closed
             # What hashing took for a moment is no cost of theirs either.
             peak(front)
             list(crowd.map(asks_and_never_reads, wires))
-            front.command.await_said('"end": "stalled"', times=CROWD)
+            front.command.await_said('"end":"stalled"', times=CROWD)
         assert (peak(front) - before) / CROWD <= MEBIBYTE
     assert all(each.stat[0] == 1 for each in maildrops)
 

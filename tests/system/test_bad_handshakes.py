@@ -30,7 +30,7 @@ def test_a_handshake_for_any_name_leaves_whole_lines_in_the_log(demo: RunningDem
         for name in NAMES:
             shaken(front, name)
         shaken(front, b"mail.orchard.example")
-        front.command.await_said('"server_name": "mail.orchard.example"')
+        front.command.await_said('"server_name":"mail.orchard.example"')
         lines = front.command.said.splitlines()
     told = [json.loads(line) for line in lines]
     assert all("event" in line for line in told)

@@ -56,7 +56,7 @@ def client_of(front: FrontEnd, listener: str) -> str:
 
 
 def ends(front: FrontEnd, listener: str) -> int:
-    return sum(f'"listener": "{listener}"' in line and '"end"' in line for line in front.command.said.splitlines())
+    return sum(f'"listener":"{listener}"' in line and '"end"' in line for line in front.command.said.splitlines())
 
 
 def served(front: FrontEnd, octets: bytes) -> tuple[bytes, str]:

@@ -170,7 +170,7 @@ def start_sweep(house: House) -> None:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("POPLAR_")}
     house.site.commands["sweep"] = Command(["--config", str(config), "sweep", "--loop"], environment, folder)
     house.site.stack.callback(ended, house.site.commands["sweep"])
-    house.site.commands["sweep"].await_said('"event": "sweeping"')
+    house.site.commands["sweep"].await_said('"event":"sweeping"')
 
 
 def furnish(house: House, desk: Desk) -> None:
@@ -418,7 +418,7 @@ def test_the_outputs_are_those_of_what_was_done(house: House) -> None:
     assert "acme" in {fact for span in house.collector.spans for fact in span.facts.values()}
     for name in ("log of front", "event file", "events by webhook", "Postgres", "Redis"):
         assert ADA.encode() in told[name], name
-    assert b'"level": "debug"' in told["log of front"]
+    assert b'"level":"debug"' in told["log of front"]
     for system in ("directory provider", "oidc", "the shared counters", "objects", "postgres"):
         assert system.encode() in told["log of front"].lower(), system
     assert any(b"422" in text or b"not as it must be" in text for text in told.values())

@@ -54,7 +54,7 @@ def test_a_terminated_front_end_finishes_a_retrieval_and_the_quit_after_it(maild
     with front_end(maildrop.demo, tmp_path / "front", drain={"grace": 60.0}) as front:
         wire = begun(maildrop, front)
         front.command.process.send_signal(signal.SIGTERM)
-        front.command.await_said('"event": "draining"')
+        front.command.await_said('"event":"draining"')
         assert messages[2].endswith(wire.multi_line())
         assert wire.say(b"QUIT") == b"+OK Bye, 1 message removed\r\n"
         assert wire.line() == b""

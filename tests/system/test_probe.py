@@ -53,7 +53,7 @@ def test_it_logs_in_behind_a_proxy_header_and_says_each_step(
     assert done.returncode == 0, done.stderr
     assert [word for word in words(done.stdout) if word != "STLS"] == ["greeting", "CAPA", "login", "STAT", "QUIT"]
     assert ("STLS" in words(done.stdout)) == (tls == "starttls")
-    behind_a_balancer.command.await_said(f'"client": "{client}"')
+    behind_a_balancer.command.await_said(f'"client":"{client}"')
 
 
 def test_without_its_header_a_listener_that_requires_one_fails_the_probe(behind_a_balancer: FrontEnd) -> None:

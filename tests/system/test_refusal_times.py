@@ -33,7 +33,7 @@ def test_d14_no_reason_s_time_differs_from_a_wrong_password_s(demo: RunningDemo,
     every = {**doors, BLOCKED: blocked(demo)}
     with answering(demo, tmp_path / "front", QUANTUM) as front:
         took = measured(front.place(), trusting(demo), every, ROUNDS)
-        assert '"cause": "held back: the account from this address' in front.command.said
+        assert '"cause":"held back: the account from this address' in front.command.said
     unseen = took.pop(BLOCKED)
     assert {reason: p for reason, p in told_apart(took).items() if p < CHANCE} == {}
     # On a machine so busy that one hash takes longer than the delay, a password that is looked at waits another time.

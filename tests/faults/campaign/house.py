@@ -67,11 +67,11 @@ class Program:
         """Whether it listens. Raises RuntimeError once it has ended."""
         if not self.alive:
             raise RuntimeError(f"{self.name} ended: {self.command.said[-2000:]}")
-        return re.search('"event": "(serving|sweeping)"', self.command.said) is not None
+        return re.search('"event":"(serving|sweeping)"', self.command.said) is not None
 
     def place(self) -> Place:
         """Where it listens. Raises ConnectionRefusedError before it does."""
-        found = re.search(r'^\{.*"event": "serving".*\}$', self.command.said, re.MULTILINE)
+        found = re.search(r'^\{.*"event":"serving".*\}$', self.command.said, re.MULTILINE)
         if found is None:
             raise ConnectionRefusedError(f"{self.name} is not serving yet")
         return Place("127.0.0.1", int(next(iter(json.loads(found[0])["listeners"].values())).rpartition(":")[2]))

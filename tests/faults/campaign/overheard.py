@@ -17,7 +17,7 @@ BEFORE = 5.0
 """Seconds by which the trouble may have begun before it was logged: a command's deadline, and more."""
 QUIET = 10
 """Looks without another such line after which the trouble is over."""
-TELLING = ("no lease could be had", '"component": "leases"')
+TELLING = ("no lease could be had", '"component":"leases"')
 
 
 @dataclass(eq=False)

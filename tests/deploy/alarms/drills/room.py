@@ -226,7 +226,7 @@ DRILLS = {
             ("poplar_connections_rejected_total", r'why="exhausted"\} [0-9.]*[1-9]'),
             ("poplar_limit", r"\} 0"),
             ("/proc/1/fd", r"^([0-9]+)\nMax open files +\1 "),
-            ("kubectl logs", r'"why": "exhausted".*Too many open files'),
+            ("kubectl logs", r'"why":"exhausted".*Too many open files'),
         ),
     ),
     "PoplarConnectionsRejected/full": Drill(
@@ -237,7 +237,7 @@ DRILLS = {
             ("poplar_connections_rejected_total", r'why="full"\} [0-9.]*[1-9]'),
             ("poplar_limit", r"\} [0-9]"),
             ("/proc/1/fd", r"Max open files"),
-            ("kubectl logs", r'"why": "full"'),
+            ("kubectl logs", r'"why":"full"'),
         ),
     ),
     "PoplarBalancerNotTrusted": Drill(
@@ -246,7 +246,7 @@ DRILLS = {
         stranger_as_balancer,
         (
             ("poplar_connections_rejected_total", r'why="untrusted"\} [0-9.]*[1-9]'),
-            ("kubectl logs", r'"why": "untrusted", "client": "127\.0\.0\.1"'),
+            ("kubectl logs", r'"why":"untrusted","client":"127\.0\.0\.1"'),
             ("poplar settings", r"192\.0\.2\.0/24"),
         ),
     ),

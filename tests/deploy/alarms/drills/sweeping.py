@@ -46,7 +46,7 @@ class Sweep:
         self.config = folder / "poplar.yaml"
         self.config.write_text(yaml.safe_dump(settings), "utf-8")
         self._command = Command(["--config", str(self.config), "sweep", "--loop"], without_poplar(), folder)
-        self._command.await_said('"event": "sweeping"')
+        self._command.await_said('"event":"sweeping"')
         lines = [json.loads(line) for line in self._command.said.splitlines() if '"sweeping"' in line]
         url = urlsplit(str(lines[0]["http"]))
         return Place(url.hostname or "127.0.0.1", url.port or 0)
@@ -106,7 +106,7 @@ DRILLS = {
         (
             ("poplar_sweep_last_success_timestamp_seconds", r"\} [1-9][0-9]{2}"),
             ("kubectl get pods", ""),
-            ("kubectl logs", r'"event": "unavailable"'),
+            ("kubectl logs", r'"event":"unavailable"'),
             ("poplar sweep", r"objects: (connection|timeout)"),
             ("poplar doctor", r"FAIL  object store"),
         ),
@@ -118,7 +118,7 @@ DRILLS = {
         (
             ("poplar_sweep_last_success_timestamp_seconds", r"^$"),
             ("kubectl get pods", ""),
-            ("kubectl logs", r'"event": "swept"'),
+            ("kubectl logs", r'"event":"swept"'),
             ("poplar sweep", r"0 removed messages are past their retention and left"),
             ("poplar doctor", r"^all .* checks passed"),
         ),
@@ -130,7 +130,7 @@ DRILLS = {
         (
             ("poplar_sweep_backlog", r"\} 1[0-9]{5}"),
             ("poplar_sweep_last_success_timestamp_seconds", r"\} [1-9]"),
-            ("kubectl logs", r'"event": "swept"'),
+            ("kubectl logs", r'"event":"swept"'),
             ("poplar doctor", r"^all .* checks passed"),
         ),
     ),

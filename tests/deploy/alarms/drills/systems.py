@@ -105,7 +105,7 @@ DRILLS = {
             ("poplar_retrievals_total", r'outcome="unavailable"'),
             ("poplar_store_errors_total", r'kind="(timeout|connection)"\} [0-9.]*[1-9]'),
             ("poplar_store_seconds_bucket", r'outcome="failed"\} [1-9]'),
-            ("kubectl logs", r'"reason": "unavailable".*"event": "refused"'),
+            ("kubectl logs", r'"reason":"unavailable".*"event":"refused"'),
             ("poplar doctor", r"FAIL  object store: s3://.* can't be written"),
         ),
         window="1h",

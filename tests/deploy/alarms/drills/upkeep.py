@@ -179,7 +179,7 @@ DRILLS = {
         killed,
         (
             ("kubectl get pods", ""),
-            ("kubectl logs", r'"event": "serving"'),
+            ("kubectl logs", r'"event":"serving"'),
             ("poplar probe", r"refused|not be reached|connect"),
             ("kubectl port-forward", ""),
             ("curl", r"connect|refused"),
@@ -223,7 +223,7 @@ DRILLS = {
         "it is brought back from a copy, under its key",
         blob_lost,
         (
-            ("kubectl logs", r'"address": "user-.*"reason": "broken".*"cause": ".*/2[0-9]{3}/'),
+            ("kubectl logs", r'"address":"user-.*"reason":"broken".*"cause":".*/2[0-9]{3}/'),
             ("poplar_retrievals_total", r"\} [1-9]"),
             ("blob_key", r"'octets': [0-9]+, 'sha256': '[0-9a-f]{64}'.*'maildrops': 1"),
         ),
@@ -244,7 +244,7 @@ DRILLS = {
         partial(certificate, hours=2000, torn=True),
         (
             ("poplar doctor", r"FAIL  certificates: .*mismatch"),
-            ("kubectl logs", r'"name": "default".*mismatch'),
+            ("kubectl logs", r'"name":"default".*mismatch'),
             ("poplar_certificates_broken", r"\} 1"),
         ),
     ),

@@ -97,7 +97,7 @@ class LmtpConnection(Conversation):
                 # Octets that end no command line are no progress.
                 self._await_octets()
             if step.effect is None:
-                self._close_if_heard_all()
+                self._pause(step.more)
                 return
             if not self._at_once(step.effect):
                 self._start(step.effect)
@@ -135,8 +135,11 @@ class LmtpConnection(Conversation):
     def _counted(self) -> None:
         self._performing = time.monotonic() - self._since
 
-    def _close_if_heard_all(self) -> None:
-        if self._heard_all:
+    def _pause(self, more: bool) -> None:
+        """Nothing else can be run now: for want of octets, or because others are to be heard before there is `more`."""
+        if more:
+            self._let_others_first()
+        elif self._heard_all:
             self._close(Ending.VANISHED)
 
     def _start(self, effect: Effect) -> None:

@@ -4,6 +4,7 @@ RFC 2033 §4.2: each recipient has a reply of its own, also where its text had t
 """
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import trustme
 from service.mail.pace import Whose
 from service.net.certificates import Certificates
 from service.protocol.lmtp.data import CHUNK
+from service.protocol.lmtp.session import STEPS_BOUND
 from tests.net.conftest import write_pair
 from tests.net.crowded import Crowded
 from tests.net.test_lmtp import ENVELOPE, TEXT, Stage, codes
@@ -84,3 +86,27 @@ async def test_g16_a_large_text_gives_others_a_turn_between_its_pieces(paced: tu
     await wire.send(text)
     assert await codes(wire, 1) == [250]
     assert len(pace.asked) >= len(text) // CHUNK
+
+
+@pytest.mark.parametrize(("command", "code"), [(b"NOOP", 250), (b"RCPT TO:<u@a.example>", 503)])
+async def test_g16_a_pipeline_gives_others_a_turn_between_its_commands(
+    paced: tuple[Stage, Noted], command: bytes, code: int
+) -> None:
+    stage, pace = paced
+    wire = await stage.dial()
+    await wire.send(b"LHLO client.example\r\n")
+    assert await codes(wire, 1) == [250]
+    pace.asked.clear()
+    times = 40 * STEPS_BOUND
+    await wire.send((command + b"\r\n") * times + b"QUIT\r\n")
+    assert await codes(wire, times + 1) == [code] * times + [221]
+    assert len(pace.asked) >= times // STEPS_BOUND
+
+
+async def test_a_pipeline_whose_sender_says_no_more_is_answered_whole(paced: tuple[Stage, Noted]) -> None:
+    stage, _ = paced
+    wire = await stage.dial()
+    await wire.send(b"LHLO client.example\r\n" + b"NOOP\r\n" * 10 * STEPS_BOUND)
+    wire.sock.shutdown(socket.SHUT_WR)
+    assert await codes(wire, 10 * STEPS_BOUND + 1) == [250] * (10 * STEPS_BOUND + 1)
+    assert await wire.rest() == b""

@@ -71,8 +71,11 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Octets to send first, then the effect to perform; no effect means that more octets are needed."""
+    """Octets to send first, then the effect to perform; no effect means that more octets are needed, unless there is
+    `more` to run."""
 
     output: bytes
     effect: Effect | None
     answered: tuple[Answered, ...] = ()
+    more: bool = False
+    """Whether so much was run that others are to be heard first."""

@@ -1,8 +1,8 @@
 """One LMTP session: octets in, replies and effects out.
 
 Owns the order in which octets become commands and text, and the pause while an effect is performed.
-Refuses to know sockets and stores: `net/lmtp.py` calls `receive`, then `advance` until it gives no effect,
-and after each effect but Close the one outcome method that belongs to it.
+Refuses to know sockets and stores: `net/lmtp.py` calls `receive`, then `advance` until it gives neither
+an effect nor more to run, and after each effect but Close the one outcome method that belongs to it.
 RFC 2033, RFC 5321 §2.3.8 and §4.5.3.1.4 (lines), RFC 2920 §3.2 (pipelining), RFC 3030 §2, RFC 3207 §4.2.
 """
 
@@ -21,6 +21,10 @@ from service.protocol.lmtp.state import Incoming, Mail, State, Terms
 MAX_LINE_OCTETS = 2048
 """RFC 5321 §4.5.3.1.4: "The maximum total length of a command line including the command word and the <CRLF> is
 512 octets. SMTP extensions may be used to increase this limit.", as SMTPUTF8 does."""
+
+STEPS_BOUND = 32
+"""Commands, or pieces of a text that is dropped, after which `advance` pauses, so that others are heard: some tenths of
+a millisecond. A sender may pipeline as many recipients as it likes, and each one too many is only refused."""
 
 ENDLESS_OCTETS = 64 * 1024
 """Octets of one command line after which the connection is closed: nothing that a mail server sends is so long."""
@@ -67,14 +71,15 @@ class LmtpSession:
             self._buffer += data
 
     def advance(self) -> Step:
-        """Run as far as the octets reach. The effect is told once; until its outcome there is no other."""
-        while self._effect is None and self._advance():
-            pass
+        """Run as far as the octets reach, or a bound. The effect is told once; until its outcome there is no other."""
+        steps = 0
+        while self._effect is None and steps < STEPS_BOUND and self._advance():
+            steps += 1
         output, self._output = bytes(self._output), bytearray()
         answered, self._answered = tuple(self._answered), []
         effect = None if self._told else self._effect
         self._told = effect is not None or self._told
-        return Step(output, effect, answered)
+        return Step(output, effect, answered, more=steps == STEPS_BOUND and self._effect is None)
 
     def drain(self) -> None:
         """Say goodbye as soon as no transaction is open."""

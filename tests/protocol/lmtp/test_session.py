@@ -7,7 +7,7 @@ import pytest
 
 from service.model.refusal import Reason, Refusal
 from service.protocol.lmtp.effects import Answered, Begin, Close, Deliver, Resolve, StartTls
-from service.protocol.lmtp.session import ENDLESS_OCTETS, LmtpSession
+from service.protocol.lmtp.session import ENDLESS_OCTETS, STEPS_BOUND, LmtpSession
 from service.protocol.lmtp.state import Terms
 from tests.protocol.lmtp.world import ENVELOPE, TERMS, World, codes, greeted, recipient
 
@@ -67,6 +67,15 @@ def test_pipelined_commands_are_answered_in_one_output() -> None:
     assert step.output == b"451 4.3.0 Temporary failure, try again later\r\n"
     assert step.answered == (Answered("RCPT", 451),)
     assert isinstance(step.effect, Resolve)
+
+
+def test_g16_however_many_commands_are_pipelined_others_are_heard_between_them() -> None:
+    session = LmtpSession(TERMS)
+    session.receive(b"LHLO x\r\n" + b"NOOP\r\n" * 2 * STEPS_BOUND)
+    steps = [session.advance() for _ in range(3)]
+    assert [len(step.answered) for step in steps] == [STEPS_BOUND, STEPS_BOUND, 1]
+    assert [step.more for step in steps] == [True, True, False]
+    assert all(step.effect is None for step in steps)
 
 
 def test_an_outcome_without_its_effect_is_a_defect() -> None:

@@ -76,6 +76,8 @@ class World:
             self.output += step.output
             self.answered += step.answered
             self.widest = max(self.widest, self.session.buffered)
+            if step.effect is None and step.more:
+                continue
             if step.effect is None:
                 return
             self.effects.append(step.effect)

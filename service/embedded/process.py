@@ -22,11 +22,19 @@ class EmbeddedError(Exception):
     """An embedded server could not be started; the text says why and what to do, in plain words."""
 
 
+_given: set[int] = set()
+"""Ports that this process was given: the system gives one again as soon as nobody listens there."""
+
+
 def free_port(host: str = "127.0.0.1") -> int:
-    """A TCP port that nobody listened on a moment ago; another process may take it meanwhile."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    """A TCP port that nobody listened on a moment ago, another one each time; another process may take it meanwhile."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind((host, 0))
+            port = int(probe.getsockname()[1])
+        if port not in _given:
+            _given.add(port)
+            return port
 
 
 def is_root() -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from service.embedded.process import free_port
 from tests.cli.conftest import await_true
 
 ASK_AGAIN = 10.0
@@ -68,12 +69,6 @@ class Haproxy:
             return bool(self.asked("show info"))
         except OSError:
             return False
-
-
-def free_port() -> int:
-    with closing(socket.socket()) as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @contextmanager

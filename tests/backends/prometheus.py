@@ -22,8 +22,8 @@ from urllib.parse import urlencode
 import pytest
 import yaml
 
+from service.embedded.process import free_port
 from tests.backends.demo import Place
-from tests.backends.haproxy import free_port
 from tests.cli.conftest import await_true
 
 RULES = Path(__file__).parents[2] / "helm" / "poplar" / "files" / "rules"

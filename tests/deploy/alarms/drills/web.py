@@ -8,7 +8,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
-from tests.backends.haproxy import free_port
+from service.embedded.process import free_port
 
 Answer = Callable[[bytes], bytes]
 

@@ -22,19 +22,24 @@ class EmbeddedError(Exception):
     """An embedded server could not be started; the text says why and what to do, in plain words."""
 
 
+_TRIES = 1_000
 _given: set[int] = set()
 """Ports that this process was given: the system gives one again as soon as nobody listens there."""
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A TCP port that nobody listened on a moment ago, another one each time; another process may take it meanwhile."""
-    while True:
+    """A TCP port that nobody listened on a moment ago, another one each time; another process may take it meanwhile.
+
+    Raises EmbeddedError if there is hardly one left.
+    """
+    for _ in range(_TRIES):
         with socket.socket() as probe:
             probe.bind((host, 0))
             port = int(probe.getsockname()[1])
         if port not in _given:
             _given.add(port)
             return port
+    raise EmbeddedError("there is hardly a free TCP port left that this process wasn't given already")
 
 
 def is_root() -> bool:

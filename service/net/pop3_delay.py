@@ -4,22 +4,23 @@ Owns that the wait tells nothing, and that those who were refused together don't
 how long it is to be.
 """
 
-from random import random
+import secrets
 
 SPREAD = 0.5
-"""By how much of itself a delay is longer at most, as chance will have it: guessers that hear their refusals in the
-same moment would all log in again in the next, and good clients wait behind two hundred of them, once a second."""
+"""How much of a delay chance adds at most: guessers that hear their refusals in the same moment would all log in again
+in the next, and good clients wait behind two hundred of them, once a second."""
+_STEPS = 1 << 20
 
 
-def delay_by_chance(least: float) -> float:
-    """Seconds that one refusal takes: `least` or up to half as much again, whatever its reason (G13)."""
-    # No secret: who knew what chance brings would gain nothing.
-    return least * (1 + SPREAD * random())  # noqa: S311
+def chance() -> float:
+    """A number from 0 to 1, drawn anew for each refusal."""
+    return secrets.randbelow(_STEPS) / _STEPS
 
 
-def rest_of_delay(spent: float, delay: float) -> float:
-    """Seconds from now to the answer, so that a refusal takes `delay` or a multiple of it, whatever was `spent`.
+def rest_of_delay(spent: float, delay: float, drawn: float) -> float:
+    """Seconds from now to the answer: up to `delay` or a multiple of it, whatever was `spent`, and what was `drawn`.
 
-    Else the time would tell a name that exists: each of its passwords is tried in turn (G13).
+    Else the time would tell a name that exists: each of its passwords is tried in turn (G13). What chance adds comes on
+    top: multiples of a delay that was itself drawn would tell what was spent, as some of them are hardly longer.
     """
-    return delay - spent % delay if delay else 0.0
+    return delay - spent % delay + SPREAD * delay * drawn if delay else 0.0

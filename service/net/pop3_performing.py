@@ -14,7 +14,7 @@ from service.mail.maildrop import OpenMaildrop
 from service.model.message import StoredMessage
 from service.model.refusal import Reason, Refusal
 from service.net.outlet import Outlet
-from service.net.pop3_delay import delay_by_chance, rest_of_delay
+from service.net.pop3_delay import chance, rest_of_delay
 from service.net.pop3_listing import HeldListing
 from service.net.pop3_record import Record
 from service.net.pop3_retrieving import Retrieving, refuse
@@ -63,9 +63,9 @@ class Performer:
             self._record.refused("login refused", refusal, client=client, name=name, mechanism=effect.mechanism)
             self._record.tidings.refused(effect.mechanism, effect.proof.name if effect.proof else "", refusal)
             if refusal.reason is Reason.CREDENTIALS:
-                delay = delay_by_chance(self._service.options.failure_delay)
+                delay = self._service.options.failure_delay
                 with spans.step("failure delay"):
-                    await asyncio.sleep(rest_of_delay(time.monotonic() - began, delay))
+                    await asyncio.sleep(rest_of_delay(time.monotonic() - began, delay, chance()))
             self._session.refused(refusal.reason, final=refusal.final)
         else:
             self._opened(held, effect.mechanism)

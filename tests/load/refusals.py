@@ -107,7 +107,7 @@ async def _block(demo: RunningDemo, subject: Subject) -> None:
 
 @contextmanager
 def answering(demo: RunningDemo, folder: Path, delay: float, program: str = "service") -> Iterator[FrontEnd]:
-    """A front end that refuses after multiples of `delay` seconds and never closes."""
+    """A front end that refuses after multiples of `delay` seconds, and up to half of one more, and never closes."""
     more = {"pop3": {"failure_delay": delay}, "abuse": ONLY_PAIRS, "limits": {"login_failures": 1_000_000}}
     with front_end(demo, folder, (IMPLICIT,), program, **more) as front:
         yield front

@@ -1,32 +1,59 @@
 """How long a refusal takes, and what the log hears of it. RFC 3206 §6, G13."""
 
+import time
+
 import pytest
 from structlog.testing import capture_logs
 
-from service.net.pop3_delay import delay_by_chance, rest_of_delay
-from tests.mail.house import ADDRESS, House
+from service.net import pop3_performing
+from service.net.pop3_delay import SPREAD, chance, rest_of_delay
+from service.net.pop3_service import Pop3Options
+from tests.mail.house import ADDRESS, SECRET, House
 from tests.net.front import Front
 
 
-@pytest.mark.parametrize("spent", [0.0, 0.03, 0.4, 0.999, 1.0, 1.7, 12.34])
-def test_g13_a_refusal_takes_whole_delays_however_many_passwords_were_tried(spent: float) -> None:
-    rest = rest_of_delay(spent, 1.0)
-    assert 0 < rest <= 1
-    assert (spent + rest) % 1 == pytest.approx(0, abs=1e-9) or (spent + rest) % 1 == pytest.approx(1)
+@pytest.mark.parametrize("drawn", [0.0, 0.4, 0.999])
+@pytest.mark.parametrize("delay", [1.0, 0.3])
+@pytest.mark.parametrize("whole", [0, 1, 2, 7])
+def test_g13_the_time_of_a_refusal_tells_nothing_of_what_it_took(whole: int, delay: float, drawn: float) -> None:
+    """However many passwords were tried, a guesser's pause included: the same answer for all within one delay."""
+    spent = [(whole + part) * delay for part in (0.01, 0.1, 0.5, 0.9, 0.99)]
+    answered = {round(each + rest_of_delay(each, delay, drawn), 9) for each in spent}
+    assert answered == {round((whole + 1 + SPREAD * drawn) * delay, 9)}
 
 
 def test_those_who_were_refused_together_hear_it_at_different_moments() -> None:
-    delays = [delay_by_chance(1.0) for _ in range(1_000)]
-    assert 1 <= min(delays) < 1.1
-    assert 1.4 < max(delays) <= 1.5
-    by_tenths = [sum(tenth <= (delay - 1) * 10 < tenth + 1 for delay in delays) for tenth in range(5)]
-    # Each 200 but for chance: below 120 once in a thousand million times.
-    assert min(by_tenths) > 120
+    draws = [chance() for _ in range(1_000)]
+    by_tenths = [sum(tenth <= drawn * 10 < tenth + 1 for drawn in draws) for tenth in range(10)]
+    # Each 100 but for chance: below 40 once in a thousand million times.
+    assert sum(by_tenths) == 1_000
+    assert min(by_tenths) > 40
 
 
 def test_without_a_delay_nobody_waits() -> None:
-    assert rest_of_delay(0.3, 0) == 0
-    assert delay_by_chance(0) == 0
+    assert rest_of_delay(0.3, 0, 0.9) == 0
+
+
+@pytest.mark.parametrize(("secret", "waits"), [("hunter2", 2), (SECRET, 0)])
+async def test_a_refused_login_waits_for_what_was_drawn(
+    monkeypatch: pytest.MonkeyPatch, secret: str, waits: int
+) -> None:
+    front = Front(await House().furnish(), options=Pop3Options(failure_delay=0.02))
+    drawn: list[float] = []
+
+    def half() -> float:
+        drawn.append(0.5)
+        return 0.5
+
+    monkeypatch.setattr(pop3_performing, "chance", half)
+    async with front.listening():
+        for _ in range(2):
+            wire = await front.client()
+            began = time.monotonic()
+            await wire.send(f"USER {ADDRESS}\r\nPASS {secret}\r\nQUIT\r\n".encode())
+            await wire.rest()
+            assert time.monotonic() - began >= (0.02 * (1 + SPREAD / 2) if waits else 0.0)
+    assert len(drawn) == waits
 
 
 @pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])

@@ -49,13 +49,13 @@ LONG = (
     Scenario("header_lines", 3_000_000, rounds=60),
     Scenario("header_lines", 100 * MIB - 4096, rounds=2),
     Scenario("parts", 50 * MIB, rounds=4),
-    Scenario("bare_line_ends", 30 * MIB, rounds=3),
+    Scenario("bare_line_ends", 30 * MIB, rounds=8),
     Scenario("endless_text", 150 * MIB, rounds=4),
     Scenario("endless_command", 100 * MIB),
     Scenario("stopped_data", 64 * 1024, stays=10.0),
     Scenario("stopped_data", 20 * MIB, stays=10.0),
     Scenario("stopped_chunk", 6 * MIB, senders=64, stays=10.0),
-    Scenario("recipients", times=3_000, rounds=12),
+    Scenario("recipients", times=3_000, rounds=20),
 )
 SHORT = (
     Scenario("header_lines", 6 * 20_000, senders=4),

@@ -25,8 +25,8 @@ def doors(demo: RunningDemo) -> Doors:
 
 
 def beyond(took: list[float]) -> list[float]:
-    """By how much each differs from the nearest multiple of the delay."""
-    return [(each + QUANTUM / 2) % QUANTUM - QUANTUM / 2 for each in took]
+    """By how much each is beyond a multiple of the delay: at most half of one, which chance adds, and a little."""
+    return [(each + QUANTUM / 4) % QUANTUM - QUANTUM / 4 for each in took]
 
 
 def test_d14_no_reason_s_time_differs_from_a_wrong_password_s(demo: RunningDemo, doors: Doors, tmp_path: Path) -> None:

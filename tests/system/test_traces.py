@@ -163,7 +163,7 @@ def api(demo: RunningDemo, folder: Path, traces: dict[str, object]) -> Iterator[
     environment = {name: value for name, value in os.environ.items() if not name.startswith("POPLAR_")}
     command = Command(["--config", str(path), "api"], environment, folder)
     try:
-        command.await_said('"event": "serving"')
+        command.await_said('"event":"serving"')
         yield next(line["http"] for line in lines(command.said) if line["event"] == "serving"), command
     finally:
         if command.process.poll() is None:

@@ -168,6 +168,22 @@ def test_the_last_line_is_written_at_once_as_the_processors_would_write_it(
     assert SECRET not in json.dumps(at_once)
 
 
+def test_every_line_has_one_spacing_so_that_one_pattern_finds_all() -> None:
+    stream = io.StringIO()
+    handlers = logging.getLogger().handlers[:]
+    configure("json", "info", stream)
+    log = SessionLog("5e55", "pop3s")
+    log.ended(SessionLine("pop3", "pop3s", "192.0.2.1", "quit", 1.0, octets_in=9))
+    log.warning("refused", reason="unavailable", tried=[1, 2])
+    get_log("drain").info("drained", facts={"a": 1})
+    logging.getLogger("library").warning("three")
+    structlog.reset_defaults()
+    logging.getLogger().handlers[:] = handlers
+    written = stream.getvalue().splitlines()
+    assert len(written) == 4
+    assert [line for line in written if line != json.dumps(json.loads(line), separators=(",", ":"))] == []
+
+
 def test_lines_below_the_level_are_not_written(lines: Lines) -> None:
     get_log("test").debug("quiet")
     logging.getLogger("library").info("quiet")

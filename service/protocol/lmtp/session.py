@@ -24,7 +24,7 @@ MAX_LINE_OCTETS = 2048
 
 STEPS_BOUND = 32
 """Commands, or pieces of a text that is dropped, after which `advance` pauses, so that others are heard: some tenths of
-a millisecond. A sender may pipeline as many recipients as it likes, and each one too many is only refused."""
+a millisecond of commands. A sender may pipeline as many recipients as it likes, each one too many is only refused."""
 
 ENDLESS_OCTETS = 64 * 1024
 """Octets of one command line after which the connection is closed: nothing that a mail server sends is so long."""

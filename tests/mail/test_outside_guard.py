@@ -63,11 +63,27 @@ async def test_g16_a_tenant_that_asks_much_keeps_no_other_one_waiting_or_out() -
 async def test_questions_that_never_had_their_turn_say_nothing_about_the_directory() -> None:
     directory = users()
     directory.hold = asyncio.Event()
-    guard = Guard("crm", directory, Bounds(at_once=1, waiting=8, deadline=0.05, failures=2, pause=60))
+    guard = Guard("crm", directory, Bounds(at_once=1, waiting=8, deadline=0.2, failures=2, pause=60))
     every = [asyncio.create_task(guard.ask(ADA)) for _ in range(5)]
     outcomes = await asyncio.gather(*every, return_exceptions=True)
     reasons = [each.reason for each in outcomes if isinstance(each, Refusal)]
     assert sorted(reason.value for reason in reasons) == ["overloaded"] * 4 + ["unavailable"]
+    directory.hold.set()
+    assert await guard.ask(ADA) is not None
+
+
+async def test_a_question_whose_turn_comes_in_the_last_moment_says_nothing_about_the_directory() -> None:
+    directory = users()
+    directory.hold = asyncio.Event()
+    guard = Guard("crm", directory, Bounds(at_once=1, waiting=8, deadline=0.4, failures=1, pause=60))
+    first = asyncio.create_task(guard.ask(ADA))
+    late = asyncio.create_task(guard.ask(ADA))
+    await asyncio.sleep(0.3)
+    # The first leaves: the other has a quarter of its time left, and the directory does not answer.
+    first.cancel()
+    with pytest.raises(Refusal) as refused:
+        await late
+    assert refused.value.reason is Reason.OVERLOADED
     directory.hold.set()
     assert await guard.ask(ADA) is not None
 

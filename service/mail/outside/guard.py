@@ -91,13 +91,13 @@ class Guard:
             self._shut_until = now + max(self._bounds.pause, self._bounds.deadline)
 
     async def _within(self, question: Question) -> Answer:
-        under_way = False
+        under_way = had_time = False
         try:
-            async with asyncio.timeout(self._bounds.deadline), self._turns.turn(question.tenant):
-                under_way = True
+            async with asyncio.timeout(self._bounds.deadline) as limit, self._turns.turn(question.tenant):
+                under_way, had_time = True, self._has_time(limit)
                 answer = await self._directory.ask(question)
         except TimeoutError as error:
-            if not under_way:
+            if not had_time:
                 raise Refusal(Reason.OVERLOADED, f"directory {self.name}: no turn in time") from error
             raise self._away("no answer in time") from error
         except AwayError as error:
@@ -107,6 +107,11 @@ class Guard:
             raise
         self._failed = 0
         return answer
+
+    def _has_time(self, limit: asyncio.Timeout) -> bool:
+        """Whether half of the time is left: an answer that doesn't come in the last moment is no outage."""
+        end = limit.when()
+        return end is not None and end - asyncio.get_running_loop().time() >= self._bounds.deadline / 2
 
     def _away(self, cause: str) -> Refusal:
         self._failed += 1

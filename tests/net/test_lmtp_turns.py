@@ -110,3 +110,18 @@ async def test_a_pipeline_whose_sender_says_no_more_is_answered_whole(paced: tup
     wire.sock.shutdown(socket.SHUT_WR)
     assert await codes(wire, 10 * STEPS_BOUND + 1) == [250] * (10 * STEPS_BOUND + 1)
     assert await wire.rest() == b""
+
+
+async def test_a_drain_in_the_middle_of_a_pipeline_says_goodbye_and_runs_no_more(paced: tuple[Stage, Noted]) -> None:
+    stage, pace = paced
+    wire = await stage.dial()
+    await wire.send(b"LHLO client.example\r\n")
+    assert await codes(wire, 1) == [250]
+    pace.full = True
+    await wire.send(b"NOOP\r\n" * 10 * STEPS_BOUND)
+    while not pace.waiting:  # noqa: ASYNC110 - there is no event to wait for
+        await asyncio.sleep(0)
+    stage.connections[0].drain()
+    pace.leave()
+    assert await codes(wire, 1) == [421]
+    assert await wire.rest() == b""

@@ -78,12 +78,13 @@ async def test_a_question_whose_turn_comes_in_the_last_moment_says_nothing_about
     guard = Guard("crm", directory, Bounds(at_once=1, waiting=8, deadline=0.4, failures=1, pause=60))
     first = asyncio.create_task(guard.ask(ADA))
     late = asyncio.create_task(guard.ask(ADA))
-    await asyncio.sleep(0.3)
-    # The first leaves: the other has a quarter of its time left, and the directory does not answer.
+    await asyncio.sleep(0.38)
+    # The first leaves: the other has a twentieth of its time left, if any, and is never put to the directory.
     first.cancel()
     with pytest.raises(Refusal) as refused:
         await late
     assert refused.value.reason is Reason.OVERLOADED
+    assert len(directory.asked) == 1
     directory.hold.set()
     assert await guard.ask(ADA) is not None
 

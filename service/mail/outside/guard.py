@@ -91,13 +91,14 @@ class Guard:
             self._shut_until = now + max(self._bounds.pause, self._bounds.deadline)
 
     async def _within(self, question: Question) -> Answer:
-        under_way = had_time = False
+        under_way = False
         try:
             async with asyncio.timeout(self._bounds.deadline) as limit, self._turns.turn(question.tenant):
-                under_way, had_time = True, self._has_time(limit)
+                self._look_at_time(limit)
+                under_way = True
                 answer = await self._directory.ask(question)
         except TimeoutError as error:
-            if not had_time:
+            if not under_way:
                 raise Refusal(Reason.OVERLOADED, f"directory {self.name}: no turn in time") from error
             raise self._away("no answer in time") from error
         except AwayError as error:
@@ -108,10 +109,12 @@ class Guard:
         self._failed = 0
         return answer
 
-    def _has_time(self, limit: asyncio.Timeout) -> bool:
-        """Whether half of the time is left: an answer that doesn't come in the last moment is no outage."""
+    def _look_at_time(self, limit: asyncio.Timeout) -> None:
+        """Raise TimeoutError in the last tenth of the time: what isn't answered then would look like an outage, and the
+        turn is better another's."""
         end = limit.when()
-        return end is not None and end - asyncio.get_running_loop().time() >= self._bounds.deadline / 2
+        if end is not None and end - asyncio.get_running_loop().time() < self._bounds.deadline / 10:
+            raise TimeoutError
 
     def _away(self, cause: str) -> Refusal:
         self._failed += 1

@@ -76,6 +76,7 @@ FUNCTIONS: Mapping[str, frozenset[str]] = {
     "append_messages/11": frozenset({"poplar_lmtp"}),
     "append_messages/12": frozenset({"poplar_lmtp"}),
     "append_messages_together/12": frozenset({"poplar_lmtp"}),
+    "open_maildrops_together/4": frozenset({"poplar_front"}),
     "expire_messages/4": frozenset({"poplar_sweep"}),
     "expire_retrieved/4": frozenset({"poplar_sweep"}),
     "forget_messages/3": frozenset({"poplar_sweep"}),

@@ -73,6 +73,38 @@ async def test_there_are_no_more_statements_at_a_time_than_ways_nor_more_calls_i
     assert held.asked[2:] == [[4, 5], [6]]
 
 
+async def test_g16_where_not_all_find_room_each_class_has_as_much_of_it() -> None:
+    held = Held(most=4)
+    tasks = held.begin(0)
+    await settled()
+    tasks += [asyncio.create_task(held.together.ask(n, n, "heavy")) for n in range(1, 8)]
+    tasks += [asyncio.create_task(held.together.ask(n, n, "light")) for n in (8, 9)]
+    await settled()
+    held.may.set()
+    assert await outcomes(tasks) == [10 * n for n in range(10)]
+    assert held.asked == [[0], [1, 8, 2, 9], [3, 4, 5, 6], [7]]
+
+
+async def test_a_statement_that_takes_long_stands_in_nobodys_way() -> None:
+    held = Held(most=2)
+    first = held.begin(1)
+    await settled()
+    tasks = held.begin(2)
+    async with asyncio.timeout(20):
+        while len(held.asked) < 2:  # noqa: ASYNC110 - the event is a time that passes
+            await asyncio.sleep(0.005)
+    assert held.asked == [[1], [2]]
+    held.may.set()
+    assert await outcomes(first + tasks) == [10, 20]
+    # There is one way as before.
+    held.may.clear()
+    tasks = held.begin(3, 4, 5)
+    await settled()
+    assert held.asked[2:] == [[3, 4]]
+    held.may.set()
+    assert await outcomes(tasks) == [30, 40, 50]
+
+
 async def test_those_that_must_stand_apart_do_and_keep_their_order() -> None:
     held = Held()
     held.may.set()

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import asyncpg
 
@@ -48,6 +49,14 @@ class DatabaseOptions:
     """False behind a pooler that refuses start-up parameters; set the limits on the role instead."""
 
 
+class Line(Protocol):
+    """Where callers wait."""
+
+    @property
+    def waiting(self) -> int:
+        """How many."""
+
+
 @dataclass(frozen=True, slots=True)
 class PoolStats:
     """Connections of this process: open ones, idle ones among them, and statements waiting for one."""
@@ -67,6 +76,8 @@ class Database:
         """Seconds after which the server ends a statement by itself."""
         self._pool: Pool | None = None
         self._waiting = 0
+        self.lines: list[Line] = []
+        """In which callers wait for a statement of several, before that waits for a connection."""
         self._writes: set[asyncio.Task[list[Row]]] = set()
 
     async def open(self) -> None:
@@ -136,11 +147,17 @@ class Database:
         rows = await self.read("SELECT current_setting('server_version')")
         return str(rows[0][0])
 
+    @property
+    def crowded(self) -> bool:
+        """Whether connections are scarce, so that each caller is to have its turn; here never."""
+        return False
+
     def stats(self) -> PoolStats:
         """The pool as it is now; all zero while it is closed."""
         if self._pool is None:
             return PoolStats(0, 0, 0)
-        return PoolStats(self._pool.size, self._pool.idle, self._waiting)
+        lined_up = sum(line.waiting for line in self.lines)
+        return PoolStats(self._pool.size, self._pool.idle, self._waiting + lined_up)
 
     async def _repeat(self, statement: str, values: Sequence[object], tries: "Tries", more: float = 0.0) -> list[Row]:
         clock = asyncio.get_running_loop().time

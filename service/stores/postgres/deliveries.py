@@ -36,6 +36,7 @@ class DeliveryDirectory(PostgresDirectory):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._together = Together[Address, Recipient](self._resolve)
+        database.lines.append(self._together)
 
     async def resolve(self, address: Address) -> Recipient:
         """As the port says."""
@@ -54,13 +55,14 @@ class DeliveryIndex(PostgresMessageIndex):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._together = Together[Arrival, str](self._append_each)
+        database.lines.append(self._together)
 
     async def append(self, arrivals: Sequence[Arrival]) -> Sequence[Refusal | None]:
         """As the port says."""
         if len(arrivals) != 1:
             return await super().append(arrivals)
         to = arrivals[0][0]
-        said = await self._together.ask(arrivals[0], to.key)
+        said = await self._together.ask(arrivals[0], to.key, to.key.tenant_id)
         return await super().append(arrivals) if said == BUSY else [outcome(said, to)]
 
     async def _append_each(self, arrivals: Sequence[Arrival]) -> Sequence[str]:

@@ -30,6 +30,11 @@ class FairDatabase(ObservedDatabase):
         self._whose = whose
         self._began: dict[int, tuple[Whose, float]] = {}
 
+    @property
+    def crowded(self) -> bool:
+        """Whether more than half of the connections would be in use."""
+        return 2 * (self._turns.used + 1) > self._turns.bounds.amount
+
     def stats(self) -> PoolStats:
         """As `Database.stats`; those that wait for their turn wait for a connection."""
         stats = super().stats()
@@ -43,11 +48,7 @@ class FairDatabase(ObservedDatabase):
         connection as long, whose turn it is (G16).
         """
         reading = super().read(statement, *values)
-        return await (asyncio.create_task(reading) if self._scarce() else reading)
-
-    def _scarce(self) -> bool:
-        """Whether more than half of the connections would be in use."""
-        return 2 * (self._turns.used + 1) > self._turns.bounds.amount
+        return await (asyncio.create_task(reading) if self.crowded else reading)
 
     def _try_acquire(self) -> "Connection | None":
         whose = self._whose()

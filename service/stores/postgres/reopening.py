@@ -1,13 +1,21 @@
-"""The directory and the index in one statement: a maildrop is opened again if its account is as it was seen.
+"""The directory and the index in one statement: maildrops are opened again if their accounts are as they were seen.
 
-Owns that the fence is written only then, and by what was read in the same statement. Refuses to know who is let in.
+Owns that a fence is written only then, and by what was read in the same statement; and that what many sessions ask at
+the same time is one statement, which waits for no lock: a maildrop in which a long removal is at work is asked for by
+itself. Where connections are scarce a statement has sessions of one tenant alone, in whose turn it is (G16). Refuses to
+know who is let in.
 RFC 1939 §4 (the exclusive lock).
 """
+
+from collections.abc import Sequence
+from enum import Enum, auto
+from uuid import UUID
 
 from service.model.account import Account
 from service.model.listing import DropListing
 from service.stores.postgres.database import Database
 from service.stores.postgres.directory import FIND, login_address
+from service.stores.postgres.together import Together
 
 # The function is called for the row that is left, if one is.
 _SAME = """
@@ -17,15 +25,98 @@ CROSS JOIN LATERAL open_maildrop(same.tenant_id, same.maildrop_id, $4) AS o
 """
 REOPEN = f"WITH found AS MATERIALIZED ({FIND}) {_SAME}"
 
+# OFFSET keeps the planner from joining what is looked up for each account by itself.
+REOPEN_TOGETHER = f"""
+WITH same AS MATERIALIZED (
+    SELECT e.place, e.fence, found.tenant_id, found.maildrop_id
+    FROM unnest($1::text[], $2::text[], $3::bytea[], $4::uuid[]) WITH ORDINALITY
+        AS e (domain, local, seen, fence, place)
+    CROSS JOIN LATERAL ({FIND.replace("$1", "e.domain").replace("$2", "e.local")} OFFSET 0) AS found
+    WHERE found.seen = e.seen AND found.active
+)
+SELECT o.place, o.messages, o.octets, o.upto, o.removals
+FROM (
+    SELECT array_agg(place) AS places, array_agg(tenant_id) AS tenants, array_agg(maildrop_id) AS maildrops,
+           array_agg(fence) AS fences
+    FROM same HAVING count(*) > 0
+) AS s
+CROSS JOIN LATERAL open_maildrops_together(s.places, s.tenants, s.maildrops, s.fences) AS o
+"""  # noqa: S608 - constants alone
+
+MOST = 16
+"""Logins in one statement: more cost hardly less each, and all go on in the same moment, which others wait for."""
+FEW_TENANTS = 64
+"""Lines of tenants' own beyond which those that nobody stands in are let go."""
+Opening = tuple[Account, bytes]
+
+
+class Unopened(Enum):
+    """The answer for a maildrop that is to be asked for in another way."""
+
+    LEFT_OUT = auto()
+    """By itself: its account has changed, or its fence isn't to be had at once."""
+    CROWDED = auto()
+    """In its tenant's turn."""
+
+
+Opened = DropListing | Unopened | None
+
 
 class PostgresReopening:
     """Implements `mail.again.Reopening`."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._together = Together[Opening, Opened](self._reopen_unless_crowded, most=MOST)
+        self._by_tenant: dict[UUID, Together[Opening, Opened]] = {}
+        database.lines.append(self)
+
+    @property
+    def waiting(self) -> int:
+        """Logins whose statement has not begun."""
+        return self._together.waiting + sum(line.waiting for line in self._by_tenant.values())
 
     async def reopen(self, account: Account, fence: bytes) -> DropListing | None:
         """As the port says."""
+        key = account.key
+        opened: Opened = Unopened.CROWDED
+        if not self._database.crowded:
+            opened = await self._together.ask((account, fence), key, key.tenant_id)
+        if opened is Unopened.CROWDED:
+            opened = await self._in_turn((account, fence))
+        return await self._reopen_alone(account, fence) if isinstance(opened, Unopened) else opened
+
+    async def _in_turn(self, opening: Opening) -> Opened:
+        """With its own tenant's alone."""
+        key = opening[0].key
+        line = self._by_tenant.get(key.tenant_id)
+        if line is None:
+            if len(self._by_tenant) >= FEW_TENANTS:
+                self._by_tenant = {tenant: each for tenant, each in self._by_tenant.items() if not each.idle}
+            line = self._by_tenant[key.tenant_id] = Together(self._reopen, most=MOST)
+        return await line.ask(opening, key)
+
+    async def _reopen_unless_crowded(self, openings: Sequence[Opening]) -> Sequence[Opened]:
+        # They may have waited, and would stand in the line of one tenant.
+        return [Unopened.CROWDED] * len(openings) if self._database.crowded else await self._reopen(openings)
+
+    async def _reopen(self, openings: Sequence[Opening]) -> Sequence[Opened]:
+        if len(openings) == 1:
+            return [await self._reopen_alone(*openings[0])]
+        names = [login_address(account.address) for account, _ in openings]
+        rows = await self._database.read(
+            REOPEN_TOGETHER,
+            [domain for domain, _ in names],
+            [local for _, local in names],
+            [account.seen for account, _ in openings],
+            [fence.hex() for _, fence in openings],
+        )
+        answers: list[Opened] = [Unopened.LEFT_OUT] * len(openings)
+        for place, *listing in rows:
+            answers[place - 1] = DropListing(*listing)
+        return answers
+
+    async def _reopen_alone(self, account: Account, fence: bytes) -> DropListing | None:
         values = (*login_address(account.address), account.seen, fence.hex())
         rows = await self._database.read(REOPEN, *values)
         return DropListing(*rows[0]) if rows else None

@@ -1,13 +1,15 @@
 """Calls that come while others are on their way, put together into one statement.
 
 Owns who goes with whom: whoever comes when a way is free goes at once, whoever comes later waits for it with all the
-others, so that the more there is to do, the less each costs, and a single caller waits for nobody. Those that must not
-stand in one statement don't. In an outage nobody waits for more than two statements that fail, and what no refusal
-tells is a temporary one for each (G14). Refuses to know statements; whoever is cancelled while one is on its way is
-asked for all the same.
+others, so that the more there is to do, the less each costs, and a single caller waits for nobody. A statement that
+takes long, for a lock or on a connection that is silent, stands in nobody's way. Those that must not stand in one
+statement don't, and where not all find room, each class of callers has as much of it as others (G16).
+In an outage nobody waits for more than two statements that fail, and what no refusal tells is a temporary one for each
+(G14). Refuses to know statements; whoever is cancelled while one is on its way is asked for all the same.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass
@@ -23,18 +25,29 @@ WAYS = 2
 """Statements at a time."""
 WORTH = 8
 """Calls for which another statement goes beside one that is on its way: fewer had better wait and be more."""
+LONG = 0.05
+"""Seconds after which others no longer wait for a statement: far more than one takes that waits for nothing."""
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Caller(Generic[Question, Answer]):
     question: Question
     apart: Hashable
     """Nobody else with the same one goes along."""
+    whose: Hashable
     answer: "asyncio.Future[Answer]"
     context: Context
     came: float
+
+
+@dataclass(slots=True, eq=False)
+class _Going(Generic[Question, Answer]):
+    """A statement on its way; its `alarm` goes off once it is late."""
+
+    callers: Sequence[_Caller[Question, Answer]]
+    alarm: asyncio.TimerHandle | None = None
 
 
 class Together(Generic[Question, Answer]):
@@ -55,11 +68,21 @@ class Together(Generic[Question, Answer]):
         self._tasks: set[asyncio.Task[None]] = set()
         self._looking = False
 
-    async def ask(self, question: Question, apart: Hashable) -> Answer:
-        """The answer. Raises the Refusal that stands in its place."""
+    @property
+    def waiting(self) -> int:
+        """Callers whose statement has not begun."""
+        return len(self._waiting)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody waits, and no statement is on its way."""
+        return not self._waiting and not self._tasks
+
+    async def ask(self, question: Question, apart: Hashable, whose: Hashable = None) -> Answer:
+        """The answer, for a caller of class `whose`. Raises the Refusal that stands in its place."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Answer] = loop.create_future()
-        caller = _Caller(question, apart, answer, copy_context(), loop.time())
+        caller = _Caller(question, apart, whose, answer, copy_context(), loop.time())
         self._waiting.append(caller)
         if self._may_go() and not self._looking:
             # Those that come in the same turn of the event loop go along.
@@ -76,30 +99,49 @@ class Together(Generic[Question, Answer]):
         while self._waiting and self._may_go():
             self._free -= 1
             callers = self._next()
-            # The statement shows in the trace of the first of them.
-            task = asyncio.get_running_loop().create_task(self._go(callers), context=callers[0].context)
+            loop = asyncio.get_running_loop()
+            # Whoever most of them are is whose trace it shows in, and whose turn of a connection it takes.
+            task = loop.create_task(self._go(callers), context=_most_numerous(callers).context)
             self._tasks.add(task)
-            task.add_done_callback(partial(self._gone, callers))
+            going = _Going(callers)
+            going.alarm = loop.call_later(LONG, self._late, going)
+            task.add_done_callback(partial(self._gone, going))
 
     def _next(self) -> list[_Caller[Question, Answer]]:
-        """Those that go now, in the order in which they came."""
+        """Those that go now."""
         going: dict[Hashable, _Caller[Question, Answer]] = {}
-        left = []
-        for caller in self._waiting:
-            if len(going) < self._most and caller.apart not in going:
-                going[caller.apart] = caller
-            else:
-                left.append(caller)
-        self._waiting = left
+        for caller in self._in_turn():
+            if len(going) < self._most:
+                going.setdefault(caller.apart, caller)
+        self._waiting = [caller for caller in self._waiting if going.get(caller.apart) is not caller]
         return list(going.values())
 
-    def _gone(self, callers: Sequence[_Caller[Question, Answer]], task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
+    def _in_turn(self) -> Sequence[_Caller[Question, Answer]]:
+        """Those that wait, in order; where there are too many, the first of each class, then the second of each."""
+        if len(self._waiting) <= self._most:
+            return self._waiting
+        before = Counter[Hashable]()
+        places = []
+        for caller in self._waiting:
+            places.append(before[caller.whose])
+            before[caller.whose] += 1
+        return [self._waiting[n] for n in sorted(range(len(places)), key=places.__getitem__)]
+
+    def _late(self, going: "_Going[Question, Answer]") -> None:
+        """It waits for something: others needn't."""
+        going.alarm = None
         self._free += 1
+        self._look()
+
+    def _gone(self, going: "_Going[Question, Answer]", task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if going.alarm is not None:
+            going.alarm.cancel()
+            self._free += 1
         defect = None if task.cancelled() else task.exception()
         if defect is not None:
             task.get_loop().call_exception_handler({"message": "a statement of several failed", "exception": defect})
-        for caller in callers:
+        for caller in going.callers:
             if defect is None:
                 caller.answer.cancel()
             else:
@@ -112,7 +154,9 @@ class Together(Generic[Question, Answer]):
         answers = await self._answers([caller.question for caller in callers])
         if answers is None and len(callers) > 1:
             # It is the statement that failed, for what one of them brought: the others mustn't suffer from it.
-            alone = await asyncio.gather(*(self._go([caller]) for caller in callers), return_exceptions=True)
+            loop = asyncio.get_running_loop()
+            tasks = [loop.create_task(self._go([caller]), context=caller.context) for caller in callers]
+            alone = await asyncio.gather(*tasks, return_exceptions=True)
             for defect in filter(None, alone):
                 raise defect
             return
@@ -140,6 +184,12 @@ class Together(Generic[Question, Answer]):
         for caller in self._waiting:
             if caller.came <= began:
                 _tell(caller, Refusal(refusal.reason, refusal.cause))
+
+
+def _most_numerous(callers: Sequence[_Caller[Question, Answer]]) -> _Caller[Question, Answer]:
+    """The first of the class that most of them are."""
+    ((whose, _),) = Counter(caller.whose for caller in callers).most_common(1)
+    return next(caller for caller in callers if caller.whose == whose)
 
 
 def _tell(caller: _Caller[Question, Answer], answer: Answer | Refusal) -> None:

@@ -30,10 +30,12 @@ from service.stores.objects.keys import folder_of, is_key
 from service.stores.objects.puts import SHORT, Puts
 from service.stores.objects.uploads import gather
 from service.stores.observing import Observer
+from service.stores.standing_back import stand_back
 
 THREADS = 16
 LONG_THREADS = 8
-"""Threads that write files of more than `LONG` octets: however many come at once, short ones find a thread."""
+"""Threads that write files of more than `LONG` octets: however many come at once, short ones find a thread. These stand
+back behind the event loop, and behind short files, which clients of other tenants may wait for (G16)."""
 LONG = 1 << 20
 LEFT_AFTER = 24 * 60 * 60.0
 """Seconds since it was written last after which a file on its way was left by a crash: no delivery takes so long."""
@@ -49,7 +51,7 @@ class DirectoryBlobStore(ObjectBlobStore):
         self._folders = Folders(root)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="blobs")
         self._puts = Puts(self._folders.put_all, self._threads)
-        self._long = ThreadPoolExecutor(LONG_THREADS, thread_name_prefix="long blobs")
+        self._long = ThreadPoolExecutor(LONG_THREADS, "long blobs", initializer=stand_back)
 
     def at_hand(self, key: str, octets: int) -> bytes | None:
         """The octets, if the kernel has them in memory."""

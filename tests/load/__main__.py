@@ -51,6 +51,8 @@ def _measured(ready: Bench, options: argparse.Namespace, told: dict[str, Any]) -
     """Do one work after another, and write down each as it is done."""
     if options.dovecot:
         ready.begin_dovecot()
+    if options.floor:
+        ready.begin_floor()
     known = {work.name: work for work in WORKS}
     for name in options.works or [*(name for name in known if name not in UNUSUAL), *IDLE_WORKS]:
         try:
@@ -111,6 +113,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--sessions", type=int, default=MANY, help="sessions that are idle at once")
     parser.add_argument("--dovecot", action="store_true", help="Debian's Dovecot beside Poplar")
+    parser.add_argument("--floor", action="store_true", help="the smallest server in Python beside, see floor.py")
     parser.add_argument("--other", action="append", default=[], metavar="NAME:HOST:PORT", help="another server beside")
     parser.add_argument("--json", type=Path, default=Path(".tools/load/figures.json"))
     return parser.parse_args()

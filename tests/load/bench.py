@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.load import floor_site
 from tests.load.dovecot_site import dovecot
 from tests.load.mail import Kind
 from tests.load.poplar_site import Backends, backends, poplar
@@ -63,6 +64,8 @@ class Bench:
     def compared(self, work: Work) -> dict[str, list[dict[str, Any]]]:
         """The figures of all runs, by the server's name, Poplar first."""
         names = [work.site, *filter(None, [work.beside]), *(name for name in self.others if work.beside == "Dovecot")]
+        if "Floor" in self._started and floor_site.does(work):
+            names.append("Floor")
         figures: dict[str, list[dict[str, Any]]] = {name: [] for name in names if self.is_there(name)}
         for name in figures:
             self.warm(name, work.kind)
@@ -83,12 +86,16 @@ class Bench:
         """Have Dovecot beside Poplar from now on."""
         self._started["Dovecot"] = self.stack.enter_context(dovecot(self.behind))
 
+    def begin_floor(self) -> None:
+        """Have the smallest server beside Poplar from now on, in the works that it can do."""
+        self._started["Floor"] = self.stack.enter_context(floor_site.floor(self.behind))
+
     def warm(self, name: str, kind: Kind) -> None:
         """Let every user of `kind` log in, so that passwords are remembered and indexes are made."""
         target = self.target(name)
         if (name, kind.name) not in self._warm:
             target.furnish([kind])
-            warm(target, kind, SITES.get(name, {}).get("workers", 1))
+            warm(target, kind, floor_site.PROCESSES if name == "Floor" else SITES.get(name, {}).get("workers", 1))
             self._warm.add((name, kind.name))
 
     def _run(self, target: Target, work: Work) -> dict[str, Any]:

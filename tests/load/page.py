@@ -15,7 +15,8 @@ from tests.load.works import WORKS, Work
 
 PICTURED = {
     "argon2": "polls/s, Argon2id stored",
-    "poll-16": "polls/s, cheap hash",
+    "poll-16": "polls/s, 16 clients",
+    "poll-128": "polls/s, 128 clients",
     "drain": "9 KB messages/s",
     "large": "5 MB messages, MB/s",
     "tls": "the same over TLS",

@@ -41,7 +41,8 @@ def test_every_kind_of_work_is_done_without_an_error(
 ) -> None:
     monkeypatch.setattr(command, "WORKS", tuple(map(smaller, WORKS)))
     monkeypatch.setattr(command, "IDLE", replace(works.IDLE, maildrops=20))
-    options = ["--seconds", "0.3", "--runs", "1", "--sessions", "20", "--json", str(tmp_path / "figures.json")]
+    bounds = ["--seconds", "0.3", "--runs", "1", "--sessions", "20"]
+    options = [*bounds, "--floor", "--json", str(tmp_path / "figures.json")]
     monkeypatch.setattr(sys, "argv", ["load", *options, *WORK_NAMES, "idle", "idle-tls"])
     command.main()
     told = json.loads((tmp_path / "figures.json").read_text())
@@ -52,6 +53,7 @@ def test_every_kind_of_work_is_done_without_an_error(
     sites = {work.name: work.site for work in WORKS}
     assert all(told["works"][name][sites[name]]["median"] > 0 for name in WORK_NAMES if name != "commands")
     assert told["works"]["idle"]["idle"]["kib"]["front"] >= 0
+    assert {name for name, each in told["works"].items() if "Floor" in each} == {"poll-16", "hello"}
 
 
 def test_works_are_told_apart_by_name_and_ask_for_sites_that_there_are() -> None:

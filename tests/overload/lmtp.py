@@ -113,9 +113,14 @@ class Ground:
         """What the LMTP server holds now."""
         return look(self.lmtp.pid, self.lmtp.ops)
 
+    @property
+    def root(self) -> Path:
+        """Where the store keeps its files."""
+        return Path(unquote(urlsplit(str(site_settings(self.demo)["object_store"]["url"])).path))
+
     def unnamed(self) -> dict[str, int]:
         """Files below the store's root that no row names, unfinished ones included, and their octets."""
-        root = Path(unquote(urlsplit(str(site_settings(self.demo)["object_store"]["url"])).path))
+        root = self.root
         files = {str(path.relative_to(root)): _octets(path) for path in root.rglob("*") if path.is_file()}
         named = asyncio.run(self._named())
         return {name: octets for name, octets in files.items() if name not in named}

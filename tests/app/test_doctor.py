@@ -36,8 +36,9 @@ def with_login(dsn: str, login: str) -> str:
     return f"{scheme}://{login}:{SECRET}@{rest.rpartition('@')[2]}"
 
 
-async def test_where_all_is_well_nothing_is_wrong(make: Make) -> None:
-    findings = await examine(make())
+async def test_where_all_is_well_nothing_is_wrong(make: Make, values: Values) -> None:
+    # A machine that is busy with other tests isn't a Redis that is away.
+    findings = await examine(make(redis=values["redis"] | {"deadline": 20.0}))
     assert [finding for finding in findings if finding.state == "wrong"] == []
     assert {"clock", "migrations", "redis", "object store", "certificate main"} <= {f.subject for f in findings}
 

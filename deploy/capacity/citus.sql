@@ -69,3 +69,4 @@ SELECT create_distributed_function(
 -- append_messages(uuid[], uuid[], uuid[], text[], bigint[], bigint[], boolean[], text[], bytea[], bytea[], timestamptz[])
 -- append_messages_together(the same)
 -- forget_messages(uuid[], uuid[], bigint[])
+-- open_maildrops_together(bigint[], uuid[], uuid[], uuid[])

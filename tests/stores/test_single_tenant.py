@@ -16,7 +16,7 @@ from tests.stores.tenant_paths import DISTRIBUTED, REFERENCE, paths
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "deploy/decisions/capacity.md").read_text("utf-8")
 CITUS = (ROOT / "deploy/capacity/citus.sql").read_text("utf-8")
-LOOPS = {"append_messages", "append_messages_together", "forget_messages"}
+LOOPS = {"append_messages", "append_messages_together", "forget_messages", "open_maildrops_together"}
 """They take several tenants in arrays."""
 AT_THE_COORDINATOR = LOOPS | {"provide_maildrop"}
 LOOKED_AT = {

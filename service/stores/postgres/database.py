@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 import asyncpg
 
@@ -49,14 +48,6 @@ class DatabaseOptions:
     """False behind a pooler that refuses start-up parameters; set the limits on the role instead."""
 
 
-class Line(Protocol):
-    """Where callers wait."""
-
-    @property
-    def waiting(self) -> int:
-        """How many."""
-
-
 @dataclass(frozen=True, slots=True)
 class PoolStats:
     """Connections of this process: open ones, idle ones among them, and statements waiting for one."""
@@ -76,8 +67,6 @@ class Database:
         """Seconds after which the server ends a statement by itself."""
         self._pool: Pool | None = None
         self._waiting = 0
-        self.lines: list[Line] = []
-        """In which callers wait for a statement of several, before that waits for a connection."""
         self._writes: set[asyncio.Task[list[Row]]] = set()
 
     async def open(self) -> None:
@@ -156,8 +145,7 @@ class Database:
         """The pool as it is now; all zero while it is closed."""
         if self._pool is None:
             return PoolStats(0, 0, 0)
-        lined_up = sum(line.waiting for line in self.lines)
-        return PoolStats(self._pool.size, self._pool.idle, self._waiting + lined_up)
+        return PoolStats(self._pool.size, self._pool.idle, self._waiting)
 
     async def _repeat(self, statement: str, values: Sequence[object], tries: "Tries", more: float = 0.0) -> list[Row]:
         clock = asyncio.get_running_loop().time

@@ -36,7 +36,6 @@ class DeliveryDirectory(PostgresDirectory):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._together = Together[Address, Recipient](self._resolve)
-        database.lines.append(self._together)
 
     async def resolve(self, address: Address) -> Recipient:
         """As the port says."""
@@ -55,7 +54,6 @@ class DeliveryIndex(PostgresMessageIndex):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._together = Together[Arrival, str](self._append_each)
-        database.lines.append(self._together)
 
     async def append(self, arrivals: Sequence[Arrival]) -> Sequence[Refusal | None]:
         """As the port says."""

@@ -69,12 +69,6 @@ class PostgresReopening:
         self._database = database
         self._together = Together[Opening, Opened](self._reopen_unless_crowded, most=MOST)
         self._by_tenant: dict[UUID, Together[Opening, Opened]] = {}
-        database.lines.append(self)
-
-    @property
-    def waiting(self) -> int:
-        """Logins whose statement has not begun."""
-        return self._together.waiting + sum(line.waiting for line in self._by_tenant.values())
 
     async def reopen(self, account: Account, fence: bytes) -> DropListing | None:
         """As the port says."""

@@ -69,11 +69,6 @@ class Together(Generic[Question, Answer]):
         self._looking = False
 
     @property
-    def waiting(self) -> int:
-        """Callers whose statement has not begun."""
-        return len(self._waiting)
-
-    @property
     def idle(self) -> bool:
         """Whether nobody waits, and no statement is on its way."""
         return not self._waiting and not self._tasks

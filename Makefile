@@ -49,7 +49,7 @@ check: $(VENV)/.test ## Style, types and imports alone
 
 .PHONY: suite
 suite: $(VENV)/.test ## The tests alone (JOBS=2 ARGS="-k login")
-	$(BIN)/pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder --max-worker-restart=0 $(ARGS)
 
 .PHONY: fuzz
 fuzz: $(VENV)/.test ## Feed the readers far more invented input, and keep what finds new ways (TIMES=50 GROW=20 SEED=0)

@@ -17,6 +17,7 @@ from hypothesis import settings
 from tests.backends.demo import RunningDemo, demo_on
 from tests.backends.fuzzing import factor, try_more
 from tests.backends.grouping import in_turn, keep_together
+from tests.backends.hanging import watch
 from tests.backends.image import built, docker_engine, image_base, rebuilt
 from tests.backends.postgres import Postgres, execute, fresh_database, postgres
 from tests.backends.valkey import valkey
@@ -38,6 +39,11 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, LoopFactory
     marker = item.get_closest_marker("asyncio")
     named = marker.kwargs.get("loop_factories") if marker else None
     return LOOPS if named else {"asyncio": asyncio.new_event_loop}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have a test that never ends say where it is."""
+    watch(config)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,8 +1,10 @@
 """The shared fixtures give each test a world of its own, on the event loop it asked for; what is dear starts once."""
 
 import asyncio
+import os
 import subprocess
 import sys
+import time
 from itertools import groupby
 from pathlib import Path
 
@@ -62,12 +64,74 @@ def test_says_its_process(worker_id, turn):
 """
 
 
+def by_two_processes(tests: Path) -> "subprocess.Popen[str]":
+    """A run of the tests in a folder, as `make suite` runs these."""
+    how = ["-n", "2", "--dist", "loadgroup", "--max-worker-restart", "0"]
+    command = [sys.executable, "-m", "pytest", "-q", *how, "--rootdir", "."]
+    environment = os.environ | {"PYTHONPATH": str(Path.cwd())}
+    return subprocess.Popen(
+        command, cwd=tests, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
 def test_a_group_is_kept_in_one_process(tmp_path: Path) -> None:
     for name in ("test_one.py", "test_other.py"):
         (tmp_path / name).write_text(FOUR_OF_A_GROUP, "utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", "--rootdir", "."]
-    done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout
+    with by_two_processes(tmp_path) as run:
+        told, _ = run.communicate(timeout=90)
+    assert run.returncode == 0, told
     said = (tmp_path / "said").read_text("utf-8").split()
     assert len(said) == 8
     assert len(set(said)) == 1
+
+
+NEVER_ENDING = """
+import asyncio
+import pytest
+
+async def for_what_never_comes():
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            pass
+
+@pytest.mark.timeout(1)
+def test_swallows():
+    open("begun", "w").close()
+    while True:
+        try:
+            asyncio.run(for_what_never_comes())
+        except BaseException:
+            pass
+
+def test_of_another():
+    pass
+"""
+WATCHED = """
+from tests.backends import hanging
+
+hanging.GRACE = 1.0
+pytest_configure = hanging.watch
+"""
+
+
+def test_a_test_that_never_ends_says_where_it_is_and_ends_the_run(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(WATCHED, "utf-8")
+    (tmp_path / "test_one.py").write_text(NEVER_ENDING, "utf-8")
+    with by_two_processes(tmp_path) as run:
+        told, _ = run.communicate(timeout=90)
+    assert "test_one.py::test_swallows did not end though it was stopped." in told
+    assert "in for_what_never_comes" in told
+    assert "1 failed" in told
+
+
+def test_a_run_that_is_told_to_end_says_what_was_at_work(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(WATCHED, "utf-8")
+    (tmp_path / "test_one.py").write_text(NEVER_ENDING.replace("timeout(1)", "timeout(100)"), "utf-8")
+    with by_two_processes(tmp_path) as run:
+        while not (tmp_path / "begun").exists():
+            time.sleep(0.05)
+        run.terminate()
+        told, _ = run.communicate(timeout=90)
+    assert "Told to end while these were tested:\n  test_one.py::test_swallows\n" in told

@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextvars import ContextVar
 
 import asyncpg
+import pytest
 
 from service.model.refusal import Reason, Refusal
-from service.stores.postgres.together import Together
+from service.stores.postgres.together import LONG, Together
+from tests.simulation.loop import SimulationLoop
 
+CALLER = ContextVar("CALLER", default="")
 Asked = list[list[int]]
 
 
@@ -103,6 +107,42 @@ async def test_a_statement_that_takes_long_stands_in_nobodys_way() -> None:
     assert held.asked[2:] == [[3, 4]]
     held.may.set()
     assert await outcomes(tasks) == [30, 40, 50]
+
+
+def test_nobody_waits_longer_for_a_statement_that_is_late_than_a_twentieth_of_a_second() -> None:
+    loop, asked = SimulationLoop(1), dict[int, float]()
+
+    async def ask(questions: Sequence[int]) -> Sequence[int | Refusal]:
+        asked.update(dict.fromkeys(questions, loop.time()))
+        await asyncio.sleep(60.0)
+        return list(questions)
+
+    async def all_of_them() -> list[int]:
+        together = Together[int, int](ask, ways=1)
+        return list(await asyncio.gather(*(together.ask(number, 0) for number in range(4))))
+
+    assert loop.run_until_complete(all_of_them()) == [0, 1, 2, 3]
+    assert asked == pytest.approx({number: number * LONG for number in range(4)})
+    assert pytest.approx(0.05) == LONG
+    loop.finish()
+
+
+async def test_it_stands_for_the_class_that_most_of_them_are() -> None:
+    began = list[str]()
+
+    async def ask(questions: Sequence[int]) -> Sequence[int | Refusal]:
+        began.append(CALLER.get())
+        return list(questions)
+
+    together = Together[int, int](ask)
+
+    async def one(number: int, whose: str) -> int:
+        CALLER.set(f"{whose} {number}")
+        return await together.ask(number, number, whose)
+
+    callers = ["light", "heavy", "other", "heavy", "light", "heavy"]
+    await asyncio.gather(*(one(number, whose) for number, whose in enumerate(callers)))
+    assert began == ["heavy 1"]
 
 
 async def test_those_that_must_stand_apart_do_and_keep_their_order() -> None:

@@ -94,7 +94,7 @@ def try_out(operation: Operation, token: str, mode: GenerationMode, named: bool)
     return tried
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(200)
 @pytest.mark.parametrize("who", ["full", "acme"])
 def test_every_answer_is_one_that_the_document_names(migrated_dsn: str, who: str) -> None:
     tried = 0

@@ -27,7 +27,7 @@ def place(demo: RunningDemo, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield Ground(tmp_path_factory.mktemp("alarms"), demo, stack)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(200)
 @pytest.mark.parametrize("name", QUICK)
 def test_an_alert_fires_by_its_fault_its_runbook_finds_it_and_mending_ends_it(name: str, place: Ground) -> None:
     result = carry_out(name, DRILLS[name], place, lambda _text: None)

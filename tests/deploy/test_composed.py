@@ -20,7 +20,7 @@ from tests.deploy.composed import Composed, composed
 from tests.deploy.test_compose import example
 
 # The image is built once for these and for those of tests/image.
-pytestmark = [pytest.mark.timeout(1800), pytest.mark.xdist_group("image")]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("image")]
 ANNA, CARLA = ("anna@orchard.example", "ANNA_PASSWORD"), ("carla@harbour.example", "CARLA_PASSWORD")
 PARTS = {"front-1:8080", "front-2:8080", "lmtp:8080", "api:8080", "sweep:8080"}
 

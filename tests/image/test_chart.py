@@ -24,7 +24,7 @@ from tests.helm.charting import LEAST, Rendered, merged, render
 from tests.image.conftest import Container, running
 
 # One image is built for all of these, so they share a process.
-pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("image")]
+pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("image")]
 
 ADDRESS, PASSWORD = "probe@chart.example", "a pass word of the test account"
 TENANT = {

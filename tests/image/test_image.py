@@ -24,7 +24,7 @@ from tests.backends.s3 import BUCKET, S3Server
 from tests.image.conftest import Container, running
 
 # One image is built for all of these, so they share a process.
-pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("image")]
+pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("image")]
 
 
 def test_two_builds_without_a_cache_have_the_same_layers(built: Built, rebuilt: Built) -> None:

@@ -35,7 +35,7 @@ def smaller(work: Work) -> Work:
     )
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(200)
 def test_every_kind_of_work_is_done_without_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

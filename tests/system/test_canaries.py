@@ -38,7 +38,7 @@ from tests.system.clients.maildrop import answered, dialled, hand_in
 
 __all__ = ["own_postgres"]
 # Some twenty commands and a hundred sessions, in one fixture.
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(300)
 
 ADA, BOB = "ada@acme.example", "bob@acme.example"
 PROGRAMS = {"front": "serve", "lmtp": "lmtp", "api": "api"}

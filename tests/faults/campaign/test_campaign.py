@@ -38,7 +38,7 @@ MISHAPS = named(
 )
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(300)
 @pytest.mark.xdist_group("campaign")
 async def test_whatever_goes_wrong_the_history_of_all_clients_fits_together(tmp_path: Path) -> None:
     async with under_way(tmp_path, SEED, SIZE, redis=BUSY, database=HASTY) as running:

@@ -143,7 +143,7 @@ def ground(demo: RunningDemo, folder: Path) -> Iterator[Ground]:
         lmtp = stack.enter_context(front_end(demo, folder / "lmtp", (LMTP,), database={"connections": 4}))
         front = stack.enter_context(front_end(demo, folder / "front", (TERMINATED,)))
         # What a process keeps from then on (connections to Postgres, threads) is no loss.
-        besieged(lmtp.place("lmtp"), Scenario("header_lines", MIB, senders=32), victim.address)
+        besieged(lmtp.place("lmtp"), Scenario("header_lines", MIB, senders=32), victim.address, [])
         yield Ground(demo, lmtp, front, victim, good)
 
 
@@ -151,8 +151,8 @@ def measured(on: Ground, scenario: Scenario, quiet_seconds: float = 0.0) -> Row:
     """One scenario, from quiet to quiet; with no seconds of that there is nothing to judge speed by."""
     row, siege = Row(scenario), list[Span]()
     level, unnamed, before = on.held(), set(on.unnamed()), _in_quiet(on, quiet_seconds)
-    with _good(on) as programs, peak(on.lmtp.pid) as most, span(siege):
-        row.heard = besieged(on.lmtp.place("lmtp"), scenario, on.victim.address)
+    with _good(on) as programs, peak(on.lmtp.pid) as most:
+        row.heard = besieged(on.lmtp.place("lmtp"), scenario, on.victim.address, siege)
     row.steps = {n: {s: Waits.of(took) for s, took in each.steps.items()} for n, each in programs.items()}
     row.unexpected = {word: times for each in programs.values() for word, times in each.unexpected.items()}
     row.seconds, row.begun, row.peak = siege[0][1] - siege[0][0], most.begun, most.most
@@ -198,16 +198,24 @@ def _octets(path: Path) -> int:
         return 0
 
 
-def besieged(place: Place, scenario: Scenario, recipient: str) -> dict[str, int]:
-    """Have the hostile senders come, stay and go; what they heard."""
+def besieged(place: Place, scenario: Scenario, recipient: str, into: list[Span]) -> dict[str, int]:
+    """Have the hostile senders come, stay and go, and note when; what they heard.
+
+    That their program begins, on the machine of those it besieges, is no part of it.
+    """
     options = {"octets": scenario.octets, "senders": scenario.senders, "rounds": scenario.rounds}
     text = json.dumps(options | {"times": scenario.times, "recipient": recipient, "apart": scenario.apart})
     command = [sys.executable, "-m", "tests.overload.lmtp_hostile", *_where(place), scenario.kind, text]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
         assert process.stdout is not None
-        assert process.stdout.readline() == "there\n", "the hostile senders did not come so far"
-        time.sleep(scenario.stays)
-        said, _ = process.communicate("\n", timeout=600)
+        assert process.stdout.readline() == "ready\n", "the hostile senders' program did not begin"
+        with span(into):
+            process.stdin.write("come\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "there\n", "the hostile senders did not come so far"
+            time.sleep(scenario.stays)
+            said, _ = process.communicate("\n", timeout=600)
     return dict(json.loads(said))
 
 

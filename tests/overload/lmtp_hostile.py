@@ -2,8 +2,9 @@
 
     python -m tests.overload.lmtp_hostile HOST PORT KIND JSON
 
-Says "there" once each has done what it came for, or has come as far as it goes, and stays until its input ends; then
-prints the replies they got, by their codes. Refuses to know what the server makes of them. RFC 2033, RFC 3030.
+Says "ready", and begins with the first line of its input. Says "there" once each has done what it came for, or has come
+as far as it goes, and stays until its input ends; then prints the replies they got, by their codes. Refuses to know
+what the server makes of them. RFC 2033, RFC 3030.
 """
 
 import json
@@ -174,6 +175,8 @@ def main(host: str, port: str, kind: str, text: str) -> None:
             sender.heard[CUT] += 1
         return sender
 
+    os.write(1, b"ready\n")
+    os.read(0, 100)
     with ThreadPoolExecutor(options["senders"]) as pool:
         senders = list(pool.map(one, range(options["senders"])))
     os.write(1, b"there\n")

@@ -114,7 +114,7 @@ class DirectoryBlobStore(ObjectBlobStore):
                 await self._run(file.finish, self._long)
         except BaseException:
             # A disk that hangs is not waited for without end; the file is taken away when it goes on.
-            await asyncio.wait({asyncio.ensure_future(self._run(file.give_up))}, timeout=self._deadline)
+            await asyncio.wait({asyncio.ensure_future(self._run(file.give_up, self._long))}, timeout=self._deadline)
             raise
 
     def _present(self) -> Path:

@@ -1,9 +1,10 @@
 """What a test that never ends was doing, and an end to it: a run of the tests must not be killed without a word.
 
-pytest-timeout fails a test that is late once, by an exception; a test that swallows it, or whose fixtures then wait for
-what never comes, would stand for ever. Owns the watch over that: after a while more, the process says on stderr where
-each thread and each asyncio task of it is, and ends. The run ends with it, as pytest-xdist might wait for ever for a
-process in its place (its issues 1323, 1327): hence --max-worker-restart=0 in the Makefile.
+pytest-timeout fails a test that is late once, by an exception. uvloop swallows it, and so does a busy asyncio loop
+where it comes in a callback; and fixtures may then wait for what never comes: the test would stand for ever. Owns the
+watch over that: after a while more, the process says on stderr where each thread and each asyncio task of it is, and
+ends. The run ends with it, as pytest-xdist might wait for ever for a process in its place (its issues 1323, 1327):
+hence --max-worker-restart=0 in the Makefile.
 """
 
 import asyncio

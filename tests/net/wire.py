@@ -6,6 +6,9 @@ import ssl
 from collections.abc import Iterator
 from contextlib import suppress
 
+LONGEST = 60.0
+"""Seconds after which nothing comes any more: uvloop swallows what else would stop a test that waits for ever."""
+
 
 class Wire:
     """A connected socket."""
@@ -38,9 +41,10 @@ class Wire:
             await asyncio.sleep(0)
 
     async def receive(self) -> bytes:
-        """The next octets; empty at the end, a reset included."""
+        """The next octets; empty at the end, a reset included. Raises TimeoutError where nothing comes."""
         try:
-            return await self._loop.sock_recv(self.sock, 65536)
+            async with asyncio.timeout(LONGEST):
+                return await self._loop.sock_recv(self.sock, 65536)
         except ConnectionError:
             return b""
 

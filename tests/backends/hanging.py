@@ -21,6 +21,8 @@ from typing import TextIO
 
 import pytest
 
+from tests.backends.grouping import allowed
+
 GRACE = 45.0
 """Seconds in which a test that was stopped may end."""
 
@@ -42,7 +44,7 @@ class Hanging:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        limit = allowed(item)
+        limit = limit_of(item)
         watch = Timer(limit + GRACE, give_up, (item.nodeid, self._stderr))
         watch.daemon = True
         if limit > 0:
@@ -74,11 +76,10 @@ class Unfinished:
         raise KeyboardInterrupt
 
 
-def allowed(item: pytest.Item) -> float:
+def limit_of(item: pytest.Item) -> float:
     """The seconds after which pytest-timeout stops it; 0 for never."""
-    marker = item.get_closest_marker("timeout")
-    if marker is not None and marker.args:
-        return float(marker.args[0])
+    if own := allowed(item):
+        return own
     given = item.config.getoption("timeout")
     return float(given if given is not None else item.config.getini("timeout") or 0)
 

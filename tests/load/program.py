@@ -23,7 +23,10 @@ class LoadError(Exception):
 
 
 def built(name: str = "client") -> Path:
-    """The program made of tests/load/NAME/*.c; with TLS where OpenSSL's headers are. Raises LoadError."""
+    """The program made of tests/load/NAME/*.c; with TLS where OpenSSL's headers are. Raises LoadError.
+
+    Several processes may ask at a time: each links a file of its own, and a program takes its place when it is whole.
+    """
     sources = sorted((HERE / name).glob("*.[ch]"))
     program = BUILT / name
     if program.exists() and program.stat().st_mtime >= max(path.stat().st_mtime for path in sources):
@@ -34,13 +37,14 @@ def built(name: str = "client") -> Path:
     BUILT.mkdir(parents=True, exist_ok=True)
     texts = [str(path) for path in sources if path.suffix == ".c"]
     told = ""
-    for libraries in (["-lssl", "-lcrypto"], ["-DWITHOUT_TLS"]):
-        line = [compiler, *FLAGS, "-o", f"{program}.new", *texts, *libraries]
-        done = subprocess.run(line, capture_output=True, text=True, check=False)
-        if done.returncode == 0:
-            Path(f"{program}.new").replace(program)
-            return program
-        told = told or done.stderr
+    with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=BUILT) as folder:
+        new = Path(folder) / name
+        for libraries in (["-lssl", "-lcrypto"], ["-DWITHOUT_TLS"]):
+            line = [compiler, *FLAGS, "-o", str(new), *texts, *libraries]
+            done = subprocess.run(line, capture_output=True, text=True, check=False)
+            if done.returncode == 0:
+                return new.replace(program)
+            told = told or done.stderr
     raise LoadError(told)
 
 

@@ -1,15 +1,19 @@
 """The load client forgives nothing: whatever a server gets wrong ends a run with an error that says so."""
 
 import json
+import os
 import shutil
 import socketserver
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.load import program
 from tests.load.program import LoadError, run
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="the load client needs a C compiler")
@@ -125,3 +129,18 @@ def test_the_error_ends_with_the_figures_so_far() -> None:
     with server(QUIT=b"-ERR no\r\n") as ready, pytest.raises(LoadError) as raised:
         drained(ready, sessions=1)
     assert json.loads(str(raised.value).splitlines()[-1])["errors"] == 1
+
+
+def test_whoever_builds_it_at_the_same_time_gets_a_whole_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program, "BUILT", tmp_path)
+
+    def runs(_: int) -> bool:
+        return os.access(program.built(), os.X_OK)
+
+    with ThreadPoolExecutor(4) as builders:
+        assert all(builders.map(runs, range(4)))
+
+    assert [path.name for path in tmp_path.iterdir()] == ["client"]
+    assert os.access(tmp_path / "client", os.X_OK)

@@ -21,6 +21,9 @@ PERIOD = 0.1
 """Seconds in which handshakes are counted."""
 MANY = 20
 """Handshakes of a period that take much of a core: the next period stands back."""
+LOOKS = 8
+"""Looks at the sockets from one handshake to the next of a process that computes many: what Postgres or Redis answers
+takes some hops of the event loop until it is a session's next step, and each hop would stand behind a handshake."""
 PASSED_OVER = 64
 """Turns that nobody needs any more, and that are passed over in one round of the loop: some 0.1 ms."""
 
@@ -43,6 +46,8 @@ class Handshakes:
         self._back = False
         self._begun = 0
         """How many in this period; a period begins with the first."""
+        self._looks = 0
+        """Rounds of the loop until the next one has its turn."""
         self._had = False
         """Whether one had its turn in this round of the loop, or waits for the next one."""
         self._waiting: list[tuple[float, int, float, Begin, Context]] = []
@@ -67,8 +72,16 @@ class Handshakes:
 
     def _go_on(self) -> None:
         self._had = True
+        self._looks = LOOKS if self._back else 1
         # The next one begins once the sockets were looked at, whatever becomes of this one.
-        asyncio.get_running_loop().call_soon(self._next)
+        asyncio.get_running_loop().call_soon(self._after_a_look)
+
+    def _after_a_look(self) -> None:
+        self._looks -= 1
+        if self._looks > 0:
+            asyncio.get_running_loop().call_soon(self._after_a_look)
+        else:
+            self._next()
 
     def _count(self) -> None:
         if not self._begun:

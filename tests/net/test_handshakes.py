@@ -156,6 +156,21 @@ async def test_g16_a_process_that_computes_many_stands_back_until_they_are_fewer
     assert told == [True, False]
 
 
+async def test_g16_between_two_of_many_the_sockets_are_looked_at_more_often_than_between_two_of_few() -> None:
+    """What a session waits for takes some hops of the event loop, each of which would stand behind a handshake."""
+    turns, rounds, began = Handshakes(), Rounds(), list[int]()
+    for number in range(handshakes.MANY + 5):
+        turns.begin(f"198.51.100.{number}", needed(lambda: began.append(rounds.count)))
+    await passed(handshakes.MANY)
+    assert {later - earlier for earlier, later in pairwise(began)} == {1}
+    few = len(began)
+    turns._look()
+    await passed(6 * handshakes.LOOKS)
+    rounds.stop()
+    assert {later - earlier for earlier, later in pairwise(began[few:])} == {handshakes.LOOKS}
+    assert len(began) == handshakes.MANY + 5
+
+
 class Turn:
     """Keeps what is to be done in it until it comes."""
 

@@ -11,6 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import cast
 
+LONGEST = 600.0
+"""Seconds that a crowd may come."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ask:
@@ -33,6 +36,8 @@ class Tally:
     seconds: dict[str, list[float]] = field(default_factory=dict)
     unexpected: Counter[str] = field(default_factory=Counter)
     ended: int = 0
+    came: int = 0
+    """Clients that have had a session."""
 
     def took(self, step: str, seconds: float) -> None:
         self.seconds.setdefault(step, []).append(seconds)
@@ -102,19 +107,26 @@ class Crowd:
     network: int
     """The third octet of their addresses, 127.0.x.0/24."""
 
-    async def come(self, script: Script, until: float, tally: Tally) -> None:
-        """Come again and again until `until`, on the clock of time.monotonic."""
-        async with asyncio.timeout(until - time.monotonic() + 60):
-            await asyncio.gather(*(self._keep_coming(n, script, until, tally) for n in range(self.clients)))
+    async def come_for(self, seconds: float, script: Script, tally: Tally) -> None:
+        """Come again and again for so long."""
+        end = time.monotonic() + seconds
+        await self.come(lambda: time.monotonic() >= end, script, tally)
 
-    async def _keep_coming(self, number: int, script: Script, until: float, tally: Tally) -> None:
+    async def come(self, over: Callable[[], bool], script: Script, tally: Tally) -> None:
+        """Come again and again until it is over, for some minutes at most."""
+        async with asyncio.timeout(LONGEST):
+            await asyncio.gather(*(self._keep_coming(n, over, script, tally) for n in range(self.clients)))
+
+    async def _keep_coming(self, number: int, over: Callable[[], bool], script: Script, tally: Tally) -> None:
         # Spread over the interval, so that they don't all come at once.
         due = time.monotonic() + self.interval * number / self.clients
-        while due < until:
+        first = 1
+        while not over():
             await asyncio.sleep(due - time.monotonic())
             with suppress(ConnectionError):
                 await self._session(number, script(number), tally)
             tally.ended += 1
+            tally.came, first = tally.came + first, 0
             due = max(due + self.interval, time.monotonic())
 
     async def _session(self, number: int, script: list[Ask], tally: Tally) -> None:

@@ -5,7 +5,7 @@ Owns the grouping, and that a front end without it shares first come, first serv
 
 from dataclasses import dataclass, field
 
-from service.mail.allowances import network_of
+from service.mail.newcomers import Newcomers
 from service.mail.pace import Pace
 from service.mail.turns import UNBOUNDED, Bounds, Turns, Whose
 from service.mail.whose import Owners
@@ -25,14 +25,23 @@ class Fairness:
 
     pace: Pace | None = None
     """None where sessions run in the order in which they are ready."""
+    newcomers: Newcomers = field(default_factory=Newcomers)
 
     async def whose(self, name: str) -> Whose:
         """The class of whoever logs in as `name`, whether or not the name exists (G13)."""
         return await self.owners.of(name) if self.owners else None
 
-    def stranger(self, client: str) -> Whose:
-        """The class of who gave no name yet: its address's, so that a crowd behind one keeps few others waiting."""
-        return network_of(client) if self.owners else None
+    def newcomer(self, network: str) -> Whose:
+        """The class of who gave no name yet: the tenant's that comes from there, or else the network's itself.
+
+        A crowd behind one address keeps few others waiting so.
+        """
+        return self.newcomers.whose(network) if self.owners else None
+
+    def logged_in(self, network: str, tenant: Whose) -> None:
+        """A session of this tenant came from there."""
+        if self.owners:
+            self.newcomers.logged_in(network, tenant)
 
     def session(self, tenant: Whose) -> Whose:
         """The class of a session of this tenant."""

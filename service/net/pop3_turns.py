@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
+from service.mail.allowances import network_of
 from service.mail.fairness import Fairness
 from service.mail.maildrop import OpenMaildrop
 from service.mail.pace import Pace
@@ -21,12 +22,13 @@ from service.protocol.pop3 import effects
 class SessionTurns:
     """The turns of one session."""
 
-    __slots__ = ("_fairness", "_goes_on", "_placed", "whose")
+    __slots__ = ("_fairness", "_goes_on", "_network", "_placed", "whose")
 
     def __init__(self, fairness: Fairness, client: str) -> None:
         self._fairness = fairness
-        self.whose: Whose = fairness.stranger(client)
-        """The tenant's id; that of the client's address before a name is given, None for names that are nobody's."""
+        self._network = network_of(client)
+        self.whose: Whose = fairness.newcomer(self._network)
+        """The tenant's id; before a name is given that of the client's address, None for names that are nobody's."""
         self._placed = False
         self._goes_on = False
         """Whether a turn is this session's that hasn't ended: whatever is run next ends it, or goes on."""
@@ -92,6 +94,7 @@ class SessionTurns:
         self.whose = self._fairness.session(held.key.tenant_id)
         await self._fairness.sessions.take(self.whose)
         self._placed = True
+        self._fairness.logged_in(self._network, self.whose)
 
     def leave(self) -> None:
         """Give the place back; no effect the second time."""

@@ -104,6 +104,22 @@ async def test_g16_what_a_session_asks_for_it_asks_on_its_tenants_behalf() -> No
     assert seen == [("find", None), ("find", tenant), ("read", tenant)]
 
 
+async def test_g16_who_comes_from_where_a_tenants_session_came_from_is_taken_for_that_tenants() -> None:
+    house = await House().furnish()
+    front = Front(house, fairness=fairness(house))
+    async with front.listening():
+        for refused in (b"USER nobody@nowhere.example\r\nPASS x\r\n", b""):
+            client = await front.client()
+            assert front.connections[-1]._turns.whose == "127.0.0.1"
+            await client.send(refused or LOGIN)
+            await client.line()
+            await client.line()
+            client.close()
+        client = await front.client()
+        assert front.connections[-1]._turns.whose == house.key.tenant_id
+        client.close()
+
+
 async def test_g16_memory_that_one_tenant_waits_for_is_not_kept_from_another() -> None:
     house = await House().furnish(b"Subject: x\r\n\r\nx\r\n")
     memory = Budget(100, most=0.8)

@@ -27,7 +27,7 @@ ALONE = 8
 """How many times longer a round is while one tenant alone has anything to do, and for tenants with savings."""
 COMPANY_SECONDS = 5.0
 """For how long two tenants that had steps after one another keep rounds short. Strangers, of whom nobody knows yet
-whose they are, don't: each session begins as one."""
+whose they are, don't: each session begins as one where no tenant is known to come from its address."""
 LOOKS = 4
 """How many times sockets are looked at, and what they brought goes on, between rounds for those who wait while several
 tenants are about: who passes needs some looks for each answer of another system, and would wait a round for each."""

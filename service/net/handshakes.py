@@ -49,7 +49,7 @@ class Handshakes:
         self._looks = 0
         """Rounds of the loop until the next one has its turn."""
         self._had = False
-        """Whether one had its turn in this round of the loop, or waits for the next one."""
+        """Whether one had its turn since the sockets were last looked at so often, or waits for the next one."""
         self._waiting: list[tuple[float, int, float, Begin, Context]] = []
         """A heap, by when each begins in virtual time, and by order; with when it came, and the context it came in."""
         self._order = count()
@@ -59,7 +59,7 @@ class Handshakes:
         """When all that a network asked for is over, in virtual time; forgotten when nobody waits."""
 
     def begin(self, client: str, begin: Begin) -> None:
-        """Have `begin` called when it is `client`'s turn, at once if nobody else had one in this round of the loop."""
+        """Have `begin` called when it is `client`'s turn, at once if none is due or has just been."""
         if not self._had:
             self._go_on()
             self._count()
@@ -115,6 +115,8 @@ class Handshakes:
             if context.run(self._begin, begin, since):
                 self._count()
                 return
+        # Nothing was computed: one look is enough.
+        self._looks = 1
 
     def _begin(self, begin: Begin, since: float) -> bool:
         """Give the turn to one that has waited since then; whether it needed it."""

@@ -73,14 +73,16 @@ def _started(folder: Path, networks: bool) -> Iterator[Engine]:
     command = dying_with_parent(
         ["dockerd", f"--host={own.host}", *options, *quiet, "--shutdown-timeout=5"], signal.SIGTERM
     )
-    _in_memory(folder / "data")
-    process = spawn(command, folder, folder / "dockerd.log")
+    process = None
     try:
+        _in_memory(folder / "data")
+        process = spawn(command, folder, folder / "dockerd.log")
         if not await_ready(process, own.answers, 60):
             pytest.skip(f"dockerd does not run here: {(folder / 'dockerd.log').read_text()[-500:]}")
         yield own
     finally:
-        stop(process, signal.SIGTERM, grace=30)
+        if process is not None:
+            stop(process, signal.SIGTERM, grace=30)
         _unmounted(folder)
         # Two gigabytes, which pytest would keep for three runs.
         shutil.rmtree(folder / "data", ignore_errors=True)

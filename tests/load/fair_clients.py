@@ -37,7 +37,7 @@ class Tally:
     unexpected: Counter[str] = field(default_factory=Counter)
     ended: int = 0
     came: int = 0
-    """Clients that have had a session."""
+    """Clients whose first session is over, however it ended."""
 
     def took(self, step: str, seconds: float) -> None:
         self.seconds.setdefault(step, []).append(seconds)

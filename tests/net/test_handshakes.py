@@ -141,6 +141,13 @@ async def test_a_handshake_that_breaks_leaves_the_turn_to_the_next() -> None:
     assert began == [LIGHT]
 
 
+@pytest.fixture
+def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A period ends when the test says so, however long a busy machine takes."""
+    monkeypatch.setattr(handshakes, "PERIOD", 600.0)
+
+
+@pytest.mark.usefixtures("by_hand")
 async def test_g16_a_process_that_computes_many_stands_back_until_they_are_fewer() -> None:
     told: list[bool] = []
     turns = Handshakes(stand_back=told.append)
@@ -156,6 +163,7 @@ async def test_g16_a_process_that_computes_many_stands_back_until_they_are_fewer
     assert told == [True, False]
 
 
+@pytest.mark.usefixtures("by_hand")
 async def test_g16_between_two_of_many_the_sockets_are_looked_at_more_often_than_between_two_of_few() -> None:
     """What a session waits for takes some hops of the event loop, each of which would stand behind a handshake."""
     turns, rounds, began = Handshakes(), Rounds(), list[int]()
@@ -169,6 +177,28 @@ async def test_g16_between_two_of_many_the_sockets_are_looked_at_more_often_than
     rounds.stop()
     assert {later - earlier for earlier, later in pairwise(began[few:])} == {handshakes.LOOKS}
     assert len(began) == handshakes.MANY + 5
+
+
+@pytest.mark.usefixtures("by_hand")
+async def test_g16_those_who_left_cost_one_look_even_among_many() -> None:
+    """Nothing was computed: whoever waits behind them needn't wait for more looks."""
+    turns, rounds, began, left = Handshakes(), Rounds(), list[int](), list[int]()
+    for _ in range(handshakes.MANY):
+        turns.begin(HEAVY, lambda: True)
+    await passed(handshakes.MANY + 1)
+    turns._look()
+
+    def leaves() -> bool:
+        left.append(rounds.count)
+        return False
+
+    turns.begin(HEAVY, lambda: True)
+    for _ in range(handshakes.PASSED_OVER):
+        turns.begin(HEAVY, leaves)
+    turns.begin(HEAVY, needed(lambda: began.append(rounds.count)))
+    await passed(4 * handshakes.LOOKS)
+    rounds.stop()
+    assert began == [left[-1] + 1]
 
 
 class Turn:

@@ -38,6 +38,9 @@ SOON = 0.4
 """Seconds for such a read; then the message is streamed, which comes to a status within `patience` more."""
 SHORT = 0.01
 """Seconds of waiting that are none."""
+AT_LEAST = 0.4
+"""Seconds that the store has to give something however long was waited for other things, as it may serve all the same.
+"""
 DIGEST_SLICE = 256 * 1024
 """Octets whose digest is computed in one go: less than a millisecond's work."""
 
@@ -71,7 +74,8 @@ class Retrieval:
         """The same for a client that has waited for so many seconds: its store has so many less to give something."""
         if waited < SHORT:
             return self
-        left = max(0.0, self.resumption.patience - waited)
+        patience = self.resumption.patience
+        left = max(min(AT_LEAST, patience), patience - waited)
         return replace(self, resumption=replace(self.resumption, patience=left))
 
     def at_hand(self, message: StoredMessage) -> bytes | None:

@@ -27,7 +27,7 @@ from service.protocol.pop3.session import Session
 from service.telemetry import levels, spans
 
 Pieces = Callable[[StoredMessage, float], AsyncGenerator[bytes, None]]
-"""The octets of a message for whose memory so many seconds were waited."""
+"""The octets of a message for whose place and memory so many seconds were waited."""
 
 
 class Retrieving:
@@ -127,7 +127,8 @@ class Retrieving:
         try:
             async with self._within_the_day():
                 message = await self._located(effect)
-                async with self._memory(message) as waited:
+                async with self._memory(message):
+                    waited = time.monotonic() - began
                     await send_message(self._outlet, message, pieces(message, waited), lines)
         except Refusal as refusal:
             if self._outlet.octets == sent:
@@ -165,17 +166,16 @@ class Retrieving:
         return self._session.marks.listing.lists(effect.number, message.unique_id)
 
     @asynccontextmanager
-    async def _memory(self, message: StoredMessage) -> AsyncIterator[float]:
-        """Hold this message's share of the process's memory, for which so many seconds were waited.
+    async def _memory(self, message: StoredMessage) -> AsyncIterator[None]:
+        """Hold this message's share of the process's memory.
 
         All of a small one; of a large one a part and as much on its way, and one more where the last is held back.
         """
         parts = 3 if message.blob.beginnings is None else 2
         octets = min(message.octets, parts * WHOLE_OCTETS + SLICE)
-        began = time.monotonic()
         await self._service.memory.take(octets, self._turns.whose)
         try:
-            yield time.monotonic() - began
+            yield
         finally:
             self._service.memory.give_back(octets, self._turns.whose)
 

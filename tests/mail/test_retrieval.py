@@ -334,6 +334,13 @@ async def test_g14_who_has_waited_already_waits_for_the_store_so_much_less() -> 
         assert refused.value.reason is Reason.UNAVAILABLE
 
 
+async def test_who_has_waited_too_long_for_other_things_is_served_where_the_store_serves() -> None:
+    house = await House().furnish(SMALL)
+    message = await stored(house)
+    patient = Retrieval(house.blobs, Resumption(patience=3600.0)).after(4000.0)
+    assert [piece async for piece in patient.pieces(message)] == [message.trace + SMALL]
+
+
 @pytest.mark.parametrize("text", [SMALL, LARGE], ids=["small", "large"])
 async def test_g14_a_store_that_gives_nothing_is_refused_while_the_client_waits_for_a_status(text: bytes) -> None:
     house = await House().furnish(text)

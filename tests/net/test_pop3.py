@@ -5,11 +5,15 @@ RFC 1939 §3 and §6, RFC 2449 §6.6, RFC 2595 §4, RFC 8314 §3. Bad inputs A17
 
 import asyncio
 import ssl
+from collections.abc import Mapping, Sequence
 
 import pytest
 
 from service.mail.budget import Budget
+from service.mail.retrieval import Retrieval
+from service.model.account import MaildropKey
 from service.model.ending import Ending
+from service.model.message import StoredMessage
 from service.model.refusal import Reason, Refusal
 from service.net.admission import Admission
 from service.net.certificates import Certificates
@@ -401,6 +405,32 @@ async def test_g15_messages_wait_for_memory_and_one_that_gets_none_is_refused() 
         front.memory.give_back(10)
         await wire.send(b"RETR 1\r\n")
         assert (await wire.line()).startswith(b"+OK")
+
+
+async def test_g14_what_was_waited_for_a_messages_place_the_store_has_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = await House().furnish(SMALL)
+    locate, after, waits = house.index.locate, Retrieval.after, list[float]()
+
+    async def late(key: MaildropKey, sequences: Sequence[int]) -> Mapping[int, StoredMessage]:
+        await asyncio.sleep(0.1)
+        return await locate(key, sequences)
+
+    def noted(retrieval: Retrieval, waited: float) -> Retrieval:
+        waits.append(waited)
+        return after(retrieval, waited)
+
+    monkeypatch.setattr(house.index, "locate", late)
+    monkeypatch.setattr(Retrieval, "after", noted)
+    front = Front(house)
+    async with front.listening():
+        for command in (b"TOP 1 0\r\n", b"RETR 1\r\n"):
+            wire = await front.logged_in()
+            await wire.send(command)
+            assert (await read_multi_line(wire))[0].startswith(b"+OK")
+            wire.close()
+            await until(lambda: len(house.leases) == 0)
+    assert len(waits) == 2
+    assert all(waited >= 0.1 for waited in waits)
 
 
 async def test_g14_a_failing_index_is_never_an_empty_maildrop(monkeypatch: pytest.MonkeyPatch) -> None:

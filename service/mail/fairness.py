@@ -36,7 +36,11 @@ class Fairness:
 
         A crowd behind one address keeps few others waiting so.
         """
-        return self.newcomers.whose(network) if self.owners else None
+        return (self.newcomers.tenant(network) or network) if self.owners else None
+
+    def tenant_of(self, network: str) -> Whose:
+        """The tenant whose a client from there is taken to be; None for a stranger."""
+        return self.newcomers.tenant(network)
 
     def logged_in(self, network: str, tenant: Whose) -> None:
         """A session of this tenant came from there."""

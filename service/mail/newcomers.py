@@ -1,38 +1,62 @@
 """Whose a client is taken to be before it gives a name: the tenant's whose sessions came from its address before.
 
 Owns the memory of addresses. Without it the first steps of a busy tenant's sessions are those of hundreds of strangers,
-who stand in everybody's way beyond that tenant's share (G16). An address that two tenants' sessions came from, as of a
-webmail server or an office, is a stranger's as long as it is remembered, since either tenant might be busy. Nothing is
-decided by it but whose turn it is, and no name tells it (G13).
+who stand in everybody's way beyond that tenant's share (G16). An address that two tenants' sessions came from within an
+hour, as of a webmail server or an office, is a stranger's, since either tenant might be busy. Nothing is decided by it
+but whose turn it is, and no name tells it (G13).
 """
 
+import time
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from service.mail.turns import Whose
 
 REMEMBERED = 16_384
-"""Addresses, at some 200 octets each; the one that came first is forgotten first."""
+"""Addresses, at some 220 octets each; the one that was heard of longest ago is forgotten first."""
+FORGOTTEN = 3600.0
+"""Seconds after which an address that nobody logs in from is a stranger's, and after which one that another tenant's
+sessions no longer come from is one tenant's alone."""
+
+
+@dataclass(slots=True)
+class Came:
+    """Who came from an address last and until when that counts, and until when another tenant's visit counts."""
+
+    tenant: Whose
+    until: float
+    shared_until: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Newcomers:
-    """The memory of one process."""
+    """The memory of one process; `clock` gives seconds."""
 
     remembered: int = REMEMBERED
-    _tenants: dict[str, Whose] = field(default_factory=dict)
-    """By network; None where there were several."""
+    clock: Callable[[], float] = time.monotonic
+    _came: OrderedDict[str, Came] = field(default_factory=OrderedDict)
+    """By network, whoever was heard of last at the end."""
 
-    def whose(self, network: str) -> Whose:
-        """The class of a client from this network: a tenant's id, or the network itself."""
-        return self._tenants.get(network) or network
+    def tenant(self, network: str) -> Whose:
+        """The tenant whose a client from this network is taken to be; None for a stranger."""
+        came = self._came.get(network)
+        return came.tenant if came is not None and came.shared_until <= self.clock() < came.until else None
 
     def logged_in(self, network: str, tenant: Whose) -> None:
         """A session of this tenant, from this network."""
-        known = self._tenants
-        if network in known:
-            if known[network] != tenant:
-                known[network] = None
+        until = self.clock() + FORGOTTEN
+        came = self._came.get(network)
+        if came is None:
+            self._make_room()
+            self._came[network] = Came(tenant, until)
             return
-        if len(known) >= self.remembered:
-            del known[next(iter(known))]
-        known[network] = tenant
+        self._came.move_to_end(network)
+        if came.tenant != tenant:
+            # It stays a stranger's for as long as the other's visit counts.
+            came.tenant, came.shared_until = tenant, came.until
+        came.until = until
+
+    def _make_room(self) -> None:
+        if len(self._came) >= self.remembered:
+            self._came.popitem(last=False)

@@ -120,6 +120,23 @@ async def test_g16_who_comes_from_where_a_tenants_session_came_from_is_taken_for
         client.close()
 
 
+async def test_g16_who_is_refused_a_place_is_known_by_address_at_the_next_visit() -> None:
+    house = await House().furnish()
+    fair = fairness(house, places=10)
+    for _ in range(8):
+        assert fair.sessions.try_take(house.key.tenant_id)
+    front = Front(house, fairness=fair)
+    async with front.listening():
+        client = await front.client()
+        await client.send(LOGIN)
+        assert (await client.line()).startswith(b"+OK")
+        assert (await client.line()).startswith(b"-ERR [SYS/TEMP] ")
+        client.close()
+        client = await front.client()
+        assert front.connections[-1]._turns.whose == house.key.tenant_id
+        client.close()
+
+
 async def test_g16_memory_that_one_tenant_waits_for_is_not_kept_from_another() -> None:
     house = await House().furnish(b"Subject: x\r\n\r\nx\r\n")
     memory = Budget(100, most=0.8)

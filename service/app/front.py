@@ -92,7 +92,7 @@ async def pop3_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
             listed=reading.listed if reading else ignored,
             tracer=shared.tracer,
         )
-        yield Service(partial(Pop3Connection, service), context)
+        yield Service(partial(Pop3Connection, service), context, fairness.tenant_of)
         await leases.finish()
 
 

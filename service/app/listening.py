@@ -11,11 +11,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from service.app.ports import taken
+from service.mail.turns import Whose
 from service.net.admission import Admission
 from service.net.arrival import ListenerSpec, SetupSeconds
 from service.net.connection import Factory
 from service.net.drain import Drain
-from service.net.handshakes import Handshakes
+from service.net.handshakes import Handshakes, strangers
 from service.net.listener import Listener, Reception, Rejection
 from service.net.peer import TlsMode
 from service.settings import Settings
@@ -37,6 +38,8 @@ class Service:
 
     factory: Factory
     context: ssl.SSLContext | None
+    whose: Callable[[str], Whose] = strangers
+    """The tenant whose a client of this network is taken to be, None for a stranger."""
 
 
 def listener_spec(settings: ListenerSettings, reuse_port: bool) -> ListenerSpec:
@@ -58,7 +61,9 @@ def make_listeners(settings: Settings, services: Mapping[str, Service], reuse_po
     limits = settings.limits
     admission = Admission(limits.connections, limits.connections_per_address or None)
     seconds = SetupSeconds(settings.deadlines.proxy_header, settings.deadlines.handshake)
-    handshakes, listeners = Handshakes(sharing, _stand_back), []
+    front = services.get("pop3")
+    handshakes = Handshakes(sharing, _stand_back, front.whose if front else strangers)
+    listeners = []
     for each in settings.listeners:
         if each.protocol in services:
             service = services[each.protocol]

@@ -16,6 +16,7 @@ from itertools import pairwise
 import pytest
 
 from service.mail.told import Untold
+from service.mail.turns import Whose
 from service.net import handshakes
 from service.net.arrival import connect
 from service.net.handshakes import Handshakes
@@ -83,6 +84,32 @@ async def test_g16_many_of_one_network_keep_another_client_waiting_for_one() -> 
     assert order.index(LIGHT) <= 2
 
 
+def owner(network: str) -> Whose:
+    """Two tenants that are known by address, and strangers."""
+    return next((tenant for tenant in ("198.51.100", "192.0.2") if network.startswith(tenant)), None)
+
+
+async def test_g16_a_crowd_of_one_tenant_or_of_strangers_keeps_another_tenants_client_waiting_for_few() -> None:
+    turns, order = Handshakes(whose=owner), list[str]()
+    tenants = [f"198.51.100.{number}" for number in range(40)]
+    strangers = [f"203.0.113.{number}" for number in range(40)]
+    for client in (*tenants, *strangers, "192.0.2.1"):
+        turns.begin(client, needed(partial(order.append, client)))
+    await passed(100)
+    assert order.index("192.0.2.1") <= 3
+    # Each class has every second turn, whichever came first.
+    assert abs(sum(client in strangers for client in order[:41]) - 20) <= 1
+    assert sorted(order) == sorted([*tenants, *strangers, "192.0.2.1"])
+
+
+async def test_g16_a_stranger_waits_for_few_of_a_tenants_crowd() -> None:
+    turns, order = Handshakes(whose=owner), list[str]()
+    for client in (*[f"198.51.100.{number}" for number in range(40)], LIGHT):
+        turns.begin(client, needed(partial(order.append, client)))
+    await passed(60)
+    assert order.index(LIGHT) <= 2
+
+
 async def test_g16_those_who_left_are_passed_over_in_the_same_round_but_only_so_many() -> None:
     turns, rounds, began = Handshakes(), Rounds(), list[int]()
     left: list[int] = []
@@ -145,6 +172,7 @@ async def test_a_handshake_that_breaks_leaves_the_turn_to_the_next() -> None:
 def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """A period ends when the test says so, however long a busy machine takes."""
     monkeypatch.setattr(handshakes, "PERIOD", 600.0)
+    monkeypatch.setattr(handshakes, "LOOKING", 600.0)
 
 
 @pytest.mark.usefixtures("by_hand")
@@ -177,6 +205,38 @@ async def test_g16_between_two_of_many_the_sockets_are_looked_at_more_often_than
     rounds.stop()
     assert {later - earlier for earlier, later in pairwise(began[few:])} == {handshakes.LOOKS}
     assert len(began) == handshakes.MANY + 5
+
+
+@pytest.mark.usefixtures("by_hand")
+async def test_one_who_connects_waits_for_no_further_look_once_busy_sessions_took_so_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(handshakes, "LOOKING", 0.0)
+    turns, rounds, began = Handshakes(), Rounds(), list[int]()
+    for number in range(handshakes.MANY + 5):
+        turns.begin(f"198.51.100.{number}", needed(lambda: began.append(rounds.count)))
+    await passed(handshakes.MANY)
+    turns._look()
+    await passed(10)
+    rounds.stop()
+    assert len(began) == handshakes.MANY + 5
+    assert {later - earlier for earlier, later in pairwise(began)} == {1}
+
+
+@pytest.mark.usefixtures("by_hand")
+async def test_g16_a_process_stands_back_as_long_as_some_wait_of_those_many() -> None:
+    told: list[bool] = []
+    turns = Handshakes(stand_back=told.append)
+    for number in range(handshakes.MANY + 9):
+        turns.begin(f"198.51.100.{number}", lambda: True)
+    await passed(handshakes.MANY)
+    turns._look()
+    turns._look()
+    assert told == [True], "few had their turn since, but some wait"
+    await passed(10 * handshakes.LOOKS)
+    turns._look()
+    turns._look()
+    assert told == [True, False]
 
 
 @pytest.mark.usefixtures("by_hand")

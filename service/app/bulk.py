@@ -1,12 +1,13 @@
 """`poplar maildrop import-csv`: many maildrops at once.
 
-Owns which stores and hashes stand behind it; passwords are hashed on as many threads as there are cores. Refuses to
+Owns which stores and hashes stand behind it; passwords are hashed on as many threads as it may use cores. Refuses to
 know how a list is written.
 """
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from service.app.cores import usable_cores
 from service.app.provisioning import patient_database
 from service.mail.batches import Manner
 from service.mail.bulk import BATCH, BulkImport
@@ -20,7 +21,7 @@ from service.stores.postgres.tenancy import postgres_tenancy
 @asynccontextmanager
 async def bulk_import(settings: Settings, actor: str, manner: Manner, tenant: str | None) -> AsyncIterator[BulkImport]:
     """Whoever imports, audited as `actor`. Raises Refusal(UNAVAILABLE) when the database doesn't answer."""
-    hashes = Argon2Hashes(threads=settings.hashing.threads or None, queue=BATCH)
+    hashes = Argon2Hashes(threads=settings.hashing.threads or usable_cores(), queue=BATCH)
     try:
         async with patient_database(settings.database) as database:
             passwords = Passwords(hashes, prepare, scram=settings.hashing.scram)

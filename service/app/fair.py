@@ -4,11 +4,11 @@ Owns how many turns each resource has. Refuses to know how they are shared out. 
 at most once a minute, and never in a metric (G17).
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from service.app.ahead import AheadBlobs
+from service.app.cores import hashing_threads
 from service.mail.begun import BegunBlobs, SpareBegun
 from service.mail.fair import FairBlobs, SpareBlobs
 from service.mail.fairness import Fairness
@@ -53,9 +53,8 @@ class Shares:
     def of(cls, settings: Settings) -> "Shares":
         """The turns that these settings give."""
         most, hashing = most_of(settings), settings.hashing
-        threads = hashing.threads or os.cpu_count() or 1
         bounds = {
-            "hashing": Bounds(threads + AHEAD, queue=hashing.queue, most=most),
+            "hashing": Bounds(hashing_threads(hashing) + AHEAD, queue=hashing.queue, most=most),
             "database": Bounds(settings.database.connections, most=most),
             "domains": Bounds(LOOKUPS, queue=hashing.queue, most=most),
             # While the store hangs, who waits for a turn is to hear of it as soon as who has one.

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from service.app.clock import SystemClock
+from service.app.cores import hashing_threads
 from service.mail.enrolments import Enrolments
 from service.mail.fair import FairHashes
 from service.mail.ports import Directory
@@ -27,7 +28,7 @@ from service.telemetry import metrics, watching
 @asynccontextmanager
 async def open_hashes(settings: HashingSettings) -> AsyncIterator[Argon2Hashes]:
     """The password verifiers, on threads of their own."""
-    hashes = Argon2Hashes(threads=settings.threads or None, queue=settings.queue, observer=watching)
+    hashes = Argon2Hashes(threads=hashing_threads(settings), queue=settings.queue, observer=watching)
     try:
         yield hashes
     finally:

@@ -31,16 +31,15 @@ class Argon2Hashes:
         self,
         cost: argon2.Cost | None = None,
         *,
-        threads: int | None = None,
+        threads: int,
         queue: int | None = None,
         observer: Observer | None = None,
     ) -> None:
         self._cost = cost or argon2.Cost()
-        workers = threads or os.cpu_count() or 1
         # At some 30 ms each, the last in the queue waits about a second.
-        waiting = queue if queue is not None else 32 * workers
-        self._threads = ThreadPoolExecutor(workers, "argon2", initializer=stand_back)
-        self._room = threading.BoundedSemaphore(workers + waiting)
+        waiting = queue if queue is not None else 32 * threads
+        self._threads = ThreadPoolExecutor(threads, "argon2", initializer=stand_back)
+        self._room = threading.BoundedSemaphore(threads + waiting)
         self._calls = Calls("passwords", observer or Unobserved(), lambda _: "protocol")
         self._nobodys = argon2.new_verifier(os.urandom(32), self._cost).encode("ascii")
 

@@ -139,8 +139,15 @@ class Recovery:
             since = spell.fault.ended if promoted else spell.mended.ended
             for server in sorted({one.facts["server"] for one in self.history if one.kind == "login"}):
                 opened = self._opened(since, server=server)
-                found += [opened - since] if opened is not None and opened - since < AFTER else []
+                if opened is not None and opened - since < AFTER and not self._harmed(server, since, opened, spell):
+                    found.append(opened - since)
         return found
+
+    def _harmed(self, server: str, since: float, until: float, but: Spell) -> bool:
+        """Whether another fault than `but` kept the server from serving in a part of that time."""
+        names = {one.facts["what"] for one in self.history if one.kind == "fault"}
+        others = (each for each in self._all(*names) if each.fault.n != but.fault.n and server in each.servers)
+        return any(each.fault.began <= until and since <= each.mended.ended for each in others)
 
     def _failovers(self) -> list[float]:
         return self._with_postgres(FAILOVERS, promoted=True)
@@ -159,8 +166,9 @@ class Recovery:
         spells = list(self._spells(*NO_STORE))
         asked = [one for one in self.history if one.kind in {"list", "uidl", "stat"}]
         during = [one for one in asked if any(each.covers(one) for each in spells)]
-        failed = [one for one in during if one.outcome != "ok"]
-        return f"{len(during) - len(failed)} answered, {len(failed)} not, in {len(spells)} outages"
+        failed = [one for one in during if one.outcome != "ok" and not self._ended_otherwise(one)]
+        answered = [one for one in during if one.outcome == "ok"]
+        return f"{len(answered)} answered, {len(failed)} not, in {len(spells)} outages"
 
     def _updates(self) -> str:
         spells = list(self._spells(*UPDATES))
@@ -172,12 +180,12 @@ class Recovery:
         missing = f"{len(cut)} of {len(retrieved)} RETR cut, {len(lost)} of {len(quits)} QUIT unanswered"
         return f"{len(spells)} updates: {missing}"
 
-    def _ended_otherwise(self, leave: Operation) -> bool:
+    def _ended_otherwise(self, asked: Operation) -> bool:
         """Whether staff ended the session, or a newer one took its maildrop, so that the server closed it."""
-        began = next((one.began for one in self.history if one.kind == "login" and one.session == leave.session), 0.0)
+        began = next((one.began for one in self.history if one.kind == "login" and one.session == asked.session), 0.0)
         return any(
-            one.maildrop == leave.maildrop and began < one.ended and one.began < leave.ended
+            one.maildrop == asked.maildrop and began < one.ended and one.began < asked.ended
             for one in self.history
             if one.kind in {"kick", "suspend", "password"}
-            or (one.kind == "login" and one.outcome == "ok" and one.session != leave.session)
+            or (one.kind == "login" and one.outcome == "ok" and one.session != asked.session)
         )

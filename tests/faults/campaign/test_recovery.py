@@ -74,6 +74,13 @@ def test_g14_refusals_of_the_store_are_measured_and_listings_counted() -> None:
     assert story.figure("LIST, UIDL") == "2 answered, 1 not, in 1 outages"
 
 
+def test_a_listing_that_a_newer_session_kept_from_being_given_is_not_counted_against_the_outage() -> None:
+    story = Story().fault("store silent", 10.0, 30.0, "objects").login("s1", "front 1", 11.0)
+    story.login("s2", "front 2", 12.0).note("list", 13, 13.1, "fail", session="s1", said="-ERR [SYS/TEMP] A newer")
+    story.note("list", 13, 13.1, "fail", session="s2", said=UNAVAILABLE)
+    assert story.figure("LIST, UIDL") == "0 answered, 1 not, in 1 outages"
+
+
 def test_a_rolling_update_is_measured_by_what_was_cut_and_what_went_unanswered() -> None:
     story = Story().fault("front ends replaced", 10.0, 30.0, "front 1")
     story.note("retr", 11, 12, said="+OK 9 octets").note("retr", 12, 13, "unknown", said="+OK 9 octets")
@@ -91,3 +98,10 @@ def test_service_is_back_at_each_front_end_with_its_first_login_after_postgres_i
     story = Story().login("s0", "front 2", 1).fault("Postgres killed", 10.0, 20.0, "postgres")
     story.login("s1", "front 1", 21).login("s2", "front 2", 23)
     assert story.figure("once Postgres is back") == "median 2.0 s, worst 3.0 s"
+
+
+def test_a_front_end_that_stood_still_itself_tells_nothing_of_postgres() -> None:
+    story = Story().login("s0", "front 2", 1).note("fault", 9, 9, what="front end paused", touches=("front 2",))
+    story.fault("Postgres killed", 10.0, 20.0, "postgres").login("s1", "front 1", 21)
+    story.note("mended", 34, 34, what="front end paused", touches=("front 2",)).login("s2", "front 2", 35)
+    assert story.figure("once Postgres is back") == "median 1.0 s, worst 1.0 s"

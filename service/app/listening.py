@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from service.app.ports import taken
 from service.mail.turns import Whose
@@ -61,9 +62,7 @@ def make_listeners(settings: Settings, services: Mapping[str, Service], reuse_po
     limits = settings.limits
     admission = Admission(limits.connections, limits.connections_per_address or None)
     seconds = SetupSeconds(settings.deadlines.proxy_header, settings.deadlines.handshake)
-    front = services.get("pop3")
-    handshakes = Handshakes(sharing, _stand_back, front.whose if front else strangers)
-    listeners = []
+    handshakes, listeners = Handshakes(sharing, _stand_back, partial(_whose, services)), []
     for each in settings.listeners:
         if each.protocol in services:
             service = services[each.protocol]
@@ -71,6 +70,11 @@ def make_listeners(settings: Settings, services: Mapping[str, Service], reuse_po
             reception = Reception(service.factory, admission, service.context, seconds, rejected, handshakes)
             listeners.append(Listener(listener_spec(each, reuse_port), reception))
     return listeners
+
+
+def _whose(services: Mapping[str, Service], network: str) -> Whose:
+    """The tenant whose a client of any of these is taken to be; None for a stranger."""
+    return next(filter(None, (service.whose(network) for service in services.values())), None)
 
 
 def _stand_back(back: bool) -> None:

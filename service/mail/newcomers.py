@@ -1,8 +1,8 @@
 """Whose a client is taken to be before it gives a name: the tenant's whose sessions came from its address before.
 
 Owns the memory of addresses. Without it the first steps of a busy tenant's sessions are those of hundreds of strangers,
-who stand in everybody's way beyond that tenant's share (G16). An address that two tenants' sessions came from within an
-hour, as of a webmail server or an office, is a stranger's, since either tenant might be busy. Nothing is decided by it
+who stand in everybody's way beyond that tenant's share (G16). An address that two tenants' sessions came from within
+a day, as of a webmail server or an office, is a stranger's, since either tenant might be busy. Nothing is decided by it
 but whose turn it is, and no name tells it (G13).
 """
 
@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 from service.mail.turns import Whose
 
 REMEMBERED = 16_384
-"""Addresses, at some 220 octets each; the one that was heard of longest ago is forgotten first."""
-FORGOTTEN = 3600.0
-"""Seconds after which an address that nobody logs in from is a stranger's, and after which one that another tenant's
-sessions no longer come from is one tenant's alone."""
+"""Addresses, at some 340 octets each; the one that was heard of longest ago is forgotten first."""
+COUNTS_FOR = 86_400.0
+"""Seconds that a visit counts: of a client that comes each ten minutes, each of many processes sees a few in a day."""
 
 
 @dataclass(slots=True)
@@ -45,7 +44,7 @@ class Newcomers:
 
     def logged_in(self, network: str, tenant: Whose) -> None:
         """A session of this tenant, from this network."""
-        until = self.clock() + FORGOTTEN
+        until = self.clock() + COUNTS_FOR
         came = self._came.get(network)
         if came is None:
             self._make_room()

@@ -38,9 +38,8 @@ SOON = 0.4
 """Seconds for such a read; then the message is streamed, which comes to a status within `patience` more."""
 SHORT = 0.01
 """Seconds of waiting that are none."""
-AT_LEAST = 0.4
-"""Seconds that the store has to give something however long was waited for other things, as it may serve all the same.
-"""
+AT_LEAST = 1.0
+"""Seconds that the store has to give something however long was waited for Postgres, as it may serve all the same."""
 DIGEST_SLICE = 256 * 1024
 """Octets whose digest is computed in one go: less than a millisecond's work."""
 

@@ -24,8 +24,8 @@ LOOKS = 8
 """Looks at the sockets from one handshake to the next of a process that computes many: what Postgres or Redis answers
 takes some hops of the event loop until it is a session's next step, and each hop would stand behind a handshake."""
 LOOKING = 0.003
-"""Seconds from one handshake to the next of such a process after which no further look is waited for: where sessions
-are busy, too, each look takes as long as a round of their steps, and who connects would get next to no handshakes."""
+"""Seconds since a handshake of such a process after which no further look is waited for: where sessions are busy, too,
+each look takes as long as a round of their steps, and who connects would get next to no handshakes."""
 PASSED_OVER = 64
 """Turns that nobody needs any more, and that are passed over in one round of the loop: some 0.1 ms."""
 
@@ -68,19 +68,21 @@ class Handshakes:
     def begin(self, client: str, begin: Begin) -> None:
         """Have `begin` called when it is `client`'s turn, at once if none is due or has just been."""
         if not self._had:
-            self._go_on()
+            self._had = True
             self._count()
-            begin()
+            try:
+                begin()
+            finally:
+                self._go_on()
             return
         network = network_of(client)
         self._waiting.put(self._whose(network), network, (time.monotonic(), begin, copy_context()))
 
     def _go_on(self) -> None:
-        self._had = True
         self._looks = 1
         if self._back:
             self._looks, self._until = LOOKS, time.monotonic() + LOOKING
-        # The next one begins once the sockets were looked at, whatever becomes of this one.
+        # The next one begins once the sockets were looked at.
         asyncio.get_running_loop().call_soon(self._after_a_look)
 
     def _after_a_look(self) -> None:
@@ -101,8 +103,8 @@ class Handshakes:
         A process that computes handshakes one after another hardly sleeps, and what its sessions wait for on the same
         core would wait for the end of its slice each time, some 3 ms: at each statement, each lease.
         """
-        # Who still waits shows that there are as many, however few had their turn beside busy sessions.
-        many = self._begun >= MANY or (self._back and len(self._waiting) > 0)
+        # Beside busy sessions fewer have their turn, however many there are.
+        many = max(self._begun, len(self._waiting) if self._back else 0) >= MANY
         self._begun = 0
         if many is not self._back:
             self._back = many
@@ -116,15 +118,24 @@ class Handshakes:
         if not self._waiting:
             self._had = False
             return
-        self._go_on()
+        try:
+            computed = self._begin_next()
+        finally:
+            # Whatever becomes of it, the next one begins.
+            self._go_on()
+        if not computed:
+            self._looks = 1
+
+    def _begin_next(self) -> bool:
+        """Give the turn to the first who needs it, of so many; whether one did."""
         for _ in range(min(PASSED_OVER, len(self._waiting))):
-            since, begin, context = self._waiting.take()
+            (since, begin, context), path = self._waiting.take()
             # In no other's context: the event loop calls this in that of whoever had the turn before.
             if context.run(self._begin, begin, since):
+                self._waiting.pay(path)
                 self._count()
-                return
-        # Nothing was computed: one look is enough.
-        self._looks = 1
+                return True
+        return False
 
     def _begin(self, begin: Begin, since: float) -> bool:
         """Give the turn to one that has waited since then; whether it needed it."""

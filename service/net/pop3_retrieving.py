@@ -126,9 +126,10 @@ class Retrieving:
         began, sent = time.monotonic(), self._outlet.octets
         try:
             async with self._within_the_day():
+                asked = time.monotonic()
                 message = await self._located(effect)
                 async with self._memory(message):
-                    waited = time.monotonic() - began
+                    waited = time.monotonic() - asked
                     await send_message(self._outlet, message, pieces(message, waited), lines)
         except Refusal as refusal:
             if self._outlet.octets == sent:

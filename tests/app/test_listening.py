@@ -5,12 +5,16 @@ Of the latter enough to notice, too little to drown in.
 
 import socket
 from contextlib import closing
+from typing import NoReturn
+from uuid import uuid4
 
 from structlog.testing import capture_logs
 
-from service.app.listening import Rejections, listener_spec
+from service.app.listening import Rejections, Service, listener_spec, make_listeners
 from service.net.door import listen
 from service.net.listener import Rejection
+from service.net.peer import Peer
+from service.settings import Settings
 from service.settings.listening import ListenerSettings
 
 
@@ -23,6 +27,26 @@ def test_the_kernel_holds_few_commands_of_a_client_and_as_much_mail_as_it_likes(
     # socket(7): "The kernel doubles this value (to allow space for bookkeeping overhead)".
     assert held("pop3") == 2 * 32 * 1024
     assert held("lmtp") > held("pop3")
+
+
+def test_g16_handshakes_have_their_turns_by_the_tenant_that_a_front_end_knows_by_address() -> None:
+    def nobody(_: Peer) -> NoReturn:
+        raise AssertionError("nobody connects")
+
+    tenant = uuid4()
+    listeners = [
+        {"name": "a", "protocol": "pop3", "port": 0, "tls": "terminated"},
+        {"name": "b", "protocol": "lmtp", "port": 0},
+    ]
+    settings = Settings.model_validate({"listeners": listeners})
+    services = {
+        "lmtp": Service(nobody, None),
+        "pop3": Service(nobody, None, {"198.51.100.7": tenant}.get),
+    }
+    made = make_listeners(settings, services, reuse_port=False)
+    turns = {listener._reception.handshakes for listener in made}
+    assert len(made) == 2
+    assert [(each._whose("198.51.100.7"), each._whose("203.0.113.9")) for each in turns] == [(tenant, None)]
 
 
 def test_a_missing_proxy_header_is_a_warning_once_a_minute() -> None:

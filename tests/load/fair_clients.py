@@ -105,7 +105,7 @@ class Crowd:
     clients: int
     interval: float
     network: int
-    """The third octet of their addresses, 127.0.x.0/24."""
+    """Their addresses' number in 127.0.0.0/8 by /24; each further 250 clients have the next one."""
 
     async def come_for(self, seconds: float, script: Script, tally: Tally) -> None:
         """Come again and again for so long."""
@@ -130,7 +130,8 @@ class Crowd:
             due = max(due + self.interval, time.monotonic())
 
     async def _session(self, number: int, script: list[Ask], tally: Tally) -> None:
-        address = f"127.0.{self.network + number // 250}.{number % 250 + 1}"
+        network = self.network + number // 250
+        address = f"127.{network // 256}.{network % 256}.{number % 250 + 1}"
         loop = asyncio.get_running_loop()
         _, talk = await loop.create_connection(
             lambda: Talk(script, tally), "127.0.0.1", self.port, local_addr=(address, 0)

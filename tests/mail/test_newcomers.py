@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from service.mail.fairness import Fairness
-from service.mail.newcomers import FORGOTTEN, Newcomers
+from service.mail.newcomers import COUNTS_FOR, Newcomers
 from service.mail.pace import Pace
 
 HEAVY, LIGHT = uuid4(), uuid4()
@@ -49,26 +49,26 @@ def test_an_address_that_two_tenants_come_from_is_a_strangers_whoever_came_last(
 ) -> None:
     for tenant in (LIGHT, HEAVY, HEAVY, LIGHT, HEAVY, LIGHT):
         newcomers.logged_in(FROM_LIGHT, tenant)
-        clock.now += FORGOTTEN / 2
+        clock.now += COUNTS_FOR / 2
         newcomers.logged_in(FROM_LIGHT, tenant)
     assert newcomers.tenant(FROM_LIGHT) is None
 
 
-def test_an_address_that_another_tenant_got_is_its_own_an_hour_after_the_formers_last_visit(
+def test_an_address_that_another_tenant_got_is_its_own_a_day_after_the_formers_last_visit(
     newcomers: Newcomers, clock: Clock
 ) -> None:
     newcomers.logged_in(FROM_LIGHT, HEAVY)
     clock.now += 100.0
     newcomers.logged_in(FROM_LIGHT, LIGHT)
-    clock.now += FORGOTTEN - 101.0
+    clock.now += COUNTS_FOR - 101.0
     assert newcomers.tenant(FROM_LIGHT) is None
     clock.now += 1.0
     assert newcomers.tenant(FROM_LIGHT) == LIGHT
 
 
-def test_an_address_nobody_logged_in_from_for_an_hour_is_a_strangers(newcomers: Newcomers, clock: Clock) -> None:
+def test_an_address_nobody_logged_in_from_for_a_day_is_a_strangers(newcomers: Newcomers, clock: Clock) -> None:
     newcomers.logged_in(FROM_LIGHT, HEAVY)
-    clock.now += FORGOTTEN - 1.0
+    clock.now += COUNTS_FOR - 1.0
     assert newcomers.tenant(FROM_LIGHT) == HEAVY
     clock.now += 1.0
     assert newcomers.tenant(FROM_LIGHT) is None
@@ -89,6 +89,7 @@ def test_where_all_are_one_class_no_address_is_anybodys() -> None:
     fairness = Fairness()
     fairness.logged_in(FROM_LIGHT, LIGHT)
     assert fairness.newcomer(FROM_LIGHT) is None
+    assert fairness.tenant_of(FROM_LIGHT) is None
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -17,8 +17,9 @@ import pytest
 
 from service.mail.told import Untold
 from service.mail.turns import Whose
-from service.net import handshakes
+from service.net import handshake_queue, handshakes
 from service.net.arrival import connect
+from service.net.handshake_queue import Rota
 from service.net.handshakes import Handshakes
 from service.net.peer import Peer
 from service.net.tls_opening import InTurn, Opening, at_once
@@ -91,15 +92,24 @@ def owner(network: str) -> Whose:
 
 async def test_g16_a_crowd_of_one_tenant_or_of_strangers_keeps_another_tenants_client_waiting_for_few() -> None:
     turns, order = Handshakes(whose=owner), list[str]()
-    tenants = [f"198.51.100.{number}" for number in range(40)]
-    strangers = [f"203.0.113.{number}" for number in range(40)]
-    for client in (*tenants, *strangers, "192.0.2.1"):
+    known = [f"198.51.100.{number}" for number in range(40)]
+    unknown = [f"203.0.113.{number}" for number in range(40)]
+    for client in (*known, *unknown, "192.0.2.1"):
         turns.begin(client, needed(partial(order.append, client)))
     await passed(100)
-    assert order.index("192.0.2.1") <= 3
-    # Each class has every second turn, whichever came first.
-    assert abs(sum(client in strangers for client in order[:41]) - 20) <= 1
-    assert sorted(order) == sorted([*tenants, *strangers, "192.0.2.1"])
+    assert order.index("192.0.2.1") <= 5
+    # Strangers have every second turn, whoever came first.
+    assert abs(sum(client in unknown for client in order[:41]) - 20) <= 1
+    assert sorted(order) == sorted([*known, *unknown, "192.0.2.1"])
+
+
+async def test_g16_strangers_have_every_second_turn_however_many_tenants_wait() -> None:
+    turns, order = Handshakes(whose=lambda network: network if network.startswith("10.") else None), list[str]()
+    for client in (*[f"10.0.{tenant}.1" for tenant in range(50)] * 2, *[f"203.0.113.{n}" for n in range(20)]):
+        turns.begin(client, needed(partial(order.append, client)))
+    await passed(140)
+    assert len(order) == 120
+    assert order.index("203.0.113.19") <= 42
 
 
 async def test_g16_a_stranger_waits_for_few_of_a_tenants_crowd() -> None:
@@ -108,6 +118,33 @@ async def test_g16_a_stranger_waits_for_few_of_a_tenants_crowd() -> None:
         turns.begin(client, needed(partial(order.append, client)))
     await passed(60)
     assert order.index(LIGHT) <= 2
+
+
+@pytest.mark.parametrize("leaving", ["192.0.2", "203.0.113"])
+async def test_g16_those_who_left_take_no_turn_of_whoever_comes_after_them(leaving: str) -> None:
+    """Of 60 clients that are gone again, a tenant's or strangers, the next one has the turn."""
+    turns, order = Handshakes(whose=owner), list[str]()
+    for _ in range(200):
+        turns.begin("198.51.100.1", needed(partial(order.append, "rival")))
+    for number in range(60):
+        turns.begin(f"{leaving}.{number}", lambda: False)
+    turns.begin(f"{leaving}.99", needed(partial(order.append, "real")))
+    await passed(220)
+    assert len(order) == 201
+    assert order.index("real") <= 2
+
+
+async def test_g15_no_more_than_so_many_debts_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(handshake_queue, "DEBTS", 10)
+    rota = Rota()
+    rota.join("always")
+    for number in range(100):
+        rota.join(number)
+        assert rota.first() in {"always", number}
+        rota.leave(number)
+        rota.pay(number)
+    assert len(rota._paid) <= 10
+    assert rota.first() == "always"
 
 
 async def test_g16_those_who_left_are_passed_over_in_the_same_round_but_only_so_many() -> None:
@@ -227,13 +264,13 @@ async def test_one_who_connects_waits_for_no_further_look_once_busy_sessions_too
 async def test_g16_a_process_stands_back_as_long_as_some_wait_of_those_many() -> None:
     told: list[bool] = []
     turns = Handshakes(stand_back=told.append)
-    for number in range(handshakes.MANY + 9):
+    for number in range(2 * handshakes.MANY + 9):
         turns.begin(f"198.51.100.{number}", lambda: True)
     await passed(handshakes.MANY)
     turns._look()
     turns._look()
-    assert told == [True], "few had their turn since, but some wait"
-    await passed(10 * handshakes.LOOKS)
+    assert told == [True], "few had their turn since, but as many wait"
+    await passed((handshakes.MANY + 10) * handshakes.LOOKS)
     turns._look()
     turns._look()
     assert told == [True, False]

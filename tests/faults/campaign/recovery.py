@@ -43,6 +43,10 @@ class Spell:
         """Whether the fault was there for a part of the operation."""
         return self.fault.began <= one.ended and one.began <= self.mended.ended
 
+    def stood_at(self, moment: float) -> bool:
+        """Whether the fault was there then."""
+        return self.fault.began <= moment <= self.mended.ended
+
     def covers(self, one: Operation) -> bool:
         """Whether the operation began and ended while the fault was there."""
         return self.fault.ended <= one.began and one.ended <= self.mended.began
@@ -104,6 +108,10 @@ class Recovery:
             elif one.kind == "mended" and what in begun:
                 yield Spell(begun.pop(what), one)
 
+    def _every(self) -> Iterator[Spell]:
+        """Those of every name."""
+        return self._all(*{one.facts["what"] for one in self.history if one.kind == "fault"})
+
     def _opened(self, since: float, **facts: str) -> float | None:
         """When the first login after `since` was answered +OK, of those with these facts."""
         times = (
@@ -145,21 +153,21 @@ class Recovery:
 
     def _harmed(self, server: str, since: float, until: float, but: Spell) -> bool:
         """Whether another fault than `but` kept the server from serving in a part of that time."""
-        names = {one.facts["what"] for one in self.history if one.kind == "fault"}
-        others = (each for each in self._all(*names) if each.fault.n != but.fault.n and server in each.servers)
+        others = (each for each in self._every() if each.fault.n != but.fault.n and server in each.servers)
         return any(each.fault.began <= until and since <= each.mended.ended for each in others)
 
     def _failovers(self) -> list[float]:
         return self._with_postgres(FAILOVERS, promoted=True)
 
     def _refused(self) -> list[float]:
-        """What waited for Postgres meanwhile, to be told where its message is, is left out: that has its own bound."""
-        spells, others = list(self._spells(*NO_STORE)), list(self._all(*BACK, *FAILOVERS))
+        """Those asked for while Postgres was harmed, too, are left out: where a message is it tells first."""
+        spells = list(self._spells(*NO_STORE))
+        others = [each for each in self._every() if "postgres" in each.fault.facts["touches"]]
         return [
             one.ended - one.began
             for one in self.history
             if one.kind in {"retr", "top"} and "[SYS/TEMP] Try" in one.said
-            if any(each.covers(one) for each in spells) and not any(each.touches(one) for each in others)
+            if any(each.covers(one) for each in spells) and not any(each.stood_at(one.began) for each in others)
         ]
 
     def _listings(self) -> str:

@@ -14,17 +14,18 @@ from service.mail.bulk import BATCH, BulkImport
 from service.mail.passwords import Passwords
 from service.protocol.sasl.prepare import prepare
 from service.settings import Settings
-from service.stores.passwords import Argon2Hashes
+from service.stores.passwords import COSTS, Argon2Hashes
 from service.stores.postgres.tenancy import postgres_tenancy
 
 
 @asynccontextmanager
 async def bulk_import(settings: Settings, actor: str, manner: Manner, tenant: str | None) -> AsyncIterator[BulkImport]:
     """Whoever imports, audited as `actor`. Raises Refusal(UNAVAILABLE) when the database doesn't answer."""
-    hashes = Argon2Hashes(threads=settings.hashing.threads or usable_cores(), queue=BATCH)
+    hashing = settings.hashing
+    hashes = Argon2Hashes(COSTS[hashing.argon2], threads=hashing.threads or usable_cores(), queue=BATCH)
     try:
         async with patient_database(settings.database) as database:
-            passwords = Passwords(hashes, prepare, scram=settings.hashing.scram)
+            passwords = Passwords(hashes, prepare, scram=hashing.scram)
             yield BulkImport(postgres_tenancy(database), passwords, actor, manner, tenant)
     finally:
         hashes.close()

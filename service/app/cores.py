@@ -1,7 +1,7 @@
 """How many cores this process may use, and so how many threads compute passwords.
 
 Owns what the kernel says of that. A pod on a node of 64 cores sees all of them, and may use as many as its control
-group lets it; each thread that computes holds 19 MiB (Argon2id), which counts against the pod's memory (G15).
+group lets it; each thread that computes holds memory (`hashing.argon2`), which counts against the pod's (G15).
 """
 
 import os

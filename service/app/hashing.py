@@ -19,7 +19,7 @@ from service.mail.verdicts import Verdicts
 from service.mail.verification import Verification
 from service.settings import Settings
 from service.settings.behaviour import HashingSettings
-from service.stores.passwords import Argon2Hashes
+from service.stores.passwords import COSTS, Argon2Hashes
 from service.stores.postgres.database import Database
 from service.stores.postgres.verifiers import PostgresVerifiers
 from service.telemetry import metrics, watching
@@ -28,7 +28,8 @@ from service.telemetry import metrics, watching
 @asynccontextmanager
 async def open_hashes(settings: HashingSettings) -> AsyncIterator[Argon2Hashes]:
     """The password verifiers, on threads of their own."""
-    hashes = Argon2Hashes(threads=hashing_threads(settings), queue=settings.queue, observer=watching)
+    threads = hashing_threads(settings)
+    hashes = Argon2Hashes(COSTS[settings.argon2], threads=threads, queue=settings.queue, observer=watching)
     try:
         yield hashes
     finally:

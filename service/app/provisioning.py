@@ -16,7 +16,7 @@ from service.model.refusal import Refusal
 from service.protocol.sasl.prepare import prepare
 from service.settings import Settings
 from service.settings.systems import DatabaseSettings
-from service.stores.passwords import Argon2Hashes
+from service.stores.passwords import COSTS, Argon2Hashes
 from service.stores.postgres.database import Database
 from service.stores.postgres.tenancy import postgres_tenancy
 
@@ -31,7 +31,7 @@ async def provisioning(settings: Settings, actor: str) -> AsyncIterator[Provisio
     Raises Refusal(UNAVAILABLE) when the database doesn't answer.
     """
     retention = timedelta(days=settings.sweep.removed_retention_days)
-    hashes = Argon2Hashes(threads=1)
+    hashes = Argon2Hashes(COSTS[settings.hashing.argon2], threads=1)
     passwords = Passwords(hashes, prepare, scram=settings.hashing.scram)
     try:
         async with patient_database(settings.database) as database:

@@ -81,7 +81,9 @@ class HashingSettings(Section):
     """Verifying passwords."""
 
     threads: CountOrNone = 0
-    """Threads that verify passwords, at 19 MiB each; 0 for one for each core the process may use, at most 4."""
+    """Threads that verify passwords; 0 for one for each core the process may use, at most 4."""
+    argon2: Literal["46MiB", "19MiB", "12MiB", "9MiB", "7MiB"] = "19MiB"
+    """Memory that Argon2id takes in each thread, with the passes OWASP's advice has for it: less is less time."""
     queue: Count = 256
     """Logins that may wait for a thread; further ones are asked to come back."""
     remember_seconds: Annotated[float, Field(ge=0, le=3600)] = 300.0

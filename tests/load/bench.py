@@ -26,6 +26,7 @@ SITES: Mapping[str, Mapping[str, Any]] = {
     "usual": {"workers": 2},
     "one": {},
     "uncached": {"settings": {"hashing": {"remember_seconds": 0.0}}},
+    "uncached 7MiB": {"settings": {"hashing": {"remember_seconds": 0.0, "argon2": "7MiB"}}},
     # What a process once held it keeps: memory is measured in one that did nothing else.
     "idle": {},
     "idle-tls": {},

@@ -59,6 +59,8 @@ WORKS = (
     Work("argon2", "polls, Argon2id stored, 16 clients", DEAR, "25x", _options("poll", 16)),
     Work("uncached", "logins, Argon2id computed each time", DEAR, "120/s", _options("poll", 32),
          unit="logins/s", site="uncached", beside=""),
+    Work("uncached-7", "the same with hashing.argon2 7MiB", DEAR, "120/s", _options("poll", 32),
+         unit="logins/s", site="uncached 7MiB", beside=""),
     Work("mix", "polls, one session in 20 drains", SMALL, "", _options("mix", 32)),
     Work("drain", "9 KB messages, 8 clients", SMALL, "0.5x", _options("drain", 8), MESSAGES, "messages/s"),
     Work("remove", "the same, each removed", SMALL, "", _options("drain", 8, delete=True), MESSAGES, "messages/s",

@@ -4,7 +4,7 @@ Owns the schemes, their costs and the bounded queue before them; implements `mai
 Refuses to know whose password it is.
 """
 
-from service.stores.passwords.argon2 import Cost
+from service.stores.passwords.argon2 import COSTS, Cost
 from service.stores.passwords.hashing import Argon2Hashes
 
-__all__ = ["Argon2Hashes", "Cost"]
+__all__ = ["COSTS", "Argon2Hashes", "Cost"]

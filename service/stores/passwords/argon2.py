@@ -4,6 +4,7 @@ Owns the cost of new ones and the bound of what stored ones may cost. Refuses to
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nacl.exceptions import CryptoError
@@ -30,6 +31,16 @@ class Cost:
     def form(self) -> str:
         """How every verifier of this cost begins."""
         return f"$argon2id$v=19$m={self.memory_kib},t={self.passes},p=1$"
+
+
+COSTS: Mapping[str, Cost] = {
+    "46MiB": Cost(47104, 1),
+    "19MiB": Cost(),
+    "12MiB": Cost(12288, 3),
+    "9MiB": Cost(9216, 4),
+    "7MiB": Cost(7168, 5),
+}
+"""OWASP's five, which it holds to be equal in defence: less memory for more passes (Password Storage Cheat Sheet)."""
 
 
 def new_verifier(secret: bytes, cost: Cost) -> str:

@@ -38,9 +38,6 @@ class Rota:
         self._paid: dict[Hashable, float] = {}
         """Of classes in which nobody waits, when a next turn would begin."""
 
-    def __len__(self) -> int:
-        return len(self._starts)
-
     def join(self, whose: Hashable) -> None:
         """Somebody of this class waits; no effect where others do."""
         if whose not in self._starts:

@@ -12,6 +12,7 @@ from service.app.cores import hashing_threads
 from service.mail.begun import BegunBlobs, SpareBegun
 from service.mail.fair import FairBlobs, SpareBlobs
 from service.mail.fairness import Fairness
+from service.mail.long_texts import LongTexts
 from service.mail.pace import Pace
 from service.mail.patience import Flow
 from service.mail.ports import BlobStore, DomainOwners
@@ -121,6 +122,11 @@ def pace_of(settings: Settings) -> Pace | None:
 
 def _pace(settings: Settings) -> Pace:
     return Pace(settings.fairness.steps, sharing, SAVINGS)
+
+
+def long_texts(pace: Pace | None) -> LongTexts | None:
+    """What holds long texts back in a process with such a pace."""
+    return LongTexts(pace, Turns("long_texts", Bounds(1), sharing)) if pace is not None else None
 
 
 def most_of(settings: Settings) -> float:

@@ -10,7 +10,7 @@ from functools import partial
 
 from service.app.clock import SystemClock
 from service.app.directories import open_accounts
-from service.app.fair import most_of, pace_of
+from service.app.fair import long_texts, most_of, pace_of
 from service.app.listening import Service
 from service.app.shared import MEASURE_EVERY, Shared
 from service.mail.delivery import Delivery, DeliveryStores
@@ -37,7 +37,8 @@ async def lmtp_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
         stores = DeliveryStores(directory, shared.blobs, DeliveryIndex(database), clock, FoundRecipients(clock))
         delivery = Delivery(stores, settings.hostname, _memory(shared))
         shared.tasks.every("silent senders", EVERY, delivery.underway.make_room)
-        more = (lmtp_options(settings), shared.events, shared.tracer, pace_of(settings))
+        pace = pace_of(settings)
+        more = (lmtp_options(settings), shared.events, shared.tracer, pace, long_texts(pace))
         service = LmtpService(delivery, terms(settings), context, *more)
         yield Service(partial(LmtpConnection, service), context)
 

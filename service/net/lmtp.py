@@ -126,9 +126,11 @@ class LmtpConnection(Conversation):
         def made() -> None:
             call()
 
-        pace = self._service.pace
+        pace, long_texts = self._service.pace, self._service.long_texts
         if pace is None:
             call()
+        elif long_texts is not None and self._performer.is_long:
+            long_texts.soon(self._whose, made)
         else:
             pace.soon(self._whose, made)
 
@@ -163,6 +165,8 @@ class LmtpConnection(Conversation):
             case effects.Store():
                 await self._performer.room()
             case effects.Deliver():
+                if self._service.long_texts is not None and not self._performer.is_long:
+                    self._service.long_texts.short_came()
                 await self._performer.deliver()
             case effects.Abandon():
                 await self._performer.abandon(effect)

@@ -8,6 +8,7 @@ RFC 2033 §4.2.
 from collections.abc import Callable
 
 from service.mail.delivery import Delivery, Transaction
+from service.mail.shipment import LONG_OCTETS
 from service.model.refusal import Refusal
 from service.net.lmtp_record import Record
 from service.protocol.lmtp import effects
@@ -24,6 +25,11 @@ class Performer:
         self._record = record
         self._shed = shed
         self._begun: tuple[effects.Begin, Transaction] | None = None
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the text that comes is a long one already."""
+        return self._begun is not None and self._begun[1].octets > LONG_OCTETS
 
     async def resolve(self, effect: effects.Resolve) -> bool:
         """Find the recipient; whether there is one."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from service.mail.delivery import Delivery
 from service.mail.events import Events, Unheard
+from service.mail.long_texts import LongTexts
 from service.mail.pace import Pace
 from service.protocol.lmtp.state import Terms
 from service.telemetry.spans import Tracer, Untraced
@@ -41,3 +42,5 @@ class LmtpService:
     """Begins the trace of each transaction."""
     pace: Pace | None = None
     """The event loop's time, by tenants; None where connections run in the order in which they are ready."""
+    long_texts: LongTexts | None = None
+    """What holds long texts back where short ones come as well; None where nothing does."""

@@ -66,7 +66,10 @@ TLS_VERSIONS = frozenset({"TLSv1.2", "TLSv1.3"})
 REJECTIONS = frozenset({"untrusted", "proxy_header", "handshake", "full", "per_address", "exhausted"})
 
 SHARED = frozenset(
-    {"hashing", "database", "domains", "store", "memory", "listings", "sessions", "loop", "delivery", "handshakes"}
+    {
+        *("hashing", "database", "domains", "store", "memory", "listings", "sessions", "loop", "delivery"),
+        *("handshakes", "long_texts"),
+    }
 )
 """What tenants share in fair turns."""
 BUDGETS = frozenset({"prefetch", "retrieval", "listings", "delivery", "delivery_first", "delivery_more"})

@@ -36,8 +36,8 @@ _waiting = by(
 def waited(resource: str, seconds: float) -> None:
     """A caller got its turn at one of `labels.SHARED` after `seconds`."""
     _waits(resource).observe(seconds)
-    # A session waits for the loop at each of its steps: those waits would be most of its spans.
-    if resource != "loop" and seconds >= WORTH_SHOWING:
+    # A session waits for the loop at each of its steps, a long text at each piece: those would be most of its spans.
+    if resource not in {"loop", "long_texts"} and seconds >= WORTH_SHOWING:
         spans.past(f"turn at {closed(resource, labels.SHARED)}", seconds)
 
 

@@ -20,6 +20,7 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from service.mail.delivery import Delivery, DeliveryStores
+from service.mail.long_texts import LongTexts
 from service.mail.pace import Pace
 from service.mail.recipients import FoundRecipients
 from service.mail.text_memory import TextMemory
@@ -109,6 +110,7 @@ class Stage:
     tls: TlsMode = TlsMode.NONE
     terms: Terms = field(default_factory=lambda: Terms("mx.example"))
     pace: Pace | None = None
+    long_texts: LongTexts | None = None
     remembering: bool = False
 
     def start(self) -> int:
@@ -117,7 +119,8 @@ class Stage:
         directory, clock = self.directory or provider.directory, provider.clock
         stores = DeliveryStores(directory, provider.blobs, provider.index, clock, lately)
         delivery = Delivery(stores, "mx.example", TextMemory(1 << 28))
-        self.service = LmtpService(delivery, self.terms, self.certificates.context(), self.options, pace=self.pace)
+        plain = LmtpService(delivery, self.terms, self.certificates.context(), self.options)
+        self.service = replace(plain, pace=self.pace, long_texts=self.long_texts)
         self.key = provider.add("u@a.example")
         reception = Reception(self._make, Admission(100), self.certificates.context())
         self.listener = Listener(ListenerSpec("lmtp", "127.0.0.1", 0, tls=self.tls), reception)

@@ -12,13 +12,17 @@ import pytest
 import pytest_asyncio
 import trustme
 
+from service.mail import long_texts
+from service.mail.long_texts import LongTexts
 from service.mail.pace import Whose
+from service.mail.turns import Bounds, Turns
 from service.net.certificates import Certificates
 from service.protocol.lmtp.data import CHUNK
 from service.protocol.lmtp.session import STEPS_BOUND
 from tests.net.conftest import write_pair
 from tests.net.crowded import Crowded
 from tests.net.test_lmtp import ENVELOPE, TEXT, Stage, codes
+from tests.net.wire import Wire
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
 
@@ -125,3 +129,64 @@ async def test_a_drain_in_the_middle_of_a_pipeline_says_goodbye_and_runs_no_more
     pace.leave()
     assert await codes(wire, 1) == [421]
     assert await wire.rest() == b""
+
+
+async def test_a_long_text_that_has_to_rest_is_whole_and_short_ones_pass_it(
+    paced: tuple[Stage, Noted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, pace = paced
+    resting = Turns("long_texts", Bounds(1))
+    stage.long_texts = LongTexts(pace, resting, clock=lambda: 0.0)
+    monkeypatch.setattr(long_texts, "AT_ONCE", 0.0)
+    await resting.take("others")
+    port = stage.start()
+    short, long = await Wire.to(port), await Wire.to(port)
+    for wire in (short, long):
+        await wire.send(ENVELOPE + b"DATA\r\n")
+        assert await codes(wire, 5) == [220, 250, 250, 250, 354]
+    await short.send(TEXT)
+    assert await codes(short, 1) == [250]
+    text = b"Subject: long\r\n\r\n" + 32 * CHUNK // 64 * (62 * b"x" + b"\r\n")
+    sending = asyncio.ensure_future(long.send(text + b".\r\n"))
+    while not resting.waiting:  # noqa: ASYNC110 - there is no event to wait for
+        await asyncio.sleep(0)
+    await short.send(ENVELOPE.partition(b"\r\n")[2] + b"DATA\r\n" + TEXT)
+    assert await codes(short, 4) == [250, 250, 354, 250]
+    assert (resting.waiting, len(stage.provider.rows(stage.key))) == (1, 2)
+    resting.give_back("others")
+    await sending
+    assert await codes(long, 1) == [250]
+    assert max(map(len, await stage.provider.texts(stage.key))) > len(text)
+
+
+@pytest.mark.parametrize("how", ["abort", "end of file", "shed"])
+async def test_a_long_text_whose_connection_ends_while_it_waits_leaves_its_turn(
+    paced: tuple[Stage, Noted], monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    stage, pace = paced
+    resting = Turns("long_texts", Bounds(1))
+    stage.long_texts = LongTexts(pace, resting, clock=lambda: 0.0)
+    stage.long_texts.short_came()
+    monkeypatch.setattr(long_texts, "AT_ONCE", 0.0)
+    await resting.take("others")
+    wire = await Wire.to(stage.start())
+    await wire.send(ENVELOPE + b"DATA\r\n")
+    assert await codes(wire, 5) == [220, 250, 250, 250, 354]
+    sending = asyncio.ensure_future(wire.send(32 * CHUNK * b"x"))
+    while not resting.waiting:  # noqa: ASYNC110 - there is no event to wait for
+        await asyncio.sleep(0)
+    if how == "end of file":
+        sending.cancel()
+        wire.sock.shutdown(socket.SHUT_WR)
+    elif how == "abort":
+        stage.connections[0].end()
+    else:
+        stage.connections[0].shed()
+    resting.give_back("others")
+    async with asyncio.timeout(30):
+        await asyncio.wait({sending})
+        await stage.gone()
+        # Its turn comes when others had theirs, and may rest.
+        while resting.used:  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0)
+    assert (resting.waiting, stage.provider.rows(stage.key)) == (0, [])

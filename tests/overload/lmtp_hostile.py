@@ -122,6 +122,16 @@ def endless_command(sender: Sender) -> None:
     sender.say(b"")
 
 
+def large_mail(sender: Sender) -> None:
+    """What is no siege: one large message, as mail programs write them, in BASE64."""
+
+    def text() -> Iterator[bytes]:
+        yield b"Subject: large\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        yield from sender.repeated(b"QUJD" * 19 + b"\r\n")
+
+    sender.data(text())
+
+
 def stopped_data(sender: Sender) -> None:
     """Stop in the middle of a text."""
     sender.begin()
@@ -155,7 +165,7 @@ KINDS: dict[str, Callable[[Sender], None]] = {
     each.__name__: each
     for each in (
         *(one_header, header_lines, parts, bare_line_ends, endless_text, endless_command),
-        *(stopped_data, stopped_chunk, recipients),
+        *(stopped_data, stopped_chunk, recipients, large_mail),
     )
 }
 

@@ -385,18 +385,25 @@ async def test_work_that_fails_or_is_cancelled_keeps_no_turn(pace: Pace) -> None
 @both_loops
 async def test_work_that_ends_without_a_turn_leaves_none_to_be_ended() -> None:
     """A time that ran out is told while a step waits for its turn, which it therefore never has."""
-    pace = Crowded()
+    pace, limits = Crowded(), list[asyncio.Timeout]()
 
     async def work() -> str:
         try:
-            async with asyncio.timeout(0.001):
+            async with asyncio.timeout(None) as limit:
+                limits.append(limit)
                 await asyncio.sleep(0)
                 await asyncio.sleep(0)
         except TimeoutError:
             return "late"
         return "in time"
 
+    async def stepping() -> str:
+        return await steps
+
     steps = Steps(pace, work(), Whoever("a"), begun=True)
-    assert await steps == "late"
+    task = asyncio.ensure_future(stepping())
+    await until(lambda: pace.waiting)
+    limits[0].reschedule(asyncio.get_running_loop().time())
+    assert await task == "late"
     assert not steps.had_turn
     pace.leave()

@@ -8,15 +8,22 @@ RFC 8314 §3.1 (TLS first, then the greeting), PROXY protocol §2.
 
 import asyncio
 import socket
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Any
 
+from service.net.connection import Connection
+from service.net.door import Remote
 from service.net.peer import Peer, TlsFacts, TlsMode
 from service.net.tls import HANDSHAKE_SECONDS
+from service.net.tls_opening import Opening
 from service.protocol.proxy import Proxied, ProxyError, octets_wanted, parse, plain_address, whole_octets
 
 Network = IPv4Network | IPv6Network
+Connected = Callable[[Exception | None], object]
+"""Told that asyncio drives a connection, or why it doesn't."""
 
 PEEKED_OCTETS = 512
 """Enough for the headers that balancers send; longer ones are waited for."""
@@ -53,6 +60,63 @@ class SetupSeconds:
     # PROXY §2: "at least 3 seconds to cover a TCP retransmit"
     proxy: float = 5.0
     handshake: float = HANDSHAKE_SECONDS
+
+
+class Arrival:
+    """Holds a place, and the socket until a transport owns it, while a connection is set up."""
+
+    __slots__ = ("_sock", "connection", "given_up", "opening", "remote", "task")
+
+    authenticated = False
+
+    def __init__(self, sock: socket.socket, remote: Remote) -> None:
+        self.remote = remote
+        self.task: asyncio.Task[None] | None = None
+        """Waits for the header."""
+        self.connection: Connection | None = None
+        """What waits for nothing but its transport."""
+        self.opening: Opening | None = None
+        """Its handshake."""
+        self.given_up = False
+        self._sock: socket.socket | None = sock
+
+    @property
+    def sock(self) -> socket.socket:
+        """The accepted socket, not yet handed over."""
+        if self._sock is None:
+            raise OSError("the socket was handed over")
+        return self._sock
+
+    def hand_over(self) -> socket.socket:
+        """The socket, whose closing is the taker's business from now on."""
+        sock, self._sock = self.sock, None
+        return sock
+
+    def close(self) -> None:
+        """Close the socket if it wasn't handed over."""
+        if self._sock is not None:
+            self._sock.close()
+
+    def shed(self) -> None:
+        """Make room: give up, with a word where one can be said in clear."""
+        if self.connection is not None:
+            self.connection.shed()
+        else:
+            self._give_up()
+
+    def end(self) -> None:
+        """Give up without a word."""
+        if self.connection is not None:
+            self.connection.end()
+        else:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        self.given_up = True
+        if self.opening is not None:
+            self.opening.abort()
+        if self.task is not None:
+            self.task.cancel()
 
 
 def is_trusted(spec: ListenerSpec, address: str) -> bool:
@@ -116,6 +180,23 @@ def _private_in_front(spec: ListenerSpec, proxied: Proxied) -> bool:
     return spec.tls is TlsMode.TERMINATED or proxied.tls is not None
 
 
-async def connect(protocol: asyncio.Protocol, sock: socket.socket) -> None:
-    """Let asyncio drive `protocol` over `sock`: a connection, or its opening. Raises OSError."""
-    await asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, sock)
+def connect(protocol: asyncio.Protocol, sock: socket.socket, connected: Connected) -> None:
+    """Let asyncio drive `protocol` over `sock`: a connection, or its opening.
+
+    `connected` hears of it, in a later round of the event loop or at once where there is an error. Nothing gives this
+    up: uvloop would close the transport without telling the protocol. Whoever wants no connection tells the protocol.
+    """
+    # Without a task, which would take two rounds more and cost as much as all the rest.
+    _go_on(asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, sock), connected)
+
+
+def _go_on(work: Coroutine[Any, Any, object], connected: Connected, _: object = None) -> None:
+    """Take `work` to its next wait, which is the only one, or to its end."""
+    try:
+        waiter: asyncio.Future[object] = work.send(None)
+    except StopIteration:
+        connected(None)
+    except Exception as error:
+        connected(error)
+    else:
+        waiter.add_done_callback(partial(_go_on, work, connected))

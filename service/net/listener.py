@@ -7,14 +7,14 @@ of others. Refuses to know what the connections speak, and how a header or a han
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache, partial
-from typing import Any
 
 from service.net.admission import Admission, Ticket
 from service.net.arrival import (
+    Arrival,
     ListenerSpec,
     SetupSeconds,
     connect,
@@ -61,47 +61,6 @@ class Reception:
     handshakes: Handshakes = field(default_factory=Handshakes)
 
 
-class _Arrival:
-    """Holds a place, and the socket until a transport owns it, while a connection is set up."""
-
-    __slots__ = ("_sock", "given_up", "opening", "remote", "task")
-
-    authenticated = False
-
-    def __init__(self, sock: socket.socket, remote: Remote) -> None:
-        self.remote = remote
-        self.task: asyncio.Task[None] | None = None
-        self.opening: Opening | None = None
-        """Its handshake, which goes on when the task is done."""
-        self.given_up = False
-        self._sock: socket.socket | None = sock
-
-    @property
-    def sock(self) -> socket.socket:
-        """The accepted socket, not yet handed over."""
-        if self._sock is None:
-            raise OSError("the socket was handed over")
-        return self._sock
-
-    def hand_over(self) -> socket.socket:
-        """The socket, whose closing is the taker's business from now on."""
-        sock, self._sock = self.sock, None
-        return sock
-
-    def close(self) -> None:
-        """Close the socket if it wasn't handed over."""
-        if self._sock is not None:
-            self._sock.close()
-
-    def shed(self) -> None:
-        """Give up: there is no way yet to say anything."""
-        self.given_up = True
-        if self.opening is not None:
-            self.opening.abort()
-        if self.task is not None:
-            self.task.cancel()
-
-
 class Listener:
     """Listens from `start` to `drain`. Raises ValueError when the spec needs a certificate that isn't there."""
 
@@ -113,7 +72,7 @@ class Listener:
         self._admission = reception.admission
         self._is_trusted = lru_cache(BALANCERS)(partial(is_trusted, spec))
         self._connections: set[Connection] = set()
-        self._arrivals: set[_Arrival] = set()
+        self._arrivals: set[Arrival] = set()
         self._draining = False
         self._door: Door | None = None
         self._empty = asyncio.Event()
@@ -146,7 +105,7 @@ class Listener:
         if self._door is not None:
             self._door.close()
         for arrival in tuple(self._arrivals):
-            arrival.shed()
+            arrival.end()
         for connection in tuple(self._connections):
             connection.end()
 
@@ -162,7 +121,7 @@ class Listener:
             sock.close()
             self._reception.rejected(Rejection.UNTRUSTED, remote[0], "may not send a PROXY header")
             return
-        arrival = _Arrival(sock, remote)
+        arrival = Arrival(sock, remote)
         ticket = self._admission.enter(arrival)
         if ticket is None or ticket.refused:
             self._reception.rejected(Rejection.FULL, remote[0], "")
@@ -174,7 +133,7 @@ class Listener:
         try:
             header = header_at_once(sock) if self.spec.proxy_protocol else Proxied()
             if header is None:
-                self._do(arrival, ticket, self._after_header(arrival, ticket))
+                self._await_header(arrival, ticket)
             else:
                 self._set_up(arrival, ticket, header)
         except (ProxyError, OSError) as error:
@@ -184,7 +143,16 @@ class Listener:
             self._leave(arrival, ticket)
             _report(error)
 
-    async def _after_header(self, arrival: _Arrival, ticket: Ticket) -> None:
+    def _await_header(self, arrival: Arrival, ticket: Ticket) -> None:
+        arrival.task = asyncio.get_running_loop().create_task(self._after_header(arrival, ticket))
+        arrival.task.add_done_callback(partial(self._header_awaited, arrival, ticket))
+
+    def _header_awaited(self, arrival: Arrival, ticket: Ticket, task: "asyncio.Task[None]") -> None:
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is not None:
+            self._failed(arrival, ticket, error)
+
+    async def _after_header(self, arrival: Arrival, ticket: Ticket) -> None:
         try:
             header = await read_proxy_header(arrival.sock, self._reception.seconds.proxy)
         except (ProxyError, OSError) as error:
@@ -192,7 +160,7 @@ class Listener:
         else:
             self._set_up(arrival, ticket, header)
 
-    def _set_up(self, arrival: _Arrival, ticket: Ticket, header: Proxied) -> None:
+    def _set_up(self, arrival: Arrival, ticket: Ticket, header: Proxied) -> None:
         peer = make_peer(self.spec, arrival.remote, header)
         connection = self._make(peer, arrival.remote, ticket)
         if self.spec.tls is TlsMode.IMPLICIT and self._reception.context is not None:
@@ -200,33 +168,30 @@ class Listener:
             # handshake begins immediately."
             opening = arrival.opening = self._opening(connection, peer.address, self._reception.context)
             opening.begin(self._reception.seconds.handshake, partial(self._secured, connection, arrival, ticket))
-            self._do(arrival, ticket, connect(opening, arrival.hand_over()))
+            connect(opening, arrival.hand_over(), partial(self._connected, arrival, ticket))
         else:
-            self._do(arrival, ticket, self._connect(connection, arrival, ticket))
+            arrival.connection = connection
+            connect(connection, arrival.hand_over(), partial(self._connected, arrival, ticket))
 
-    async def _connect(self, connection: Connection, arrival: _Arrival, ticket: Ticket) -> None:
-        try:
-            await connect(connection, arrival.hand_over())
-        except OSError as error:
+    def _connected(self, arrival: Arrival, ticket: Ticket, error: Exception | None) -> None:
+        """There is a transport, of a connection or of its opening; or there will be none."""
+        if error is not None:
+            self._failed(arrival, ticket, error)
+        elif arrival.connection is not None:
+            self._keep(arrival.connection, arrival, ticket)
+
+    def _failed(self, arrival: Arrival, ticket: Ticket, error: BaseException) -> None:
+        """What a set-up waited for came to nothing."""
+        if arrival.opening is not None:
+            arrival.opening.abort()
+        if isinstance(error, OSError):
             self._reject(Rejection.HANDSHAKE, arrival, ticket, error)
-        else:
-            self._keep(connection, arrival, ticket)
-
-    def _do(self, arrival: _Arrival, ticket: Ticket, work: Coroutine[Any, Any, None]) -> None:
-        arrival.task = asyncio.get_running_loop().create_task(work)
-        arrival.task.add_done_callback(partial(self._did, arrival, ticket))
-
-    def _did(self, arrival: _Arrival, ticket: Ticket, task: "asyncio.Task[None]") -> None:
-        error = None if task.cancelled() else task.exception()
-        if arrival.task is task and (error or task.cancelled() or not arrival.opening):
-            if isinstance(error, OSError):
-                self._reject(Rejection.HANDSHAKE, arrival, ticket, error)
-                return
-            self._leave(arrival, ticket)
-        if error:
+            return
+        self._leave(arrival, ticket)
+        if not isinstance(error, asyncio.CancelledError):
             _report(error)
 
-    def _secured(self, connection: Connection, arrival: _Arrival, ticket: Ticket, error: OSError | None) -> bool:
+    def _secured(self, connection: Connection, arrival: Arrival, ticket: Ticket, error: OSError | None) -> bool:
         """A handshake came to its end."""
         if error is None:
             self._keep(connection, arrival, ticket)
@@ -237,13 +202,13 @@ class Listener:
     def _opening(self, connection: Connection, client: str, context: ssl.SSLContext) -> Opening:
         return Opening(connection, context, partial(self._reception.handshakes.begin, client), SHUTDOWN_SECONDS)
 
-    def _reject(self, why: Rejection, arrival: _Arrival, ticket: Ticket, error: Exception) -> None:
+    def _reject(self, why: Rejection, arrival: Arrival, ticket: Ticket, error: Exception) -> None:
         if arrival in self._arrivals:
             if not arrival.given_up:
                 self._reception.rejected(why, arrival.remote[0], repr(error))
             self._leave(arrival, ticket)
 
-    def _leave(self, arrival: _Arrival, ticket: Ticket) -> None:
+    def _leave(self, arrival: Arrival, ticket: Ticket) -> None:
         """An arrival is over; its place is given back unless a connection has it."""
         arrival.close()
         self._arrivals.discard(arrival)
@@ -264,7 +229,7 @@ class Listener:
             connection.drain()
         return connection
 
-    def _keep(self, connection: Connection, arrival: _Arrival, ticket: Ticket) -> None:
+    def _keep(self, connection: Connection, arrival: Arrival, ticket: Ticket) -> None:
         self._arrivals.discard(arrival)
         ticket.guest = connection
         self._connections.add(connection)

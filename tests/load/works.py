@@ -55,6 +55,7 @@ def _options(mode: str, clients: int, **more: object) -> Mapping[str, object]:
 
 WORKS = (
     Work("poll-16", "polls, 16 clients", POLLED, "2x", _options("poll", 16)),
+    Work("poll-16-one", "polls, 16 clients, one front end", POLLED, "2x", _options("poll", 16), site="one"),
     Work("poll-128", "polls, 128 clients", POLLED, "2x", _options("poll", 128)),
     Work("argon2", "polls, Argon2id stored, 16 clients", DEAR, "25x", _options("poll", 16)),
     Work("uncached", "logins, Argon2id computed each time", DEAR, "120/s", _options("poll", 32),
@@ -71,6 +72,8 @@ WORKS = (
     Work("deliver", "LMTP deliveries of 9 KB, 16 senders", DELIVERED, "1x", _options("deliver", 16),
          "delivery", "deliveries/s", port="lmtp"),
     Work("hello", "TLS handshakes, 16 clients", POLLED, "1x", _options("hello", 16), unit="handshakes/s", port="pop3s"),
+    Work("hello-one", "TLS handshakes, one front end", POLLED, "1x", _options("hello", 16), unit="handshakes/s",
+         port="pop3s", site="one"),
     Work("tls", "5 MB messages over TLS, 4 clients", LARGE, "1x", _options("drain", 4), MESSAGES, "MB/s", port="pop3s"),
     Work("long-poll", "poll of 100,000 messages", LONG, "1/40 of its time", _options("poll", 1), unit="ms"),
     Work("long-uidl", "STAT and UIDL of 100,000 messages", LONG, "1/2 of its time",

@@ -311,7 +311,7 @@ class Turn:
 
 async def connect_secured(opening: Opening, sock: socket.socket, seconds: float) -> None:
     try:
-        await connect(opening, sock)
+        connect(opening, sock, lambda _error: None)
         await opening.done(seconds)
     except asyncio.CancelledError:
         opening.abort()

@@ -302,6 +302,67 @@ async def test_a_client_that_resets_at_once_leaves_no_trace(stage: Stage) -> Non
     assert (stage.admission.held, len(stage.listener.connections)) == (0, 0)
 
 
+class Counted(Parrot):
+    """Counts how many hear of a transport and of its end."""
+
+    made, lost_ones = 0, 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        type(self).made += 1
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        type(self).lost_ones += 1
+        super().connection_lost(exc)
+
+
+@pytest.mark.parametrize("rounds", [None, 0, 1], ids=["before its transport", "as it hears of it", "right after"])
+async def test_a_set_up_that_is_ended_around_its_transport_leaves_nothing(rounds: int | None) -> None:
+    admission = Admission(9)
+
+    class Ended(Counted):
+        def __init__(self, peer: Peer) -> None:
+            super().__init__(peer)
+            if rounds is None:
+                asyncio.get_running_loop().call_soon(listener.end)
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            if rounds == 0:
+                listener.end()
+            elif rounds == 1:
+                # Runs before whoever waits for the transport hears that there is one.
+                asyncio.get_running_loop().call_soon(listener.end)
+
+    listener = Listener(PLAIN, Reception(Ended, admission))
+    wire = await Wire.to(listener.start())
+    with suppress(ConnectionResetError):
+        await wire.rest()
+    async with asyncio.timeout(10):
+        await listener.wait_closed()
+    assert (admission.held, admission.leaving, len(listener.connections)) == (0, 0, 0)
+    assert (Ended.made, Ended.lost_ones) == (1, 1)
+
+
+async def test_those_that_make_room_in_the_round_they_came_in_are_told_so_and_end() -> None:
+    class Many(Counted):
+        pass
+
+    admission = Admission(1)
+    listener = Listener(PLAIN, Reception(Many, admission))
+    port = listener.start()
+    # All are queued by the kernel: no round of the event loop has passed.
+    clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(4)]
+    for client in clients:
+        client.setblocking(False)
+    said = [await Wire(client).rest() for client in clients[:3]]
+    assert all(word.startswith(b"-ERR") for word in said), said
+    assert (await Wire(clients[3]).line()).startswith(b"+OK")
+    listener.end()
+    await listener.wait_closed()
+    assert (Many.made, Many.lost_ones, admission.held) == (4, 4, 0)
+
+
 def highest_descriptor() -> int:
     return max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())
 

@@ -390,8 +390,8 @@ async def test_d32_connections_reset_in_the_middle_of_auth_leave_nothing_behind(
             wire = await front.client()
             await wire.send(b"AUTH PLAIN\r\n")
             wire.reset()
-        await until(lambda: not listener.connections)
-        assert front.admission.held == 0
+        # The last one may still be about to be accepted.
+        await until(lambda: not (listener.connections or front.admission.held))
         assert front.admission.leaving == 0
 
 

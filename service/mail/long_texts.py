@@ -4,7 +4,8 @@ Owns when a piece of a long text is taken. A process that keeps its cores busy m
 thread, Postgres, its own sender) wait at each step, and where its container has a limit the kernel stops all of it for
 milliseconds. What long texts need now and then they have at once; above that they have one turn at a time, by tenant,
 and none of them for so long after some pieces that they had their part of the loop and no more. Nothing is held back
-unless a short text came lately. Refuses to know texts.
+unless a short text came lately. Long trains of commands, thousands of recipients in one go, keep the loop as busy and
+count as long texts. Refuses to know texts and commands.
 """
 
 import asyncio

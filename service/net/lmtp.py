@@ -26,6 +26,9 @@ from service.protocol.lmtp.session import LmtpSession
 
 LONGEST = 0.001
 """Seconds for which commands run before others are let first: recipients that are known wait for nothing."""
+TRAIN = 500
+"""Commands since the last text from which on a connection has the event loop as long texts do: what nearly all messages
+have for recipients comes before, and some thousand commands a second go on."""
 GROUPED = frozenset({"MAIL", "RCPT"})
 
 
@@ -44,6 +47,8 @@ class LmtpConnection(Conversation):
         """Whose turns of the event loop these are: its address's, and from a text on its first recipient's tenant's."""
         self._performing = 0.0
         """Seconds that the last effect took, until its reply is counted."""
+        self._train = 0
+        """Commands since the last text."""
 
     def shed(self) -> None:
         """Make room: refuse as transient and close."""
@@ -85,6 +90,7 @@ class LmtpConnection(Conversation):
             step = self._session.advance()
             self._record.answered(step.answered, self._performing + time.monotonic() - self._since)
             self._performing = 0.0
+            self._train += len(step.answered)
             if isinstance(step.effect, effects.StartTls):
                 # RFC 3207 §4: the handshake follows the 220 directly, so nothing may be read in clear in between.
                 self._stop_reading_clear()
@@ -129,10 +135,15 @@ class LmtpConnection(Conversation):
         pace, long_texts = self._service.pace, self._service.long_texts
         if pace is None:
             call()
-        elif long_texts is not None and self._performer.is_long:
+        elif long_texts is not None and self._is_long:
             long_texts.soon(self._whose, made)
         else:
             pace.soon(self._whose, made)
+
+    @property
+    def _is_long(self) -> bool:
+        """Whether what comes is a long text, or a long train of commands, which keeps the event loop as busy."""
+        return self._performer.is_long or self._train > TRAIN
 
     def _counted(self) -> None:
         self._performing = time.monotonic() - self._since
@@ -165,8 +176,9 @@ class LmtpConnection(Conversation):
             case effects.Store():
                 await self._performer.room()
             case effects.Deliver():
-                if self._service.long_texts is not None and not self._performer.is_long:
+                if self._service.long_texts is not None and not self._is_long:
                     self._service.long_texts.short_came()
+                self._train = 0
                 await self._performer.deliver()
             case effects.Abandon():
                 await self._performer.abandon(effect)

@@ -17,6 +17,7 @@ from service.mail.long_texts import LongTexts
 from service.mail.pace import Whose
 from service.mail.turns import Bounds, Turns
 from service.net.certificates import Certificates
+from service.net.lmtp import TRAIN
 from service.protocol.lmtp.data import CHUNK
 from service.protocol.lmtp.session import STEPS_BOUND
 from tests.net.conftest import write_pair
@@ -157,6 +158,35 @@ async def test_a_long_text_that_has_to_rest_is_whole_and_short_ones_pass_it(
     await sending
     assert await codes(long, 1) == [250]
     assert max(map(len, await stage.provider.texts(stage.key))) > len(text)
+
+
+async def test_g16_a_long_train_of_commands_waits_as_a_long_text_does(
+    paced: tuple[Stage, Noted], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage, pace = paced
+    resting = Turns("long_texts", Bounds(1))
+    stage.long_texts = LongTexts(pace, resting, clock=lambda: 0.0)
+    monkeypatch.setattr(long_texts, "AT_ONCE", 0.0)
+    await resting.take("others")
+    port = stage.start()
+    short, train = await Wire.to(port), await Wire.to(port)
+    message = ENVELOPE.partition(b"\r\n")[2] + b"DATA\r\n" + TEXT
+    await short.send(b"LHLO client.example\r\n" + message)
+    assert await codes(short, 6) == [220, 250, 250, 250, 354, 250]
+    times = TRAIN + 10 * STEPS_BOUND
+    await train.send(b"LHLO client.example\r\n" + b"NOOP\r\n" * times + message)
+    while not resting.waiting:  # noqa: ASYNC110 - there is no event to wait for
+        await asyncio.sleep(0)
+    await short.send(message)
+    assert await codes(short, 4) == [250, 250, 354, 250]
+    assert (resting.waiting, len(stage.provider.rows(stage.key))) == (1, 2)
+    resting.give_back("others")
+    assert await codes(train, times + 6) == [220] + [250] * (times + 3) + [354, 250]
+    # A text of its own makes it one like others.
+    await resting.take("others")
+    await train.send(message)
+    assert await codes(train, 4) == [250, 250, 354, 250]
+    resting.give_back("others")
 
 
 @pytest.mark.parametrize("how", ["abort", "end of file", "shed"])

@@ -19,6 +19,7 @@ from service.net.conversation import Conversation, Patience
 from service.net.lmtp_performing import Performer
 from service.net.lmtp_record import Record
 from service.net.lmtp_service import LmtpService
+from service.net.lmtp_train import Train
 from service.net.peer import Peer
 from service.protocol.lmtp import effects, replies
 from service.protocol.lmtp.effects import Effect, Step
@@ -26,9 +27,6 @@ from service.protocol.lmtp.session import LmtpSession
 
 LONGEST = 0.001
 """Seconds for which commands run before others are let first: recipients that are known wait for nothing."""
-TRAIN = 500
-"""Commands since the last text from which on a connection has the event loop as long texts do: what nearly all messages
-have for recipients comes before, and some thousand commands a second go on."""
 GROUPED = frozenset({"MAIL", "RCPT"})
 
 
@@ -47,8 +45,7 @@ class LmtpConnection(Conversation):
         """Whose turns of the event loop these are: its address's, and from a text on its first recipient's tenant's."""
         self._performing = 0.0
         """Seconds that the last effect took, until its reply is counted."""
-        self._train = 0
-        """Commands since the last text."""
+        self._train = Train()
 
     def shed(self) -> None:
         """Make room: refuse as transient and close."""
@@ -90,7 +87,8 @@ class LmtpConnection(Conversation):
             step = self._session.advance()
             self._record.answered(step.answered, self._performing + time.monotonic() - self._since)
             self._performing = 0.0
-            self._train += len(step.answered)
+            if step.answered:
+                self._train.answered(len(step.answered))
             if isinstance(step.effect, effects.StartTls):
                 # RFC 3207 §4: the handshake follows the 220 directly, so nothing may be read in clear in between.
                 self._stop_reading_clear()
@@ -143,7 +141,7 @@ class LmtpConnection(Conversation):
     @property
     def _is_long(self) -> bool:
         """Whether what comes is a long text, or a long train of commands, which keeps the event loop as busy."""
-        return self._performer.is_long or self._train > TRAIN
+        return self._performer.is_long or self._train.is_long
 
     def _counted(self) -> None:
         self._performing = time.monotonic() - self._since
@@ -178,9 +176,11 @@ class LmtpConnection(Conversation):
             case effects.Deliver():
                 if self._service.long_texts is not None and not self._is_long:
                     self._service.long_texts.short_came()
-                self._train = 0
+                self._train.text_came()
                 await self._performer.deliver()
             case effects.Abandon():
+                if effect.reason is not None:
+                    self._train.text_came()
                 await self._performer.abandon(effect)
             case effects.StartTls():
                 await self._start_tls()
@@ -194,6 +194,10 @@ class LmtpConnection(Conversation):
         self._session.tls_started()
 
     def _idle(self) -> None:
+        if self._lined_up:
+            # Commands came, and wait for their turn.
+            self._await_octets()
+            return
         self._outlet.write(bytes(replies.IDLE))
         self._close(Ending.AUTOLOGOUT)
 

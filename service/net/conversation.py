@@ -20,6 +20,9 @@ from service.net.peer import Peer
 from service.net.tls import may_be_half_closed, start_tls, tls_facts
 from service.telemetry import metrics
 
+LOOK_AGAIN = 1.0
+"""Seconds until a deadline comes again that came while octets waited for their turn."""
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -227,6 +230,9 @@ class Conversation(Hooks):
     def _expired(self) -> None:
         if self._outlet.paused or self._ending is not None:
             self._abort(Ending.STALLED)
+        elif self._lined_up and self._deadline is not None:
+            # Octets came, and wait for a turn of the event loop: whether they end a command will show then.
+            self._deadline.set(LOOK_AGAIN)
         else:
             self._idle()
 

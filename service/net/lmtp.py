@@ -194,10 +194,6 @@ class LmtpConnection(Conversation):
         self._session.tls_started()
 
     def _idle(self) -> None:
-        if self._lined_up:
-            # Commands came, and wait for their turn.
-            self._await_octets()
-            return
         self._outlet.write(bytes(replies.IDLE))
         self._close(Ending.AUTOLOGOUT)
 

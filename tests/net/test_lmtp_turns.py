@@ -16,6 +16,7 @@ from service.mail import long_texts
 from service.mail.long_texts import LongTexts
 from service.mail.pace import Whose
 from service.mail.turns import Bounds, Turns
+from service.net import lmtp_train
 from service.net.certificates import Certificates
 from service.net.lmtp_train import MOST
 from service.protocol.lmtp.data import CHUNK
@@ -48,6 +49,17 @@ async def paced(tmp_path: Path, ca: trustme.CA) -> AsyncIterator[tuple[Stage, No
     yield stage, pace
     stage.listener.end()
     await stage.listener.wait_closed()
+
+
+@pytest_asyncio.fixture
+async def held_back(paced: tuple[Stage, Noted], monkeypatch: pytest.MonkeyPatch) -> tuple[Stage, Turns]:
+    """One in which, once a short text came, long ones wait until others give the only turn back."""
+    stage, pace = paced
+    resting = Turns("long_texts", Bounds(1))
+    stage.long_texts = LongTexts(pace, resting, clock=lambda: 0.0)
+    monkeypatch.setattr(long_texts, "AT_ONCE", 0.0)
+    await resting.take("others")
+    return stage, resting
 
 
 async def test_g16_a_text_runs_in_its_tenants_turns(paced: tuple[Stage, Noted]) -> None:
@@ -132,14 +144,8 @@ async def test_a_drain_in_the_middle_of_a_pipeline_says_goodbye_and_runs_no_more
     assert await wire.rest() == b""
 
 
-async def test_a_long_text_that_has_to_rest_is_whole_and_short_ones_pass_it(
-    paced: tuple[Stage, Noted], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stage, pace = paced
-    resting = Turns("long_texts", Bounds(1))
-    stage.long_texts = LongTexts(pace, resting, clock=lambda: 0.0)
-    monkeypatch.setattr(long_texts, "AT_ONCE", 0.0)
-    await resting.take("others")
+async def test_a_long_text_that_has_to_rest_is_whole_and_short_ones_pass_it(held_back: tuple[Stage, Turns]) -> None:
+    stage, resting = held_back
     port = stage.start()
     short, long = await Wire.to(port), await Wire.to(port)
     for wire in (short, long):
@@ -161,13 +167,11 @@ async def test_a_long_text_that_has_to_rest_is_whole_and_short_ones_pass_it(
 
 
 async def test_g16_a_long_train_of_commands_waits_as_a_long_text_does(
-    paced: tuple[Stage, Noted], monkeypatch: pytest.MonkeyPatch
+    held_back: tuple[Stage, Turns], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage, pace = paced
-    resting = Turns("long_texts", Bounds(1))
-    stage.long_texts = LongTexts(pace, resting, clock=lambda: 0.0)
-    monkeypatch.setattr(long_texts, "AT_ONCE", 0.0)
-    await resting.take("others")
+    stage, resting = held_back
+    # However slow the machine.
+    monkeypatch.setattr(lmtp_train, "FORGIVEN", 0)
     port = stage.start()
     short, train = await Wire.to(port), await Wire.to(port)
     message = ENVELOPE.partition(b"\r\n")[2] + b"DATA\r\n" + TEXT
@@ -193,14 +197,11 @@ async def test_g16_a_long_train_of_commands_waits_as_a_long_text_does(
 
 @pytest.mark.parametrize("how", ["abort", "end of file", "shed"])
 async def test_a_long_text_whose_connection_ends_while_it_waits_leaves_its_turn(
-    paced: tuple[Stage, Noted], monkeypatch: pytest.MonkeyPatch, how: str
+    held_back: tuple[Stage, Turns], how: str
 ) -> None:
-    stage, pace = paced
-    resting = Turns("long_texts", Bounds(1))
-    stage.long_texts = LongTexts(pace, resting, clock=lambda: 0.0)
+    stage, resting = held_back
+    assert stage.long_texts is not None
     stage.long_texts.short_came()
-    monkeypatch.setattr(long_texts, "AT_ONCE", 0.0)
-    await resting.take("others")
     wire = await Wire.to(stage.start())
     await wire.send(ENVELOPE + b"DATA\r\n")
     assert await codes(wire, 5) == [220, 250, 250, 250, 354]

@@ -1,8 +1,9 @@
 """The beginning of TLS, from the first octet or after STLS: the client's first words, its turn, the handshake.
 
 Owns that a client has no more than its transport until it speaks, that what a handshake computes first, a millisecond
-of signing, is done in turn, and that what comes beyond two reads waits in the kernel until then. Hands the connection
-over to `SecuredTransport` once TLS is there. Refuses to know whose turn it is, certificates and protocols.
+of signing, is done in turn, and that what comes beyond two reads waits in the kernel until then. Once TLS is there it
+hands on to `SecuredTransport` whatever the transport in clear tells: to give that another protocol would stop and begin
+its reading, which are two calls of the kernel. Refuses to know whose turn it is, certificates and protocols.
 RFC 8314 §3.1, RFC 2595 §4.
 """
 
@@ -40,7 +41,7 @@ class Opening(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_answered", "_came", "_context", "_deadline", "_ended", "_error", "_in_turn", "_protocol", "_raw",
+        "_answered", "_came", "_context", "_deadline", "_ended", "_error", "_in_turn", "_protocol", "_raw", "_secured",
         "_shutdown_seconds", "_tls",
     )  # fmt: skip
 
@@ -53,6 +54,8 @@ class Opening(asyncio.Protocol):
         self._shutdown_seconds = shutdown_seconds
         self._raw: asyncio.Transport | None = None
         self._tls: Tls | None = None
+        self._secured: SecuredTransport | None = None
+        """There once the handshake is over."""
         self._came = b""
         """What waits for its turn."""
         self._answered = False
@@ -101,6 +104,9 @@ class Opening(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Octets came, encrypted or on the way there."""
+        if self._secured is not None:
+            self._secured.data_received(data)
+            return
         if self._error is not None or self._raw is None:
             return
         if self._answered:
@@ -117,17 +123,32 @@ class Opening(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """The client ended the connection."""
+        if self._secured is not None:
+            return self._secured.eof_received()
         self._fail(ConnectionResetError("the client left during the handshake"))
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is closed."""
         self._raw = None
+        self._deadline.close()
+        if self._secured is not None:
+            self._secured.connection_lost(exc)
+            return
         # Whoever gives turns may keep this one until it would have come.
         self._came, self._tls, self._protocol = b"", None, _NOBODY
-        self._deadline.close()
         self._error = self._error or ConnectionResetError("the connection ended during the handshake")
         self._end(self._error)
+
+    def pause_writing(self) -> None:
+        """The client doesn't read."""
+        if self._secured is not None:
+            self._secured.pause_writing()
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        if self._secured is not None:
+            self._secured.resume_writing()
 
     def _begin(self) -> bool:
         came, self._came = self._came, b""
@@ -159,10 +180,13 @@ class Opening(asyncio.Protocol):
             self._send(tls, raw)
             self._fail(error)
         else:
-            self._deadline.close()
+            self._deadline.clear()
             if self._end(None):
+                self._secured = SecuredTransport(self._protocol, raw, tls, self._deadline, self._shutdown_seconds)
+                # What is no longer needed, for as long as the connection lasts.
+                self._protocol, self._tls, self._in_turn = _NOBODY, None, at_once
                 # What ends the handshake leaves with the greeting.
-                SecuredTransport(self._protocol, raw, tls, self._shutdown_seconds).begin()
+                self._secured.begin()
 
     def _end(self, error: OSError | None) -> bool:
         """Say once what came of it; whether the connection is still wanted."""
@@ -175,6 +199,9 @@ class Opening(asyncio.Protocol):
             raw.write(tls.outgoing.read())
 
     def _late(self) -> None:
+        if self._secured is not None:
+            self._secured.late()
+            return
         self._error = self._error or ConnectionAbortedError("the handshake takes too long")
         self.abort()
 

@@ -17,42 +17,48 @@ HELD_OCTETS = 64 * 1024
 """Octets that are encrypted before they are handed on: OpenSSL's memory for them never gets smaller again."""
 
 
-class SecuredTransport(asyncio.Transport, asyncio.Protocol):
-    """What `protocol` has for a transport after the handshake; to the transport in clear, `raw`, it is the protocol.
+class SecuredTransport(asyncio.Transport):
+    """What `protocol` has for a transport after the handshake, over the transport in clear, `raw`.
 
-    `shutdown_seconds` is how long a close waits for the client's close_notify.
+    `shutdown_seconds` is how long a close waits for the client's close_notify; `late` is to be called by `deadline`.
     """
 
     __slots__ = (
-        "_closing", "_deadline", "_error", "_outgoing", "_protocol", "_raw", "_reading", "_resting",
+        "_broken", "_closing", "_deadline", "_error", "_outgoing", "_protocol", "_raw", "_reading", "_resting",
         "_shutdown_seconds", "_ssl", "_tls",
     )  # fmt: skip
 
-    def __init__(self, protocol: asyncio.Protocol, raw: asyncio.Transport, tls: Tls, shutdown_seconds: float) -> None:
+    def __init__(
+        self,
+        protocol: asyncio.Protocol,
+        raw: asyncio.Transport,
+        tls: Tls,
+        deadline: Deadline,
+        shutdown_seconds: float,
+    ) -> None:
         super().__init__()
         self._protocol = protocol
         self._shutdown_seconds = shutdown_seconds
         self._tls, self._ssl, self._outgoing = tls, tls.object, tls.outgoing
         self._raw: asyncio.Transport | None = raw
-        self._deadline: Deadline | None = None
+        self._deadline = deadline
         self._error: OSError | None = None
         self._reading = True
         self._resting = False
         """Whether others have their turn now, before more is decrypted and read."""
         self._closing = False
+        self._broken = False
+        """Whether what came ended the connection, before anybody closed it."""
 
     def begin(self) -> None:
-        """Take `raw` over, tell `protocol` of the connection, and send what it says and what TLS had to say still."""
-        if self._raw is None:
-            return
-        self._raw.set_protocol(self)
+        """Tell `protocol` of the connection, and send what it says and what TLS had to say still."""
         self._protocol.connection_made(self)
         self._send()
         if self._tls.waits or self._tls.incoming.pending or self._ssl.pending():
             # Once whoever waited for the handshake was told.
             asyncio.get_running_loop().call_soon(self._read)
 
-    # What the transport in clear calls.
+    # What the transport in clear tells, by way of `Opening`.
 
     def data_received(self, data: bytes) -> None:
         """Octets came, encrypted."""
@@ -71,8 +77,6 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is closed."""
         self._raw, self._closing = None, True
-        if self._deadline is not None:
-            self._deadline.close()
         self._protocol.connection_lost(self._error or exc)
 
     def pause_writing(self) -> None:
@@ -82,6 +86,14 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
     def resume_writing(self) -> None:
         """It reads again."""
         self._protocol.resume_writing()
+
+    def late(self) -> None:
+        """The client took too long to take OpenSSL's alert, or to answer close_notify."""
+        if self._broken:
+            self.abort()
+        else:
+            # What is written goes on being sent; who closed this says for how long.
+            self._end()
 
     # What the protocol calls.
 
@@ -168,7 +180,6 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
         self._closing = True
         if not self._reading and not self._resting:
             self._raw.resume_reading()
-        self._deadline = Deadline(self._shutdown_late)
         self._deadline.set(self._shutdown_seconds)
         self._shut_down()
 
@@ -234,8 +245,7 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
         self._error = error
         self._send()
         if not self._closing:
-            self._closing = True
-            self._deadline = Deadline(self.abort)
+            self._closing = self._broken = True
             self._deadline.set(self._shutdown_seconds)
         self._end()
 
@@ -259,10 +269,6 @@ class SecuredTransport(asyncio.Transport, asyncio.Protocol):
             # What it still sends can't be read, so its close_notify can't either.
             pass
         self._send()
-        self._end()
-
-    def _shutdown_late(self) -> None:
-        """What is written goes on being sent; who closed this says for how long."""
         self._end()
 
     def _end(self) -> None:

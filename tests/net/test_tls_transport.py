@@ -259,6 +259,20 @@ async def test_g6_who_breaks_tls_and_takes_nothing_is_gone_all_the_same(
     assert isinstance(talker.ends[0], ssl.SSLError)
 
 
+async def test_g8_what_breaks_during_a_close_cuts_nothing_off(
+    stage: Stage, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "SHUTDOWN_SECONDS", 0.01)
+    client, talker = await connected(stage, trusting)
+    talker.transport.write(b"z" * (8 << 20) + b"\r\n")
+    talker.transport.close()
+    await client.wire.send(FORGED)
+    await asyncio.sleep(0.1)
+    assert len(await client.line()) == 8 << 20
+    await until_lost(talker)
+    assert isinstance(talker.ends[0], ssl.SSLError)
+
+
 async def test_g6_that_a_client_left_is_told_though_it_takes_nothing(stage: Stage, trusting: ssl.SSLContext) -> None:
     """It ended its side of the connection without close_notify, and what was written to it can't be sent."""
     client, talker = await connected(stage, trusting)

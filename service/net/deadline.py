@@ -17,6 +17,8 @@ FINE, COARSE = 0.05, 1.0
 """Seconds between two ticks: for moments that are near, and for the others, of which thousands then share one."""
 FAR = 30.0
 """Seconds from now on from which a moment is no longer near."""
+SOON = 4.0
+"""Seconds until the first look at what comes later: most connections are over by then, or wait for their end."""
 
 
 def between(seconds: float) -> float:
@@ -41,9 +43,11 @@ class Deadline:
         now = self._wheel.loop.time()
         moment = self._moment = now + seconds
         if self._tick is None:
-            # No further away: most sessions are over by then, and what they wait for last needn't move it.
-            near = min(seconds, FAR)
-            self._stand_at(now + near, near)
+            if seconds > SOON + COARSE:
+                # So what a short session waits for last needn't move it.
+                self._stand_at(now + SOON, FAR)
+            else:
+                self._stand_at(moment, seconds)
         elif self._tick - moment > (COARSE if seconds >= FAR else FINE):
             # A tick is no moment: where the next one after this would be no earlier, it may go on standing where it is.
             self._stand_at(moment, seconds)

@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from service.model.ending import Ending
@@ -46,7 +46,7 @@ class Pop3Connection(Conversation):
         options = service.options
         super().__init__(peer, _patience(options), service.tls)
         self._service = service
-        self._session = Session(service.surroundings(peer))
+        self._session = Session(partial(service.surroundings, peer))
         self._record = Record(peer.listener, service.events, peer, service.tracer)
         self._turns = SessionTurns(service.fairness, peer.address)
         self._performer = Performer(service, self._session, self._outlet, self._record, self._turns)
@@ -75,7 +75,7 @@ class Pop3Connection(Conversation):
     def _opened(self) -> None:
         if self._peer is not self._record.peer:
             self._record.peer = self._peer
-            self._session.around = self._service.surroundings(self._peer)
+            self._session.come_to(partial(self._service.surroundings, self._peer))
         self._record.opened()
         if self._farewell is None and self._running:
             self._outlet.write(self._session.greet())
@@ -176,7 +176,7 @@ class Pop3Connection(Conversation):
 
     def _tls_started(self) -> None:
         self._record.peer = self._peer
-        self._session.tls_started(self._service.surroundings(self._peer))
+        self._session.tls_started(partial(self._service.surroundings, self._peer))
 
     def _idle(self) -> None:
         """RFC 1939 §3: "the session does NOT enter the UPDATE state--the server should close the TCP connection

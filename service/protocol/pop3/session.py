@@ -39,12 +39,12 @@ class Session:
     """One client's session, from the greeting to the last response."""
 
     __slots__ = (
-        "_again", "_counts_retrieval", "_effect", "_octets", "_output", "_parting", "around",
+        "_again", "_around", "_counts_retrieval", "_effect", "_octets", "_output", "_parting", "_surroundings",
         "authentication", "completed", "failures", "lines", "marks", "policy", "read_only", "state", "utf8", "verb",
     )  # fmt: skip
 
-    def __init__(self, around: Surroundings) -> None:
-        self.around = around
+    def __init__(self, surroundings: Callable[[], Surroundings]) -> None:
+        self.come_to(surroundings)
         self.state = State.AUTHORIZATION
         self.authentication = Authentication()
         self.failures = Failures()
@@ -63,6 +63,18 @@ class Session:
         self._again: Callable[[], None] | None = None
         self._counts_retrieval = False
         self._parting = NO_PARTING
+
+    def come_to(self, surroundings: Callable[[], Surroundings]) -> None:
+        """Ask for new surroundings, with the first command that needs them: many a connection has none."""
+        self._surroundings = surroundings
+        self._around: Surroundings | None = None
+
+    @property
+    def around(self) -> Surroundings:
+        """What is known of the connection and the service."""
+        if self._around is None:
+            self._around = self._surroundings()
+        return self._around
 
     @property
     def buffered(self) -> int:
@@ -190,7 +202,7 @@ class Session:
         self.respond(responses.farewell(len(self._parting.removed), self._parting.kept))
         self.close(Ending.QUIT)
 
-    def tls_started(self, around: Surroundings) -> None:
+    def tls_started(self, surroundings: Callable[[], Surroundings]) -> None:
         """TLS is negotiated: forget what came before it.
 
         RFC 2595 §9: "Any protocol interactions prior to the TLS handshake are performed in the clear and can be
@@ -200,7 +212,7 @@ class Session:
         self.lines.discard()
         self.authentication = Authentication()
         self.utf8 = False
-        self.around = around
+        self.come_to(surroundings)
 
     def refused(self, reason: Reason, wait: float | None = None, *, final: bool = False) -> None:
         """The effect was refused before anything of it was sent; it may succeed after `wait` seconds, if known.

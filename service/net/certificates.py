@@ -16,8 +16,8 @@ from pathlib import Path
 
 from cryptography import x509
 
-from service.net.tls import remember_server_name, server_context
-from service.net.tls_identity import remember_end_point
+from service.net.tls import server_context
+from service.net.tls_identity import Handshake, end_point
 
 Report = Callable[[str, Exception], object]
 """Told the name of a pair that could not be loaded, and why; the pair's former certificate stays in use."""
@@ -45,6 +45,8 @@ class _Pair:
     context: ssl.SSLContext
     names: tuple[str, ...]
     expires: datetime
+    end_point: bytes
+    """What connections that are shown it can be bound to (RFC 5929 §4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +116,10 @@ class Certificates:
                 self._report(self._directory.name, error)
 
     def _choose(self, handshake: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:
-        remember_server_name(handshake, name)
-        handshake.context = self._pair_for(name).context
+        pair = self._pair_for(name)
+        if isinstance(handshake, Handshake):
+            handshake.server_name, handshake.end_point = name or None, pair.end_point
+        handshake.context = pair.context
 
     def _pair_for(self, name: str | None) -> _Pair:
         shelf = self._shelf
@@ -185,8 +189,7 @@ def _load(files: _Files, rules: _Rules) -> _Pair:
     # An empty password makes an encrypted key an error; without one OpenSSL asks for it on the terminal.
     context.load_cert_chain(files.chain, files.key, password="")
     leaf = x509.load_pem_x509_certificates(files.chain.read_bytes())[0]
-    remember_end_point(context, leaf)
-    return _Pair(context, _names(leaf), leaf.not_valid_after_utc)
+    return _Pair(context, _names(leaf), leaf.not_valid_after_utc, end_point(leaf))
 
 
 def _names(leaf: x509.Certificate) -> tuple[str, ...]:

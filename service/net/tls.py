@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import cast
-from weakref import WeakKeyDictionary
 
 from service.net.peer import TlsFacts
 from service.net.tls_identity import Handshake, bindings, certified
@@ -26,8 +25,6 @@ SHUTDOWN_SECONDS = 5.0
 # CBC with SHA-2 stays for the mail programs of Windows 7 and 8, which know no GCM with an RSA certificate.
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:ECDHE+AES:!SHA1:!AESCCM"
 
-_server_names: WeakKeyDictionary[Handshake, str] = WeakKeyDictionary()
-
 
 def server_context(alpn: tuple[str, ...], client_ca: Path | None = None) -> ssl.SSLContext:
     """A context with Poplar's rules and no certificate yet, that picks one of `alpn` if the client offers it.
@@ -36,6 +33,7 @@ def server_context(alpn: tuple[str, ...], client_ca: Path | None = None) -> ssl.
     Raises OSError when it can't be read (ssl.SSLError is one).
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.sslobject_class = Handshake
     # RFC 8997 §3: "MSPs currently supporting [...] TLS 1.0, or TLS 1.1 SHOULD transition their users to
     # TLS 1.2 or later and discontinue support for those earlier versions of SSL and TLS."
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -67,20 +65,14 @@ def _trust_clients(context: ssl.SSLContext, client_ca: Path) -> None:
     context.num_tickets = 0
 
 
-def remember_server_name(handshake: Handshake, name: str | None) -> None:
-    """Keep the SNI name of a handshake under way for `tls_facts`: the ssl module forgets it."""
-    if name:
-        _server_names[handshake] = name
-
-
 def tls_facts(transport: asyncio.BaseTransport) -> TlsFacts | None:
     """What was negotiated on `transport`; None if it is in clear. To be asked in `connection_made`."""
     handshake: Handshake | None = transport.get_extra_info("ssl_object")
     if handshake is None:
         return None
-    cipher = handshake.cipher()
-    name, version = _server_names.get(handshake), handshake.version() or ""
-    return TlsFacts(version, cipher[0] if cipher else "", name, bindings(handshake, version), certified(handshake))
+    cipher, version = handshake.cipher(), handshake.version() or ""
+    bound = bindings(handshake, version)
+    return TlsFacts(version, cipher[0] if cipher else "", handshake.server_name, bound, certified(handshake))
 
 
 def may_be_half_closed(transport: asyncio.BaseTransport | None) -> bool:

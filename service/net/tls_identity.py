@@ -7,23 +7,22 @@ RFC 5929 §3 (tls-unique), §4 (tls-server-end-point), RFC 7677 §4; RFC 5280 §
 
 import ssl
 from collections.abc import Mapping
-from weakref import WeakKeyDictionary
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-Handshake = ssl.SSLObject | ssl.SSLSocket
 _WEAK = (hashes.MD5, hashes.SHA1)
-_end_points: WeakKeyDictionary[ssl.SSLContext, bytes] = WeakKeyDictionary()
 
 
-def remember_end_point(context: ssl.SSLContext, leaf: x509.Certificate) -> None:
-    """Keep what connections of `context`, which shows `leaf`, can be bound to."""
-    bound = end_point(leaf)
-    if bound:
-        _end_points[context] = bound
+class Handshake(ssl.SSLObject):
+    """A connection's TLS, and what was chosen for it, which the ssl module forgets."""
+
+    server_name: str | None = None
+    """The name that the client asked for (SNI)."""
+    end_point = b""
+    """The hash of the certificate that was shown, where there is one to take."""
 
 
 def end_point(leaf: x509.Certificate) -> bytes:
@@ -45,9 +44,7 @@ def end_point(leaf: x509.Certificate) -> bytes:
 
 def bindings(handshake: Handshake, version: str) -> Mapping[str, bytes]:
     """What the connection, of this version of TLS, can be bound to, by kind."""
-    found: dict[str, bytes] = {}
-    if bound := _end_points.get(handshake.context):
-        found["tls-server-end-point"] = bound
+    found = {"tls-server-end-point": handshake.end_point} if handshake.end_point else {}
     # RFC 5929 §3 defines tls-unique up to TLS 1.2. RFC 7677 §4 asks for the extended master secret or for no resumption
     # beside it, and only the latter can be seen from here.
     if version == "TLSv1.2" and not handshake.session_reused:

@@ -1,5 +1,7 @@
 """Defects around leases and logins: who holds a maildrop, and who gets in. RFC 1939 §4, RFC 3206 §4, RFC 2595 §9."""
 
+from collections.abc import Callable
+
 from pytest import MonkeyPatch  # noqa: PT013
 
 from service.mail.leases import Leases
@@ -118,9 +120,9 @@ def an_error_is_an_empty_maildrop(patch: MonkeyPatch) -> None:
 def what_came_before_tls_is_kept(patch: MonkeyPatch) -> None:
     """Commands received in clear behind STLS are run after the handshake."""
 
-    def careless(self: Session, around: Surroundings) -> None:
+    def careless(self: Session, surroundings: Callable[[], Surroundings]) -> None:
         self._settle()
         self.authentication = Authentication()
-        self.around = around
+        self.come_to(surroundings)
 
     patch.setattr(Session, "tls_started", careless)

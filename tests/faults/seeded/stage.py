@@ -7,7 +7,6 @@ Refuses to know defects.
 
 import asyncio
 import io
-import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -42,6 +41,7 @@ from service.net.lmtp_service import LmtpService
 from service.net.peer import TlsMode
 from service.net.pop3 import Pop3Connection
 from service.net.pop3_service import Pop3Options, Pop3Service
+from service.net.tls import server_context
 from service.protocol.lmtp.state import Terms
 from service.stores.memory.allowances import MemoryAllowances
 from service.stores.memory.blobs import MemoryBlobStore
@@ -151,7 +151,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         self.recorder = Recorder(self.file, self.clock.tick)
-        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER) if self.authority else None
+        self._tls = server_context(()) if self.authority else None
         if self.authority and self._tls:
             self.authority.issue_cert("localhost").configure_cert(self._tls)
 

@@ -264,6 +264,8 @@ async def test_the_watch_reloads_and_outlives_a_missing_directory(
 async def test_a_ticket_resumes_a_session_and_outlives_a_reload(
     stage: Stage, ca: trustme.CA, pairs: Path, trusting: ssl.SSLContext
 ) -> None:
+    """RFC 5077 §3.1: in TLS 1.2, where to resume spares the client a round trip."""
+    trusting.maximum_version = ssl.TLSVersion.TLSv1_2
     port = stage.start(IMPLICIT)
     first = TlsWire(await Wire.to(port), trusting, "pop.example")
     await first.handshake()
@@ -274,3 +276,13 @@ async def test_a_ticket_resumes_a_session_and_outlives_a_reload(
     await again.handshake()
     await again.line()
     assert again.tls.session_reused
+
+
+async def test_tls_1_3_gives_no_ticket_out(stage: Stage, trusting: ssl.SSLContext) -> None:
+    """RFC 8446 §4.6.1: it would spare no round trip, and costs more than it ever saves."""
+    client = TlsWire(await Wire.to(stage.start(IMPLICIT)), trusting, "pop.example")
+    await client.handshake()
+    await client.line()
+    assert client.tls.version() == "TLSv1.3"
+    assert client.tls.session is not None
+    assert not client.tls.session.has_ticket

@@ -267,7 +267,7 @@ BUGS: Sequence[Callable[[], Bug]] = (
 )
 NEEDS: Mapping[Callable[[], Bug], Weather] = {
     no_fence: Weather(0.3, ("forgotten", "late", "refused"), focus=frozenset({"acquire", "renew", "remove"})),
-    overtaken_is_never_told: Weather(0.5, ("refused",), focus=frozenset({"acquire"})),
+    overtaken_is_never_told: Weather(0.3, ("refused",), focus=frozenset({"acquire"})),
     eviction_forgotten: Weather(0.001, ("refused",)),
     connection_forgets_to_finish: Weather(0.3, ("paused", "silent"), leaves=0.5),
     top_not_checked: Weather(corrupts=0.3),

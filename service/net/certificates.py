@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import cast
 
 from cryptography import x509
 
@@ -117,9 +118,8 @@ class Certificates:
 
     def _choose(self, handshake: ssl.SSLObject, name: str | None, _context: ssl.SSLContext) -> None:
         pair = self._pair_for(name)
-        if isinstance(handshake, Handshake):
-            handshake.server_name, handshake.end_point = name or None, pair.end_point
-        handshake.context = pair.context
+        chosen = cast("Handshake", handshake)
+        chosen.server_name, chosen.end_point, chosen.context = name or None, pair.end_point, pair.context
 
     def _pair_for(self, name: str | None) -> _Pair:
         shelf = self._shelf

@@ -22,7 +22,7 @@ class Handshake(ssl.SSLObject):
     server_name: str | None = None
     """The name that the client asked for (SNI)."""
     end_point = b""
-    """The hash of the certificate that was shown, where there is one to take."""
+    """The hash of the certificate that a whole handshake shows, where there is one to take."""
 
 
 def end_point(leaf: x509.Certificate) -> bytes:
@@ -43,11 +43,16 @@ def end_point(leaf: x509.Certificate) -> bytes:
 
 
 def bindings(handshake: Handshake, version: str) -> Mapping[str, bytes]:
-    """What the connection, of this version of TLS, can be bound to, by kind."""
+    """What the connection, of this version of TLS, can be bound to, by kind.
+
+    Nothing where it was resumed: which certificate its first handshake showed isn't known, as there may be a newer one.
+    """
+    if handshake.session_reused:
+        return {}
     found = {"tls-server-end-point": handshake.end_point} if handshake.end_point else {}
     # RFC 5929 §3 defines tls-unique up to TLS 1.2. RFC 7677 §4 asks for the extended master secret or for no resumption
     # beside it, and only the latter can be seen from here.
-    if version == "TLSv1.2" and not handshake.session_reused:
+    if version == "TLSv1.2":
         unique = handshake.get_channel_binding("tls-unique")
         if unique:
             found["tls-unique"] = unique

@@ -18,8 +18,9 @@ from service.model.refusal import Reason, Refusal
 from service.net import pop3_retrieving
 from service.net.admission import Admission
 from service.net.certificates import Certificates
-from service.net.peer import TlsMode
-from service.net.pop3_service import Pop3Options
+from service.net.peer import Peer, TlsMode
+from service.net.pop3_service import Pop3Options, Pop3Service
+from service.protocol.pop3.capabilities import Surroundings
 from tests.mail.house import House
 from tests.mail.test_retrieval import LARGE, SMALL
 from tests.net.front import LOGIN, Front, read_multi_line, until
@@ -48,6 +49,27 @@ async def test_the_responses_to_one_read_leave_in_order() -> None:
         await wire.send(LOGIN + b"STAT\r\nLIST 1\r\nRETR 1\r\nTOP 1 0\r\nQUIT\r\n")
         lines = [line for line in (await wire.rest()).split(b"\r\n") if line.startswith(b"+OK")]
     assert [line.split()[1:2] for line in lines][2:] == [[b"1"], [b"1"], [b"20"], [], [b"Bye"]]
+
+
+async def test_what_it_may_offer_is_asked_for_once_and_by_who_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Peer] = []
+    ask = Pop3Service.surroundings
+
+    def noted(self: Pop3Service, peer: Peer) -> Surroundings:
+        asked.append(peer)
+        return ask(self, peer)
+
+    monkeypatch.setattr(Pop3Service, "surroundings", noted)
+    front = Front(await House().furnish(SMALL))
+    async with front.listening():
+        looking = await front.client()
+        await looking.send(b"QUIT\r\n")
+        assert (await looking.line()).startswith(b"+OK")
+        assert asked == []
+        wire = await front.client()
+        await wire.send(b"CAPA\r\nCAPA\r\n")
+        assert await read_multi_line(wire) == await read_multi_line(wire)
+        assert len(asked) == 1
 
 
 async def test_a_large_message_is_sent_whole() -> None:

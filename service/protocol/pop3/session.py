@@ -39,7 +39,7 @@ class Session:
     """One client's session, from the greeting to the last response."""
 
     __slots__ = (
-        "_again", "_around", "_counts_retrieval", "_effect", "_octets", "_output", "_parting", "_surroundings",
+        "_again", "_around", "_counts_retrieval", "_effect", "_octets", "_output", "_parting",
         "authentication", "completed", "failures", "lines", "marks", "policy", "read_only", "state", "utf8", "verb",
     )  # fmt: skip
 
@@ -66,15 +66,15 @@ class Session:
 
     def come_to(self, surroundings: Callable[[], Surroundings]) -> None:
         """Ask for new surroundings, with the first command that needs them: many a connection has none."""
-        self._surroundings = surroundings
-        self._around: Surroundings | None = None
+        self._around: Surroundings | Callable[[], Surroundings] = surroundings
 
     @property
     def around(self) -> Surroundings:
         """What is known of the connection and the service."""
-        if self._around is None:
-            self._around = self._surroundings()
-        return self._around
+        around = self._around
+        if not isinstance(around, Surroundings):
+            around = self._around = around()
+        return around
 
     @property
     def buffered(self) -> int:

@@ -108,6 +108,24 @@ def test_what_a_short_session_waits_for_moves_nothing(watched: Watched) -> None:
     assert watched.expired == [pytest.approx(1300.5, abs=0.7)]
 
 
+def test_the_wait_for_a_close_moves_nothing(watched: Watched) -> None:
+    """RFC 8314 §3.4: five seconds for the client's close_notify, at the end of a session that was short."""
+    watched.loop.now += 0.3
+    watched.deadline.set(600)
+    (tick,) = watched.wheel._ticks
+    watched.deadline.set(5)
+    assert list(watched.wheel._ticks) == [tick]
+    watched.loop.advance(6)
+    assert watched.expired == [pytest.approx(1005.3, abs=0.15)]
+
+
+def test_one_that_is_near_comes_no_later_for_what_stands_near_at_first(watched: Watched) -> None:
+    watched.loop.now += 0.3
+    watched.deadline.set(4.2)
+    watched.loop.advance(6)
+    assert watched.expired == [pytest.approx(1004.5, abs=0.15)]
+
+
 def test_a_cleared_one_does_not_expire_and_may_be_set_again(watched: Watched) -> None:
     watched.deadline.set(5)
     watched.deadline.clear()

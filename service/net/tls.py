@@ -63,6 +63,7 @@ def _trust_clients(context: ssl.SSLContext, client_ca: Path) -> None:
     # A resumed session brings the certificate of its first handshake, whatever has become of its authority. So none is
     # given out; the ones that TLS 1.2 keeps by id can't be switched off from here, and prove nobody (tls_identity).
     context.options |= ssl.OP_NO_TICKET
+    context.num_tickets = 0
 
 
 def tls_facts(transport: asyncio.BaseTransport) -> TlsFacts | None:

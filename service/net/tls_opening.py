@@ -2,35 +2,43 @@
 
 Owns that a client has no more than its transport until it speaks, that what a handshake computes first, a millisecond
 of signing, is done in turn, and that what comes beyond two reads waits in the kernel until then. Once TLS is there it
-hands on to `SecuredTransport` whatever the transport in clear tells: to give that another protocol would stop and begin
-its reading, which are two calls of the kernel. Refuses to know whose turn it is, certificates and protocols.
+hands on to `SecuredTransport` whatever the transport in clear tells: where that is given another protocol uvloop stops
+and begins its reading, which are two calls of the kernel. Refuses to know whose turn it is, certificates and protocols.
 RFC 8314 §3.1, RFC 2595 §4.
 """
 
 import asyncio
 import ssl
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 from service.net.deadline import Deadline
 from service.net.tls_decrypting import Tls
-from service.net.tls_transport import SecuredTransport
+from service.net.tls_transport import NOBODY, SecuredTransport
 
 InTurn = Callable[[Callable[[], bool]], None]
 """Calls what it is given when it is its turn, at once where nobody waits; that gives whether it needed the turn."""
 
 Ended = Callable[[OSError | None], bool]
 """Told what came of a handshake: nothing before the protocol hears of the connection, else why there is none, once the
-transport is closed. Gives whether the connection is still wanted; who wants none has it closed."""
+transport is closed. Gives whether the connection is still wanted; it is closed if not."""
 
 
-_NOBODY = asyncio.Protocol()
-"""Instead of a protocol that won't be told of a connection any more."""
+_GONE = ConnectionResetError("the connection is gone")
+"""Never raised."""
 
 
 def at_once(call: Callable[[], object]) -> None:
     """An `InTurn` for what waits for nobody."""
     call()
+
+
+def _tell(waiting: "asyncio.Future[None]", error: OSError | None) -> bool:
+    """An `Ended` for who waits."""
+    if not waiting.done():
+        waiting.set_exception(error) if error else waiting.set_result(None)
+    return not waiting.cancelled()
 
 
 class Opening(asyncio.Protocol):
@@ -78,16 +86,13 @@ class Opening(asyncio.Protocol):
 
         Raises OSError when that comes to nothing, once the transport is closed: until then it takes its place (G15).
         """
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-        def ended(error: OSError | None) -> bool:
-            if not done.done():
-                done.set_exception(error) if error else done.set_result(None)
-            # Where it was given up in this very round, who waited closes it.
-            return not done.cancelled()
-
-        self.begin(seconds, ended)
-        await done
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.begin(seconds, partial(_tell, waiting))
+        try:
+            await waiting
+        finally:
+            # It keeps what it raised, which keeps this frame.
+            del waiting
 
     def abort(self) -> None:
         """Give up, and close now."""
@@ -136,9 +141,10 @@ class Opening(asyncio.Protocol):
             self._secured.connection_lost(exc)
             return
         # Whoever gives turns may keep this one until it would have come.
-        self._came, self._tls, self._protocol = b"", None, _NOBODY
-        self._error = self._error or ConnectionResetError("the connection ended during the handshake")
-        self._end(self._error)
+        self._came, self._tls, self._protocol = b"", None, NOBODY
+        # One that was raised refers to this: kept here, the two would wait for Python's collector.
+        error, self._error = self._error, _GONE
+        self._end(error or ConnectionResetError("the connection ended during the handshake"))
 
     def pause_writing(self) -> None:
         """The client doesn't read."""
@@ -184,9 +190,11 @@ class Opening(asyncio.Protocol):
             if self._end(None):
                 self._secured = SecuredTransport(self._protocol, raw, tls, self._deadline, self._shutdown_seconds)
                 # What is no longer needed, for as long as the connection lasts.
-                self._protocol, self._tls, self._in_turn = _NOBODY, None, at_once
+                self._protocol, self._tls, self._in_turn = NOBODY, None, at_once
                 # What ends the handshake leaves with the greeting.
                 self._secured.begin()
+            else:
+                self.abort()
 
     def _end(self, error: OSError | None) -> bool:
         """Say once what came of it; whether the connection is still wanted."""

@@ -13,6 +13,8 @@ from typing import Any, cast
 from service.net.deadline import Deadline
 from service.net.tls_decrypting import Tls
 
+NOBODY = asyncio.Protocol()
+"""Instead of a protocol that won't be told of a connection any more."""
 HELD_OCTETS = 64 * 1024
 """Octets that are encrypted before they are handed on: OpenSSL's memory for them never gets smaller again."""
 
@@ -77,7 +79,10 @@ class SecuredTransport(asyncio.Transport):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is closed."""
         self._raw, self._closing = None, True
-        self._protocol.connection_lost(self._error or exc)
+        # Both may refer to this.
+        protocol, self._protocol = self._protocol, NOBODY
+        error, self._error = self._error or exc, None
+        protocol.connection_lost(error)
 
     def pause_writing(self) -> None:
         """The client doesn't read."""

@@ -208,7 +208,7 @@ async def main(settings: dict[str, Any]) -> None:
     site = Site(redis, find, reopen)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(settings["certificate"], settings["key"])
-    context.num_tickets = 1
+    context.num_tickets = 0
     for port, tls in (("pop3", None), ("pop3s", context)):
         made = partial(Floor, site, tls is None)
         await loop.create_server(made, "127.0.0.1", settings[port], ssl=tls, reuse_port=True, backlog=BACKLOG)

@@ -279,7 +279,7 @@ async def test_a_ticket_resumes_a_session_and_outlives_a_reload(
 
 
 async def test_tls_1_3_gives_no_ticket_out(stage: Stage, trusting: ssl.SSLContext) -> None:
-    """RFC 8446 §4.6.1: it would spare no round trip, and costs more than it ever saves."""
+    """RFC 8446 §4.6.1: it would spare no round trip, and the server nothing."""
     client = TlsWire(await Wire.to(stage.start(IMPLICIT)), trusting, "pop.example")
     await client.handshake()
     await client.line()

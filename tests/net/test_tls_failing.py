@@ -4,16 +4,25 @@ RFC 2595 §4 (STLS), RFC 3207 §4 (STARTTLS), RFC 8314 §3.1. G15. On both event
 """
 
 import asyncio
+import gc
 import socket
+import ssl
 from collections.abc import Callable
 
 import pytest
 
 from service.net import tls
+from service.net.arrival import ListenerSpec
+from service.net.deadline import Deadline
+from service.net.peer import TlsMode
+from service.net.tls_decrypting import Tls
+from service.net.tls_opening import Opening
+from service.net.tls_transport import SecuredTransport
 from tests.net.conftest import Stage
 from tests.net.front import until
+from tests.net.parrot import Parrot
 from tests.net.test_tls import greeted
-from tests.net.wire import Wire
+from tests.net.wire import TlsWire, Wire
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
 
@@ -86,3 +95,31 @@ async def test_g15_one_that_failed_is_closed_when_the_listener_ends(
     await asyncio.wait_for(stage.listener.wait_closed(), 20)
     await until(lambda: near.fileno() < 0)
     wire.close()
+
+
+@pytest.mark.parametrize("way", ["at once", "after the handshake", "by STLS"])
+async def test_g15_what_no_tls_ends_is_free_without_the_collector(
+    stage: Stage, trusting: ssl.SSLContext, way: str
+) -> None:
+    """An error that was raised refers to whom it was raised in, which keeps OpenSSL's memory, unseen by Python."""
+    gc.collect()
+    gc.disable()
+    try:
+        if way == "by STLS":
+            wire = await greeted(stage)
+            await wire.send(b"STLS\r\n")
+            assert await wire.line() == b"+OK"
+        else:
+            wire = await Wire.to(stage.start(ListenerSpec("pop3s", "127.0.0.1", 0, TlsMode.IMPLICIT)))
+        if way == "after the handshake":
+            client = TlsWire(wire, trusting, "pop.example")
+            await client.handshake()
+            await client.line()
+        await until(lambda: stage.parrots)
+        await wire.send(b"GET / HTTP/1.0\r\n\r\n")
+        await until(lambda: not stage.admission.held)
+        stage.parrots.clear()
+        kinds = (Opening, SecuredTransport, Deadline, Tls, Parrot)
+        await until(lambda: not [each for each in gc.get_objects() if isinstance(each, kinds)])
+    finally:
+        gc.enable()

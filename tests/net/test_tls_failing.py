@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from service.net import tls
+from service.net import tls, tls_opening
 from service.net.arrival import ListenerSpec
 from service.net.deadline import Deadline
 from service.net.peer import TlsMode
@@ -97,6 +97,42 @@ async def test_g15_one_that_failed_is_closed_when_the_listener_ends(
     wire.close()
 
 
+async def test_a_connection_cancelled_as_its_handshake_ends_is_gone_and_free(
+    stage: Stage, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waited for TLS was told that it is there, and hears that it isn't wanted any more before it goes on."""
+    tell = tls_opening._tell
+
+    def told(waiting: "asyncio.Future[None]", error: OSError | None) -> bool:
+        wanted = tell(waiting, error)
+        assert stage.parrot._step is not None
+        stage.parrot._step.cancel()
+        return wanted
+
+    monkeypatch.setattr(tls_opening, "_tell", told)
+    gc.collect()
+    gc.disable()
+    try:
+        wire = await greeted(stage)
+        await wire.send(b"STLS\r\n")
+        assert await wire.line() == b"+OK"
+        client = TlsWire(wire, trusting, "pop.example")
+        await client.handshake()
+        await stage.parrot.wait_closed()
+        assert (stage.admission.held, stage.parrot.lost) == (0, 1)
+        # A task keeps what cancelled it, as long as anybody keeps the task.
+        stage.parrots.pop()._step = None
+        await until(lambda: not left_over())
+    finally:
+        gc.enable()
+
+
+def left_over() -> list[object]:
+    """What belongs to a connection and is still there."""
+    kinds = (Opening, SecuredTransport, Deadline, Tls, Parrot)
+    return [each for each in gc.get_objects() if isinstance(each, kinds)]
+
+
 @pytest.mark.parametrize("way", ["at once", "after the handshake", "by STLS"])
 async def test_g15_what_no_tls_ends_is_free_without_the_collector(
     stage: Stage, trusting: ssl.SSLContext, way: str
@@ -119,7 +155,6 @@ async def test_g15_what_no_tls_ends_is_free_without_the_collector(
         await wire.send(b"GET / HTTP/1.0\r\n\r\n")
         await until(lambda: not stage.admission.held)
         stage.parrots.clear()
-        kinds = (Opening, SecuredTransport, Deadline, Tls, Parrot)
-        await until(lambda: not [each for each in gc.get_objects() if isinstance(each, kinds)])
+        await until(lambda: not left_over())
     finally:
         gc.enable()

@@ -7,7 +7,7 @@ import asyncio
 import gc
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -97,8 +97,32 @@ async def test_g15_one_that_failed_is_closed_when_the_listener_ends(
     wire.close()
 
 
+KINDS = (Opening, SecuredTransport, Deadline, Tls, Parrot)
+
+
+def belongings() -> list[object]:
+    """What belongs to connections, of any test."""
+    return [each for each in gc.get_objects() if isinstance(each, KINDS)]
+
+
+@pytest.fixture
+def left_over() -> Iterator[Callable[[], list[object]]]:
+    """What belongs to this test's connections and is still there, without Python's collector."""
+    gc.collect()
+    gc.disable()
+    before = belongings()
+    known = set(map(id, before))
+    try:
+        yield lambda: [each for each in belongings() if id(each) not in known]
+    finally:
+        gc.enable()
+
+
 async def test_a_connection_cancelled_as_its_handshake_ends_is_gone_and_free(
-    stage: Stage, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+    stage: Stage,
+    trusting: ssl.SSLContext,
+    monkeypatch: pytest.MonkeyPatch,
+    left_over: Callable[[], list[object]],
 ) -> None:
     """Whoever waited for TLS was told that it is there, and hears that it isn't wanted any more before it goes on."""
     tell = tls_opening._tell
@@ -110,51 +134,36 @@ async def test_a_connection_cancelled_as_its_handshake_ends_is_gone_and_free(
         return wanted
 
     monkeypatch.setattr(tls_opening, "_tell", told)
-    gc.collect()
-    gc.disable()
-    try:
-        wire = await greeted(stage)
-        await wire.send(b"STLS\r\n")
-        assert await wire.line() == b"+OK"
-        client = TlsWire(wire, trusting, "pop.example")
-        await client.handshake()
-        await stage.parrot.wait_closed()
-        assert (stage.admission.held, stage.parrot.lost) == (0, 1)
-        # A task keeps what cancelled it, as long as anybody keeps the task.
-        stage.parrots.pop()._step = None
-        await until(lambda: not left_over())
-    finally:
-        gc.enable()
-
-
-def left_over() -> list[object]:
-    """What belongs to a connection and is still there."""
-    kinds = (Opening, SecuredTransport, Deadline, Tls, Parrot)
-    return [each for each in gc.get_objects() if isinstance(each, kinds)]
+    wire = await greeted(stage)
+    await wire.send(b"STLS\r\n")
+    assert await wire.line() == b"+OK"
+    client = TlsWire(wire, trusting, "pop.example")
+    await client.handshake()
+    await stage.parrot.wait_closed()
+    assert (stage.admission.held, stage.parrot.lost) == (0, 1)
+    # A task keeps what cancelled it, as long as anybody keeps the task.
+    stage.parrots.pop()._step = None
+    await until(lambda: not left_over())
 
 
 @pytest.mark.parametrize("way", ["at once", "after the handshake", "by STLS"])
 async def test_g15_what_no_tls_ends_is_free_without_the_collector(
-    stage: Stage, trusting: ssl.SSLContext, way: str
+    stage: Stage, trusting: ssl.SSLContext, way: str, left_over: Callable[[], list[object]]
 ) -> None:
     """An error that was raised refers to whom it was raised in, which keeps OpenSSL's memory, unseen by Python."""
-    gc.collect()
-    gc.disable()
-    try:
-        if way == "by STLS":
-            wire = await greeted(stage)
-            await wire.send(b"STLS\r\n")
-            assert await wire.line() == b"+OK"
-        else:
-            wire = await Wire.to(stage.start(ListenerSpec("pop3s", "127.0.0.1", 0, TlsMode.IMPLICIT)))
-        if way == "after the handshake":
-            client = TlsWire(wire, trusting, "pop.example")
-            await client.handshake()
-            await client.line()
-        await until(lambda: stage.parrots)
-        await wire.send(b"GET / HTTP/1.0\r\n\r\n")
-        await until(lambda: not stage.admission.held)
-        stage.parrots.clear()
-        await until(lambda: not left_over())
-    finally:
-        gc.enable()
+    if way == "by STLS":
+        wire = await greeted(stage)
+        await wire.send(b"STLS\r\n")
+        assert await wire.line() == b"+OK"
+    else:
+        wire = await Wire.to(stage.start(ListenerSpec("pop3s", "127.0.0.1", 0, TlsMode.IMPLICIT)))
+    if way == "after the handshake":
+        client = TlsWire(wire, trusting, "pop.example")
+        await client.handshake()
+        await client.line()
+    await until(lambda: stage.parrots)
+    assert left_over()
+    await wire.send(b"GET / HTTP/1.0\r\n\r\n")
+    await until(lambda: not stage.admission.held)
+    stage.parrots.clear()
+    await until(lambda: not left_over())

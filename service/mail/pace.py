@@ -48,14 +48,15 @@ class Waiter(NamedTuple):
 class Class:
     """What one class had, and who of it waits, in order."""
 
+    whose: Whose
     finish: float
-    """When all it had is paid for, in virtual time."""
+    """When all it had in rounds before this one is paid for, in virtual time."""
     stays: bool
     """Whether it is more than a stranger's, who may turn out to be anybody's."""
     spent: float = 0.0
     """Seconds of the present round."""
     usual: float = SHORT
-    """Seconds that its steps take of late; what one that waited is reckoned at until it is over."""
+    """Seconds of its last step that waited; what the next one is reckoned at until it is over."""
     waiting: deque[Waiter] = field(default_factory=deque)
     waits: int = 0
     """How many of it had to wait since somebody looked."""
@@ -102,31 +103,30 @@ class Pace:
         left = self._room - self._spent
         if not self._heads and left > 0.0 and of.spent < left:
             return True
-        behind = of.finish < self._now - self._behind
+        behind = self._paid(of) < self._now - self._behind
         return behind and not of.waiting and self._passed < (self._long if of.stays else self._short)
 
     def ended(self, whose: Whose, seconds: float, counted: float = 0.0) -> None:
         """A step took so long, `counted` of which its round knows already.
 
-        A long one uses up what others of its round could have had, so that sockets are looked at soon.
+        A long one uses up what others of its round could have had, so that sockets are looked at soon. Each step of
+        each session ends here, so the rest is done once a round: `_joins` and `_pay`.
         """
         of = self._classes.get(whose) or self._class(whose)
-        start = of.finish
-        if start < self._now - self._savings:
-            start = self._now - self._savings
-        elif start > self._now:
-            self._now = start
-        of.finish = start + seconds
-        # Each step of each session ends here. Four calls of `max` were three hundredths of a poll.
-        if of.finish > self._latest:  # noqa: PLR1730
-            self._latest = of.finish
-        usual = (of.usual + seconds) / 2
-        of.usual = usual if usual > SHORT else SHORT  # noqa: FURB136
-        if of is not self._tenant and of.stays:
-            self._meet(of)
-        if seconds < SHORT:  # noqa: PLR1730
+        if seconds < SHORT:
             seconds = SHORT
-        self._count(of, seconds - counted if seconds > counted else 0.0)
+        if counted:
+            of.usual = seconds
+            seconds -= counted
+            if seconds <= 0.0:
+                return
+        if not of.spent:
+            self._joins(of)
+        of.spent += seconds
+        if self._spent < self._room:
+            self._spent += seconds
+        else:
+            self._passed += seconds
 
     def soon(self, whose: Whose, call: Callable[[], object]) -> None:
         """Call `call` in a step of its own: at once where there is room."""
@@ -160,16 +160,24 @@ class Pace:
             self._classes[whose].waits = 0
         return told
 
-    def _count(self, of: Class, seconds: float) -> None:
+    def _joins(self, of: Class) -> None:
+        """The first step of a class in this round."""
         if not self._had:
             asyncio.get_running_loop().call_soon(self._next_round, context=self._context)
-        if not of.spent:
-            self._had.append(of)
-        of.spent += seconds
-        if self._spent < self._room:
-            self._spent += seconds
-        else:
-            self._passed += seconds
+        self._had.append(of)
+        if of is not self._tenant and of.stays:
+            self._meet(of)
+
+    def _paid(self, of: Class) -> float:
+        """When all it had until now is paid for, in virtual time: where its next step begins."""
+        return max(of.finish, self._now - self._savings) + of.spent
+
+    def _pay(self, of: Class) -> None:
+        """A round is over, of which a class had its part."""
+        begins = self._paid(of)
+        self._now = max(self._now, begins - of.spent)
+        self._latest = max(self._latest, begins)
+        of.finish, of.spent = begins, 0.0
 
     def _meet(self, of: Class) -> None:
         """A step of another tenant than the last one's: neither is to find the loop in the middle of a long round."""
@@ -187,8 +195,7 @@ class Pace:
             self._become_head(of)
 
     def _become_head(self, of: Class) -> None:
-        start = self._now - self._savings
-        heappush(self._heads, (max(start, of.finish), next(self._order), of))
+        heappush(self._heads, (self._paid(of), next(self._order), of))
 
     def _next_round(self) -> None:
         """The sockets were looked at, often enough: who waits goes on."""
@@ -198,7 +205,7 @@ class Pace:
             return
         self._looks = 0
         for of in self._had:
-            of.spent = 0.0
+            self._pay(of)
         self._had.clear()
         self._spent = self._passed = 0.0
         self._room = self._short if self._company_until > time.monotonic() else self._long
@@ -236,14 +243,14 @@ class Pace:
             # It goes on after this, maybe in the next round: how long it takes would be known too late for its own.
             self._told.waited(self.resource, time.monotonic() - waiter.since)
             waiter.turn.set_result(of.usual)
-            self._count(of, of.usual)
+            self.ended(of.whose, of.usual)
 
     def _class(self, whose: Whose) -> Class:
         of = self._classes.get(whose)
         if of is None:
             if len(self._classes) >= self._few:
                 self._forget()
-            of = self._classes[whose] = Class(self._now - self._savings, not isinstance(whose, str))
+            of = self._classes[whose] = Class(whose, self._now - self._savings, not isinstance(whose, str))
         return of
 
     def _forget(self) -> None:

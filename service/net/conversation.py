@@ -119,7 +119,8 @@ class Conversation(Hooks):
     def _go_on(self) -> None:
         """After a pause: say the farewell if it is due, else run what was read meanwhile."""
         self._await_octets()
-        self._leave()
+        if self._farewell is not None:
+            self._leave()
         self._hear()
 
     def _hear(self) -> None:

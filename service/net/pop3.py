@@ -89,32 +89,38 @@ class Pop3Connection(Conversation):
     def _run(self) -> None:
         if not self._running:
             return
-        step = self._session.advance()
+        output, effect, commands, more = self._session.advance()
         self._record.answered(self._session, time.monotonic() - self._since)
-        if isinstance(step.effect, effects.StartTls):
-            # Nothing may be read in clear between the response and the handshake (RFC 2595 §4).
-            self._stop_reading_clear()
-        if isinstance(step.effect, effects.Close):
-            self._outlet.write_last(step.output)
-        else:
-            self._outlet.write(step.output)
-        if step.effect is not None:
-            if not self._at_once(step.effect):
-                self._start(step.effect)
+        if effect is not None:
+            self._start(effect, output)
             return
-        if step.commands:
+        if output:
+            self._outlet.write(output)
+        if commands:
             # RFC 1939 §3: "The receipt of any command from the client during that interval should suffice to
             # reset the autologout timer." Octets that end no line don't.
             self._await_octets()
-        if step.more:
+        if more:
             self._let_others_first()
         elif self._heard_all and self._running:
             self._close(Ending.VANISHED)
 
-    def _at_once(self, effect: Effect) -> bool:
-        """Perform an effect that needs to wait for nothing, without a task; whether it was such a one."""
-        if not isinstance(effect, effects.Retrieve):
-            return False
+    def _start(self, effect: Effect, output: bytes) -> None:
+        """Send what comes before an effect, and have it performed."""
+        if isinstance(effect, effects.Close):
+            self._outlet.write_last(output)
+            self._close(effect.ending)
+            return
+        if isinstance(effect, effects.StartTls):
+            # Nothing may be read in clear between the response and the handshake (RFC 2595 §4).
+            self._stop_reading_clear()
+        if output:
+            self._outlet.write(output)
+        if not (isinstance(effect, effects.Retrieve) and self._at_once(effect)):
+            self._begin(self._turns.run(self._perform(effect)))
+
+    def _at_once(self, effect: effects.Retrieve) -> bool:
+        """Send a message that need not be waited for, without a task; whether it was such a one."""
         if not self._context().run(self._retrieved_at_once, effect):
             return False
         self._counted()
@@ -127,12 +133,6 @@ class Pop3Connection(Conversation):
         self._turns.stand_for()
         return self._performer.messages.retrieve_at_once(effect)
 
-    def _start(self, effect: Effect) -> None:
-        if isinstance(effect, effects.Close):
-            self._close(effect.ending)
-        else:
-            self._begin(self._turns.run(self._perform(effect)))
-
     async def _perform(self, effect: Effect) -> None:
         with self._record.trace.step(STEPS[type(effect)]):
             await self._turns.begin(effect)
@@ -141,18 +141,18 @@ class Pop3Connection(Conversation):
                     await self._performer.log_in(effect, self._peer.address, self._lost)
                     self.authenticated = self._session.state is State.TRANSACTION
                     self._outlet.bound(self._bound)
-                case effects.FetchKeys():
-                    await self._performer.fetch_keys(effect, self._peer.address)
-                case effects.LoadListing():
-                    await self._performer.load_listing()
+                case effects.Update():
+                    await self._performer.update(effect)
                 case effects.Retrieve():
                     await self._performer.messages.retrieve(effect)
                 case effects.Top():
                     await self._performer.messages.top(effect)
+                case effects.LoadListing():
+                    await self._performer.load_listing()
                 case effects.SendListing():
                     await self._performer.send_listing(effect)
-                case effects.Update():
-                    await self._performer.update(effect)
+                case effects.FetchKeys():
+                    await self._performer.fetch_keys(effect, self._peer.address)
                 case effects.StartTls():
                     await self._start_tls()
 

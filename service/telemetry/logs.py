@@ -58,6 +58,8 @@ class SessionLine(NamedTuple):
 
 ENDED = "session ended"
 _COUNTS = ("commands", "retrieved", "topped", "removed", "delivered", "octets_in", "octets_out")
+_UNKNOWN = tuple(name for name, default in SessionLine._field_defaults.items() if default is None)
+"""What may be unknown."""
 _FROM_OUTSIDE = ("tenant", "address", "sender", "client", "tls", "cipher", "server_name")
 
 
@@ -104,7 +106,10 @@ class SessionLog:
 
         Who said nothing at all is a balancer that looks whether the port answers, every other second: `debug`.
         """
-        facts = {name: value for name, value in zip(SessionLine._fields, line, strict=True) if value is not None}
+        facts = line._asdict()
+        for name in _UNKNOWN:
+            if facts[name] is None:
+                del facts[name]
         facts["seconds"] = round(line.seconds, 3)
         if not line.octets_in and line.end == "vanished":
             self._log.debug(ENDED, **facts)
@@ -156,8 +161,8 @@ class AtOnce:
     def write(self, event: str, facts: dict[str, object]) -> None:
         """Write one line."""
         for name in _FROM_OUTSIDE:
-            if name in facts:
-                facts[name] = clean(str(facts[name]))
+            if text := facts.get(name):
+                facts[name] = clean(str(text))
         facts |= {"event": event, "level": "info", "at": _now()}
         self._write(to_json(facts, fallback=str).decode())
 

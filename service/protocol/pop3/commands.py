@@ -40,7 +40,7 @@ def split(line: bytes) -> tuple[bytes, bytes | None]:
     Raises SyntaxRefusedError for an empty line, a NUL, or a control character in the keyword.
     """
     keyword, space, rest = line.partition(b" ")
-    if not keyword or _CONTROL.search(keyword) or b"\0" in rest:
+    if not keyword or _CONTROL.search(keyword) or 0 in rest:
         raise SyntaxRefusedError
     return keyword.upper(), rest if space else None
 

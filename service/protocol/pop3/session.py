@@ -97,12 +97,11 @@ class Session:
         """
         commands = 0
         more = False
-        while self._effect is None:
+        lines = self.lines
+        while self._effect is None and lines.held:
             if more := self._octets >= OUTPUT_BOUND or commands >= COMMANDS_BOUND:
                 break
-            if not self.lines.held:
-                break
-            line = self.lines.take()
+            line = lines.take()
             if line is None:
                 self._refuse_foreign_start()
                 break

@@ -16,7 +16,7 @@ def password_proof(name: bytes, secret: bytes, authzid: bytes = b"") -> Password
 
     RFC 4616 §2: a string that can't be prepared, or is empty once it is, fails verification.
     """
-    if not name or not secret or max(map(len, (name, secret, authzid))) > MAX_OCTETS or b"\0" in name + secret:
+    if not name or not secret or max(map(len, (name, secret, authzid))) > MAX_OCTETS or 0 in name or 0 in secret:
         return None
     try:
         acting_for = prepare(authzid.decode()) if authzid else ""

@@ -29,7 +29,7 @@ class External:
         # RFC 4422 appendix A.1: an empty authorization identity asks for the one that the external credentials give.
         if not response and len(self._certified) != 1:
             raise ValueError("no address, or several")
-        if len(response) > MAX_OCTETS or b"\0" in response:
+        if len(response) > MAX_OCTETS or 0 in response:
             raise ValueError("not an authorization identity")
         named = prepare(response.decode()) if response else self._certified[0]
         return CertificateProof(named, self._certified)

@@ -9,6 +9,7 @@ RFC 1939 §4, §7; RFC 2449 §6.5, §8.1; RFC 4616 §2.
 import os
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from service.mail.again import Again, Reopening
 from service.mail.bearer import Bearer
@@ -37,8 +38,7 @@ NO_NAME = ""
 """Looked up when a proof names nobody, so that the round trip is made all the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """One try to log in, and whom to name as the holder if it succeeds."""
 
     proof: Proof | None
@@ -86,7 +86,7 @@ class Login:
         """
         proof, recent = told_apart(attempt.proof)
         if recent:
-            attempt = replace(attempt, proof=proof, recent=recent)
+            attempt = attempt._replace(proof=proof, recent=recent)
         trial = self.guard.trial(attempt.client, proof)
         try:
             if (held := await self._again(trial, attempt, on_lost)) is not None:

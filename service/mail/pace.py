@@ -113,7 +113,8 @@ class Pace:
         each session ends here, so the rest is done once a round: `_joins` and `_pay`.
         """
         of = self._classes.get(whose) or self._class(whose)
-        if seconds < SHORT:
+        # A call of `max` costs a session as much as the line above.
+        if seconds < SHORT:  # noqa: PLR1730
             seconds = SHORT
         if counted:
             of.usual = seconds

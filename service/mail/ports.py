@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from service.mail.patience import Patience
@@ -82,8 +82,7 @@ class Verifiers(Protocol):
         """Put `keys` beside exactly `verifier`, where there are none; False if there are others. Idempotent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(NamedTuple):
     """Who holds a maildrop, for staff to see: never a secret, never message text."""
 
     session_id: str
@@ -103,8 +102,7 @@ RENEW_EVERY = 3.0
 """Seconds between two renewals, where nobody says otherwise: two may be missed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(NamedTuple):
     """A maildrop held by one session; `token` is random and belongs to that session alone."""
 
     key: MaildropKey

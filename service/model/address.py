@@ -12,8 +12,8 @@ from functools import lru_cache
 
 MAX_LOCAL_OCTETS = 64
 MAX_DOMAIN_OCTETS = 255
-PARSED = 8
-"""Addresses that are remembered: a login looks at its name four times in a row, and at no other's in between."""
+PARSED = 64
+"""Addresses that are remembered: a login looks at its name four times, with those of other sessions in between."""
 
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f-\x9f]")
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 NEW = 1.0
 """What a wrong password adds to a score."""
@@ -44,16 +45,14 @@ class Kind(Enum):
 PLACES = frozenset({Kind.ADDRESS, Kind.NETWORK})
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(NamedTuple):
     """What is counted; `name` is a network, an account's name, both with a space between, or a tenant's name."""
 
     kind: Kind
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """A subject's score now; `repeated` tells that the mark asked for was counted already."""
 
     subject: Subject

@@ -9,13 +9,13 @@ RFC 1939 §4 (numbers), §5 LIST, §7 UIDL.
 from array import array
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from service.model.imported import Imported
 
 
-@dataclass(frozen=True, slots=True)
-class DropListing:
+class DropListing(NamedTuple):
     """What STAT needs, read in the same instant as the fence was written.
 
     `upto` is the newest sequence number and `removals` the count of removals at that instant:

@@ -40,15 +40,13 @@ class Deadline:
 
     def set(self, seconds: float) -> None:
         """Let the deadline be `seconds` from now, whatever it was before."""
-        now = self._wheel.loop.time()
-        moment = self._moment = now + seconds
-        if self._tick is None:
-            if seconds > SOON + COARSE:
-                # So what a short session waits for last needn't move it.
-                self._stand_at(now + SOON, FAR)
-            else:
-                self._stand_at(moment, seconds)
-        elif self._tick - moment > (COARSE if seconds >= FAR else FINE):
+        moment = self._moment = self._wheel.time() + seconds
+        tick = self._tick
+        if tick is None:
+            # So what a short session waits for last needn't move it.
+            first = SOON - seconds if seconds > SOON + COARSE else 0.0
+            self._stand_at(moment + first, FAR if first else seconds)
+        elif tick - moment > FINE and (seconds < FAR or tick - moment > COARSE):
             # A tick is no moment: where the next one after this would be no earlier, it may go on standing where it is.
             self._stand_at(moment, seconds)
 
@@ -72,7 +70,7 @@ class Deadline:
     def _look(self) -> None:
         if self._moment is None or self._tick is not None:
             return
-        left = self._moment - self._wheel.loop.time()
+        left = self._moment - self._wheel.time()
         if left > 0:
             self._stand_at(self._moment, left)
         else:
@@ -94,6 +92,7 @@ class Wheel:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        self.time = loop.time
         self.context = copy_context()
         """What is called here is called in the context of who accepts connections, and in no session's."""
         self._ticks: dict[float, set[Deadline]] = {}
@@ -140,7 +139,7 @@ class Wheel:
 
     def _wake(self) -> None:
         self._timer = None
-        now = self.loop.time()
+        now = self.time()
         while self._order and self._order[0] <= now:
             come = self._ticks.pop(heappop(self._order))
             self._standing -= len(come)

@@ -117,8 +117,8 @@ class Record:
 
     def ended(self, peer: Peer, ending: Ending, octets_out: int) -> None:
         """The connection is gone: the one line of the session, and its metrics."""
-        seconds = time.monotonic() - self._began
-        metrics.session_ended(self.listener, self._state, ending.value, seconds)
+        seconds, end = time.monotonic() - self._began, ending.value
+        metrics.session_ended(self.listener, self._state, end, seconds)
         metrics.octets_received(self.listener, self.octets_in)
         metrics.octets_sent(self.listener, octets_out)
         held = self.maildrop
@@ -126,7 +126,7 @@ class Record:
             protocol="pop3",
             listener=self.listener,
             client=peer.address,
-            end=ending.value,
+            end=end,
             seconds=seconds,
             tenant=held.tenant if held else None,
             maildrop=str(held.key.maildrop_id) if held else None,
@@ -144,7 +144,7 @@ class Record:
         )
         self.log.ended(line)
         if self.trace.steps:
-            self.trace.ended(end=ending.value, **line.counts)
+            self.trace.ended(end=end, **line.counts)
         # Each session has an end, and most often nobody keeps it.
         if held is not None and self.events.wants(Kind.END):
             self.tidings.ended(held, ending, line.counts)

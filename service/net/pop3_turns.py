@@ -12,7 +12,6 @@ from typing import Any
 from service.mail.allowances import network_of
 from service.mail.fairness import Fairness
 from service.mail.maildrop import OpenMaildrop
-from service.mail.pace import Pace
 from service.mail.steps import Steps
 from service.mail.turns import Whose
 from service.mail.whose import WHOSE
@@ -61,30 +60,26 @@ class SessionTurns:
             await steps
             self._goes_on = steps.had_turn and not last
 
-    def soon(self, call: Callable[[], object]) -> None:
+    def soon(self, call: Callable[[], object], *, granted: bool = False) -> None:
         """Run commands that wait for nothing: in this tenant's turn of the event loop, at once where there is room.
 
-        Where `call` gives True, what is run next goes on in the same turn.
+        Where `call` gives True, what is run next goes on in the same turn. A turn that was waited for is `granted`.
         """
         pace = self._fairness.pace
         if pace is None:
             call()
-        elif self._goes_on:
-            self._goes_on = False
-            self._call(pace, call)
-            # One effect is all that a turn carries while others wait for theirs (G16).
-            self._goes_on = self._goes_on and not pace.waiting
-        elif pace.may_begin(self.whose):
-            self._call(pace, call)
-        else:
-            pace.line_up(self.whose, partial(self._call, pace, call))
-
-    def _call(self, pace: Pace, call: Callable[[], object]) -> None:
+            return
+        went_on, self._goes_on = self._goes_on, False
+        if not (went_on or granted or pace.may_begin(self.whose)):
+            pace.line_up(self.whose, partial(self.soon, call, granted=True))
+            return
         began = time.perf_counter()
         try:
-            self._goes_on = call() is True
+            begins = call() is True
         finally:
             pace.ended(self.whose, time.perf_counter() - began)
+        # One effect is all that a turn carries while others wait for theirs (G16).
+        self._goes_on = begins and not (went_on and pace.waiting)
 
     async def enter(self, held: OpenMaildrop) -> None:
         """Take a place among the sessions that are logged in.

@@ -43,18 +43,18 @@ class Lines:
         RFC 1939 §3: "All commands are terminated by a CRLF pair."
         Deviates: a bare LF ends a line too, as people type into `nc` and `openssl s_client`.
         """
-        start = self._taken
-        end = self._octets.find(b"\n", start)
+        start, octets = self._taken, self._octets
+        end = octets.find(b"\n", start)
         if end < 0:
             self._drop_overlong()
             return None
         self._taken = end + 1
         self.held -= end + 1 - start
         if self._overlong is not None or end - start > self._bound:
-            cut = Overlong(self._overlong or self._octets[start : start + KEPT_OF_OVERLONG])
+            cut = Overlong(self._overlong or octets[start : start + KEPT_OF_OVERLONG])
             self._overlong = None
             return cut
-        line = self._octets[start:end]
+        line = octets[start:end]
         return line[:-1] if line.endswith(b"\r") else line
 
     def unfinished(self) -> bytes:

@@ -78,11 +78,14 @@ class Level(Later, prometheus_client.Gauge):
 
     def inc(self, amount: float = 1) -> None:
         """There are so many more."""
-        self.tell(amount)
+        told = self._told
+        told.append(amount)
+        if len(told) >= MOST:
+            self.flush()
 
     def dec(self, amount: float = 1) -> None:
         """There are so many less."""
-        self.tell(-amount)
+        self.inc(-amount)
 
     def _count(self, taken: list[float]) -> None:
         self._value.inc(sum(taken))

@@ -6,7 +6,7 @@ state".
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -299,7 +299,7 @@ async def test_g4_a_lease_is_renewed_while_its_login_waits_for_the_index() -> No
     house = await a_house()
     held = await house.session("slow")
     await house.update.close(held)
-    lease = replace(held.lease, token="of a login that waits")
+    lease = held.lease._replace(token="of a login that waits")
     assert await house.locks.acquire(lease)
     house.leases.opening(lease, bytes(16), guarded=True)
     for _ in range(3):

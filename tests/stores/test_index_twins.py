@@ -5,7 +5,7 @@ RFC 1939 §4 to §6, as one session after another sees them.
 
 import random
 import secrets
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -37,7 +37,7 @@ class Life:
 
     async def open(self, fence: bytes, shown: Shown) -> object:
         self.drops.append(await self.world.index.open(self.key, fence, shown))
-        return replace(self.drops[-1], since=None)
+        return self.drops[-1]._replace(since=None)
 
     async def remove(self, fence: bytes, sequences: list[int], aftermath: Aftermath) -> object:
         try:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -134,7 +133,7 @@ async def test_a_release_under_another_token_frees_nothing(locks: MaildropLocks)
 
 async def test_releasing_twice_is_harmless(locks: MaildropLocks) -> None:
     first, second = lease(), lease()
-    second = replace(second, key=first.key)
+    second = second._replace(key=first.key)
     await locks.acquire(first)
     await locks.release(first)
     await locks.acquire(second)
@@ -271,7 +270,7 @@ async def test_an_evicted_holder_that_missed_renewals_loses_its_lease_all_the_sa
 
 async def test_an_evicted_maildrop_is_free_for_others_once_its_holder_released_it(locks: MaildropLocks) -> None:
     mine, other = lease(), lease()
-    other = replace(other, key=mine.key)
+    other = other._replace(key=mine.key)
     await locks.acquire(mine)
     await locks.evict(mine.key)
     await locks.release(other)
@@ -313,7 +312,7 @@ async def test_an_evicted_holder_whose_lease_ran_out_meanwhile_is_out_all_the_sa
 
 async def test_a_new_session_may_seize_what_an_evicted_one_had(backend: Backend) -> None:
     mine, other = lease(), lease()
-    other = replace(other, key=mine.key)
+    other = other._replace(key=mine.key)
     await backend.locks.acquire(mine)
     await backend.let_pass(20)
     await backend.locks.evict(mine.key)
@@ -325,7 +324,7 @@ async def test_a_new_session_may_seize_what_an_evicted_one_had(backend: Backend)
 
 async def test_g5_who_paused_while_another_came_and_was_evicted_is_told_of_it(backend: Backend) -> None:
     paused, visitor = lease(), lease()
-    visitor = replace(visitor, key=paused.key)
+    visitor = visitor._replace(key=paused.key)
     await backend.locks.acquire(paused)
     await backend.let_pass(30.001)
     assert await backend.locks.acquire(visitor)
@@ -342,7 +341,7 @@ async def test_an_eviction_stands_however_many_who_stood_still_renew_before_the_
 ) -> None:
     """Its mark went with the first one's renewal; when that lease was over too, the evicted one took its own again."""
     first, evicted = lease(), lease()
-    evicted = replace(evicted, key=first.key)
+    evicted = evicted._replace(key=first.key)
     await backend.locks.acquire(first)
     await backend.let_pass(30.001)
     assert await backend.locks.acquire(evicted)
@@ -356,7 +355,7 @@ async def test_an_eviction_stands_however_many_who_stood_still_renew_before_the_
 
 async def test_who_left_in_order_after_an_eviction_leaves_no_mark_of_it(backend: Backend) -> None:
     paused, visitor = lease(), lease()
-    visitor = replace(visitor, key=paused.key)
+    visitor = visitor._replace(key=paused.key)
     await backend.locks.acquire(paused)
     await backend.let_pass(30.001)
     await backend.locks.acquire(visitor)

@@ -7,15 +7,17 @@ RFC 1939 §3 to §6, RFC 2595 §4, RFC 5034 §4.
 
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from service.model.ending import Ending
 from service.model.proof import Proof
 
+_NONE: Sequence[int] = array("q")
+"""No sequence numbers; never written."""
 
-@dataclass(frozen=True, slots=True)
-class LogIn:
+
+class LogIn(NamedTuple):
     """Verify `proof` and open the maildrop. Outcome: `logged_in` or `refused`."""
 
     mechanism: str
@@ -65,15 +67,14 @@ class SendListing:
     slices: Iterator[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(NamedTuple):
     """Remove the messages with these sequence numbers, then release the maildrop. Outcome: `updated` or `refused`.
 
     `retrieved` are those that are to be noted as retrieved.
     """
 
     sequences: Sequence[int]
-    retrieved: Sequence[int] = field(default_factory=lambda: array("q"))
+    retrieved: Sequence[int] = _NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,7 @@ class StartTls:
     """Send the output, then negotiate TLS. Outcome: `tls_started`; if it fails the connection closes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+class Close(NamedTuple):
     """Send the output, then close the connection. No outcome: the session is over."""
 
     ending: Ending

@@ -12,7 +12,7 @@ from service.protocol.foreign import is_foreign
 from service.protocol.lines import Overlong
 from service.protocol.pop3 import responses
 from service.protocol.pop3.authentication import Authentication
-from service.protocol.pop3.commands import MAX_LINE_OCTETS, SyntaxRefusedError, split
+from service.protocol.pop3.commands import MAX_LINE_OCTETS, State, SyntaxRefusedError, split
 from service.protocol.pop3.table import TABLE, Command
 
 if TYPE_CHECKING:
@@ -24,12 +24,15 @@ OTHER = "other"
 
 def run(session: "Session", line: bytes | Overlong) -> None:
     """Run one line: a command, or the response to a challenge."""
-    if session.strangers_turn and is_foreign(line.start if isinstance(line, Overlong) else line):
-        session.close(Ending.FOREIGN)
-    elif isinstance(line, Overlong):
-        _refuse_overlong(session)
+    if isinstance(line, Overlong):
+        if session.strangers_turn and is_foreign(line.start):
+            session.close(Ending.FOREIGN)
+        else:
+            _refuse_overlong(session)
     elif session.authentication.under_way:
         session.authentication.answer(session, line)
+    elif session.state is State.AUTHORIZATION and is_foreign(line):
+        session.close(Ending.FOREIGN)
     elif len(line) + 2 > MAX_LINE_OCTETS and line[:5].upper() != b"AUTH ":
         # RFC 2449 §4: "Servers which support the CAPA command MUST support commands up to 255 octets." We take
         # 512, and AUTH more (RFC 5034 §4).

@@ -169,7 +169,7 @@ class Batcher:
         lines = cast("Lines", self._lines)
         if sound:
             lines.give_back(flight.line)
-            self._settle(flight.batch, answers)
+            self._settle(flight.batch, answers, sound=True)
             self._go_on()
             return
         try:
@@ -222,12 +222,12 @@ class Batcher:
             for place, answer in zip(undone, again, strict=True):
                 answers[place] = answer
 
-    def _settle(self, batch: Sequence[_Waiting], answers: Sequence[object]) -> None:
+    def _settle(self, batch: Sequence[_Waiting], answers: Sequence[object], *, sound: bool = False) -> None:
         begin = 0
         for waiting in batch:
-            own = answers[begin : begin + len(waiting.commands)]
-            begin += len(own)
-            for answer in own:
+            end = begin + len(waiting.commands)
+            own, begin = answers[begin:end], end
+            for answer in own if not sound else ():
                 if isinstance(answer, Exception):
                     self._trip(answer)
                     _fail((waiting,), answer)

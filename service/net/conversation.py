@@ -121,16 +121,16 @@ class Conversation(Hooks):
         self._await_octets()
         if self._farewell is not None:
             self._leave()
-        self._hear()
+        if not self._lined_up:
+            self._hear()
 
     def _hear(self) -> None:
         """Run commands in turn, at once where there is room."""
-        if not self._lined_up:
-            self._lined_up = True
-            self._since = time.monotonic()
-            self._soon(self._take_turn)
-            if self._lined_up:
-                self._throttle()
+        self._lined_up = True
+        self._since = time.monotonic()
+        self._soon(self._take_turn)
+        if self._lined_up:
+            self._throttle()
 
     def _let_others_first(self) -> None:
         """More commands wait, which would keep the event loop for long."""

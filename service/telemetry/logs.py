@@ -60,7 +60,7 @@ ENDED = "session ended"
 _COUNTS = ("commands", "retrieved", "topped", "removed", "delivered", "octets_in", "octets_out")
 _UNKNOWN = tuple(name for name, default in SessionLine._field_defaults.items() if default is None)
 """What may be unknown."""
-_FROM_OUTSIDE = ("tenant", "address", "sender", "client", "tls", "cipher", "server_name")
+_FROM_OUTSIDE = frozenset({"tenant", "address", "sender", "client", "tls", "cipher", "server_name"})
 
 
 class SessionLog:
@@ -160,9 +160,8 @@ class AtOnce:
 
     def write(self, event: str, facts: dict[str, object]) -> None:
         """Write one line."""
-        for name in _FROM_OUTSIDE:
-            if text := facts.get(name):
-                facts[name] = clean(str(text))
+        for name in _FROM_OUTSIDE & facts.keys():
+            facts[name] = clean(str(facts[name]))
         facts |= {"event": event, "level": "info", "at": _now()}
         self._write(to_json(facts, fallback=str).decode())
 

@@ -95,11 +95,10 @@ class Session:
 
         RFC 2449 §6.6: "If a server supports PIPELINING, it MUST process each command in turn."
         """
-        commands = 0
-        more = False
-        lines = self.lines
-        while self._effect is None and lines.held:
-            if more := self._octets >= OUTPUT_BOUND or commands >= COMMANDS_BOUND:
+        commands, more, lines = 0, False, self.lines
+        while lines.held and self._effect is None:
+            if commands and (self._octets >= OUTPUT_BOUND or commands >= COMMANDS_BOUND):
+                more = True
                 break
             line = lines.take()
             if line is None:

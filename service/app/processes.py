@@ -13,6 +13,7 @@ import uvloop
 
 from service.app.channel import WorkerEnd
 from service.app.garbage import keep_what_is_there
+from service.app.large_pages import LargePagesError, use_large_pages
 from service.app.running import ALONE, WORKER, Place, Role, running
 from service.app.signals import Stop
 from service.app.workers import supervise
@@ -79,6 +80,14 @@ def allow_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
+def _use_large_pages() -> None:
+    log = get_log("process")
+    try:
+        log.info("large pages", octets=use_large_pages())
+    except LargePagesError as error:
+        log.warning("no large pages", cause=str(error))
+
+
 async def _until_signal(
     settings: Settings, roles: Collection[Role], place: Place = ALONE, descriptor: int | None = None
 ) -> None:
@@ -87,6 +96,8 @@ async def _until_signal(
     if supervisor is not None:
         supervisor.watch(stop.set)
     log = get_log("process")
+    if settings.process.large_pages:
+        _use_large_pages()
     async with running(settings, roles, place) as served:
         keep_what_is_there()
         ports = {name: f"{host}:{port}" for name, (host, port) in served.ports.items()}

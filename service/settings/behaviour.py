@@ -120,6 +120,17 @@ class SweepSettings(Section):
     """Days for which the audit keeps what staff did and what was removed; 0 for good."""
 
 
+class ProcessSettings(Section):
+    """What a process that serves makes of the machine."""
+
+    large_pages: bool = False
+    """Whether the interpreter's code is copied to pages of 2 MiB: some 7 % less processor time for 4 MiB a process.
+
+    Linux, where transparent_hugepage/enabled isn't never. Profilers that look for Python by its file's code in memory,
+    as those by eBPF do, find none then; py-spy does. Where it can't be had, the process says why and goes on.
+    """
+
+
 class LoggingSettings(Section):
     """What is written to standard error."""
 

@@ -17,6 +17,7 @@ from service.settings.behaviour import (
     LimitsSettings,
     LoggingSettings,
     Pop3Settings,
+    ProcessSettings,
     SweepSettings,
 )
 from service.settings.directory import DirectorySettings
@@ -49,6 +50,7 @@ class Settings(Section):
     fairness: FairnessSettings = FairnessSettings()
     oauth: OAuthSettings = OAuthSettings()
     sweep: SweepSettings = SweepSettings()
+    process: ProcessSettings = ProcessSettings()
     logging: LoggingSettings = LoggingSettings()
     traces: TracesSettings = TracesSettings()
     pop3: Pop3Settings = Pop3Settings()

@@ -71,6 +71,8 @@ def _patient(behind: Backends) -> dict[str, dict[str, object]]:
         "redis": {"url": behind.redis, "deadline": 60.0},
         "database": {"url": behind.dsn, "deadline": 60.0},
         "fairness": {"steps": steps},
+        # Its code would have no names.
+        "process": {"large_pages": False},
     }
 
 

@@ -202,6 +202,7 @@ def _settings(behind: Backends, ports: Ports) -> dict[str, Any]:
         ],
         "http": {"host": "127.0.0.1", "port": ports.http},
         "hashing": {"remember_seconds": 3600.0},
+        "process": {"large_pages": True},
         "logging": {"format": "json", "level": "info"},
     }
 

@@ -1,7 +1,7 @@
 """The interpreter's code, copied to large pages of memory and put in its own place.
 
 Owns the copying and what must hold before it. A session passes through more of CPython's code than the processor's
-tables of pages hold: with 512 of them in one, a poll takes 7 % less of its time (`deploy/decisions/speed.md`). Refuses
+tables of pages hold: with 512 of them in one, a poll takes some 5 % less of its time (`deploy/decisions/speed.md`). Refuses
 to know settings. Linux alone; the kernel's own way for code in files is left out of most of its builds, so this is what
 Chrome OS, Node.js (`--use-largepages`) and PHP (`opcache.huge_code_pages`) do.
 """

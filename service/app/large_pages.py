@@ -1,13 +1,14 @@
 """The interpreter's code, copied to large pages of memory and put in its own place.
 
 Owns the copying and what must hold before it. A session passes through more of CPython's code than the processor's
-tables of pages hold: with 512 of them in one, a poll takes some 5 % less of its time (`deploy/decisions/speed.md`). Refuses
-to know settings. Linux alone; the kernel's own way for code in files is left out of most of its builds, so this is what
-Chrome OS, Node.js (`--use-largepages`) and PHP (`opcache.huge_code_pages`) do.
+tables of pages hold: with 512 of them in one, a poll takes some 5 % less of its time (`deploy/decisions/speed.md`).
+Refuses to know settings. Linux alone; the kernel's own way for code in files is left out of most of its builds, so this
+is what Chrome OS, Node.js (`--use-largepages`) and PHP (`opcache.huge_code_pages`) do.
 """
 
 import ctypes
 import os
+import re
 from collections.abc import Sequence
 from itertools import pairwise, takewhile
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import NamedTuple
 
 KERNELS = Path("/sys/kernel/mm/transparent_hugepage")
 MAPS = Path("/proc/self/maps")
+SMAPS = Path("/proc/self/smaps")
+_ADDRESSES = re.compile(r"([0-9a-f]+)-([0-9a-f]+) ")
 
 _READ, _WRITE, _EXECUTE = 1, 2, 4
 _PRIVATE, _ANONYMOUS = 0x02, 0x20
@@ -38,31 +41,28 @@ class Mapping(NamedTuple):
 
 
 def use_large_pages() -> int:
-    """Put the interpreter's code on large pages; how many octets of it. Raises LargePagesError.
+    """Put the interpreter's code on large pages; how many octets are on such. Raises LargePagesError.
 
     Each page becomes the process's own, so this costs their memory. What is copied with the code, as it lies within the
     same large pages, may be executed from then on. Programs that look for code by its file find none there.
     """
-    size = _size(KERNELS)
-    mappings = _of_code(_mappings(MAPS.read_text("utf-8")), _address())
-    start, end = -(-mappings[0].start // size) * size, mappings[-1].end // size * size
-    if end <= start:
-        raise LargePagesError("the code doesn't fill a large page")
+    try:
+        size, maps = _size(KERNELS), MAPS.read_text("utf-8", "surrogateescape")
+        mappings = _of_code(_mappings(maps), _address())
+    except (OSError, ValueError) as error:
+        raise LargePagesError("the kernel doesn't say where the code is, or has no large pages") from error
+    start, end = _whole(mappings, size)
     for mapping in mappings:
         if "x" in mapping.permissions:
             _unchanged(mapping)
-    _replace(start, end - start, size)
-    return end - start
+    return _replace(start, end - start, size)
 
 
 def _size(kernels: Path) -> int:
     """Octets of a large page."""
-    try:
-        if "[never]" in (kernels / "enabled").read_text("ascii"):
-            raise LargePagesError("the kernel's transparent_hugepage/enabled is never")
-        return int((kernels / "hpage_pmd_size").read_text("ascii"))
-    except OSError as error:
-        raise LargePagesError("the kernel has none") from error
+    if "[never]" in (kernels / "enabled").read_text("ascii"):
+        raise LargePagesError("the kernel's transparent_hugepage/enabled is never")
+    return int((kernels / "hpage_pmd_size").read_text("ascii"))
 
 
 def _address() -> int:
@@ -73,7 +73,7 @@ def _address() -> int:
 def _mappings(maps: str) -> list[Mapping]:
     """What /proc/self/maps says, in order of addresses (proc_pid_maps(5))."""
     found = []
-    for line in maps.splitlines():
+    for line in filter(None, maps.split("\n")):
         addresses, permissions, offset, _device, _inode, *path = line.split(maxsplit=5)
         start, end = (int(address, 16) for address in addresses.split("-"))
         found.append(Mapping(start, end, permissions, int(offset, 16), path[0] if path else ""))
@@ -95,6 +95,16 @@ def _of_code(mappings: Sequence[Mapping], address: int) -> list[Mapping]:
     return [*reversed(below), mappings[at], *above]
 
 
+def _whole(mappings: Sequence[Mapping], size: int) -> tuple[int, int]:
+    """The large pages that lie wholly within these, if half of the code does, too."""
+    start, end = -(-mappings[0].start // size) * size, mappings[-1].end // size * size
+    code = [each for each in mappings if "x" in each.permissions]
+    within = sum(max(0, min(each.end, end) - max(each.start, start)) for each in code)
+    if 2 * within < sum(each.end - each.start for each in code):
+        raise LargePagesError("most of the code lies in no whole large page")
+    return start, end
+
+
 def _unchanged(mapping: Mapping) -> None:
     """A probe or a debugger writes its own instructions into code, which would end the process anywhere else."""
     length = mapping.end - mapping.start
@@ -104,25 +114,47 @@ def _unchanged(mapping: Mapping) -> None:
     except OSError as error:
         raise LargePagesError("the code's file is gone") from error
     if ctypes.string_at(mapping.start, len(written)) != written:
-        raise LargePagesError("the code isn't as in its file: a debugger or a probe is at work")
+        raise LargePagesError("the code isn't as in its file: a debugger or a probe is at work, or the file is another")
 
 
-def _replace(start: int, length: int, size: int) -> None:
-    """Have what is at `start` be a copy of itself on pages of `size`; in one step, as all threads execute it."""
+def _replace(start: int, length: int, size: int) -> int:
+    """Have what is at `start` be a copy of itself on pages of `size`, in one step, as all threads execute it.
+
+    How many octets of the copy are on such pages: all, or some where memory is in pieces.
+    """
     system = _system()
     copy = _aligned(system, length, size)
     try:
         if system.madvise(copy, length, _LARGE):
             raise _failed("madvise")
         ctypes.memmove(copy, start, length)
+        large = _given(_on_large_pages(copy, SMAPS.read_text("utf-8", "surrogateescape")))
         # Never to be written and executed at once; where not even this is allowed (SELinux' execmem), nothing is.
         if system.mprotect(copy, length, _READ | _EXECUTE):
             raise _failed("mprotect")
         if system.mremap(copy, length, length, _MAY_MOVE | _FIXED, start) != start:
             raise _failed("mremap")
-    except LargePagesError:
+    except (LargePagesError, OSError):
         system.munmap(copy, length)
         raise
+    return large
+
+
+def _given(octets: int) -> int:
+    if not octets:
+        raise LargePagesError("the kernel gave no large page")
+    return octets
+
+
+def _on_large_pages(start: int, smaps: str) -> int:
+    """How many octets of the mapping that holds `start` are (proc_pid_smaps(5))."""
+    within = False
+    for line in smaps.split("\n"):
+        if found := _ADDRESSES.match(line):
+            within = int(found[1], 16) <= start < int(found[2], 16)
+        elif within and line.startswith("AnonHugePages:"):
+            return int(line.split()[1]) * 1024
+    return 0
 
 
 def _aligned(system: ctypes.CDLL, length: int, size: int) -> int:

@@ -84,7 +84,7 @@ def _use_large_pages() -> None:
     log = get_log("process")
     try:
         log.info("large pages", octets=use_large_pages())
-    except LargePagesError as error:
+    except (LargePagesError, OSError) as error:
         log.warning("no large pages", cause=str(error))
 
 

@@ -53,10 +53,14 @@ class Class:
     """When all it had in rounds before this one is paid for, in virtual time."""
     stays: bool
     """Whether it is more than a stranger's, who may turn out to be anybody's."""
+    joined: bool = False
+    """Whether it had a step in the present round."""
     spent: float = 0.0
-    """Seconds of the present round."""
+    """Seconds of the present round: no step is shorter there than SHORT, and one that is under way is reckoned."""
+    owed: float = 0.0
+    """Seconds that its steps in the present round took, not yet in virtual time."""
     usual: float = SHORT
-    """Seconds of its last step that waited; what the next one is reckoned at until it is over."""
+    """Seconds that its steps take of late which waited; what the next one is reckoned at until it is over."""
     waiting: deque[Waiter] = field(default_factory=deque)
     waits: int = 0
     """How many of it had to wait since somebody looked."""
@@ -113,15 +117,14 @@ class Pace:
         each session ends here, so the rest is done once a round: `_joins` and `_pay`.
         """
         of = self._classes.get(whose) or self._class(whose)
+        of.owed += seconds
         # A call of `max` costs a session as much as the line above.
         if seconds < SHORT:  # noqa: PLR1730
             seconds = SHORT
         if counted:
-            of.usual = seconds
-            seconds -= counted
-            if seconds <= 0.0:
-                return
-        if not of.spent:
+            of.usual = max((of.usual + seconds) / 2, SHORT)
+            seconds = max(seconds - counted, 0.0)
+        if not of.joined:
             self._joins(of)
         of.spent += seconds
         if self._spent < self._room:
@@ -166,19 +169,20 @@ class Pace:
         if not self._had:
             asyncio.get_running_loop().call_soon(self._next_round, context=self._context)
         self._had.append(of)
+        of.joined = True
         if of is not self._tenant and of.stays:
             self._meet(of)
 
     def _paid(self, of: Class) -> float:
         """When all it had until now is paid for, in virtual time: where its next step begins."""
-        return max(of.finish, self._now - self._savings) + of.spent
+        return max(of.finish, self._now - self._savings) + of.owed
 
     def _pay(self, of: Class) -> None:
         """A round is over, of which a class had its part."""
         begins = self._paid(of)
-        self._now = max(self._now, begins - of.spent)
+        self._now = max(self._now, begins - of.owed)
         self._latest = max(self._latest, begins)
-        of.finish, of.spent = begins, 0.0
+        of.finish, of.owed, of.spent, of.joined = begins, 0.0, 0.0, False
 
     def _meet(self, of: Class) -> None:
         """A step of another tenant than the last one's: neither is to find the loop in the middle of a long round."""
@@ -245,6 +249,8 @@ class Pace:
             self._told.waited(self.resource, time.monotonic() - waiter.since)
             waiter.turn.set_result(of.usual)
             self.ended(of.whose, of.usual)
+            # Its round alone is told so soon: nobody owes what is reckoned.
+            of.owed -= of.usual
 
     def _class(self, whose: Whose) -> Class:
         of = self._classes.get(whose)
@@ -257,7 +263,7 @@ class Pace:
     def _forget(self) -> None:
         """Let go of classes that wait for nothing and have no debt: they are as good as new."""
         paid = self._now - self._savings
-        idle = [whose for whose, of in self._classes.items() if not (of.spent or of.waiting) and of.finish <= paid]
+        idle = [whose for whose, of in self._classes.items() if not (of.joined or of.waiting) and of.finish <= paid]
         for whose in idle:
             del self._classes[whose]
         self._few = max(FEW_CLASSES, 2 * len(self._classes))

@@ -6,17 +6,18 @@ RFC 1939 §3: a session that is given up removes nothing, so its work must hear 
 import asyncio
 import gc
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, repeat
+from random import Random
 from typing import Any
 from weakref import ref
 
 import pytest
 
-from service.mail.pace import ALONE, SHORT, Pace, Whose
+from service.mail.pace import ALONE, SHORT, Class, Pace, Whose
 from service.mail.steps import Steps
 from tests.net.crowded import Crowded, in_company
 
@@ -367,7 +368,8 @@ async def test_g16_a_turn_is_paid_for_by_whom_its_step_turned_out_to_be(pace: Pa
         time.sleep(0.002)  # noqa: ASYNC251 - a step that takes its time
 
     await Steps(pace, log_in(), caller, begun=True)
-    assert pace._classes["tenant"].spent >= 0.002
+    await until(lambda: not pace._had)
+    assert pace._classes["tenant"].finish >= 0.002
     assert "address" not in pace._classes
 
 
@@ -407,3 +409,46 @@ async def test_work_that_ends_without_a_turn_leaves_none_to_be_ended() -> None:
     assert await task == "late"
     assert not steps.had_turn
     pace.leave()
+
+
+def rarely_long(chance: Random) -> Iterator[float]:
+    while True:
+        yield 0.004 if chance.random() < 0.05 else SHORT
+
+
+async def shares(costs: Mapping[str, Iterator[float]], callers: int, steps: int) -> dict[str, float]:
+    """What each tenant has of the time of so many steps, as far as it asks for all it can get."""
+    pace, had, left = in_company(Pace(8, savings=0.05)), dict.fromkeys(costs, 0.0), [steps]
+
+    async def ask(whose: str) -> None:
+        while left[0] > 0:
+            counted = 0.0 if pace.may_begin(whose) else await pace.begin(whose)
+            cost = next(costs[whose])
+            left[0] -= 1
+            had[whose] += cost
+            pace.ended(whose, cost, counted)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(ask(whose) for whose in costs for _ in range(callers)))
+    return {whose: seconds / sum(had.values()) for whose, seconds in had.items()}
+
+
+@pytest.mark.parametrize("callers", [4, 16])
+async def test_g16_a_tenant_whose_steps_are_rarely_long_has_little_more_than_its_share(callers: int) -> None:
+    """A step is reckoned at what is usual until it is over: by its last one alone it would have three quarters."""
+    costs = {"even": repeat(0.0001), "uneven": rarely_long(Random(1))}
+    assert (await shares(costs, callers, 5000))["uneven"] < 0.65
+
+
+async def test_g16_what_a_step_was_reckoned_at_is_owed_by_nobody(pace: Pace) -> None:
+    """A step of 50 ms doesn't make the next short ones count as long: 50 ms of others' would pass them for each."""
+    pace._classes["slow"] = Class("slow", 0.0, stays=True, usual=0.05)
+    work = [asyncio.create_task(pace.begin("slow")) for _ in range(3)]
+    pace.ended("another", SHORT)
+    while work:
+        await until(lambda: any(each.done() for each in work))
+        for each in [each for each in work if each.done()]:
+            pace.ended("slow", SHORT, await each)
+            work.remove(each)
+    await until(lambda: not pace._had)
+    assert pace._classes["slow"].finish == pytest.approx(3 * SHORT)

@@ -14,7 +14,7 @@ from service.model.ending import Ending
 from service.model.proof import Proof
 
 _NONE: Sequence[int] = array("q")
-"""No sequence numbers; never written."""
+"""No sequence numbers, as listings have them; never written."""
 
 
 class LogIn(NamedTuple):

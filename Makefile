@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV ?= $(if $(filter python3,$(PYTHON)),.venv,.venv-$(notdir $(PYTHON)))
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
-# Where there is uv it does in seconds what pip takes one core for a minute and a half; what it can't do pip does.
-UV = command -v uv >/dev/null && uv pip install --quiet --python $(BIN)/python --compile-bytecode
+# uv does in half a minute what pip takes a core for two; what it can't do pip does. Neither compiles: most of it is never imported.
+UV = $(PIP) --require-hashes -r tests/installer.lock && $(BIN)/uv pip install --quiet --python $(BIN)/python
 # How many tests run at a time, and what else pytest is told. On two cores the third runs while others wait for something.
 JOBS ?= 3
 ARGS ?=
@@ -76,6 +76,7 @@ lock: ## Pin the dependencies anew (needs uv)
 	uv pip compile -q --universal --generate-hashes --python-version 3.11 pyproject.toml --extra demo -c requirements.lock --no-header -o service/embedded/requirements.lock
 	uv pip compile -q --universal --generate-hashes --python-version 3.11 pyproject.toml --all-extras -c requirements.lock --no-header -o tests/requirements.lock
 	echo flit-core | uv pip compile -q --universal --generate-hashes --python-version 3.11 - -c tests/requirements.lock --no-header -o deploy/image/build.lock
+	echo uv | uv pip compile -q --universal --generate-hashes --python-version 3.11 - --no-header -o tests/installer.lock
 
 .PHONY: chart-docs
 chart-docs: $(VENV)/.test ## Make the chart's README and schema of its values.yaml and of Poplar's settings
@@ -157,9 +158,9 @@ $(VENV)/.demo: service/embedded/requirements.lock pyproject.toml | $(BIN)/python
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(VENV)/.test: tests/requirements.lock pyproject.toml | $(BIN)/python
+$(VENV)/.test: tests/installer.lock tests/requirements.lock pyproject.toml | $(BIN)/python
 	@echo "Installing what the tests need into $(VENV) ..."
 	@$(UV) --require-hashes --no-deps -r tests/requirements.lock || \
-	  $(PIP) --require-hashes --no-deps -r tests/requirements.lock
+	  $(PIP) --no-compile --require-hashes --no-deps -r tests/requirements.lock
 	@$(PIP) --no-deps --no-build-isolation -e .
 	@touch $@

@@ -5,10 +5,12 @@ the fence and lease that prove it is still ours.
 RFC 1939 §4, §8.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from service.mail.listing_parts import Parts
 from service.mail.ports import Lease
 from service.model.account import MaildropKey
 from service.model.kept import Kept
@@ -61,9 +63,17 @@ class OpenMaildrop(NamedTuple):
         """Days for which what this session removes can be restored; None for as long as the service keeps it."""
         return self.policy.undo_days if self.policy.dele == "undo" else None
 
-    def numbered(self, listing: Listing) -> Listing:
+    async def numbered(self, listing: Listing) -> Listing:
         """`listing`, which comes oldest first, in the order in which this maildrop's messages are numbered.
 
         RFC 1939 §4 has the messages numbered from 1 and doesn't say which is the first.
         """
-        return listing.newest_first() if self.policy.order == "newest" else listing
+        if self.policy.order != "newest":
+            return listing
+        parts = Parts()
+        for piece in listing.newest_first():
+            if parts.messages:
+                # Others run between two pieces of a long listing.
+                await asyncio.sleep(0)
+            parts.add(piece.sequences, piece.octets, piece.unique_ids)
+        return await parts.listing(listing.imported)

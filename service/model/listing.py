@@ -7,12 +7,16 @@ RFC 1939 §4 (numbers), §5 LIST, §7 UIDL.
 """
 
 from array import array
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from service.model.imported import Imported
+
+PIECE = 1 << 14
+"""Messages of a long listing that are worked on at once: a millisecond or less. Others run before the next."""
 
 
 class DropListing(NamedTuple):
@@ -47,13 +51,18 @@ class Listing:
         """How many messages, marked ones included."""
         return len(self.sequences)
 
-    def newest_first(self) -> "Listing":
-        """The same messages numbered from the other end; each keeps its unique-id (RFC 1939 §7)."""
-        words = array("Q", self.unique_ids)
-        words.reverse()
-        # A unique_id is two words, whose order is turned with the rest.
-        words[0::2], words[1::2] = words[1::2], words[0::2]
-        return Listing(self.sequences[::-1], self.octets[::-1], words.tobytes(), self.imported)
+    def newest_first(self) -> Iterator["Listing"]:
+        """The same messages numbered from the other end, in pieces; each keeps its unique-id (RFC 1939 §7).
+
+        What imported messages keep goes by sequence number, which stays, and is in no piece.
+        """
+        for end in range(len(self), 0, -PIECE):
+            start = max(end - PIECE, 0)
+            words = array("Q", self.unique_ids[16 * start : 16 * end])
+            words.reverse()
+            # A unique_id is two words, whose order is turned with the rest.
+            words[0::2], words[1::2] = words[1::2], words[0::2]
+            yield Listing(self.sequences[start:end][::-1], self.octets[start:end][::-1], words.tobytes())
 
     def lists(self, number: int, unique_id: UUID) -> bool:
         """Whether `unique_id` is that of message `number`; the one that an imported message keeps is another matter."""

@@ -93,7 +93,7 @@ class Performer:
         except Refusal as refusal:
             refuse(self._record, self._session, refusal)
         else:
-            self._session.listing_loaded(held.numbered(listing))
+            self._session.listing_loaded(await held.numbered(listing))
             self._service.listed(held, listing)
 
     async def send_listing(self, effect: effects.SendListing) -> None:

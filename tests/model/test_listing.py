@@ -1,6 +1,7 @@
 """A listing turned round: other numbers, the same messages. RFC 1939 §4 (numbers), §7 (a unique-id never changes)."""
 
 from array import array
+from unittest.mock import patch
 from uuid import uuid4
 
 from hypothesis import given
@@ -20,9 +21,19 @@ def rows(listing: Listing) -> list[tuple[int, int, str]]:
     return [(listing.sequences[n - 1], listing.octets[n - 1], listing.unique_id(n)) for n in numbers]
 
 
-@given(count=st.integers(0, 30), kept=st.sets(st.integers(1, 30)))
-def test_g7_newest_first_is_the_same_messages_from_the_other_end(count: int, kept: set[int]) -> None:
+def turned(listing: Listing) -> Listing:
+    columns = [(piece.sequences, piece.octets, piece.unique_ids) for piece in listing.newest_first()]
+    sequences, octets = array("q"), array("q")
+    for each, sizes, _ in columns:
+        sequences += each
+        octets += sizes
+    return Listing(sequences, octets, b"".join(unique_ids for _, _, unique_ids in columns), listing.imported)
+
+
+@given(count=st.integers(0, 30), kept=st.sets(st.integers(1, 30)), piece=st.sampled_from([1, 4, 10, 1 << 14]))
+def test_g7_newest_first_is_the_same_messages_from_the_other_end(count: int, kept: set[int], piece: int) -> None:
     listing = listing_of(count, {2 * n - 1: f"kept-{n}" for n in kept if n <= count})
-    turned = listing.newest_first()
-    assert rows(turned) == rows(listing)[::-1]
-    assert rows(turned.newest_first()) == rows(listing)
+    with patch("service.model.listing.PIECE", piece):
+        assert all(len(each) <= piece for each in listing.newest_first())
+        assert rows(turned(listing)) == rows(listing)[::-1]
+        assert rows(turned(turned(listing))) == rows(listing)

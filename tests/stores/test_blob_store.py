@@ -614,7 +614,7 @@ async def test_f7_a_store_that_refuses_us_is_unavailable_never_broken(
     if s3_server.name == "moto":
         pytest.skip("moto checks no credentials")
     url, options = s3_url_and_options
-    store = open_blobs(*spoil(options, url))
+    store = open_blobs(*spoil(replace(options, deadline=2.0), url))
     for attempt in (
         lambda: store.put("t/1", pieces(b"x")),
         lambda: store.put("t/1", pieces(bytes(6 * MIB))),

@@ -116,9 +116,9 @@ async def test_a_hundred_thousand_messages_are_listed_in_one_round_trip(
     assert listing.imported == {n: f"kept-{n}" for n in range(10_000, MANY + 1, 10_000)}
 
 
-@pytest.mark.parametrize("messages", [5, 6])
+@pytest.mark.parametrize(("messages", "page", "pieces"), [(5, 2, 9), (6, 2, 1), (7, 4, 2), (9, 9, 3), (8, 20, 3)])
 async def test_g9_a_listing_that_takes_several_pages_is_the_same(
-    postgres_world: PostgresWorld, monkeypatch: pytest.MonkeyPatch, messages: int
+    postgres_world: PostgresWorld, monkeypatch: pytest.MonkeyPatch, messages: int, page: int, pieces: int
 ) -> None:
     key, index = await one_maildrop(postgres_world), postgres_world.index
     sent = [message(n, imported_unique_id=f"kept-{n}" if n % 2 else None) for n in range(1, messages + 1)]
@@ -127,7 +127,9 @@ async def test_g9_a_listing_that_takes_several_pages_is_the_same(
     await index.remove(key, FENCE, [2])
     drop = await index.open(key, FENCE)
     whole = await index.listing(key, drop)
-    monkeypatch.setattr("service.stores.postgres.index.PAGE", 2)
+    monkeypatch.setattr("service.stores.postgres.index.PAGE", page)
+    # A page is taken in pieces, which don't end where pages do.
+    monkeypatch.setattr("service.stores.postgres.listing.PIECE", pieces)
     paged = await index.listing(key, drop)
     assert (paged.sequences, paged.octets, paged.unique_ids) == (whole.sequences, whole.octets, whole.unique_ids)
     assert dict(paged.imported) == dict(whole.imported) == {n: f"kept-{n}" for n in range(1, messages + 1, 2)}

@@ -81,14 +81,14 @@ class PostgresMessageIndex:
         while full:
             row = await self._page(key, drop, last)
             full = row["messages"] == PAGE
-            last = pages.add(row) if row["messages"] else last
+            last = await pages.add(row) if row["messages"] else last
         if (pages.messages, pages.octets) != (drop.messages, drop.octets):
             raise Refusal(
                 Reason.BROKEN,
                 f"maildrop {key.maildrop_id} counts {drop.messages} messages of {drop.octets} octets"
                 f" and lists {pages.messages} of {pages.octets}",
             )
-        return pages.listing()
+        return await pages.listing()
 
     async def _page(self, key: MaildropKey, drop: DropListing, after: int) -> Row:
         """The messages behind this sequence number, as many as fit on a page."""

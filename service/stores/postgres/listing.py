@@ -4,12 +4,14 @@ Owns the statements and the packed columns. Refuses to know which messages a ses
 RFC 1939 §4 (numbers), §7 (UIDL).
 """
 
+import asyncio
 import sys
 from array import array
 from itertools import accumulate
 
+from service.mail.listing_parts import Parts, joined
 from service.model.imported import Imported
-from service.model.listing import Listing
+from service.model.listing import PIECE, Listing
 from service.stores.postgres.database import Row
 
 # Columns packed by the server: 32 octets a message in three values, not an object each. One page of them is asked for
@@ -44,37 +46,46 @@ class Pages:
     """The pages that came so far, in order."""
 
     def __init__(self) -> None:
-        self.messages = 0
         self.octets = 0
-        self._sequences = array("q")
-        self._each_octets = array("q")
-        self._unique_ids: list[bytes] = []
+        self._parts = Parts()
         self._imported = Imported()
         self._imported_text: list[bytes] = []
 
-    def add(self, row: Row) -> int:
-        """Take a page of at least one message; the sequence number of its last one."""
-        self.messages += row["messages"]
+    @property
+    def messages(self) -> int:
+        """How many messages they have."""
+        return self._parts.messages
+
+    async def add(self, row: Row) -> int:
+        """Take a page of at least one message, others in between; the sequence number of its last one."""
         self.octets += row["octets"]
-        self._sequences.extend(_numbers(row["sequences"]))
-        self._each_octets.extend(_numbers(row["each_octets"]))
-        self._unique_ids.append(row["unique_ids"])
+        last = 0
+        for start in range(0, 8 * row["messages"], 8 * PIECE):
+            if start:
+                await asyncio.sleep(0)
+            end = start + 8 * PIECE
+            sequences = _numbers(row["sequences"][start:end])
+            self._parts.add(sequences, _numbers(row["each_octets"][start:end]), row["unique_ids"][2 * start : 2 * end])
+            last = sequences[-1]
         if row["imported_sequences"] is not None:
-            self._add_imported(row)
-        return self._sequences[-1]
+            await self._add_imported(row)
+        return last
 
-    def listing(self) -> Listing:
+    async def listing(self) -> Listing:
         """All of them together."""
-        imported = Imported(self._imported.sequences, self._imported.ends, b"".join(self._imported_text))
-        return Listing(self._sequences, self._each_octets, b"".join(self._unique_ids), imported)
+        text = await joined(self._imported_text)
+        return await self._parts.listing(Imported(self._imported.sequences, self._imported.ends, text))
 
-    def _add_imported(self, row: Row) -> None:
-        ends = self._imported.ends
-        begin = ends[-1] if ends else 0
-        self._imported.sequences.extend(_numbers(row["imported_sequences"]))
-        lengths = _numbers(row["imported_lengths"])
-        lengths[0] += begin
-        ends.extend(accumulate(lengths))
+    async def _add_imported(self, row: Row) -> None:
+        sequences, ends = self._imported.sequences, self._imported.ends
+        for start in range(0, len(row["imported_sequences"]), 8 * PIECE):
+            if start:
+                await asyncio.sleep(0)
+            end = start + 8 * PIECE
+            sequences.extend(_numbers(row["imported_sequences"][start:end]))
+            lengths = _numbers(row["imported_lengths"][start:end])
+            lengths[0] += ends[-1] if ends else 0
+            ends.extend(accumulate(lengths))
         self._imported_text.append(row["imported_text"].encode())
 
 

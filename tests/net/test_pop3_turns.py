@@ -16,6 +16,7 @@ from service.mail.pace import Pace
 from service.mail.patience import Patience
 from service.mail.turns import Bounds, Turns
 from service.mail.whose import WHOSE, Owners
+from service.net.conversation import LOOK_AGAIN
 from service.net.pop3_turns import SessionTurns
 from service.protocol.pop3.session import Session
 from tests.mail.house import House
@@ -174,6 +175,25 @@ async def test_g16_commands_wait_for_a_turn_and_none_is_run_twice_or_lost() -> N
         for _ in range(1000):
             assert (await client.line()).startswith(b"-ERR")
         client.close()
+
+
+async def test_who_waits_for_a_turn_is_not_idle_and_is_looked_at_again_soon() -> None:
+    """RFC 1939 §3: "The receipt of any command from the client" resets the timer, though it hasn't run yet."""
+    front, crowd = await crowded_front(await House().furnish())
+    async with front.listening():
+        client = await front.client()
+        await client.send(b"NOOP\r\n")
+        await until(lambda: crowd.waiting == 1)
+        connection = front.connections[0]
+        connection._expired()
+        # Whether what came is a whole command is known once its turn has come.
+        assert connection._deadline is not None
+        assert connection._deadline._moment is not None
+        assert connection._deadline._moment <= asyncio.get_running_loop().time() + LOOK_AGAIN
+        crowd.leave()
+        assert (await client.line()).startswith(b"-ERR"), "it ran, and the connection stands"
+        connection._expired()
+        assert await client.rest() == b""
 
 
 async def test_what_a_client_sent_before_it_closed_its_half_is_done_in_turn() -> None:

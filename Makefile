@@ -4,7 +4,7 @@ VENV ?= $(if $(filter python3,$(PYTHON)),.venv,.venv-$(notdir $(PYTHON)))
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
 # uv does in half a minute what pip takes a core for two; what it can't do pip does. Neither compiles: most of it is never imported.
-UV = $(PIP) --require-hashes -r tests/installer.lock && $(BIN)/uv pip install --quiet --python $(BIN)/python
+UV = $(PIP) --require-hashes --only-binary :all: -r tests/installer.lock && $(BIN)/uv pip install --quiet --python $(BIN)/python
 # How many tests run at a time, and what else pytest is told. On two cores the third runs while others wait for something.
 JOBS ?= 3
 ARGS ?=

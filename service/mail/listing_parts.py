@@ -7,12 +7,26 @@ RFC 1939 §4 (numbers), §7 (UIDL).
 import asyncio
 from array import array
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from weakref import WeakKeyDictionary
 
 from service.model.imported import Imported
-from service.model.listing import Listing
+from service.model.listing import PIECE, Listing
 
 WITHOUT_THE_LOCK = 1 << 20
 """Octets from which on CPython joins without its lock: so it is done in a thread, while the event loop goes on."""
+
+_locks: "WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]" = WeakKeyDictionary()
+
+
+def alone(messages: int) -> AbstractAsyncContextManager[object]:
+    """Within it one long listing at a time is put together or turned round.
+
+    Its second copy is more than what is paid for (G15), so there may be one in a process and no more.
+    """
+    if messages <= PIECE:
+        return nullcontext()
+    return _locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
 
 
 class Parts:

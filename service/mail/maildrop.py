@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from service.mail.listing_parts import Parts
+from service.mail.listing_parts import Parts, alone
 from service.mail.ports import Lease
 from service.model.account import MaildropKey
 from service.model.kept import Kept
@@ -70,10 +70,11 @@ class OpenMaildrop(NamedTuple):
         """
         if self.policy.order != "newest":
             return listing
-        parts = Parts()
-        for piece in listing.newest_first():
-            if parts.messages:
-                # Others run between two pieces of a long listing.
-                await asyncio.sleep(0)
-            parts.add(piece.sequences, piece.octets, piece.unique_ids)
-        return await parts.listing(listing.imported)
+        async with alone(len(listing)):
+            parts = Parts()
+            for piece in listing.newest_first():
+                if parts.messages:
+                    # Others run between two pieces of a long listing.
+                    await asyncio.sleep(0)
+                parts.add(*piece)
+            return await parts.listing(listing.imported)

@@ -51,10 +51,10 @@ class Listing:
         """How many messages, marked ones included."""
         return len(self.sequences)
 
-    def newest_first(self) -> Iterator["Listing"]:
-        """The same messages numbered from the other end, in pieces; each keeps its unique-id (RFC 1939 §7).
+    def newest_first(self) -> Iterator["tuple[array[int], array[int], bytes]"]:
+        """The columns of the same messages numbered from the other end, in pieces: sequences, octets, unique_ids.
 
-        What imported messages keep goes by sequence number, which stays, and is in no piece.
+        Each keeps its unique-id (RFC 1939 §7); what imported messages keep goes by sequence number, which stays.
         """
         for end in range(len(self), 0, -PIECE):
             start = max(end - PIECE, 0)
@@ -62,7 +62,7 @@ class Listing:
             words.reverse()
             # A unique_id is two words, whose order is turned with the rest.
             words[0::2], words[1::2] = words[1::2], words[0::2]
-            yield Listing(self.sequences[start:end][::-1], self.octets[start:end][::-1], words.tobytes())
+            yield self.sequences[start:end][::-1], self.octets[start:end][::-1], words.tobytes()
 
     def lists(self, number: int, unique_id: UUID) -> bool:
         """Whether `unique_id` is that of message `number`; the one that an imported message keeps is another matter."""

@@ -22,18 +22,16 @@ def rows(listing: Listing) -> list[tuple[int, int, str]]:
 
 
 def turned(listing: Listing) -> Listing:
-    columns = [(piece.sequences, piece.octets, piece.unique_ids) for piece in listing.newest_first()]
-    sequences, octets = array("q"), array("q")
-    for each, sizes, _ in columns:
-        sequences += each
-        octets += sizes
-    return Listing(sequences, octets, b"".join(unique_ids for _, _, unique_ids in columns), listing.imported)
+    sequences, octets, unique_ids = array("q"), array("q"), b""
+    for piece in listing.newest_first():
+        sequences, octets, unique_ids = sequences + piece[0], octets + piece[1], unique_ids + piece[2]
+    return Listing(sequences, octets, unique_ids, listing.imported)
 
 
 @given(count=st.integers(0, 30), kept=st.sets(st.integers(1, 30)), piece=st.sampled_from([1, 4, 10, 1 << 14]))
 def test_g7_newest_first_is_the_same_messages_from_the_other_end(count: int, kept: set[int], piece: int) -> None:
     listing = listing_of(count, {2 * n - 1: f"kept-{n}" for n in kept if n <= count})
     with patch("service.model.listing.PIECE", piece):
-        assert all(len(each) <= piece for each in listing.newest_first())
+        assert all(len(each) <= piece for each, _, _ in listing.newest_first())
         assert rows(turned(listing)) == rows(listing)[::-1]
         assert rows(turned(turned(listing))) == rows(listing)

@@ -9,7 +9,7 @@ import sys
 from array import array
 from itertools import accumulate
 
-from service.mail.listing_parts import Parts, joined
+from service.mail.listing_parts import Parts, alone, joined
 from service.model.imported import Imported
 from service.model.listing import PIECE, Listing
 from service.stores.postgres.database import Row
@@ -73,8 +73,9 @@ class Pages:
 
     async def listing(self) -> Listing:
         """All of them together."""
-        text = await joined(self._imported_text)
-        return await self._parts.listing(Imported(self._imported.sequences, self._imported.ends, text))
+        async with alone(self.messages):
+            text = await joined(self._imported_text)
+            return await self._parts.listing(Imported(self._imported.sequences, self._imported.ends, text))
 
     async def _add_imported(self, row: Row) -> None:
         sequences, ends = self._imported.sequences, self._imported.ends

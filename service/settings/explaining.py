@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from pydantic import BaseModel, SecretStr
+from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from service.settings.loading import Sources
+from service.settings.meanings import meanings
 from service.settings.section import SecretUrl, Section
 
 MASK = "********"
@@ -36,7 +37,7 @@ def explain(sources: Sources) -> Iterator[Explained]:
     return _explain(sources.settings, (), sources)
 
 
-def _explain(section: BaseModel, place: tuple[str, ...], sources: Sources) -> Iterator[Explained]:
+def _explain(section: Section, place: tuple[str, ...], sources: Sources) -> Iterator[Explained]:
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
         here = (*place, name)
@@ -46,16 +47,17 @@ def _explain(section: BaseModel, place: tuple[str, ...], sources: Sources) -> It
             for number, item in enumerate(value):
                 yield from _explain(item, (*place, f"{name}[{number}]"), sources)
         else:
-            yield _row(here, field, value, sources)
+            meaning = " ".join(meanings(type(section)).get(name, "").split())
+            yield _row(here, meaning, field, value, sources)
 
 
-def _row(place: tuple[str, ...], field: FieldInfo, value: object, sources: Sources) -> Explained:
+def _row(place: tuple[str, ...], meaning: str, field: FieldInfo, value: object, sources: Sources) -> Explained:
     plain = tuple(part.partition("[")[0] for part in place)
     in_list = plain != place
     return Explained(
         key=".".join(place),
         variable="POPLAR_" + ("__".join(plain[:1] if in_list else plain)).upper(),
-        meaning=" ".join((field.description or "").split()),
+        meaning=meaning,
         default=_default(field),
         value=shown(value),
         origin=_origin(plain[:1] if in_list else plain, sources),

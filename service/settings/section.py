@@ -23,4 +23,4 @@ class SecretUrl(SecretStr):
 class Section(BaseModel):
     """A frozen group of settings in which an unknown key is an error; errors never repeat a value."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)

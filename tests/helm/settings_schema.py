@@ -10,6 +10,8 @@ from typing import Any
 from service.settings import Settings
 from service.settings.explaining import Explained, explain
 from service.settings.loading import Sources
+from service.settings.meanings import meanings
+from service.settings.section import Section
 
 OWNED = {
     "listeners",
@@ -26,7 +28,7 @@ OWNED = {
 
 def part_of_settings(part: str) -> dict[str, Any]:
     """The schema of `limits`, of the `rest` or of the list of `secrets`."""
-    whole = Settings.model_json_schema()
+    whole = _whole()
     if part == "limits":
         return _plain(whole["properties"]["limits"], whole["$defs"], ("limits",))
     if part == "rest":
@@ -35,6 +37,19 @@ def part_of_settings(part: str) -> dict[str, Any]:
     keys = {"setting": {"enum": sorted(_secrets(whole, whole["$defs"], ()))}, "secretName": text, "key": text}
     item = {"type": "object", "additionalProperties": False, "required": sorted(keys), "properties": keys}
     return {"type": "array", "items": item}
+
+
+def _whole() -> dict[str, Any]:
+    """The schema of all settings, with what each means."""
+    whole = Settings.model_json_schema()
+    sections: list[type[Section]] = [Settings, *Section.__subclasses__()]
+    for section in sections:
+        schema = whole if section is Settings else whole["$defs"].get(section.__name__, {"properties": {}})
+        for name, meaning in meanings(section).items():
+            if name in schema["properties"]:
+                said = schema["properties"][name] | {"description": meaning}
+                schema["properties"][name] = dict(sorted(said.items()))
+    return whole
 
 
 def described() -> list[tuple[str, str, str]]:

@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 import redis
 
+from tests.backends import places
 from tests.backends.grouping import in_turn
 
 
@@ -21,6 +22,26 @@ async def test_each_test_gets_a_database_nobody_wrote_to(postgres_dsn: str, turn
     await connection.execute("CREATE TABLE mine AS SELECT 1")
     await connection.close()
     assert turn
+
+
+def test_what_a_dead_process_left_in_memory_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "MEMORY", tmp_path)
+    monkeypatch.setattr(places, "ROOM", 0)
+    with subprocess.Popen(["true"]) as dead:
+        pass
+    left, kept = tmp_path / f"poplar-tests-{dead.pid}-left", tmp_path / f"poplar-tests-{os.getpid()}-kept"
+    for folder in (left, kept):
+        (folder / "data").mkdir(parents=True)
+    with places.short_lived(tmp_path / "usual") as own:
+        assert own.parent == tmp_path
+        assert not left.exists()
+    assert [folder.name for folder in tmp_path.iterdir()] == [kept.name]
+
+
+def test_without_room_in_memory_the_usual_folder_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(places, "ROOM", 2**60)
+    with places.short_lived(tmp_path) as own:
+        assert own == tmp_path
 
 
 @pytest.mark.parametrize("turn", [1, 2])

@@ -16,11 +16,10 @@ from pathlib import Path
 import pytest
 
 from service.embedded.process import await_ready, dying_with_parent, spawn, stop
+from tests.backends.places import ROOM, memory_available
 
 ROOT = Path(__file__).parents[2]
 OFFICIAL_BASE = "python:3.13-slim-bookworm"
-ROOM = 4 * 2**30
-"""Octets that an engine of the tests may keep: it took 2 GB."""
 # Debian's own client first: another one may ask an old engine for what it doesn't have.
 CLIENT = next((path for path in ("/usr/bin/docker", shutil.which("docker")) if path and Path(path).exists()), None)
 
@@ -91,12 +90,7 @@ def _started(folder: Path, networks: bool) -> Iterator[Engine]:
 def _in_memory(data: Path) -> None:
     """Keep the engine's files in memory where there is plenty: on a busy disk, removing 64,000 of them took minutes."""
     data.mkdir()
-    available = next(
-        int(line.split()[1]) * 1024
-        for line in Path("/proc/meminfo").read_text("ascii").splitlines()
-        if line.startswith("MemAvailable:")
-    )
-    if available >= 2 * ROOM:
+    if memory_available() >= 2 * ROOM:
         # Where it can't be mounted they are on the disk.
         mount = ["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "poplar-test", str(data)]
         subprocess.run(mount, check=False, capture_output=True)

@@ -61,7 +61,7 @@ def _late() -> Number:
 
 
 def _rejected_now() -> Number:
-    asked = at_least_none(rate("poplar_connections_rejected_total", where='why=~"full|exhausted"'))
+    asked = at_least_none(rate("poplar_connections_rejected_total", where='why=~"full|shed|exhausted"'))
     panel = look.number("Turned away as full", look.PER_SECOND, asked).thresholds(look.marks((0.001, RED)))
     return look.told_by(panel, "PoplarConnectionsRejected")
 
@@ -86,7 +86,7 @@ def _by_process() -> Bars:
 
 def _rejected() -> Lines:
     asked = rate("poplar_connections_rejected_total", "why")
-    panel = look.areas("Connections that never became a session", look.PER_SECOND, (asked, "{{why}}"))
+    panel = look.areas("Connections turned away before a login", look.PER_SECOND, (asked, "{{why}}"))
     return look.told_by(panel, "PoplarConnectionsRejected", "PoplarBalancerNotTrusted")
 
 

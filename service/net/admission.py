@@ -5,6 +5,7 @@ Every operation is O(1). Refuses to know sockets and words: whoever must go is t
 """
 
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from typing import Protocol
@@ -21,13 +22,18 @@ class Guest(Protocol):
         """Go, with a polite word if there is a way to say it."""
 
 
+MadeRoom = Callable[[Guest], object]
+"""Told of a guest that must go before it proved who it is."""
+
+
 class Ticket:
     """A place in the process, kept from accept to the end."""
 
-    __slots__ = ("address", "guest", "refused")
+    __slots__ = ("address", "guest", "made_room", "refused")
 
-    def __init__(self, guest: Guest, refused: bool) -> None:
+    def __init__(self, guest: Guest, made_room: MadeRoom, refused: bool) -> None:
         self.guest = guest
+        self.made_room = made_room
         self.refused = refused
         """There was no place: the guest may stay only as long as it takes to say so."""
         self.address: str | None = None
@@ -58,19 +64,19 @@ class Admission:
         """How many were told to go and have not gone yet."""
         return len(self._leaving)
 
-    def enter(self, guest: Guest) -> Ticket | None:
+    def enter(self, guest: Guest, made_room: MadeRoom) -> Ticket | None:
         """A place for `guest`; a `refused` one if it must be told to go; None to close it without a word.
 
-        May shed the oldest unauthenticated guest to make room.
+        May shed the oldest unauthenticated guest to make room; `made_room` hears of it if that is this one, some day.
         """
         if self.held >= self._limit:
             if self.leaving >= self._margin:
                 return None
             if not self._shed_oldest():
-                ticket = Ticket(guest, refused=True)
+                ticket = Ticket(guest, made_room, refused=True)
                 self._leaving.add(ticket)
                 return ticket
-        ticket = Ticket(guest, refused=False)
+        ticket = Ticket(guest, made_room, refused=False)
         self._unproved[ticket] = None
         return ticket
 
@@ -100,6 +106,7 @@ class Admission:
                 self._proved.add(ticket)
                 continue
             self._leaving.add(ticket)
+            ticket.made_room(ticket.guest)
             ticket.guest.shed()
             return True
         return False

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache, partial
 
-from service.net.admission import Admission, Ticket
+from service.net.admission import Admission, Guest, MadeRoom, Ticket
 from service.net.arrival import (
     Arrival,
     ListenerSpec,
@@ -39,6 +39,8 @@ class Rejection(Enum):
     PROXY_HEADER = "proxy_header"
     HANDSHAKE = "handshake"
     FULL = "full"
+    SHED = "shed"
+    """It had a place, didn't prove who it is, and had to make room for the next one."""
     PER_ADDRESS = "per_address"
     EXHAUSTED = "exhausted"
 
@@ -70,6 +72,8 @@ class Listener:
         self.spec = spec
         self._reception = reception
         self._admission = reception.admission
+        self._told: MadeRoom = self._made_room
+        """One for all its tickets."""
         self._is_trusted = lru_cache(BALANCERS)(partial(is_trusted, spec))
         self._connections: set[Connection] = set()
         self._arrivals: set[Arrival] = set()
@@ -116,13 +120,18 @@ class Listener:
     def _exhausted(self, error: OSError) -> None:
         self._reception.rejected(Rejection.EXHAUSTED, "", str(error))
 
+    def _made_room(self, guest: Guest) -> None:
+        # The line at a session's end says whose it was.
+        address = guest.remote[0] if isinstance(guest, Arrival) else ""
+        self._reception.rejected(Rejection.SHED, address, "the oldest that hadn't logged in made room")
+
     def _arrive(self, sock: socket.socket, remote: Remote) -> None:
         if self.spec.proxy_protocol and not self._is_trusted(remote[0]):
             sock.close()
             self._reception.rejected(Rejection.UNTRUSTED, remote[0], "may not send a PROXY header")
             return
         arrival = Arrival(sock, remote)
-        ticket = self._admission.enter(arrival)
+        ticket = self._admission.enter(arrival, self._told)
         if ticket is None or ticket.refused:
             self._reception.rejected(Rejection.FULL, remote[0], "")
         if ticket is None:

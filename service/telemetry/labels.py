@@ -63,7 +63,7 @@ STORE_KINDS = frozenset(
 )
 
 TLS_VERSIONS = frozenset({"TLSv1.2", "TLSv1.3"})
-REJECTIONS = frozenset({"untrusted", "proxy_header", "handshake", "full", "per_address", "exhausted"})
+REJECTIONS = frozenset({"untrusted", "proxy_header", "handshake", "full", "shed", "per_address", "exhausted"})
 
 SHARED = frozenset(
     {

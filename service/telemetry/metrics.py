@@ -112,7 +112,7 @@ _handshakes = by(
 _rejected = by(
     Counter(
         "poplar_connections_rejected",
-        "Connections that never became a session, by listener and why",
+        "Connections turned away before a login, by listener and why",
         ["listener", "why"],
     ),
     ANY, labels.REJECTIONS,
@@ -287,7 +287,7 @@ def tls_established(listener: str, version: str) -> None:
 
 
 def connection_rejected(listener: str, why: str) -> None:
-    """A connection was closed before it became a session, for one of `labels.REJECTIONS`."""
+    """A connection was turned away before a login, for one of `labels.REJECTIONS`."""
     _rejected(listener, why).inc()
 
 

@@ -3,7 +3,7 @@
 Owns the cases. `test_alerts.py` gives them to promtool, and fails where an alert has none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 Series = Mapping[str, str]
@@ -16,6 +16,8 @@ class Case:
     fires: Series
     silent: Series
     at: str = "30m"
+    also: Sequence[Series] = ()
+    """Other faults, for each of which it fires too."""
 
 
 def login(result: str) -> str:
@@ -97,6 +99,8 @@ CASES: Mapping[str, Case] = {
         {one("poplar_connections_rejected_total", why="full"): SOME},
         # One address with more connections than it may have is nobody's outage.
         {one("poplar_connections_rejected_total", why=why): MANY for why in ("handshake", "per_address")},
+        # In a flood of strangers nobody may be refused as full, as one after the other makes room.
+        also=[{one("poplar_connections_rejected_total", why=why): SOME} for why in ("shed", "exhausted")],
     ),
     "PoplarBalancerNotTrusted": Case(
         {one("poplar_connections_rejected_total", why="untrusted", listener="pop3"): MANY},

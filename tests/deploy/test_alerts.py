@@ -57,7 +57,8 @@ def verdict(folder: Path, alert: str, series: Series, at: str) -> bool:
 @pytest.mark.parametrize("alert", ALERTS)
 def test_an_alert_fires_for_its_fault_and_for_nothing_else(alert: str, tmp_path: Path) -> None:
     case = CASES[alert]
-    assert verdict(tmp_path, alert, case.fires, case.at)
+    for fault in (case.fires, *case.also):
+        assert verdict(tmp_path, alert, fault, case.at)
     assert not verdict(tmp_path, alert, case.silent, case.at)
 
 

@@ -22,13 +22,18 @@ class Guest:
     def __init__(self) -> None:
         self.authenticated = False
         self.told_to_go = 0
+        self.counted = 0
+
+    def makes_room(self, guest: object) -> None:
+        assert guest is self
+        self.counted += 1
 
     def shed(self) -> None:
         self.told_to_go += 1
 
 
 def enter(admission: Admission, guest: Guest) -> Ticket:
-    ticket = admission.enter(guest)
+    ticket = admission.enter(guest, guest.makes_room)
     assert ticket is not None
     return ticket
 
@@ -47,7 +52,7 @@ def test_the_oldest_unauthenticated_guest_makes_room() -> None:
     guests[0].authenticated = True
     for guest in guests[3:]:
         assert not enter(admission, guest).refused
-    assert [guest.told_to_go for guest in guests] == [0, 1, 1, 0, 0]
+    assert [guest.told_to_go for guest in guests] == [guest.counted for guest in guests] == [0, 1, 1, 0, 0]
 
 
 def test_when_all_are_authenticated_the_new_one_is_refused() -> None:
@@ -63,7 +68,7 @@ def test_when_too_many_are_leaving_the_new_one_gets_no_word() -> None:
     admission = Admission(8)
     for _ in range(8 + 8 // 8 + 16):
         enter(admission, Guest())
-    assert admission.enter(Guest()) is None
+    assert admission.enter(Guest(), Guest().makes_room) is None
     assert admission.held == 8
 
 
@@ -81,7 +86,7 @@ def test_a_place_passes_from_an_arrival_to_its_connection_with_its_age() -> None
     arrival, connection, younger = Guest(), Guest(), Guest()
     ticket = enter(admission, arrival)
     enter(admission, younger)
-    ticket.guest = connection
+    ticket.guest, ticket.made_room = connection, connection.makes_room
     enter(admission, Guest())
     assert (arrival.told_to_go, connection.told_to_go, younger.told_to_go) == (0, 1, 0)
 
@@ -124,7 +129,7 @@ class Crowd(RuleBasedStateMachine):
     @rule()
     def come(self) -> None:
         guest = Guest()
-        ticket = self.admission.enter(guest)
+        ticket = self.admission.enter(guest, guest.makes_room)
         if ticket is not None:
             self.present.append((guest, ticket))
 
@@ -166,6 +171,7 @@ async def test_the_oldest_client_is_refused_in_words_and_the_new_one_greeted(sta
         wires.append(await Wire.to(port))
         assert (await wires[-1].line()).startswith(b"+OK")
     assert await wires[0].rest() == b"-ERR shed\r\n"
+    assert [(why, address) for why, address, _ in stage.rejections] == [(Rejection.SHED, "")]
     await wires[1].send(b"still here\r\n")
     assert await wires[1].line() == b"still here"
 
@@ -193,6 +199,7 @@ async def test_a_set_up_that_stalls_is_shed_like_any_stranger(stage: Stage) -> N
     await stalled.send(b"\x16")
     second = await Wire.to(port)
     assert await stalled.rest() == b""
+    assert [(why, address) for why, address, _ in stage.rejections] == [(Rejection.SHED, "127.0.0.1")]
     second.close()
 
 

@@ -48,12 +48,9 @@ def nearly_full(ground: Ground) -> Iterator[Scene]:
 
 
 @contextmanager
-def full(ground: Ground) -> Iterator[Scene]:
-    """Strangers who open connections faster than they can be told to go."""
-    with (
-        ExitStack() as sessions,
-        front_end(ground.demo, ground.fresh("front"), (TERMINATED,), limits={"connections": 8}) as front,
-    ):
+def flooded(ground: Ground) -> Iterator[Scene]:
+    """Strangers, each of whom takes the place of one who came before and hasn't logged in yet."""
+    with front_end(ground.demo, ground.fresh("front"), (TERMINATED,), limits={"connections": 8}) as front:
         place, here = front.place("terminated"), threading.Event()
 
         def flood() -> None:
@@ -63,7 +60,6 @@ def full(ground: Ground) -> Iterator[Scene]:
                         stack.enter_context(socket.create_connection((place.host, place.port), 5))
 
         yield scene_of(front, inject=here.set, mend=here.clear, rounds=[flood, flood])
-        sessions.close()
 
 
 @contextmanager
@@ -147,7 +143,8 @@ class Lock:
 @contextmanager
 def table_locked(ground: Ground) -> Iterator[Scene]:
     """Logins while a statement of somebody else keeps them from a table."""
-    with front_end(ground.demo, ground.fresh("front"), (TERMINATED,), database={"connections": 2}) as front:
+    pool = {"connections": 2, "deadline": 1}
+    with front_end(ground.demo, ground.fresh("front"), (TERMINATED,), database=pool) as front:
         lock, place = Lock(ground), front.place("terminated")
         rounds = [partial(log_in, each, place) for each in ground.maildrops(12)]
         yield scene_of(front, inject=lock.take, mend=lock.end, rounds=rounds)
@@ -229,15 +226,15 @@ DRILLS = {
             ("kubectl logs", r'"why":"exhausted".*Too many open files'),
         ),
     ),
-    "PoplarConnectionsRejected/full": Drill(
+    "PoplarConnectionsRejected/flood": Drill(
         "strangers open a hundred connections at a time, where eight may be",
         "they stop",
-        full,
+        flooded,
         (
-            ("poplar_connections_rejected_total", r'why="full"\} [0-9.]*[1-9]'),
+            ("poplar_connections_rejected_total", r'why="shed"\} [0-9.]*[1-9]'),
             ("poplar_limit", r"\} [0-9]"),
             ("/proc/1/fd", r"Max open files"),
-            ("kubectl logs", r'"why":"full"'),
+            ("kubectl logs", r'"why":"shed"'),
         ),
     ),
     "PoplarBalancerNotTrusted": Drill(

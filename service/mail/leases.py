@@ -60,7 +60,19 @@ class _Held:
     maildrop: OpenMaildrop
     on_lost: OnLost
     doubt: _Doubt | None
-    """None while the lease has been held without a gap since the fence was written."""
+    """None while no gap is known of, in the lease or between its grant and the fence."""
+    found: bool = False
+    """Whether a renewal found the lease since the fence was written: who came in a gap before that is older."""
+
+    @property
+    def fenced(self) -> _Fenced:
+        """Its fence and its lease."""
+        return _Fenced(self.maildrop.fence, self.maildrop.lease)
+
+    @property
+    def sure(self) -> bool:
+        """Whether the lease has been held since the fence was written."""
+        return self.found and self.doubt is None
 
 
 class Leases:
@@ -103,16 +115,15 @@ class Leases:
 
         So too where this is cancelled.
         """
-        opening, held = self._opening.pop(lease.token, None), self._held.pop(lease.token, None)
-        if held is not None and held.doubt is not None:
-            self._owe(_Fenced(held.maildrop.fence, lease))
-        elif opening is not None and opening.doubt is not None:
-            self._owe(opening.fenced)
+        over = self._opening.pop(lease.token, None) or self._held.pop(lease.token, None)
+        if over is not None and over.doubt is not None:
+            self._owe(over.fenced)
         self._releasing[lease.token] = lease
         try:
             if self._places is not None:
                 await self._places.give_back(lease.token)
-            await self._locks.release(lease)
+            if not await self._locks.release(lease) and over is not None:
+                self._owe(over.fenced)
         except (Refusal, asyncio.CancelledError) as error:
             self._unreleased.add(lease)
             if not isinstance(error, Refusal):
@@ -141,10 +152,11 @@ class Leases:
         Raises Refusal(UNAVAILABLE) when the store of leases can't be asked; nothing is lost for that alone.
         """
         await self._unreleased.try_again(self._locks)
-        sure = {token: held.doubt is None for token, held in self._held.items()} | dict.fromkeys(self._opening, False)
+        held = self._held.copy()
+        sure = {token: each.sure for token, each in held.items()} | dict.fromkeys(self._opening, False)
         if not sure:
             return
-        leases = [held.maildrop.lease for held in self._held.values()]
+        leases = [each.maildrop.lease for each in held.values()]
         try:
             renewal = await self._locks.renew([*leases, *(opening.fenced.lease for opening in self._opening.values())])
         except Refusal:
@@ -153,6 +165,8 @@ class Leases:
                 self._doubt(token, _Whose.UNKNOWN)
             raise
         self._renewed(sure, renewal)
+        for token in held.keys() - _tokens([*renewal.lost, *renewal.regained, *renewal.unanswered]):
+            held[token].found = True
 
     async def judge(self) -> None:
         """End those in doubt whose fence isn't the newest; the newest one gets the lease, whoever has it now.

@@ -129,8 +129,8 @@ class MaildropLocks(Protocol):
     async def acquire(self, lease: Lease) -> bool:
         """Whether the maildrop was free and is now held under `lease.token`."""
 
-    async def release(self, lease: Lease) -> None:
-        """Free the maildrop if `lease.token` still holds it; otherwise nothing."""
+    async def release(self, lease: Lease) -> bool:
+        """Free the maildrop if `lease.token` still holds it, or was evicted from it; whether it was so."""
 
     async def renew(self, leases: Sequence[Lease]) -> Renewal:
         """Extend all in one batch. A lease that ran out or was forgotten is taken again when nobody else holds it."""

@@ -14,6 +14,7 @@ import pytest
 from service.mail.maildrop import OpenMaildrop
 from service.mail.ports import LEASE_SECONDS, Clock, Lease, Renewal
 from service.model.account import MaildropKey
+from service.model.listing import DropListing
 from service.model.refusal import Reason, Refusal
 from service.stores.memory.locks import MemoryMaildropLocks
 from tests.mail.house import House
@@ -28,11 +29,23 @@ class Severable(MemoryMaildropLocks):
     unanswering: Sequence[Lease] = ()
     before_seizing: Callable[[], Awaitable[None]] | None = None
     before_releasing: Callable[[], Awaitable[None]] | None = None
+    after_acquiring: Callable[[], Awaitable[None]] | None = None
+    after_renewing: Callable[[], Awaitable[None]] | None = None
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
         self.released = asyncio.Event()
         self.released_in_vain = asyncio.Event()
+
+    def forget(self) -> None:
+        """As Redis does that lost its data (F4)."""
+        self._held.clear()
+
+    async def _once(self, name: str) -> None:
+        then = getattr(self, name)
+        setattr(self, name, None)
+        if then is not None:
+            await then()
 
     def _check(self) -> None:
         if self.away:
@@ -40,21 +53,24 @@ class Severable(MemoryMaildropLocks):
 
     async def acquire(self, lease: Lease) -> bool:
         self._check()
-        return await super().acquire(lease)
+        free = await super().acquire(lease)
+        await self._once("after_acquiring")
+        return free
 
-    async def release(self, lease: Lease) -> None:
+    async def release(self, lease: Lease) -> bool:
         if self.before_releasing is not None:
             await self.before_releasing()
         if self.away:
             self.released_in_vain.set()
         self._check()
         self.released.set()
-        await super().release(lease)
+        return await super().release(lease)
 
     async def renew(self, leases: Sequence[Lease]) -> Renewal:
         self._check()
         asked = [lease for lease in leases if lease not in self.unanswering]
         found = await super().renew(asked)
+        await self._once("after_renewing")
         return Renewal(found.lost, found.regained, self.unanswering)
 
     async def seize(self, lease: Lease) -> bool:
@@ -120,6 +136,71 @@ async def test_g4_of_two_sessions_without_a_lease_the_newest_gets_it() -> None:
     house.locks.away = False
     await house.renew()
     await house.renew()
+    assert house.lost == ["older"]
+    assert not await house.removes(older)
+    assert await house.removes(newest)
+
+
+async def test_f4_g4_who_lost_its_lease_before_its_fence_was_written_goes_on_as_the_newest() -> None:
+    house = await a_house()
+    older: list[OpenMaildrop] = []
+
+    async def another_comes() -> None:
+        house.locks.forget()
+        older.append(await house.session("older"))
+
+    house.locks.after_acquiring = another_comes
+    newest = await house.session("newest")
+    for _ in range(3):
+        await house.renew()
+    assert house.lost == ["older"]
+    assert not await house.removes(older[0])
+    assert await house.removes(newest)
+
+
+async def test_f4_g5_the_older_one_is_told_though_the_newest_is_over_before_any_renewal() -> None:
+    house = await a_house()
+    older: list[OpenMaildrop] = []
+
+    async def another_comes() -> None:
+        house.locks.forget()
+        older.append(await house.session("older"))
+
+    house.locks.after_acquiring = another_comes
+    assert await house.removes(await house.session("newest"))
+    assert house.lost == []
+    for _ in range(2):
+        await house.renew()
+    assert house.lost == ["older"]
+    assert not await house.removes(older[0])
+
+
+async def test_f4_g4_a_renewal_that_was_asked_for_before_the_fence_was_written_proves_nothing_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    house = await a_house()
+    opened, asked, answered = house.index.open, asyncio.Event(), asyncio.Event()
+    sessions: list[OpenMaildrop] = []
+
+    async def renewed_meanwhile(*arguments: Any) -> DropListing:
+        if not asked.is_set():
+            asked.set()
+            await answered.wait()
+        return await opened(*arguments)
+
+    async def another_comes_and_the_fence_is_written() -> None:
+        house.locks.forget()
+        sessions.append(await house.session("older"))
+        answered.set()
+        sessions.append(await opening)
+
+    monkeypatch.setattr(house.index, "open", renewed_meanwhile)
+    opening = asyncio.ensure_future(house.session("newest"))
+    await asked.wait()
+    house.locks.after_renewing = another_comes_and_the_fence_is_written
+    for _ in range(3):
+        await house.renew()
+    older, newest = sessions
     assert house.lost == ["older"]
     assert not await house.removes(older)
     assert await house.removes(newest)

@@ -222,8 +222,8 @@ async def test_g5_a_lease_taken_by_another_is_told_to_its_session_once() -> None
     told: list[bool] = []
     await house.open(on_lost=lambda: told.append(True))
     await house.locks.evict(house.key)
-    await house.leases.renew()
-    await house.leases.renew()
+    await house.renew()
+    await house.renew()
     assert told == [True]
 
 

@@ -314,7 +314,7 @@ async def test_g5_a_lost_maildrop_ends_an_idle_session_at_once_and_removes_nothi
         await wire.send(b"DELE 1\r\n")
         assert await wire.line() == b"+OK"
         await house.locks.evict(house.key)
-        await house.leases.renew()
+        await house.renew()
         assert (await wire.rest()).startswith(b"-ERR [SYS/TEMP] A newer session")
     assert front.connections[0]._ending is Ending.LOST
     assert house.provider.rows(house.key)[0].removed_at is None
@@ -337,7 +337,7 @@ async def test_g3_a_lease_lost_while_quit_removes_does_not_change_the_answer(mon
         await wire.send(b"DELE 1\r\nQUIT\r\n")
         await removing.wait()
         await house.locks.evict(house.key)
-        await house.leases.renew()
+        await house.renew()
         go_on.set()
         assert await wire.rest() == b"+OK\r\n+OK Bye, 1 message removed\r\n"
 

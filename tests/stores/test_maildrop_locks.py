@@ -120,14 +120,14 @@ async def test_maildrops_of_different_tenants_are_independent(locks: MaildropLoc
 async def test_a_released_maildrop_is_free_at_once(locks: MaildropLocks) -> None:
     first = lease()
     await locks.acquire(first)
-    await locks.release(first)
+    assert await locks.release(first)
     assert await locks.acquire(lease(first.key))
 
 
 async def test_a_release_under_another_token_frees_nothing(locks: MaildropLocks) -> None:
     first = lease()
     await locks.acquire(first)
-    await locks.release(lease(first.key))
+    assert not await locks.release(lease(first.key))
     assert not await locks.acquire(lease(first.key))
 
 
@@ -137,7 +137,7 @@ async def test_releasing_twice_is_harmless(locks: MaildropLocks) -> None:
     await locks.acquire(first)
     await locks.release(first)
     await locks.acquire(second)
-    await locks.release(first)
+    assert not await locks.release(first)
     assert (await locks.renew([second])).lost == []
     assert not await locks.acquire(lease(first.key))
 

@@ -35,12 +35,14 @@ class MemoryMaildropLocks:
         """Whether the maildrop was free, or held under this token already, and is now held under it."""
         return self._take(lease)
 
-    async def release(self, lease: Lease) -> None:
-        """Free the maildrop if `lease.token` still holds it; otherwise nothing."""
+    async def release(self, lease: Lease) -> bool:
+        """Free the maildrop if `lease.token` still holds it, or was evicted from it; whether it was so."""
         held = self._current(lease.key)
-        if held is not None and held.token in (lease.token, EVICTED + lease.token):
-            del self._held[lease.key]
-            self._evicted.pop(lease.key, None)
+        if held is None or held.token not in (lease.token, EVICTED + lease.token):
+            return False
+        del self._held[lease.key]
+        self._evicted.pop(lease.key, None)
+        return True
 
     async def renew(self, leases: Sequence[Lease]) -> Renewal:
         """Extend all, and take again those that nobody holds and staff evicted nobody from."""

@@ -71,11 +71,11 @@ class RedisMaildropLocks:
                 self.abandon(lease)
                 raise
 
-    async def release(self, lease: Lease) -> None:
-        """Free the maildrop if `lease.token` still holds it; otherwise nothing."""
+    async def release(self, lease: Lease) -> bool:
+        """Free the maildrop if `lease.token` still holds it, or was evicted from it; whether it was so."""
         with self._calls.observed("release"):
             await self._renewals.leave(lease)
-            await self._submit(*_releasing(lease))
+            return await self._submit(*_releasing(lease)) == 1
 
     async def renew(self, leases: Sequence[Lease]) -> Renewal:
         """Extend all, thousands in one turn; those that another token holds now are lost.

@@ -13,7 +13,7 @@ from tests.faults.operations import Kind, Operation, Outcome
 ANNA = "anna@a.example"
 TRACE_OCTETS = 100
 LATER = "-ERR [SYS/TEMP] Try again later: service unavailable, please wait"
-LOST = "-ERR [SYS/TEMP] A newer session holds the maildrop, please wait; no message was removed"
+LOST = "-ERR [SYS/TEMP] This session no longer holds the maildrop, please wait; no message was removed"
 OUTCOME_UNKNOWN = "-ERR [SYS/TEMP] Outcome unknown, please wait: either all marked messages were removed or none"
 IN_USE = "-ERR [IN-USE] Maildrop locked by another session, please wait"
 AUTH = "-ERR [AUTH] Authentication failed"

@@ -133,7 +133,7 @@ def double_one(history: History, dice: Random) -> History | None:
 
 def say_that_nothing_was_removed(history: History, dice: Random) -> History | None:
     quits = [one for one, _ in removed(history)]
-    said = "-ERR [SYS/TEMP] A newer session holds the maildrop, please wait; no message was removed"
+    said = "-ERR [SYS/TEMP] This session no longer holds the maildrop, please wait; no message was removed"
     return changed(history, dice.choice(quits), outcome="fail", said=said) if quits else None
 
 

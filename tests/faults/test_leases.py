@@ -13,7 +13,7 @@ from tests.faults.site import Site, paused
 from tests.system.clients.letters import DOTTED, EIGHT_BIT, PLAIN
 from tests.system.clients.maildrop import Wire
 
-LOST = b"-ERR [SYS/TEMP] A newer session holds the maildrop, please wait; no message was removed\r\n"
+LOST = b"-ERR [SYS/TEMP] This session no longer holds the maildrop, please wait; no message was removed\r\n"
 GONE = b"+OK Bye, 1 message removed\r\n"
 
 

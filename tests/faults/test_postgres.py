@@ -18,7 +18,7 @@ __all__ = ["own_postgres"]
 
 TEMPORARY = b"-ERR [SYS/TEMP] Try again later: service unavailable, please wait\r\n"
 UNKNOWN = b"-ERR [SYS/TEMP] Outcome unknown, please wait: either all marked messages were removed or none\r\n"
-LOST = b"-ERR [SYS/TEMP] A newer session holds the maildrop, please wait; no message was removed\r\n"
+LOST = b"-ERR [SYS/TEMP] This session no longer holds the maildrop, please wait; no message was removed\r\n"
 GONE = b"+OK Bye, 2 messages removed\r\n"
 
 

@@ -34,7 +34,7 @@ async def test_a_number_never_stands_for_a_message_that_came_in_the_place_of_the
         assert (await wire.line()).startswith(b"-ERR [SYS/TEMP]")
         assert await wire.line() == b"+OK"
         assert await wire.line() == b"+OK"
-        assert (await wire.line()).startswith(b"-ERR [SYS/TEMP] A newer session")
+        assert (await wire.line()).startswith(b"-ERR [SYS/TEMP] This session no longer")
     assert [row.removed_at for row in house.provider.rows(house.key)] == [None, None]
 
 

@@ -315,7 +315,7 @@ async def test_g5_a_lost_maildrop_ends_an_idle_session_at_once_and_removes_nothi
         assert await wire.line() == b"+OK"
         await house.locks.evict(house.key)
         await house.renew()
-        assert (await wire.rest()).startswith(b"-ERR [SYS/TEMP] A newer session")
+        assert (await wire.rest()).startswith(b"-ERR [SYS/TEMP] This session no longer")
     assert front.connections[0]._ending is Ending.LOST
     assert house.provider.rows(house.key)[0].removed_at is None
 

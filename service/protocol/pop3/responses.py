@@ -44,7 +44,7 @@ REFUSALS: dict[Reason, bytes] = {
     Reason.UNAVAILABLE: b"-ERR [SYS/TEMP] Try again later: service unavailable, please wait\r\n",
     Reason.OVERLOADED: b"-ERR [SYS/TEMP] Try again later: service busy, please wait\r\n",
     Reason.DRAINING: DRAINING,
-    Reason.LOST: b"-ERR [SYS/TEMP] A newer session holds the maildrop, please wait; no message was removed\r\n",
+    Reason.LOST: b"-ERR [SYS/TEMP] This session no longer holds the maildrop, please wait; no message was removed\r\n",
     Reason.UNKNOWN_OUTCOME: (
         b"-ERR [SYS/TEMP] Outcome unknown, please wait: either all marked messages were removed or none\r\n"
     ),

@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.faults.campaign.recovery import Recovery
 from tests.faults.operations import Kind, Operation, Outcome
+from tests.faults.telling import LOST
 
 UNAVAILABLE = "-ERR [SYS/TEMP] Try again later: service unavailable, please wait"
 
@@ -77,7 +78,7 @@ def test_g14_refusals_of_the_store_are_measured_and_listings_counted() -> None:
 
 def test_a_listing_that_a_newer_session_kept_from_being_given_is_not_counted_against_the_outage() -> None:
     story = Story().fault("store silent", 10.0, 30.0, "objects").login("s1", "front 1", 11.0)
-    story.login("s2", "front 2", 12.0).note("list", 13, 13.1, "fail", session="s1", said="-ERR [SYS/TEMP] A newer")
+    story.login("s2", "front 2", 12.0).note("list", 13, 13.1, "fail", session="s1", said=LOST)
     story.note("list", 13, 13.1, "fail", session="s2", said=UNAVAILABLE)
     assert story.figure("LIST, UIDL") == "0 answered, 1 not, in 1 outages"
 

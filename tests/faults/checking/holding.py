@@ -15,6 +15,8 @@ from tests.faults.operations import Operation
 
 LEASES = ("redis", "front")
 """What a lease depends on."""
+LOST = "no longer holds the maildrop"
+"""What a session is told that lost it."""
 
 
 def violations(drop: Maildrop, faults: Faults) -> Iterator[Violation]:
@@ -84,7 +86,7 @@ def _lost_for_no_reason(drop: Maildrop, faults: Faults) -> Iterator[Violation]:
         for one in session.operations:
             # A Postgres that failed over has lost its fences: then no session of before is the newest any more.
             quiet = not faults.touching((*LEASES, "postgres"), session.login.began, one.ended)
-            if "newer session" in one.said and quiet and not _kicked(drop, session.login.began, one.ended):
+            if LOST in one.said and quiet and not _kicked(drop, session.login.began, one.ended):
                 words = "a session lost its maildrop to a newer one, though nothing was touched that decides it"
                 yield shown_by("G4", words, session.login, one)
 

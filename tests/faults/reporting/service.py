@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from tests.faults.checking.faults import Span
+from tests.faults.checking.holding import LOST
 from tests.faults.operations import Operation
 
 KINDS: Mapping[str, tuple[str, ...]] = {
@@ -18,8 +19,6 @@ KINDS: Mapping[str, tuple[str, ...]] = {
     "deliver": ("deliver",),
 }
 FAULT = ("-ERR [SYS/", "451", "421", "4.3")
-LOST = "newer session"
-"""A session that another one followed is refused for good: that is no lack of service, as the other one has it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,7 @@ def start_s3(folder: Path, *options: str) -> S3Server:
     program = shutil.which("versitygw", path=os.pathsep.join([os.environ.get("PATH", ""), str(TOOLS)]))
     if program is None:
         warnings.warn("versitygw is not installed: moto's server stands in for a real S3 server", stacklevel=2)
+        folder.mkdir(parents=True, exist_ok=True)
         return _started(
             "moto", folder, lambda port: [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", f"-p{port}"]
         )

@@ -10,7 +10,7 @@ import smtplib
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -109,6 +109,11 @@ class _Pop3(poplib.POP3):
         if target.tls == "implicit":
             return _context(target).wrap_socket(connection, server_hostname=_name(target))
         return connection
+
+    def close(self) -> None:
+        """Hang up; a connection that is gone already, as after a failed handshake of STLS, hides no earlier error."""
+        with suppress(OSError):
+            super().close()
 
 
 def _name(target: Target) -> str:

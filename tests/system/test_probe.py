@@ -69,8 +69,12 @@ def test_the_password_may_come_from_a_file(demo: RunningDemo, account: Account, 
     assert "STAT" in words(probe("pop3", str(demo.place("pop3")), *options).stdout)
 
 
-def test_a_wrong_password_a_wrong_name_and_an_unknown_authority_fail_it(demo: RunningDemo, account: Account) -> None:
-    trusting = ["pop3", str(demo.place("pop3s")), "--tls", "implicit", "--ca", demo.ca_file]
+@pytest.mark.parametrize("way", [("pop3s", "implicit"), ("pop3", "starttls")])
+def test_a_wrong_password_a_wrong_name_and_an_unknown_authority_fail_it(
+    demo: RunningDemo, account: Account, way: tuple[str, str]
+) -> None:
+    listener, tls = way
+    trusting = ["pop3", str(demo.place(listener)), "--tls", tls, "--ca", demo.ca_file]
     wrong = probe(*trusting, "--user", account.address, password="not the password")
     assert (wrong.returncode, wrong.stderr) == (1, "poplar: -ERR [AUTH] Authentication failed\n")
     assert "CERTIFICATE_VERIFY_FAILED" in probe(*trusting, "--server-name", "pop.elsewhere.example").stderr

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -194,12 +195,16 @@ async def test_g14_a_removal_is_forgotten_before_it_is_made() -> None:
 
 
 async def test_g14_a_session_that_saw_the_last_days_alone_is_not_taken_for_the_whole() -> None:
-    around = await outages()
+    house = await House().furnish(TEXT)
+    house.clock.moment = datetime.now(UTC)
+    await house.deliver(TEXT)
+    around = Outages(house)
     await around.first.session()
     with around.outage():
         await around.first.refused(name=f"recent:{ADDRESS}")
         await around.first.update.close(await around.first.open())
     held = await around.first.open(name=f"recent:{ADDRESS}")
+    assert held.drop.messages == 1
     around.first.reading.listed(held, await around.house.index.listing(held.key, held.drop))
     await around.first.memory.settled()
     await around.first.update.close(held)

@@ -391,3 +391,47 @@ async def test_g4_a_lease_is_renewed_while_its_login_waits_for_the_index() -> No
     assert refused.value.reason is Reason.IN_USE
     await house.leases.release(lease)
     assert (await house.session("other")).guarded
+
+
+async def asked_again(house: Household, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether another judgement asks for the fences, as it does while a lease is in doubt."""
+    asked: list[object] = []
+    newest = house.index.newest
+
+    async def counted(fences: Sequence[tuple[MaildropKey, bytes]]) -> set[bytes]:
+        asked.append(fences)
+        return await newest(fences)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.index, "newest", counted)
+        await house.leases.judge()
+    return bool(asked)
+
+
+async def a_doubt(house: Household) -> OpenMaildrop:
+    """A session whose lease one renewal could not ask for."""
+    held = await house.session("only")
+    house.locks.away = True
+    with pytest.raises(Refusal):
+        await house.leases.renew()
+    house.locks.away = False
+    return held
+
+
+async def test_a_renewal_that_left_a_lease_unanswered_ends_no_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = await a_house()
+    held = await a_doubt(house)
+    house.locks.unanswering = [held.lease]
+    await house.renew()
+    assert await asked_again(house, monkeypatch)
+    assert house.lost == []
+
+
+async def test_a_renewal_that_found_the_lease_ends_the_doubt_of_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    house = await a_house()
+    held = await a_doubt(house)
+    assert await asked_again(house, monkeypatch)
+    await house.renew()
+    assert not await asked_again(house, monkeypatch)
+    assert house.lost == []
+    assert await house.removes(held)

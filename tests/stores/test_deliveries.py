@@ -100,6 +100,19 @@ async def test_each_of_several_gets_its_own_outcome(postgres_world: PostgresWorl
     assert [len(await listed(world, key)) for key in (good, full, small, keys[3])] == [2, 1, 1, 1]
 
 
+async def test_mail_that_fills_a_quota_to_its_last_octet_is_taken_and_an_octet_more_is_not(
+    postgres_world: PostgresWorld, senders: Senders
+) -> None:
+    (other,) = await maildrops(postgres_world, 1)
+    by_two = await postgres_world.maildrop(other.tenant_id, "two@acme.example", {"quota_octets": 5_000})
+    by_one = await postgres_world.maildrop(other.tenant_id, "one@acme.example", {"quota_octets": 700})
+    for octets, expected in (((3_000, 701), [None, Reason.NEVER_FITS]), ((2_000, 700), [None, None])):
+        arrivals = [(key, message(each)) for key, each in zip((by_two, by_one), octets, strict=True)]
+        assert await senders.deliver(*arrivals) == expected
+    full = [Reason.OVER_QUOTA, Reason.OVER_QUOTA]
+    assert await senders.deliver((by_two, message(1)), (by_one, message(1))) == full
+
+
 async def test_g9_counters_and_numbers_are_right_when_many_are_for_the_same_maildrop(
     postgres_world: PostgresWorld, senders: Senders
 ) -> None:

@@ -99,6 +99,24 @@ async def test_g11_one_that_has_changed_is_not_opened_and_the_others_are(
     assert await fences(postgres_world, accounts) == expected
 
 
+async def test_a_maildrop_that_was_removed_since_it_was_looked_up_is_not_opened(
+    postgres_world: PostgresWorld, sessions: Sessions
+) -> None:
+    accounts = await opened_before(postgres_world, 3)
+    keys = [account.key for account in accounts]
+    await postgres_world.set_status(keys[1], "removed")
+    # What the look-up found, as the same statement passes it on.
+    found = await sessions.database.read(
+        "SELECT place FROM open_maildrops_together($1::bigint[], $2::uuid[], $3::uuid[], $4::uuid[])",
+        [1, 2, 3],
+        [key.tenant_id for key in keys],
+        [key.maildrop_id for key in keys],
+        [fence_of(account).hex() for account in accounts],
+    )
+    assert sorted(place for (place,) in found) == [1, 3]
+    assert await fences(postgres_world, accounts) == [fence_of(accounts[0]), OLD, fence_of(accounts[2])]
+
+
 async def test_a_maildrop_whose_fence_was_lost_is_opened_all_the_same(
     postgres_world: PostgresWorld, sessions: Sessions
 ) -> None:

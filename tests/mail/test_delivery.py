@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import tracemalloc
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -24,6 +25,7 @@ from service.mail.pipe import BrokenOffError
 from service.mail.ports import BlobStore, MessageIndex
 from service.mail.shipment import LONG_OCTETS
 from service.mail.text_memory import TextMemory
+from service.mail.underway import SILENT_SECONDS
 from service.model.account import Recipient
 from service.model.address import parse_address
 from service.model.envelope import Envelope
@@ -310,6 +312,32 @@ async def test_a_text_longer_than_declared_takes_its_whole_share_or_is_refused(p
     assert refused.value.reason is Reason.OVERLOADED
     for transaction in (liar, second, third, *others):
         await transaction.abandon()
+    assert one._memory.used == 0
+
+
+async def test_g15_a_text_that_waits_for_memory_is_not_silent_and_one_that_need_not_is(provider: Provider) -> None:
+    provider.add("u@a.example")
+    stores = DeliveryStores(provider.directory, provider.blobs, provider.index, provider.clock)
+    one = Delivery(stores, "mx.example", TextMemory(LEAST_OCTETS, patience=60.0))
+    envelope = Envelope("", (await one.resolve(parse_address("u@a.example")),), "x", "LMTP")
+    shed: list[str] = []
+    first, second = [await one.begin(envelope, "192.0.2.7", partial(shed.append, name)) for name in ("first", "second")]
+    for transaction in (first, second):
+        assert not transaction.offer(b"x" * (FIRST_OCTETS + 1))
+    await first.room()
+    waiting = asyncio.create_task(second.room())
+    async with asyncio.timeout(10):
+        while not one._memory.waiting:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    # The first one was heard later, but nothing keeps it from going on.
+    provider.clock.seconds += 1
+    assert first.offer(b"x")
+    provider.clock.seconds += SILENT_SECONDS
+    await one.underway.make_room()
+    assert shed == ["first"]
+    await first.abandon()
+    await waiting
+    await second.abandon()
     assert one._memory.used == 0
 
 

@@ -59,10 +59,17 @@ class BlobsThatFail(MemoryBlobStore):
 
 
 class BlobsThatHang(MemoryBlobStore):
-    """Reads nothing and never returns."""
+    """Reads nothing and never returns; knows of which puts it was relieved."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given_up: list[str] = []
 
     async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
-        await asyncio.Event().wait()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.given_up.append(key)
 
 
 class BlobsThatCount(MemoryBlobStore):
@@ -231,10 +238,35 @@ async def test_a_store_failure_concerns_its_tenant_alone(provider: Provider, rea
     assert len(await provider.texts(other)) == 1
 
 
-async def test_a_hanging_store_is_given_up(provider: Provider) -> None:
-    provider.add("u@a.example")
-    one = delivery(provider, BlobsThatHang(), stall=0.01)
-    assert reasons(await deliver(one, ["u@a.example"], *[TEXT * 20000] * 20)) == [Reason.UNAVAILABLE]
+@pytest.mark.parametrize("octets", [len(TEXT), LONG_OCTETS, 9 * HELD_OCTETS])
+@pytest.mark.parametrize("addresses", [["u@a.example"], ["u@a.example", "v@b.example"]], ids=["one", "two tenants"])
+async def test_a_hanging_store_is_given_up(provider: Provider, addresses: Sequence[str], octets: int) -> None:
+    for address in addresses:
+        provider.add(address)
+    blobs = BlobsThatHang()
+    one = delivery(provider, blobs, stall=0.01)
+    pieces = [b"x" * min(octets, HELD_OCTETS // 2)] * max(1, 2 * octets // HELD_OCTETS)
+    assert reasons(await deliver(one, addresses, *pieces)) == [Reason.UNAVAILABLE] * len(addresses)
+    assert len(set(blobs.given_up)) == len(blobs.given_up) == len(addresses)
+
+
+@pytest.mark.parametrize("addresses", [["u@a.example"], ["u@a.example", "v@b.example"]], ids=["one", "two tenants"])
+async def test_g15_a_hanging_store_is_given_up_while_its_text_still_comes(
+    provider: Provider, addresses: Sequence[str]
+) -> None:
+    for address in addresses:
+        provider.add(address)
+    blobs = BlobsThatHang()
+    one = delivery(provider, blobs, stall=0.01)
+    recipients = tuple([await one.resolve(parse_address(address)) for address in addresses])
+    transaction = await one.begin(Envelope("", recipients, "x", "LMTP"), "192.0.2.7")
+    assert not transaction.offer(b"x" * HELD_OCTETS)
+    await transaction.room()
+    await asyncio.sleep(0)
+    assert len(blobs.given_up) == len(addresses)
+    # Nothing is held of the rest, so that there is room for all of it.
+    assert all(transaction.offer(b"x" * HELD_OCTETS) for _ in range(3))
+    assert reasons(await transaction.deliver()) == [Reason.UNAVAILABLE] * len(addresses)
 
 
 async def test_an_unknown_outcome_of_the_rows_keeps_the_blob(provider: Provider) -> None:

@@ -19,18 +19,23 @@ from service.stores.memory.sweep import MemorySweepable
 from tests.mail.provider import Provider
 
 DAY = timedelta(days=1)
+MOMENT = datetime(2025, 3, 9, 15, 0, 0, tzinfo=UTC)
 
 
 class AgedBlobs(MemoryBlobStore):
-    """Each blob is as old as its key says."""
+    """Each blob is as old as its key says, written at noon, unless `written` tells otherwise."""
 
     scanned: int = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: dict[str, datetime] = {}
 
     async def scan(self, prefix: str, after: str = "") -> AsyncIterator[StoredBlob]:
         async for blob in super().scan(prefix, after):
             self.scanned += 1
-            written = datetime.strptime(blob.key[33:43], "%Y/%m/%d").replace(tzinfo=UTC)
-            yield StoredBlob(blob.key, blob.octets, written + timedelta(hours=12))
+            noon = datetime.strptime(blob.key[33:43], "%Y/%m/%d").replace(tzinfo=UTC) + timedelta(hours=12)
+            yield StoredBlob(blob.key, blob.octets, self.written.get(blob.key, noon))
 
 
 class BlobsThatCannotDelete(MemoryBlobStore):
@@ -50,7 +55,8 @@ class RowsThatCannotForget(MemorySweepable):
 @pytest.fixture
 def provider() -> Provider:
     provider = Provider(blobs=AgedBlobs())
-    provider.clock.moment = datetime.now(UTC)
+    provider.clock.moment = MOMENT
+    provider.state.now = provider.clock.now
     return provider
 
 
@@ -205,6 +211,19 @@ async def test_an_orphan_of_today_is_found_by_the_same_process_when_it_is_old_en
         provider.clock.move(hours=13)
         await sweeper()
     assert await provider.keys() == []
+
+
+async def test_g1_what_was_written_before_midnight_stays_though_its_key_is_of_yesterday(provider: Provider) -> None:
+    """A delivery may be between its blob and its row."""
+    assert isinstance(provider.blobs, AgedBlobs)
+    now = provider.clock.moment = MOMENT.replace(hour=0, minute=30)
+    tenant = provider.add("u@a.example").tenant_id.hex
+    young, old = (f"{tenant}/{now - DAY:%Y/%m/%d}/{each * 32}" for each in "12")
+    provider.blobs.written = {young: now - timedelta(minutes=31), old: now - DAY - timedelta(minutes=1)}
+    for key in (young, old):
+        await put(provider, key)
+    assert (await sweep(provider)()).orphans == 1
+    assert await provider.keys() == [young]
 
 
 async def test_the_backlog_is_known_before_any_sweep_ends(provider: Provider) -> None:

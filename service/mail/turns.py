@@ -70,7 +70,6 @@ class Turns:
         self._latest = 0.0
         self._few = FEW_CLASSES
         self._amount = bounds.amount
-        self._holdable = int(min(bounds.amount, 1 << 62)) - (0 if bounds.reserve else 1)
         self._multiple = bounds.multiple
         self._savings = bounds.savings
         self._behind = bounds.savings / 8 or UNBOUNDED
@@ -138,17 +137,6 @@ class Turns:
             self._grant()
         elif not self.used:
             self._now = self._latest
-
-    def hold_more(self, whose: Whose, amount: int) -> int:
-        """Hold so much more than was taken, but leave the last free one where there is no reserve; how much it came to
-        be, to be given back.
-        """
-        more = min(amount, self._holdable - self.used)
-        if more <= 0:
-            return 0
-        (self._classes.get(whose) or self._class(whose)).held += more
-        self.used += more
-        return more
 
     def pass_on(self, whose: Whose, to: Whose) -> None:
         """One that was taken for a class is another's from now on."""

@@ -12,8 +12,6 @@ from service.stores.memory.state import SUSPENDED
 from tests.mail.house import ADDRESS, SECRET, House
 from tests.net.front import LOGIN, Front
 
-SAFE = frozenset({"schema", "id", "at", "kind", "process", "session", "protocol", "listener", "client", "tls"})
-
 
 @dataclass
 class Heard:

@@ -18,8 +18,6 @@ from service.model.address import Address
 from service.model.outside import Stored
 from service.model.refusal import Reason, Refusal
 
-PARAMETERS = ("address", "local", "domain")
-"""What a query may be given of an address."""
 MOST_ROWS = 8
 """Each row is a password to be tried."""
 KIND = "password"

@@ -87,7 +87,7 @@ class Again:
     def known(self, proof: Proof | None, mechanism: str, client: str) -> Known | None:
         """What `proof` opens if nothing has changed; None for all that needs another look."""
         # RFC 4616 §2: whether a name may act for another is judged in the usual way, each time.
-        if not isinstance(proof, Password) or proof.authzid:
+        if not isinstance(proof, Password) or proof.authzid or not proof.usable:
             return None
         if (known := self._known.get(_address(proof))) is None:
             return None

@@ -212,7 +212,11 @@ class Login:
                 return certified(account, proof)
             case BearerProof():
                 return await self.bearer(account, proof) if self.bearer else None
-        return await self.verification(account, proof.secret if proof else "")
+            case Password(secret=secret, usable=True):
+                return await self.verification(account, secret)
+        # RFC 4616 §2: "if preparation fails or results in an empty string, verification SHALL fail", even against a
+        # verifier of these very octets; at the cost of an unknown name (G13).
+        return await self.verification(None, "")
 
     async def _not_too_soon(self, account: Account) -> None:
         """RFC 2449 §6.5: "Servers which advertise LOGIN-DELAY SHOULD enforce it."
@@ -274,4 +278,8 @@ def _cause(account: Account | None, proof: Proof | None) -> tuple[str, Why]:
         return "no such account", Why.UNKNOWN_NAME
     if account.outside is not None and not account.outside.known:
         return f"directory {account.outside.directory} doesn't know it", Why.UNKNOWN_NAME
-    return ("no credential matches", Why.WRONG_SECRET) if account.active else ("suspended", Why.SUSPENDED)
+    if not account.active:
+        return "suspended", Why.SUSPENDED
+    if isinstance(proof, Password) and not proof.usable:
+        return "the password can't be prepared", Why.UNUSABLE_SECRET
+    return "no credential matches", Why.WRONG_SECRET

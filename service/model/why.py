@@ -11,6 +11,8 @@ class Why(Enum):
 
     UNKNOWN_NAME = "unknown_name"
     WRONG_SECRET = "wrong_secret"  # noqa: S105 - a word for it
+    UNUSABLE_SECRET = "unusable_secret"  # noqa: S105 - a word for it
+    """A password that none can be: empty, too long, not UTF-8 or with characters that RFC 4013 prohibits."""
     NO_PROOF = "no_proof"
     """The exchange came to no proof: it was given up or broke its mechanism's rules."""
     SUSPENDED = "suspended"

@@ -101,6 +101,14 @@ async def counting(*texts: bytes) -> Counting:
     return Counting(await House().furnish(*texts))
 
 
+async def test_a_password_that_can_t_be_prepared_goes_the_long_way_and_opens_nothing() -> None:
+    counted = await counting()
+    await counted.log_in()
+    with pytest.raises(Refusal) as refused:
+        await counted.house.login(Attempt(Password(ADDRESS, SECRET, usable=False), "USER", "s", OWNER), lambda: None)
+    assert (refused.value.reason, counted.found, counted.reopened) == (Reason.CREDENTIALS, 2, [])
+
+
 async def test_who_comes_again_is_looked_up_and_let_in_by_one_statement() -> None:
     counted = await counting(b"A: b\r\n\r\n")
     first = await counted.log_in()

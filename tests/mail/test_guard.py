@@ -20,6 +20,7 @@ from service.model.attempts import Kind, Limit, Standing, Subject, Verdict
 from service.model.proof import Password, Proof, ScramProof
 from service.model.refusal import Reason, Refusal
 from service.model.scram import derive_scram
+from service.model.why import Why
 from service.stores.memory.attempts import MemoryAttempts
 from service.stores.memory.state import SUSPENDED
 from tests.mail.house import ADDRESS, SECRET, House
@@ -166,6 +167,18 @@ async def test_c04_the_same_wrong_password_counts_once_however_often_it_is_tried
     assert guarded.waited == []
     assert guarded.watched.how == ["new"] + ["repeated"] * 35
     assert await guarded.score(Kind.PAIR, f"{ADDRESS} {OWNER}") < 2
+    await guarded.opens(OWNER)
+
+
+async def test_a_password_that_none_can_be_counts_once_and_against_its_account_too(guarded: Guarded) -> None:
+    """A saved one in Latin-1, which isn't UTF-8, can't have its client's whole address refused."""
+    saved = Password(ADDRESS, "gr\udcfc\udcdfe", usable=False)
+    for _ in range(3 * 12):
+        assert (await guarded.refused(saved, OWNER)).why is Why.UNUSABLE_SECRET
+    assert guarded.waited == []
+    assert guarded.watched.how == ["new"] + ["repeated"] * 35
+    for kind, name in ((Kind.PAIR, f"{ADDRESS} {OWNER}"), (Kind.ACCOUNT, ADDRESS), (Kind.ADDRESS, OWNER)):
+        assert 1 < await guarded.score(kind, name) < 2
     await guarded.opens(OWNER)
 
 

@@ -8,7 +8,7 @@ import pytest
 from service.mail.scram import ScramChallenges
 from service.model.address import parse_address
 from service.model.outside import Allowed, Question
-from service.model.proof import BearerProof, ScramProof
+from service.model.proof import BearerProof, Password, ScramProof
 from service.model.refusal import Reason, Refusal
 from service.model.scram import derive_scram, parse_scram
 from service.stores.memory.passwords import OLD, PREFIX
@@ -131,6 +131,16 @@ async def test_g13_every_name_of_the_tenant_is_asked_for_and_costs_one_verificat
     assert await reason_of(house) is Reason.CREDENTIALS
     assert len(verified) == 4
     assert [question.address.base for question in house.users.asked] == [*names, ADDRESS]
+
+
+@BOTH
+async def test_no_directory_is_shown_a_password_that_can_t_be_prepared(judges: bool) -> None:
+    house = OutsideHouse(users(judges))
+    for name in (ADDRESS, NEW, "nobody@example.org"):
+        with pytest.raises(Refusal) as refused:
+            await house.open(Password(name, SECRET, usable=False))
+        assert refused.value.reason is Reason.CREDENTIALS
+    assert [question.password for question in house.users.asked] == ([] if judges else [None] * 3)
 
 
 @BOTH

@@ -15,6 +15,7 @@ from service.mail.verification import Verification
 from service.model.account import Credential
 from service.model.proof import Password
 from service.model.refusal import Reason, Refusal
+from service.model.why import Why
 from service.stores.memory.passwords import OLD, PREFIX, MemoryPasswordHashes
 from service.stores.memory.state import SUSPENDED, CredentialRow
 from service.stores.memory.verifiers import MemoryVerifiers
@@ -137,6 +138,20 @@ async def test_g13_a_wrong_password_costs_one_computation_whatever_is_remembered
     assert await refused(house, name="nobody@example.org") is Reason.CREDENTIALS
     assert len(hashes.verified) == 3
     assert len(house.verdicts) == 1
+
+
+@pytest.mark.parametrize("remembered", [False, True])
+async def test_g13_a_password_that_can_t_be_prepared_opens_nothing_and_costs_one_computation(
+    house: House, hashes: Counting, remembered: bool
+) -> None:
+    """Not even where the verifier, or what is remembered, is of those very octets."""
+    if remembered:
+        await come_and_go(house)
+    hashes.verified.clear()
+    with pytest.raises(Refusal) as refusal:
+        await house.login(Attempt(Password(ADDRESS, SECRET, usable=False), "PLAIN", "s", "192.0.2.1"), lambda: None)
+    assert (refusal.value.reason, refusal.value.why) == (Reason.CREDENTIALS, Why.UNUSABLE_SECRET)
+    assert hashes.verified == [None]
 
 
 async def test_a_second_password_that_is_remembered_costs_nothing_for_the_first(house: House, hashes: Counting) -> None:

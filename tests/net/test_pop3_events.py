@@ -67,6 +67,13 @@ async def test_each_refusal_says_why_and_whose_login_it_was() -> None:
     ]
 
 
+async def test_a_password_that_isn_t_utf_8_is_told_with_whose_it_was() -> None:
+    front = Front(await House().furnish())
+    (event,) = await spoken(front, f"USER {ADDRESS}\r\nPASS gr".encode() + b"\xfc\xdfe\r\nQUIT\r\n")
+    assert (event.reason, event.address) == ("unusable_secret", ADDRESS)
+    assert not [sign for sign in ("\udcfc", "udcfc", "xfc") if sign in str(plain(event))]
+
+
 @pytest.mark.parametrize("typed", ["hunter2", "hunter2@example.org", "P@ssw0rd.example"])
 async def test_g17_a_name_that_is_nobodys_is_not_told(typed: str) -> None:
     front = Front(await House().furnish())

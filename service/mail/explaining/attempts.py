@@ -31,6 +31,10 @@ _WORDS: Mapping[Why, tuple[str, str]] = MappingProxyType(
             "the password was wrong, or one that was suspended or had expired",
             "Enter the password anew in the mail program, on each device; or set another one.",
         ),
+        Why.UNUSABLE_SECRET: (
+            "the password was empty or too long, was not sent as UTF-8, or has characters that no password may have",
+            "Set a password of plain letters and digits, and enter it anew in the mail program, on each device.",
+        ),
         Why.NO_PROOF: (
             "the client gave up its login or broke the rules of its mechanism",
             "Have the mail program use another way to log in, such as a normal password.",

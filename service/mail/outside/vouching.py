@@ -33,11 +33,14 @@ class Vouching:
     async def judged(self, account: Account | None, attempt: "Attempt") -> Account | None:
         """`account`, vouched for if its directory judges passwords and found this one right.
 
-        What isn't a password, such as a token, opens nothing either for somebody whom the directory doesn't know.
+        What isn't a password, such as a token, opens nothing either for somebody whom the directory doesn't know. A
+        password that isn't usable opens nothing at all, and no directory is shown it.
         Raises Refusal: UNAVAILABLE, OVERLOADED.
         """
         proof = attempt.proof
         if account is None or account.outside is None or proof is None:
+            return account
+        if isinstance(proof, Password) and not proof.usable:
             return account
         guard = self.directories.named[account.outside.directory].guard
         if not guard.judges:

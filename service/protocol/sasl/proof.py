@@ -1,7 +1,7 @@
 """From the octets of a name and a password to a proof, or to none.
 
-Owns the bounds and the preparation that USER/PASS, PLAIN and LOGIN share. A proof that can't match
-anything is None: the login refuses it at the same cost as a wrong password (G13).
+Owns the bounds and the preparation that USER/PASS, PLAIN and LOGIN share. What can't match anything is a proof that
+isn't usable, or None where it names nobody: the login refuses both at the same cost as a wrong password (G13).
 RFC 4616 §2, RFC 4013 §2, RFC 6856 §2.2.
 """
 
@@ -12,14 +12,24 @@ MAX_OCTETS = 255
 
 
 def password_proof(name: bytes, secret: bytes, authzid: bytes = b"") -> Password | None:
-    """The proof, prepared; None when a part is empty, over 255 octets, not UTF-8 or prohibited.
+    """The proof, prepared; None when the name, or an authzid, can't be.
 
-    RFC 4616 §2: a string that can't be prepared, or is empty once it is, fails verification.
+    RFC 4616 §2: a string that can't be prepared, or is empty once it is, fails verification. A secret of that sort
+    still makes a proof, by which it is known when it is tried again, and which opens nothing.
     """
-    if not name or not secret or max(map(len, (name, secret, authzid))) > MAX_OCTETS or 0 in name or 0 in secret:
-        return None
     try:
-        acting_for = prepare(authzid.decode()) if authzid else ""
-        return Password(prepare(name.decode()), prepare(secret.decode()), acting_for)
+        who, acting_for = _prepared(name), _prepared(authzid) if authzid else ""
     except ValueError:
         return None
+    try:
+        return Password(who, _prepared(secret), acting_for)
+    except ValueError:
+        # As long as a client's line at most; no two secrets come to the same text.
+        return Password(who, secret.decode("utf-8", "surrogateescape"), acting_for, usable=False)
+
+
+def _prepared(octets: bytes) -> str:
+    """Raises ValueError when they are over 255 or not UTF-8, and what `prepare` raises."""
+    if len(octets) > MAX_OCTETS:
+        raise ValueError("too long")
+    return prepare(octets.decode())

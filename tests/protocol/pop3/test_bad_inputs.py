@@ -8,6 +8,7 @@ from base64 import b64encode
 import pytest
 
 from service.model.ending import Ending
+from service.model.proof import Password
 from service.protocol.pop3.effects import LogIn
 from tests.protocol.pop3.world import CLEAR, MESSAGES, NAME, TLS, World
 
@@ -221,7 +222,7 @@ def test_c25_top_with_no_lines_sends_header_and_empty_line_only() -> None:
 def test_d13_a_password_over_255_octets_is_never_offered_for_hashing() -> None:
     world = World(TLS)
     world.send(b"USER a\r\nPASS " + b"p" * 300 + b"\r\n")
-    assert world.performed == [LogIn("USER", None)]
+    assert world.performed == [LogIn("USER", Password("a", "p" * 300, usable=False))]
 
 
 def test_d31_a_response_over_16_kib_closes_the_connection() -> None:

@@ -161,12 +161,12 @@ def test_too_many_failed_logins_close_the_connection_after_the_answer() -> None:
     assert world.closed is Ending.LOGIN_FAILURES
 
 
-def test_thunderbird_s_three_tries_of_one_wrong_password_count_once() -> None:
+@pytest.mark.parametrize("wrong", [b"wrong", b"gr\xfc\xdfe", b"p" * 256], ids=["usable", "Latin-1", "too long"])
+def test_thunderbird_s_three_tries_of_one_wrong_password_count_once(wrong: bytes) -> None:
     world = World(TLS._replace(login_failures=2))
-    wrong = b64encode(f"\0{NAME}\0wrong".encode())
-    world.send(b"AUTH PLAIN " + wrong + b"\r\n")
-    world.send(b"AUTH LOGIN\r\n" + b64encode(NAME.encode()) + b"\r\n" + b64encode(b"wrong") + b"\r\n")
-    world.send(f"USER {NAME}\r\nPASS wrong\r\n".encode())
+    world.send(b"AUTH PLAIN " + b64encode(f"\0{NAME}\0".encode() + wrong) + b"\r\n")
+    world.send(b"AUTH LOGIN\r\n" + b64encode(NAME.encode()) + b"\r\n" + b64encode(wrong) + b"\r\n")
+    world.send(f"USER {NAME}\r\nPASS ".encode() + wrong + b"\r\n")
     assert world.closed is None
     world.send(f"USER {NAME}\r\nPASS other\r\n".encode())
     assert world.closed is Ending.LOGIN_FAILURES

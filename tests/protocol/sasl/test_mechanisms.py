@@ -29,11 +29,25 @@ def test_plain_accepts_255_octets_of_each() -> None:
 
 @pytest.mark.parametrize(
     "response",
-    [b"", b"a", b"a\0b", b"\0\0p", b"\0n\0", b"\0n\0p\0", b"\0\xff\0p", b"\0n\0\xff", b"\0" + b"n" * 256 + b"\0p",
-     b"\0n\0" + b"p" * 256, b"\xff\0n\0p", "\0\u00ad\0p".encode(), "\0n\0\u00ad".encode(), "\0n\u0007\0p".encode()],
+    [b"", b"a", b"a\0b", b"\0\0p", b"\0n\0p\0", b"\0\xff\0p", b"\0" + b"n" * 256 + b"\0p", b"a" * 256 + b"\0n\0p",
+     b"\xff\0n\0p", b"\0\xff\0\xff", "\0\u00ad\0p".encode(), "\0n\u0007\0p".encode()],
 )  # fmt: skip
 def test_plain_that_can_t_prove_anything_is_verified_as_nothing(response: bytes) -> None:
     assert plain(response) == Verify(None)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [b"", b"gr\xfc\xdfe", b"p" * 256, "\u00ad".encode(), b"\x07", "a\u0627".encode(), "\ufffd".encode(),
+     b"\xed\xb2\x80"],
+)  # fmt: skip
+def test_a_password_that_can_t_be_prepared_is_known_again_and_isn_t_usable(secret: bytes) -> None:
+    """RFC 4616 §2: "if preparation fails or results in an empty string, verification SHALL fail"."""
+    login = MECHANISMS["LOGIN"].begin(NOTHING_KNOWN)
+    login.respond(b"n")
+    text = secret.decode("utf-8", "surrogateescape")
+    assert plain(b"\0n\0" + secret) == login.respond(secret) == Verify(Password("n", text, usable=False))
+    assert plain(b"\0n\0" + secret) != plain(b"\0n\0" + secret + b"\xfc")
 
 
 def test_plain_prepares_what_it_gives() -> None:
@@ -47,9 +61,7 @@ def test_login_asks_for_the_password_after_the_name() -> None:
     assert exchange.respond(b" pass word ") == Verify(Password("me", " pass word "))
 
 
-@pytest.mark.parametrize(
-    ("name", "secret"), [(b"", b"p"), (b"n", b""), (b"n" * 256, b"p"), (b"n\0", b"p"), (b"\xff", b"p")]
-)
+@pytest.mark.parametrize(("name", "secret"), [(b"", b"p"), (b"n" * 256, b"p"), (b"n\0", b"p"), (b"\xff", b"p")])
 def test_login_that_can_t_prove_anything_is_verified_as_nothing(name: bytes, secret: bytes) -> None:
     exchange = MECHANISMS["LOGIN"].begin(NOTHING_KNOWN)
     exchange.respond(name)

@@ -27,6 +27,7 @@ from service.mail.uses import Uses
 from service.mail.verification import Verification
 from service.mail.viewing import shown, told_apart
 from service.model.account import Account, Credential
+from service.model.address import compared
 from service.model.listing import DropListing
 from service.model.proof import BearerProof, CertificateProof, Password, Proof, ScramProof
 from service.model.refusal import Reason, Refusal
@@ -190,7 +191,7 @@ class Login:
         if opened is None or usable is None or proof is None:
             raise Refusal(Reason.CREDENTIALS, *_cause(account, proof))
         # RFC 4616 §2: an authorization identity that the name may not act for is refused like a wrong password.
-        if proof.authzid and proof.authzid.lower() not in {proof.name.lower(), usable.address}:
+        if proof.authzid and compared(proof.authzid) not in {compared(proof.name), usable.address}:
             raise Refusal(Reason.CREDENTIALS, "may not act for another", Why.NOT_FOR_ANOTHER)
         allowed = replace(usable, policy=admitted(usable.policy, opened, attempt.mechanism, attempt.client))
         if attempt.recent and allowed.policy.recent_days is None:

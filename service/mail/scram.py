@@ -15,7 +15,7 @@ from service.mail.policy import admitted
 from service.mail.ports import Directory
 from service.mail.viewing import bare, is_recent
 from service.model.account import Account, Credential
-from service.model.address import parse_address
+from service.model.address import compared
 from service.model.proof import ScramProof
 from service.model.refusal import Refusal
 from service.model.scram import ITERATIONS, SALT_OCTETS, ScramKeys, parse_scram
@@ -53,7 +53,7 @@ class ScramChallenges:
 
     def nobodys(self, name: str) -> ScramKeys:
         """Keys that come of the name and the service's secret alone, and that no password has."""
-        base = _compared(name).encode()
+        base = compared(name).encode()
         salt, stored, server = (
             hmac.digest(self.secret, b"scram " + part + b"\0" + base, "sha256")
             for part in (b"salt", b"stored", b"server")
@@ -86,11 +86,3 @@ def _with_keys(account: Account | None) -> tuple[Credential, ScramKeys] | None:
             with contextlib.suppress(ValueError):
                 return credential, parse_scram(credential.scram)
     return None
-
-
-def _compared(name: str) -> str:
-    """`name` in the form in which names are equal, tag included, since a name with a tag is nobody's."""
-    try:
-        return str(parse_address(name))
-    except ValueError:
-        return name

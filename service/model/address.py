@@ -60,6 +60,14 @@ def parse_address(text: str) -> Address:
     return Address(local, parse_domain(domain), tag)
 
 
+def compared(name: str) -> str:
+    """`name` in the form in which names are equal, tag included, since a name with a tag is nobody's."""
+    try:
+        return str(parse_address(name))
+    except ValueError:
+        return name
+
+
 def parse_domain(text: str) -> str:
     """The domain in lower-case A-labels (RFC 5890). Raises ValueError when it isn't one."""
     try:

@@ -6,10 +6,12 @@ from uuid import uuid4
 import pytest
 
 from service.mail.login import Attempt
+from service.model.address import parse_address
 from service.model.proof import Password
 from service.model.refusal import Reason, Refusal
 from service.model.why import Why
 from service.stores.memory.locks import MemoryMaildropLocks
+from service.stores.memory.passwords import PREFIX
 from service.stores.memory.state import SUSPENDED, CredentialRow
 from tests.mail.house import ADDRESS, SECRET, House
 from tests.mail.provider import SetClock
@@ -153,6 +155,19 @@ async def test_one_may_act_for_oneself(authzid: str) -> None:
     house = await House().furnish()
     proof = Password(ADDRESS, SECRET, authzid)
     assert (await house.login(Attempt(proof, "PLAIN", "s", "192.0.2.1"), lambda: None)).address == ADDRESS
+
+
+@pytest.mark.parametrize("name", ["jörg@bücher.example", "JÖRG@xn--bcher-kva.example", "jo\u0308rg@BÜCHER.example"])
+@pytest.mark.parametrize("authzid", ["jörg@bücher.example", "jörg@XN--bcher-kva.example", "JO\u0308RG@bücher.example"])
+async def test_one_may_act_for_oneself_however_the_address_is_spelled(name: str, authzid: str) -> None:
+    """RFC 4616 §2: an authorization identity that is the name itself, in whichever form, is allowed."""
+    house = House()
+    address = str(parse_address(name))
+    house.provider.state.credentials.append(CredentialRow(house.provider.add(address), uuid4(), PREFIX + SECRET))
+    held = await house.login(Attempt(Password(name, SECRET, authzid), "PLAIN", "s", "192.0.2.1"), lambda: None)
+    assert held.address == address
+    for other in ("jorg@bücher.example", "jörg@bucher.example", "jörg+tag@bücher.example", "jörg"):
+        assert await refused(house, Password(name, SECRET, other)) == (Why.NOT_FOR_ANOTHER, address)
 
 
 async def test_r34_a_login_delay_is_enforced_after_the_credentials() -> None:

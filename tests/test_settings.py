@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from service.settings import Settings, SettingsError, explain, load, load_settings
+from service.settings.explaining import masked_url
 from service.settings.listening import ListenerSettings
 
 SECRET = "hunter2-and-more"
@@ -284,6 +285,69 @@ def test_the_explanation_masks_every_secret(monkeypatch: pytest.MonkeyPatch) -> 
     assert SECRET not in "\n".join(rows.values())
     assert rows["database.url"] == "postgresql://poplar:********@db/poplar?sslpassword=********&sslmode=require"
     assert SECRET not in repr(load_settings())
+
+
+# RFC 3986 §3.2: the authority ends at the next "/", "?" or "#"; §2.1: in it they are written as % and two digits.
+NOT_ENCODED = [
+    "hun/ter",
+    "hun#ter",
+    "hun?ter",
+    "1/hunter",
+    "1#hunter",
+    "1?x=hunter",
+    "a@b/hunter",
+    "a@b?hunter",
+    "1/2?hunter",
+]
+
+
+@pytest.mark.parametrize("password", NOT_ENCODED)
+@pytest.mark.parametrize(
+    ("key", "url"), [("database", "postgresql://poplar:{}@db:5432/poplar"), ("redis", "redis://:{}@cache:6379/0")]
+)
+def test_a_password_that_is_not_encoded_is_refused_and_shown_nowhere(
+    key: str, url: str, password: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"POPLAR_{key.upper()}__URL", url.format(password))
+    (told,) = problems()
+    assert told.startswith(f"{key}.url must have each '/'")
+    assert "hun" not in told
+    assert masked_url(url.format(password)).partition("://")[2].startswith("********@")
+    assert "hun" not in masked_url(url.format(password))
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgresql://u:[hunter]@db/poplar", "must be a URL"),
+        ("postgresql://u:hunter\u2048\uff03@db/poplar", "must be a URL"),
+        ("postgresql://u:p@db:hunter/poplar", "must have a number as each port"),
+        ("postgresql://u:p@db/poplar?hunter", "must have parameters"),
+    ],
+)
+def test_a_database_url_that_means_nothing_is_told_at_the_start(
+    url: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POPLAR_DATABASE__URL", url)
+    (told,) = problems()
+    assert words in told
+    assert "hunter" not in told
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u:p@h1:5432,h2:5433/poplar?a=b@c",
+        "postgresql://h1:5432,h2/poplar?user=poplar@azure&sslmode=require",
+        "postgresql:///poplar?host=/run/postgresql&user=a@b",
+        "postgresql://u:hun%2Fter%3F%23%40@[::1]:5432/poplar",
+        "postgresql://u:a@b@h/poplar",
+    ],
+)
+def test_a_url_whose_login_can_be_told_from_the_rest_is_taken(url: str) -> None:
+    settings = Settings.model_validate({"database": {"url": url}})
+    assert settings.database.url_for("front") == url
+    assert Settings.model_validate({"redis": {"url": "unix:///run/redis@1/socket"}})
 
 
 @pytest.mark.parametrize("name", ["POPLAR_OBJECT_STORE__ENDPOINT", "POPLAR_OBJECT_STORE__URL"])

@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 from service.settings.loading import Sources
 from service.settings.meanings import meanings
 from service.settings.section import SecretUrl, Section
+from service.settings.urls import login_is_cut
 
 MASK = "********"
 
@@ -98,7 +99,13 @@ def shown(value: object) -> str:
 
 
 def masked_url(url: str) -> str:
-    """The URL with its password, and any parameter that looks like a secret, masked."""
+    """The URL with its password, and any parameter that looks like a secret, masked.
+
+    Where its login isn't encoded, so that nobody can say where the password ends, all of the login is.
+    """
+    if login_is_cut(url):
+        scheme, _, rest = url.partition("://")
+        url = f"{scheme}://{MASK}@{rest.rpartition('@')[2]}"
     parts = urlsplit(url)
     login, at, host = parts.netloc.rpartition("@")
     name, colon, _ = login.partition(":")

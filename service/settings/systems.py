@@ -5,12 +5,13 @@ Each field's docstring is what `poplar settings --explain` says of it.
 """
 
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import SecretStr, field_validator, model_validator
 
 from service.mail.ports import LEASE_SECONDS, RENEW_EVERY
 from service.settings.section import Count, CountOrNone, Seconds, SecretUrl, Section
+from service.settings.urls import login_is_cut, ports_are_numbers
 
 Role = Literal["front", "lmtp", "sweep", "api", "owner"]
 
@@ -18,6 +19,30 @@ Role = Literal["front", "lmtp", "sweep", "api", "owner"]
 def _with_scheme(url: str, schemes: tuple[str, ...]) -> None:
     if urlsplit(url).scheme not in schemes:
         raise ValueError(f"must be a URL that begins with one of: {', '.join(f'{scheme}://' for scheme in schemes)}")
+
+
+def _with_login(url: str, schemes: tuple[str, ...]) -> None:
+    """The same for a URL that may hold a password."""
+    try:
+        cut = login_is_cut(url)
+    except ValueError:
+        # Its text may hold a part of the password.
+        raise ValueError("must be a URL, with each special character of its password as % and two digits") from None
+    _with_scheme(url, schemes)
+    if cut:
+        raise ValueError(
+            "must have each '/', '?', '#' and '@' of its password as %2F, %3F, %23 and %40, and no other '@'"
+        )
+
+
+def _can_be_read(url: str) -> None:
+    """What asyncpg would say only once it connects."""
+    if not ports_are_numbers(url):
+        raise ValueError("must have a number as each port")
+    try:
+        parse_qs(urlsplit(url).query, keep_blank_values=True, strict_parsing=True)
+    except ValueError:
+        raise ValueError("must have parameters of the form name=value behind its '?'") from None
 
 
 class DatabaseSettings(Section):
@@ -50,7 +75,8 @@ class DatabaseSettings(Section):
     @classmethod
     def _is_postgres(cls, value: SecretUrl | None) -> SecretUrl | None:
         if value is not None:
-            _with_scheme(value.get_secret_value(), ("postgresql", "postgres"))
+            _with_login(value.get_secret_value(), ("postgresql", "postgres"))
+            _can_be_read(value.get_secret_value())
         return value
 
     def url_for(self, role: Role) -> str:
@@ -75,7 +101,7 @@ class RedisSettings(Section):
     @classmethod
     def _is_redis(cls, value: SecretUrl) -> SecretUrl:
         schemes = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster", "rediss+cluster")
-        _with_scheme(value.get_secret_value(), schemes)
+        _with_login(value.get_secret_value(), schemes)
         return value
 
     @model_validator(mode="after")

@@ -52,6 +52,7 @@ def late(bucket: str) -> str:
 
 SOME, NONE, MANY = "0+6x400", "0x400", "0+600x400"
 LIMIT = one("poplar_limit", what="connections")
+RETRIEVALS, DELIVERIES = one("poplar_limit", what="retrieval"), one("poplar_limit", what="delivery")
 
 CASES: Mapping[str, Case] = {
     "PoplarLoginBudgetBurns": Case(
@@ -70,7 +71,12 @@ CASES: Mapping[str, Case] = {
         {greeted("1.0"): MANY, one("poplar_greeting_seconds_count", listener="pop3s"): MANY},
         "2h",
     ),
-    "PoplarAbsent": Case({}, {one("poplar_build_info", version="1"): "1x400"}),
+    "PoplarAbsent": Case(
+        {},
+        {one("poplar_build_info", version="1"): "1x400", RETRIEVALS: "9x400", DELIVERIES: "9x400"},
+        # The other parts, the sweep and the API among them, go on.
+        also=[{one("poplar_build_info", version="1"): "1x400", part: "9x400"} for part in (RETRIEVALS, DELIVERIES)],
+    ),
     "PoplarPostgresFails": Case(
         {calls("postgres", "ok"): MANY, calls("postgres", "failed"): MANY},
         # Refusals are answers as they should be; a few failures are a failover.

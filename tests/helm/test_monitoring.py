@@ -40,6 +40,18 @@ class TestMonitoring:
         groups = [group["name"] for group in rendered.one("PrometheusRule")["spec"]["groups"]]
         assert ("poplar-sweep-worker" in groups) == watched
 
+    @pytest.mark.parametrize("part", ["frontEnd", "lmtp"])
+    def test_a_part_is_missed_only_where_it_is_to_run(self, part: str) -> None:
+        groups = {"frontEnd": "poplar-front-end", "lmtp": "poplar-lmtp"}
+        on, off = (
+            [group["name"] for group in rendered.one("PrometheusRule")["spec"]["groups"]]
+            for rendered in (
+                least(monitoring={"rules": {"enabled": True}}, **{part: {"enabled": there}}) for there in (True, False)
+            )
+        )
+        assert set(groups.values()) <= set(on)
+        assert set(on) - set(off) == {groups[part]}
+
     def test_monitoring(self, chart: Path) -> None:
         text = "{{ $labels.pod }} burns {{ $value }}"
         rule = f'groups: [{{name: a, rules: [{{alert: A, expr: up == 0, annotations: {{summary: "{text}"}}}}]}}]'

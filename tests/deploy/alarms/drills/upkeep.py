@@ -22,7 +22,7 @@ from tests.deploy.alarms.drills.scenes import scene_of
 from tests.deploy.alarms.drills.web import Web, accepts
 from tests.deploy.alarms.ground import Ground
 from tests.system.clients.maildrop import Maildrop
-from tests.system.front_end import IMPLICIT, TERMINATED, front_end
+from tests.system.front_end import IMPLICIT, LMTP, TERMINATED, front_end
 
 OTHER = "Metadata-Version: 2.1\nName: poplar\nVersion: 0.0.1\n"
 LEASE = {"lease_seconds": 2.0, "renew_every": 0.5}
@@ -31,14 +31,15 @@ GRACE = {"announce": 0.0, "grace": 300.0}
 
 @contextmanager
 def killed(ground: Ground) -> Iterator[Scene]:
-    """The only front end is killed; another one takes its place."""
+    """The only front end is killed, while LMTP goes on; another one takes its place."""
     with ExitStack() as stack:
         front = stack.enter_context(front_end(ground.demo, ground.fresh("front"), (IMPLICIT,)))
-        scene = scene_of(front, inject=front.command.process.kill, mend=nothing)
+        mail = stack.enter_context(front_end(ground.demo, ground.fresh("lmtp"), (LMTP,)))
+        scene = scene_of(front, mail, inject=front.command.process.kill, mend=nothing)
 
         def replace() -> None:
             again = stack.enter_context(front_end(ground.demo, ground.fresh("front"), (IMPLICIT,)))
-            scene.scraped[:] = [again.ops]
+            scene.scraped[:] = [again.ops, mail.ops]
 
         scene.mend = replace
         scene.words |= {"pop.provider.example:995": str(front.place())}
@@ -174,10 +175,11 @@ def receiver_down(ground: Ground) -> Iterator[Scene]:
 
 DRILLS = {
     "PoplarAbsent": Drill(
-        "the only process is killed",
+        "the only front end is killed, LMTP goes on",
         "another one takes its place",
         killed,
         (
+            ("count by (what)", r'^\{what="delivery"\} 1'),
             ("kubectl get pods", ""),
             ("kubectl logs", r'"event":"serving"'),
             ("poplar probe", r"refused|not be reached|connect"),

@@ -24,7 +24,14 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
         (f"database.{role}.secretName must name the Secret", {"database": {"shared": {"secretName": ""}}})
         for role in ("owner", "front", "lmtp", "sweep", "api")
     ),
-    ("redis.secretName must name the Secret", {"redis": {"secretName": ""}}),
+    *(
+        ("redis.secretName must name the Secret", {"redis": {"secretName": ""}} | alone)
+        for alone in (
+            {},
+            # The Job of tenants is given the URL too.
+            {"frontEnd": {"enabled": False}, "admin": {"enabled": False}, "tenants": {"enabled": True}},
+        )
+    ),
     ("objectStore.url must say where messages are kept", {"objectStore": {"url": ""}}),
     ("objectStore.endpoint has no TLS", {"objectStore": {"endpoint": "http://s3.internal"}}),
     (

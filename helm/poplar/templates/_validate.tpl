@@ -41,7 +41,7 @@
 {{- $wrong = append $wrong (printf "database.%s.secretName must name the Secret with that role's URL of Postgres, or database.shared.secretName one for all roles" $role) -}}
 {{- end -}}
 {{- end -}}
-{{- if and (or $values.frontEnd.enabled $values.admin.enabled) (not $values.redis.secretName) -}}
+{{- if and (or $values.frontEnd.enabled $values.admin.enabled $values.tenants.enabled) (not $values.redis.secretName) -}}
 {{- $wrong = append $wrong "redis.secretName must name the Secret with the URL of Redis or Valkey" -}}
 {{- end -}}
 {{- if not $values.objectStore.url -}}

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from service.settings import Settings, SettingsError, explain, load, load_settings
 from service.settings.explaining import masked_url
 from service.settings.listening import ListenerSettings
+from service.settings.section import Section
 
 SECRET = "hunter2-and-more"
 
@@ -106,6 +107,35 @@ def test_variables_that_kubernetes_makes_for_a_service_are_no_mistake(monkeypatc
 def test_a_wrong_value_is_named_with_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POPLAR_DATABASE__DEADLINE", "soon")
     assert problems() == ["database.deadline must be a number (set by POPLAR_DATABASE__DEADLINE)"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("database: {connections: true}", "database.connections must be a whole number"),
+        ("database: {deadline: true}", "database.deadline must be a number"),
+        ("http: {port: yes}", "http.port must be a whole number"),
+        ("object_store: {retries: no}", "object_store.retries must be a whole number"),
+        ("traces: {ratio: true}", "traces.ratio must be a number"),
+        ("events: {batch: on}", "events.batch must be a whole number"),
+    ],
+)
+def test_true_and_false_are_no_numbers(text: str, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "poplar.yaml"
+    path.write_text(text, "utf-8")
+    assert problems(path) == [f"{told} (in {path})"]
+
+
+def test_no_number_of_the_settings_takes_true() -> None:
+    groups: list[type[Section]] = [Settings]
+    for group in groups:
+        for name, field in group.model_fields.items():
+            if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+                groups.append(field.annotation)
+            if field.annotation in {int, float}:
+                with pytest.raises(ValidationError) as caught:
+                    group.model_validate({name: True})
+                assert f"{name}\n  Value error, must be a " in str(caught.value)
 
 
 def test_all_that_is_wrong_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

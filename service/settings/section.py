@@ -3,9 +3,9 @@
 Owns the kinds of value: seconds, octets, counts and secrets. Refuses to know any one setting.
 """
 
-from typing import Annotated
+from typing import Annotated, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Octets = Annotated[int, Field(ge=0)]
@@ -24,3 +24,13 @@ class Section(BaseModel):
     """A frozen group of settings in which an unknown key is an error; errors never repeat a value."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, bool):
+            kind = cls.model_fields[str(info.field_name)].annotation
+            kinds = {kind, *get_args(kind)}
+            if bool not in kinds and kinds & {int, float}:
+                raise ValueError(f"must be a {'whole ' if int in kinds else ''}number")
+        return value

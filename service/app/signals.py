@@ -1,7 +1,7 @@
 """What SIGTERM and SIGINT mean: the first asks for an orderly end, the second ends at once.
 
-SIGUSR1 asks where each thread stands; the answer goes to standard error. Owns the process's signals. Refuses to know
-what has to be ended.
+SIGHUP, a terminal's end, asks for the orderly one however often it comes. SIGUSR1 asks where each thread stands; the
+answer goes to standard error. Owns the process's signals. Refuses to know what has to be ended.
 """
 
 import asyncio
@@ -19,11 +19,14 @@ class Stop:
 
     @classmethod
     def on_signals(cls) -> "Stop":
-        """One that SIGTERM and SIGINT set, for the running event loop."""
+        """One that SIGTERM, SIGINT and SIGHUP set, for the running event loop."""
         stop = cls()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop._signalled, number)
+        # Under nohup it stays ignored. The shell and the kernel may each send one for the same end of a terminal.
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            loop.add_signal_handler(signal.SIGHUP, stop.set)
         # Written by the handler itself, so that a process tells it whose event loop hangs: places in code, no values.
         faulthandler.register(signal.SIGUSR1, sys.__stderr__ or sys.stderr)
         return stop

@@ -8,6 +8,8 @@ import signal
 import socket
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,37 @@ def test_ctrl_c_ends_it_well_too(start: Start) -> None:
     command = start("serve")
     command.await_said('"event":"serving"')
     assert command.end(signal.SIGINT) == 0
+
+
+@contextmanager
+def hangups(how: signal.Handlers) -> Iterator[None]:
+    """What is started meanwhile begins with SIGHUP taken so."""
+    before = signal.signal(signal.SIGHUP, how)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("arguments", [("serve",), ("serve", "--workers", "2")])
+def test_the_end_of_its_terminal_drains_it_too(start: Start, arguments: tuple[str, ...]) -> None:
+    with hangups(signal.SIG_DFL):
+        command = start(*arguments, drain={"grace": 5.0, "announce": 1.0})
+    command.await_said('"event":"serving"')
+    command.process.send_signal(signal.SIGHUP)
+    command.await_said('"event":"draining"')
+    # The shell and the kernel may each send one.
+    assert command.end(signal.SIGHUP) == 0
+    assert '"event":"ended"' in command.said
+
+
+def test_under_nohup_it_outlives_its_terminal(start: Start) -> None:
+    with hangups(signal.SIG_IGN):
+        command = start("serve")
+    command.await_said('"event":"serving"')
+    command.process.send_signal(signal.SIGHUP)
+    assert spoken(port_of(command)).startswith(b"+OK")
+    assert command.end() == 0
 
 
 def test_while_it_drains_it_is_not_ready_and_a_second_signal_ends_it_at_once(start: Start) -> None:

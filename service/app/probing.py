@@ -1,8 +1,8 @@
 """Speaks to a running Poplar as a mail program, a mail server or a balancer's health check would.
 
 Owns what is said and what counts as a failure. Refuses to read settings: what it looks at may be anywhere.
-RFC 1939 §3 and §5, RFC 2449 §5 (CAPA), RFC 2595 §4 (STLS), RFC 2033 §4.1 (LHLO). Waits for each answer at most so many
-seconds as its target says.
+RFC 1939 §3 and §5, RFC 2449 §5 (CAPA), RFC 2595 §4 (STLS), RFC 2033 §4.1 (LHLO), RFC 3207 §4 (STARTTLS). Waits for each
+answer at most so many seconds as its target says.
 """
 
 import poplib
@@ -71,10 +71,11 @@ def _logged_in(client: poplib.POP3, name: str, password: str) -> Iterator[str]:
 def probe_lmtp(target: Target) -> Iterator[str]:
     """Greeting, LHLO, QUIT: a line for each. Raises ProbeFailed, OSError."""
     with _failing():
-        client = smtplib.LMTP(local_hostname=OUR_NAME)
-        client.timeout = target.seconds
+        client = _Lmtp(target)
         with closing(client):
             yield f"greeting: {_good(client.connect(target.host, target.port))}"
+            if target.tls == "starttls":
+                yield f"STARTTLS: {_good(client.starttls(context=_context(target)))}"
             yield f"LHLO: {_good(client.ehlo()).splitlines()[0]}"
             yield f"QUIT: {_good(client.quit())}"
 
@@ -101,14 +102,31 @@ class _Pop3(poplib.POP3):
         self.host = _name(target)
 
     def _create_socket(self, timeout: float) -> socket.socket:
-        target = self._target
-        connection = socket.create_connection((target.host, target.port), timeout)
-        if target.proxy_from:
-            told = "TLSv1.3" if target.tls == "terminated" else ""
-            connection.sendall(version_2((target.proxy_from, UNSAID_PORT), connection.getpeername()[:2], told))
-        if target.tls == "implicit":
-            return _context(target).wrap_socket(connection, server_hostname=_name(target))
-        return connection
+        return _connected(self._target, timeout)
+
+
+class _Lmtp(smtplib.LMTP):
+    """smtplib's client, with the same in front of it."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        super().__init__(local_hostname=OUR_NAME)
+        self.timeout = target.seconds
+        # What STARTTLS compares with the certificate.
+        self._host = _name(target)
+
+    def _get_socket(self, _host: str, _port: int, timeout: float) -> socket.socket:
+        return _connected(self._target, timeout)
+
+
+def _connected(target: Target, timeout: float) -> socket.socket:
+    connection = socket.create_connection((target.host, target.port), timeout)
+    if target.proxy_from:
+        told = "TLSv1.3" if target.tls == "terminated" else ""
+        connection.sendall(version_2((target.proxy_from, UNSAID_PORT), connection.getpeername()[:2], told))
+    if target.tls == "implicit":
+        return _context(target).wrap_socket(connection, server_hostname=_name(target))
+    return connection
 
     def close(self) -> None:
         """Hang up; a connection that is gone already, as after a failed handshake of STLS, hides no earlier error."""

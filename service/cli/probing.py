@@ -50,7 +50,7 @@ app = typer.Typer(help="Look at a running Poplar from outside.", no_args_is_help
 def mount(root: typer.Typer) -> None:
     """Add the group to `root`."""
     app.command()(gathering(pop3))
-    app.command()(lmtp)
+    app.command()(gathering(lmtp))
     app.command()(http)
     app.command()(live)
     root.add_typer(app, name="probe")
@@ -68,11 +68,11 @@ def pop3(
     _tell(probe_pop3(_target(place, way), (user, secret) if user and secret is not None else None))
 
 
-def lmtp(place: Place) -> None:
+def lmtp(place: Place, way: Way) -> None:
     """Greeting, LHLO, QUIT; exits with 1 if anything is wrong."""
     from service.app.probing import probe_lmtp
 
-    _tell(probe_lmtp(_target(place, Way())))
+    _tell(probe_lmtp(_target(place, way)))
 
 
 def http(place: Place, path: Annotated[str, typer.Argument(help="Such as /readyz.")] = "/readyz") -> None:

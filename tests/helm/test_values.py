@@ -111,6 +111,10 @@ CASES = [
     } | {
         f"{LMTP} spec.template.spec.volumes[tls-0].{key}": value
         for key, value in (("name", "tls-0"), ("secret.secretName", "pop-example"), ("secret.defaultMode", 0o440))
+    } | {
+        "Pod/-test-lmtp spec.containers[probe].args": [
+            "probe", "lmtp", "r-poplar-lmtp:24", "--tls", "starttls", "--server-name", "*",
+        ],
     }),
     Case("listeners.ops.port", 9090, in_settings("http.port", 9090) | {
         f"{owner} spec.template.spec.containers[poplar].ports[ops].containerPort": 9090 for owner in SERVING
@@ -208,7 +212,9 @@ CASES = [
     *of_service("pop3s"),
     Case("service.lmtp.port", 2424, {
         "Service/-lmtp spec.ports[lmtp].port": 2424,
-        "Pod/-test-lmtp spec.containers[probe].args": ["probe", "lmtp", "r-poplar-lmtp:2424"],
+        "Pod/-test-lmtp spec.containers[probe].args": [
+            "probe", "lmtp", "r-poplar-lmtp:2424", "--tls", "none", "--server-name", "*",
+        ],
     }),
     Case("service.lmtp.annotations", {"a": "b"}, {"Service/-lmtp metadata.annotations.a": "b"}),
     Case("service.admin.port", 81, {
@@ -279,6 +285,10 @@ CASES = [
         ] for name, port, tls in (("pop3", 110, "starttls"), ("pop3s", 995, "implicit"))
     }, PROXIED),
     Case("tests.serverName", "b.c", {
+        "Pod/-test-lmtp spec.containers[probe].args": [
+            "probe", "lmtp", "r-poplar-lmtp:24", "--tls", "none", "--server-name", "b.c",
+        ],
+    } | {
         f"Pod/-test-{name} spec.containers[probe].args": [
             "probe", "pop3", f"r-poplar-{name}:{port}", "--tls", tls, "--server-name", "b.c",
         ] for name, port, tls in (("pop3", 110, "starttls"), ("pop3s", 995, "implicit"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.backends.demo import Account, Place, RunningDemo
-from tests.system.front_end import POP3, FrontEnd, front_end
+from tests.system.front_end import LMTP, POP3, FrontEnd, front_end
 
 PROXIED = POP3 | {"proxy_protocol": "required", "trusted": ["127.0.0.0/8"]}
 LISTENERS = (
@@ -94,6 +94,22 @@ def test_lmtp_and_the_ops_port_are_probed_too(demo: RunningDemo) -> None:
     refused = probe("http", ops, "/v1/tenants")
     assert (refused.returncode, refused.stderr[:28]) == (1, 'poplar: /v1/tenants: 401 {"t')
     assert demo.poplar("probe", "live") == "/livez: alive\n"
+
+
+@pytest.mark.parametrize(("tls", "begun"), [("implicit", []), ("starttls", ["STARTTLS"])])
+def test_lmtp_is_probed_over_tls(demo: RunningDemo, tmp_path: Path, tls: str, begun: list[str]) -> None:
+    """RFC 3207 §4."""
+    with front_end(demo, tmp_path / "lmtp", (LMTP | {"tls": tls},)) as front:
+        trusting = ["lmtp", str(front.place("lmtp")), "--tls", tls, "--ca", demo.ca_file]
+        done = probe(*trusting)
+        assert (done.returncode, words(done.stdout)) == (0, ["greeting", *begun, "LHLO", "QUIT"]), done.stderr
+        assert "CERTIFICATE_VERIFY_FAILED" in probe(*trusting, "--server-name", "mx.elsewhere.example").stderr
+        assert probe(*trusting[:4], "--server-name", "*").returncode == 0
+
+
+def test_lmtp_without_tls_fails_a_probe_that_wants_it(demo: RunningDemo) -> None:
+    done = probe("lmtp", str(demo.place("lmtp")), "--tls", "starttls", "--ca", demo.ca_file)
+    assert (done.returncode, done.stderr.startswith("poplar: ")) == (1, True)
 
 
 @pytest.mark.parametrize("place", ["pop.example.org", "pop.example.org:", ":110", "pop.example.org:pop3"])

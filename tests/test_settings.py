@@ -150,6 +150,18 @@ def test_broken_json_in_the_environment_is_told_plainly(monkeypatch: pytest.Monk
     assert problems() == ["POPLAR_LISTENERS must be JSON"]
 
 
+def test_broken_json_below_a_group_is_blamed_on_its_own_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POPLAR_OBJECT_STORE__URL", "s3://bucket")
+    monkeypatch.setenv("POPLAR_OBJECT_STORE__MORE_URLS", "s3://other")
+    assert problems() == ["POPLAR_OBJECT_STORE__MORE_URLS must be JSON"]
+    monkeypatch.delenv("POPLAR_OBJECT_STORE__MORE_URLS")
+    monkeypatch.setenv("POPLAR_DIRECTORY__OUTSIDE", '[{"name"')
+    assert problems() == ["POPLAR_DIRECTORY__OUTSIDE must be JSON"]
+    monkeypatch.setenv("POPLAR_DIRECTORY__OUTSIDE", "[]")
+    monkeypatch.setenv("POPLAR_DIRECTORY", '{"outside": [')
+    assert problems() == ["POPLAR_DIRECTORY must be JSON"]
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

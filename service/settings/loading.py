@@ -4,12 +4,13 @@ Owns precedence (environment, then file, then default) and the search for unknow
 Refuses to repeat a value in an error: it may be a secret.
 """
 
+import json
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
@@ -18,6 +19,7 @@ from pydantic_settings.exceptions import SettingsError as SourceError
 from service.settings.errors import Problem, SettingsError, complaints
 from service.settings.files import read_file
 from service.settings.schema import Settings
+from service.settings.section import Section
 
 PREFIX = "POPLAR_"
 CONFIG = "POPLAR_CONFIG"
@@ -78,8 +80,28 @@ def _environment() -> Mapping[str, Any]:
         return EnvSettingsSource(_Environment)()
     except SourceError as error:
         named = re.search(r'field "(\w+)"', str(error))
-        variable = PREFIX + named.group(1).upper() if named else f"a {PREFIX} variable"
-        raise SettingsError([Problem(variable, "must be JSON")]) from None
+        wrong = _not_json(PREFIX + named.group(1).upper()) if named else [f"a {PREFIX} variable"]
+        raise SettingsError([Problem(variable, "must be JSON") for variable in wrong]) from None
+
+
+def _not_json(variable: str) -> list[str]:
+    """Those to blame, of `variable` and of all that set a part of it: the vendor names the whole alone."""
+    below = (name for name in os.environ if name.upper() == variable or name.upper().startswith(f"{variable}__"))
+    return [name for name in sorted(below) if _is_list_or_group(name) and not _is_json(os.environ[name])] or [variable]
+
+
+def _is_list_or_group(variable: str) -> bool:
+    kind = _kind(variable)
+    kinds = (kind, *get_args(kind))
+    return any(get_origin(each) is tuple or (isinstance(each, type) and issubclass(each, Section)) for each in kinds)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _unknown_variables(environ: Mapping[str, str]) -> list[Problem]:
@@ -87,18 +109,19 @@ def _unknown_variables(environ: Mapping[str, str]) -> list[Problem]:
     return [
         Problem(name, "is no setting of Poplar's")
         for name in sorted(ours)
-        if not _is_setting(name) and not _is_service_link(name, environ[name])
+        if _kind(name) is None and not _is_service_link(name, environ[name])
     ]
 
 
-def _is_setting(variable: str) -> bool:
+def _kind(variable: str) -> Any:
+    """The type of the setting that `variable` sets; None if it sets none."""
     model: Any = Settings
     for part in variable[len(PREFIX) :].lower().split("__"):
         fields = getattr(model, "model_fields", {})
         if part not in fields:
-            return False
+            return None
         model = fields[part].annotation
-    return True
+    return model
 
 
 def _is_service_link(variable: str, value: str) -> bool:

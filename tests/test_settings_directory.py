@@ -27,6 +27,7 @@ def settings(*outside: dict[str, Any], default: str = "") -> Settings:
         QUERY | {"url": "mysql://p:hunter2@db/users"},
         HOOK | {"url": "http://127.0.0.1:8000/", "allow_clear": True},
         HOOK | {"url": "http://[::1]:8000/", "allow_clear": True},
+        HOOK | {"url": "https://crm.example/@poplar"},
         QUERY | {"parameters": ["domain", "local"], "scram": True},
     ],
 )
@@ -43,6 +44,9 @@ def test_a_whole_one_is_taken(one: dict[str, Any]) -> None:
         (HOOK | {"secret": "s" * 31}, "secret"),
         ({"name": "crm", "url": "https://crm.example/"}, "secret"),
         (HOOK | {"query": "SELECT 1"}, "neither"),
+        (QUERY | {"url": "mysql://p:a/hunter2@db/users"}, "must have each '/'"),
+        (QUERY | {"url": "postgresql://p:1?hunter2@db/users"}, "must have each '/'"),
+        (QUERY | {"url": "postgresql://p:[hunter2]@db/users"}, "must be a URL"),
         (QUERY | {"query": " "}, "query"),
         (QUERY | {"parameters": []}, "parameters"),
         (QUERY | {"parameters": ["password"]}, "parameters"),

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from service.settings.section import Count, CountOrNone, Seconds, SecretUrl, Section
+from service.settings.urls import check_login
 
 OWN = "own"
 HOOKS = ("https", "http")
@@ -60,6 +61,14 @@ class OutsideDirectorySettings(Section):
     @property
     def _parts(self) -> SplitResult:
         return urlsplit(self.url.get_secret_value())
+
+    @field_validator("url")
+    @classmethod
+    def _login_can_be_told(cls, value: SecretUrl) -> SecretUrl:
+        # The path of a hook may hold an @, and its URL no password.
+        if not value.get_secret_value().startswith(tuple(f"{scheme}://" for scheme in HOOKS)):
+            check_login(value.get_secret_value())
+        return value
 
     @model_validator(mode="after")
     def _is_whole(self) -> "OutsideDirectorySettings":

@@ -11,7 +11,7 @@ from pydantic import SecretStr, field_validator, model_validator
 
 from service.mail.ports import LEASE_SECONDS, RENEW_EVERY
 from service.settings.section import Count, CountOrNone, Seconds, SecretUrl, Section
-from service.settings.urls import login_is_cut, ports_are_numbers
+from service.settings.urls import check_login, ports_are_numbers
 
 Role = Literal["front", "lmtp", "sweep", "api", "owner"]
 
@@ -23,16 +23,8 @@ def _with_scheme(url: str, schemes: tuple[str, ...]) -> None:
 
 def _with_login(url: str, schemes: tuple[str, ...]) -> None:
     """The same for a URL that may hold a password."""
-    try:
-        cut = login_is_cut(url)
-    except ValueError:
-        # Its text may hold a part of the password.
-        raise ValueError("must be a URL, with each special character of its password as % and two digits") from None
+    check_login(url)
     _with_scheme(url, schemes)
-    if cut:
-        raise ValueError(
-            "must have each '/', '?', '#' and '@' of its password as %2F, %3F, %23 and %40, and no other '@'"
-        )
 
 
 def _can_be_read(url: str) -> None:

@@ -28,3 +28,15 @@ def login_is_cut(url: str) -> bool:
     if not all(_PARAMETER.fullmatch(each) for each in parts.query.split("&") if "@" in each):
         return True
     return "@" in parts.query and not ports_are_numbers(url)
+
+
+def check_login(url: str) -> None:
+    """Raises ValueError, without any of the password in its text, where the login of `url` is cut or can't be read."""
+    try:
+        cut = login_is_cut(url)
+    except ValueError:
+        raise ValueError("must be a URL, with each special character of its password as % and two digits") from None
+    if cut:
+        raise ValueError(
+            "must have each '/', '?', '#' and '@' of its password as %2F, %3F, %23 and %40, and no other '@'"
+        )

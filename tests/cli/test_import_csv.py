@@ -163,6 +163,25 @@ def test_passwords_are_hashed_only_where_they_will_be_stored(
     assert [row["label"] for row in acme("credential", "list", ADA, "--json").json] == ["main"]
 
 
+def test_spaces_are_part_of_a_password_and_of_no_other_cell(
+    acme: Poplar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hashed = list[str]()
+    hash_ = Argon2Hashes.hash
+
+    async def counted(self: Argon2Hashes, password: str) -> str:
+        hashed.append(password)
+        return await hash_(self, password)
+
+    monkeypatch.setattr(Argon2Hashes, "hash", counted)
+    lines = "bob@acme.example , one two  , suspended\neve@acme.example,  ,\n"
+    outcome = acme("maildrop", "import-csv", written(tmp_path, f"address, password ,status\n{lines}"), "--json")
+    assert (outcome.code, outcome.json["created"]) == (0, 2)
+    assert hashed == [" one two  "]
+    assert acme("maildrop", "show", "bob@acme.example", "--json").json["status"] == "suspended"
+    assert acme("credential", "list", "eve@acme.example", "--json").json == []
+
+
 def test_progress_shows_on_a_terminal(acme: Poplar, tmp_path: Path) -> None:
     file = written(tmp_path, LIST)
     keyboard, terminal = pty.openpty()

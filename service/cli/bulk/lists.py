@@ -97,7 +97,14 @@ def _cells(octets: bytes, columns: Sequence[str]) -> Mapping[str, str]:
     cells = _split(octets)
     if len(cells) != len(columns):
         raise Refusal(Reason.INVALID, f"it has {len(cells)} cells for {len(columns)} columns")
-    return dict(zip(columns, (cell.strip() for cell in cells), strict=True))
+    return {name: _trimmed(name, cell) for name, cell in zip(columns, cells, strict=True)}
+
+
+def _trimmed(name: str, cell: str) -> str:
+    """A cell without the spaces around it, unless it is a password: there they count, except in an empty one."""
+    # RFC 4180 §2: "Spaces are considered part of a field and should not be ignored."
+    trimmed = cell.strip()
+    return cell if name == "password" and trimmed else trimmed
 
 
 def _split(octets: bytes) -> list[str]:

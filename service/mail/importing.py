@@ -2,16 +2,16 @@
 
 Owns the order (blobs durable, then rows) and that a second run adds only what is missing: each message's unique-id
 comes of its text, its maildrop and how often the text occurred before, so it is known again. The UIDL that clients
-know a message by is kept where the archive tells it. A message counts as received when it is imported, so that no
-retention removes old mail at once. Refuses to know progress bars. Files are read on the event loop: an import
-has its process to itself.
+know a message by is kept where the archive tells it and no other message of the maildrop has it (G7). A message counts
+as received when it is imported, so that no retention removes old mail at once. Refuses to know progress bars. Files
+are read on the event loop: an import has its process to itself.
 RFC 1939 §7 (unique-ids).
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from uuid import UUID
@@ -104,8 +104,7 @@ class Import:
         while batch := list(islice(messages, AT_ONCE)):
             prepared = [self._prepare(message) for message in batch]
             readable = [one for one in prepared if isinstance(one, _Prepared)]
-            known = await self._index.known(self._recipient.key, [one.unique_id for one in readable])
-            fresh = [one for one in readable if one.unique_id not in known]
+            fresh = await self._fresh(readable)
             outcomes = dict(zip((one.unique_id for one in fresh), await self._store(fresh), strict=True))
             for one in prepared:
                 yield one if isinstance(one, Imported) else _told(one, outcomes)
@@ -129,6 +128,16 @@ class Import:
             return None
         self._kept.add(unique_id)
         return unique_id
+
+    async def _fresh(self, readable: Sequence[_Prepared]) -> Sequence[_Prepared]:
+        """Those that the maildrop doesn't have, each to be listed by a unique-id that no other of its messages has."""
+        # RFC 1939 §7: "The server should never reuse an unique-id in a given maildrop, for as long as the entity using
+        # the unique-id exists."
+        known = await self._index.known(self._recipient.key, [one.unique_id for one in readable])
+        fresh = [one for one in readable if one.unique_id not in known]
+        kept = [one.kept for one in fresh if one.kept is not None]
+        taken = await self._index.taken(self._recipient.key, kept) if kept else set[str]()
+        return [replace(one, kept=None) if one.kept in taken else one for one in fresh]
 
     async def _store(self, fresh: Sequence[_Prepared]) -> Sequence[Refusal | None]:
         stored = await asyncio.gather(*(self._put(one) for one in fresh))

@@ -200,6 +200,9 @@ class MessageIndex(Protocol):
     async def known(self, key: MaildropKey, unique_ids: Sequence[UUID]) -> set[UUID]:
         """Those of `unique_ids` that a message of this maildrop has, removed ones included."""
 
+    async def taken(self, key: MaildropKey, unique_ids: Sequence[str]) -> set[str]:
+        """Those of `unique_ids`, as UIDL tells them, that a message of this maildrop has, removed ones included."""
+
 
 @dataclass(frozen=True, slots=True)
 class Expired:

@@ -195,6 +195,24 @@ async def test_a_duplicate_x_uidl_is_kept_once(provider: Provider, key: Maildrop
     assert unique_ids(provider, key) == ["same", None]
 
 
+async def test_a_unique_id_that_the_maildrop_has_already_is_not_kept(
+    provider: Provider, key: MaildropKey, tmp_path: Path
+) -> None:
+    """G7: neither one of another archive, removed or not, nor one of Poplar's own."""
+    first = FROM + b"X-UIDL: same\n\nx\n\n" + FROM + b"\nown\n\n"
+    await run(provider, Mbox(mbox_file(tmp_path, first)))
+    own = provider.rows(key)[1].message.unique_id.hex.encode()
+    second = FROM + b"X-UIDL: same\n\ny\n\n" + FROM + b"X-UIDL: " + own + b"\n\nz\n\n" + FROM + b"X-UIDL: new\n\n"
+    await run(provider, Mbox(mbox_file(tmp_path, second)))
+    assert unique_ids(provider, key) == ["same", None, None, None, "new"]
+    for archive in (first, second, first):
+        steps = await run(provider, Mbox(mbox_file(tmp_path, archive)))
+        assert all(step.known for step in steps)
+    provider.remove(key, provider.clock.moment)
+    await run(provider, Mbox(mbox_file(tmp_path, FROM + b"X-UIDL: same\n\nafter\n\n")))
+    assert unique_ids(provider, key)[5:] == [None]
+
+
 async def test_a_maildir_is_imported_by_time_of_arrival(provider: Provider, key: MaildropKey, tmp_path: Path) -> None:
     dovecot(
         tmp_path, "cur/300.c.host:2,S", "new/100.a.host", "cur/1000.d.host:2,ST", "cur/200.b.host:2,RS", "new/.hidden"

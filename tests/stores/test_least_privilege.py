@@ -35,7 +35,7 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
         "domains": "SELECT",
         "maildrops": "SELECT UPDATE(messages next_sequence octets)",
         "aliases": "SELECT",
-        "messages": "SELECT(maildrop_id tenant_id unique_id) INSERT",
+        "messages": "SELECT(imported_unique_id maildrop_id tenant_id unique_id) INSERT",
     },
     # Deletes for good what is removed; of the audit it sees how old an entry is.
     "poplar_sweep": {

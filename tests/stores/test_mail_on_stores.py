@@ -16,7 +16,7 @@ from service.model.account import MaildropKey
 from service.model.address import parse_address
 from service.model.envelope import Envelope
 from service.stores.objects import open_blobs
-from service.stores.postgres.index import KNOWN
+from service.stores.postgres.index import KNOWN, TAKEN
 from tests.backends.s3 import s3_server, s3_url_and_options
 from tests.stores.worlds import PostgresWorld, World, deliver, message, one_maildrop
 
@@ -141,14 +141,31 @@ async def test_messages_are_known_by_their_unique_ids_removed_or_not(world: Worl
     assert await world.index.known(key, []) == set()
 
 
+async def test_unique_ids_are_taken_as_uidl_tells_them_removed_or_not(world: World) -> None:
+    """G7: a kept one stands in the place of the message's own."""
+    tenant = await world.tenant("acme")
+    await world.domain(tenant, "acme.example")
+    key, other = [await world.maildrop(tenant, f"{name}@acme.example") for name in ("alice", "bob")]
+    own, kept, removed = message(), message(imported_unique_id="kept"), message(imported_unique_id="removed")
+    await deliver(world, key, own, kept, removed)
+    await deliver(world, other, message(imported_unique_id="elsewhere"))
+    await world.index.open(key, FENCE)
+    await world.index.remove(key, FENCE, [3])
+    asked = ["kept", "removed", "KEPT", "elsewhere", own.unique_id.hex, str(own.unique_id), kept.unique_id.hex]
+    assert await world.index.taken(key, asked) == {"kept", "removed", own.unique_id.hex}
+    assert await world.index.taken(key, []) == set()
+
+
 async def test_an_import_needs_no_more_rights_than_a_delivery(postgres_world: PostgresWorld) -> None:
     key = await one_maildrop(postgres_world)
-    kept = message()
+    kept = message(imported_unique_id="kept")
     await deliver(postgres_world, key, kept)
     async with postgres_world.owner.transaction():
         await postgres_world.owner.execute("SET LOCAL ROLE poplar_lmtp")
         rows = await postgres_world.owner.fetch(KNOWN, key.tenant_id, key.maildrop_id, [kept.unique_id])
+        taken = await postgres_world.owner.fetch(TAKEN, key.tenant_id, key.maildrop_id, ["kept"])
     assert [row[0] for row in rows] == [kept.unique_id]
+    assert [row[0] for row in taken] == ["kept"]
 
 
 async def _once(octets: bytes) -> AsyncIterator[bytes]:

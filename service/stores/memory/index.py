@@ -95,6 +95,11 @@ class MemoryMessageIndex:
         """Those of `unique_ids` that a message of this maildrop has, removed ones included."""
         return {row.message.unique_id for row in self._rows(key).values()} & set(unique_ids)
 
+    async def taken(self, key: MaildropKey, unique_ids: Sequence[str]) -> set[str]:
+        """Those of `unique_ids`, as UIDL tells them, that a message of this maildrop has, removed ones included."""
+        messages = (row.message for row in self._rows(key).values())
+        return {each.imported_unique_id or each.unique_id.hex for each in messages} & set(unique_ids)
+
     def _append(self, key: MaildropKey, message: NewMessage) -> Refusal | None:
         row = self._state.maildrops.get(key)
         if row is None or row.status == REMOVED:

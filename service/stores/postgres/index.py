@@ -44,6 +44,12 @@ KNOWN = """
 SELECT unique_id FROM messages WHERE tenant_id = $1 AND maildrop_id = $2 AND unique_id = ANY ($3::uuid[])
 """
 
+TAKEN = """
+SELECT coalesce(imported_unique_id, replace(unique_id::text, '-', '')) FROM messages
+WHERE tenant_id = $1 AND maildrop_id = $2
+  AND coalesce(imported_unique_id, replace(unique_id::text, '-', '')) = ANY ($3::text[])
+"""
+
 
 class PostgresMessageIndex:
     """`ports.MessageIndex` on Postgres."""
@@ -143,6 +149,11 @@ class PostgresMessageIndex:
     async def known(self, key: MaildropKey, unique_ids: Sequence[UUID]) -> set[UUID]:
         """Those of `unique_ids` that a message of this maildrop has, removed ones included."""
         rows = await self._database.read(KNOWN, key.tenant_id, key.maildrop_id, list(unique_ids))
+        return {row[0] for row in rows}
+
+    async def taken(self, key: MaildropKey, unique_ids: Sequence[str]) -> set[str]:
+        """Those of `unique_ids`, as UIDL tells them, that a message of this maildrop has, removed ones included."""
+        rows = await self._database.read(TAKEN, key.tenant_id, key.maildrop_id, list(unique_ids))
         return {row[0] for row in rows}
 
 

@@ -14,6 +14,7 @@ import typer
 if TYPE_CHECKING:
     from service.mail.archives import Archive
     from service.mail.importing import Imported
+    from service.model.refusal import Refusal
 
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The maildrop's address.")]
 Source = Annotated[Path, typer.Argument(metavar="PATH", help="An mbox file, or a Maildir.")]
@@ -55,6 +56,12 @@ def _imported(address: str, archive: "Archive") -> Counter[str]:
 
 def _outcome(imported: "Imported") -> str:
     if imported.refusal is not None:
-        typer.echo(f"poplar: {imported.name}: {imported.refusal.cause or imported.refusal.reason.value}", err=True)
+        typer.echo(f"poplar: {imported.name}: {_why(imported.refusal)}", err=True)
         return "refused"
     return "known" if imported.known else "stored"
+
+
+def _why(refusal: "Refusal") -> str:
+    """The reason in words; the cause alone may be no more than an id."""
+    words = refusal.reason.value.replace("_", " ")
+    return f"{words}: {refusal.cause}" if refusal.cause else words

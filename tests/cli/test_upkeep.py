@@ -113,6 +113,18 @@ async def test_an_import_adds_each_message_once(
     assert second.stdout == "0 imported, 3 known already, 0 refused\n"
 
 
+async def test_an_import_says_why_a_message_is_refused(
+    run: Run, config: Callable[[str], str], migrated_dsn: str, tmp_path: Path
+) -> None:
+    await provide(migrated_dsn)
+    file = config(migrated_dsn)
+    assert run("--config", file, "maildrop", "set", ADDRESS, "--quota-octets", "10").returncode == 0
+    (tmp_path / "old.mbox").write_text("From a Mon Jan  1 00:00:00 2024\nSubject: x\n\nText.\n")
+    ended = run("--config", file, "import", ADDRESS, str(tmp_path / "old.mbox"))
+    assert (ended.returncode, ended.stdout) == (1, "0 imported, 0 known already, 1 refused\n")
+    assert ": never fits: maildrop " in ended.stderr
+
+
 async def test_an_import_for_nobody_is_refused_in_one_line(
     run: Run, config: Callable[[str], str], migrated_dsn: str, tmp_path: Path
 ) -> None:

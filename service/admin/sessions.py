@@ -13,6 +13,7 @@ from service.admin.access import Assistant, Caller, Reader
 from service.admin.paging import Listing, Window, Windowed
 from service.admin.schemas import AddressName, TenantName
 from service.mail.evicting import evict
+from service.mail.naming import maildrop_address
 from service.mail.ports import Holder
 
 router = APIRouter(tags=["sessions"])
@@ -56,13 +57,14 @@ async def end_session(caller: Assistant, tenant: TenantName, address: AddressNam
 
 
 async def _listed(caller: Caller, window: Window, tenant: str | None, address: str | None) -> Listing[Session]:
+    of = None if address is None else maildrop_address(address).base
     # The register of sessions knows no row-level security.
     own = caller.token.tenant if caller.token.bound_to is not None else None
     wanted = {name for name in (tenant, own) if name is not None}
     holders = [
         holder
         for holder in await caller.house.locks.holders()
-        if wanted <= {holder.tenant} and address in {None, holder.address}
+        if wanted <= {holder.tenant} and of in {None, holder.address}
     ]
     return window.of(holders, _name, session_of)
 

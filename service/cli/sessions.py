@@ -12,6 +12,7 @@ import typer
 from service.cli.tenancy_options import AddressName, AsJson, OfTenant
 from service.cli.tenancy_output import print_rows, tell
 from service.cli.tenancy_running import actor
+from service.mail.naming import maildrop_address
 
 if TYPE_CHECKING:
     from service.mail.ports import Holder
@@ -33,8 +34,9 @@ def list_sessions(tenant: OfTenant = None, address: OfAddress = None, as_json: A
     from service.app.staff import live_sessions
     from service.settings import load_settings
 
+    of = None if address is None else maildrop_address(address).base
     holders = asyncio.run(live_sessions(load_settings()))
-    print_rows(_those(holders, tenant, address), COLUMNS, as_json)
+    print_rows(_those(holders, tenant, of), COLUMNS, as_json)
 
 
 def _those(holders: "Sequence[Holder]", tenant: str | None, address: str | None) -> "list[Holder]":

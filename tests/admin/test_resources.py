@@ -304,6 +304,10 @@ async def test_a_live_session_is_listed_and_ended(served: Served) -> None:
         assert len(good(await client.get("/sessions"))["items"]) == 2
         (session,) = good(await client.get("/tenants/acme/sessions"))["items"]
         assert (session["address"], session["client"]) == ("ada@acme.example", "192.0.2.1")
+        for address, sessions in (("ADA@Acme.example", 1), ("bob@acme.example", 0)):
+            found = good(await client.get("/tenants/acme/sessions", params={"address": address}))["items"]
+            assert len(found) == sessions, address
+        problem(await client.get("/sessions?address=nobody"), 422)
         good(await client.delete(f"{ADA}/session"), 204)
         problem(await client.delete(f"{ADA}/session"), 404)
         assert good(await client.get("/tenants/acme/sessions"))["items"] == []

@@ -149,11 +149,14 @@ async def test_a_session_is_listed_whole_where_nobody_looks_at_a_screen(
     lease = Lease(key, "token", holder)
     locks = RedisMaildropLocks(redis_url)
     assert await locks.acquire(lease)
-    listed = await asyncio.to_thread(run, "--config", config(migrated_dsn), "session", "list")
+    listing = ("--config", config(migrated_dsn), "session", "list")
+    listed = await asyncio.to_thread(run, *listing)
+    named = await asyncio.to_thread(run, *listing, "--address", f"{'A' * 60}@Orchard.example", "--json")
     await locks.release(lease)
     await locks.aclose()
     (line,) = [line for line in listed.stdout.splitlines() if address in line]
     assert {"5e55" * 4, "2001:db8::1", process} <= set(line.split())
+    assert [session["address"] for session in json.loads(named.stdout)] == [address]
 
 
 def test_a_redis_that_is_away_is_named_with_its_place(

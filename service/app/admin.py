@@ -38,9 +38,9 @@ async def admin_api(settings: Settings) -> AsyncIterator[ASGIApp]:
         open_recent(settings) as recent,
         open_hashes(settings.hashing) as hashes,
     ):
-        passwords = Passwords(hashes, prepare, scram=settings.hashing.scram)
-        retention = timedelta(days=settings.sweep.removed_retention_days)
         clock, guard = SystemClock(), staff_guard(settings, locks)
+        passwords = Passwords(hashes, prepare, clock, scram=settings.hashing.scram)
+        retention = timedelta(days=settings.sweep.removed_retention_days)
         tokens = TokenOffice(PostgresTokens(asked), clock)
         units, default = PostgresUnits(written), settings.directory.default
         blocks = blocks_of(settings, locks)

@@ -6,6 +6,7 @@ Owns which stores and hashes stand behind it, with the login of provisioning. Re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from service.app.clock import SystemClock
 from service.app.hashing import open_hashes
 from service.app.provisioning import patient_database
 from service.mail.declared.applying import Applier
@@ -23,5 +24,5 @@ PATIENCE = 600.0
 async def applier(settings: Settings, actor: str) -> AsyncIterator[Applier]:
     """Whoever applies, audited as `actor`. Raises Refusal(UNAVAILABLE) when the database doesn't answer."""
     async with patient_database(settings.database, PATIENCE) as database, open_hashes(settings.hashing) as hashes:
-        passwords = Passwords(hashes, prepare, scram=settings.hashing.scram)
+        passwords = Passwords(hashes, prepare, SystemClock(), scram=settings.hashing.scram)
         yield Applier(PostgresUnits(database), PostgresDirectory(database), passwords, actor)

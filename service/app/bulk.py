@@ -7,6 +7,7 @@ know how a list is written.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from service.app.clock import SystemClock
 from service.app.cores import usable_cores
 from service.app.provisioning import patient_database
 from service.mail.batches import Manner
@@ -25,7 +26,7 @@ async def bulk_import(settings: Settings, actor: str, manner: Manner, tenant: st
     hashes = Argon2Hashes(COSTS[hashing.argon2], threads=hashing.threads or usable_cores(), queue=BATCH)
     try:
         async with patient_database(settings.database) as database:
-            passwords = Passwords(hashes, prepare, scram=hashing.scram)
+            passwords = Passwords(hashes, prepare, SystemClock(), scram=hashing.scram)
             yield BulkImport(postgres_tenancy(database), passwords, actor, manner, tenant)
     finally:
         hashes.close()

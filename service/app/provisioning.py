@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
+from service.app.clock import SystemClock
 from service.app.databases import open_database
 from service.mail.passwords import Passwords
 from service.mail.provisioning import Office, Provisioning
@@ -32,7 +33,7 @@ async def provisioning(settings: Settings, actor: str) -> AsyncIterator[Provisio
     """
     retention = timedelta(days=settings.sweep.removed_retention_days)
     hashes = Argon2Hashes(COSTS[settings.hashing.argon2], threads=1)
-    passwords = Passwords(hashes, prepare, scram=settings.hashing.scram)
+    passwords = Passwords(hashes, prepare, SystemClock(), scram=settings.hashing.scram)
     try:
         async with patient_database(settings.database) as database:
             yield over(Office(postgres_tenancy(database), actor, retention), passwords)

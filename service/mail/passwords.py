@@ -12,12 +12,12 @@ from datetime import datetime
 from uuid import uuid4
 
 from service.mail.naming import plainly
-from service.mail.ports import PasswordHashes
+from service.mail.ports import Clock, PasswordHashes
 from service.model.app_password import KIND as APP
 from service.model.app_password import SECRET_OCTETS, text_of, verifier_of
 from service.model.policy_table import check_narrowing
 from service.model.scram import SALT_OCTETS, derive_scram
-from service.model.tenancy import NOTHING_SET, NewCredential, Overrides, parse_label
+from service.model.tenancy import NOTHING_SET, NewCredential, Overrides, check_ends, parse_label
 
 MAX_PASSWORD_OCTETS = 255
 DEFAULT_LABEL = "main"
@@ -32,6 +32,7 @@ class Passwords:
     hashes: PasswordHashes
     prepare: Callable[[str], str]
     """SASLprep, the same as the login's; raises ValueError for a prohibited character."""
+    clock: Clock
     scram: bool = False
     """Whether a credential gets keys for SCRAM-SHA-256, too."""
 
@@ -40,14 +41,14 @@ class Passwords:
     ) -> NewCredential:
         """A credential that this password opens until `expires`. Raises Refusal: INVALID, OVERLOADED."""
         with plainly():
-            name, prepared = parse_label(label), self._prepared(password)
+            name, prepared = self._checked(label, expires), self._prepared(password)
         verifier = await self.hashes.hash(prepared)
         return NewCredential(name, KIND, verifier, expires, await self._scram(prepared) if self.scram else None)
 
     def adopted(self, verifier: str, label: str = DEFAULT_LABEL, expires: datetime | None = None) -> NewCredential:
         """A credential by another system's verifier, renewed at its first login. Raises Refusal(INVALID)."""
         with plainly():
-            name = parse_label(label)
+            name = self._checked(label, expires)
         return NewCredential(name, KIND, self.hashes.adopt(verifier), expires)
 
     def app(
@@ -58,7 +59,7 @@ class Passwords:
         `narrowing` holds policy values that allow it less than the maildrop. Raises Refusal(INVALID).
         """
         with plainly():
-            name = parse_label(label)
+            name = self._checked(label, expires)
             check_narrowing(narrowing)
         # Its own id, not the store's, because the text begins with it.
         credential_id, secret = uuid4(), secrets.token_bytes(SECRET_OCTETS)
@@ -71,6 +72,10 @@ class Passwords:
         with plainly():
             prepared = self._prepared(password)
         return await self.hashes.verify(verifier, prepared)
+
+    def _checked(self, label: str, expires: datetime | None) -> str:
+        check_ends("credential", expires, self.clock.now())
+        return parse_label(label)
 
     async def _scram(self, prepared: str) -> str:
         """The keys in their stored form; derived on a thread, because that takes milliseconds."""

@@ -16,6 +16,7 @@ from typing import Protocol
 from service.mail.naming import found, plainly
 from service.mail.ports import Clock
 from service.model.refusal import Reason, Refusal
+from service.model.tenancy import check_ends
 from service.model.token import SECRET_OCTETS, Scope, TokenKey, TokenView, parse_token, parse_token_name, token_text
 
 USE_KEPT_EVERY = timedelta(minutes=1)
@@ -102,7 +103,7 @@ class TokenOffice:
         """A new token; `tenant` is given for the scope of one. Raises Refusal: INVALID, NOT_FOUND, EXISTS."""
         with plainly():
             parse_token_name(name)
-            _check_ends(expires, self.clock.now())
+            check_ends("token", expires, self.clock.now())
             if (scope is Scope.TENANT) != (tenant is not None):
                 raise ValueError("a token of scope tenant names its tenant, and no other token does")
         secret = secrets.token_bytes(SECRET_OCTETS)
@@ -116,7 +117,7 @@ class TokenOffice:
         """
         ends = expires or view.expires
         with plainly():
-            _check_ends(ends, self.clock.now())
+            check_ends("token", ends, self.clock.now())
         secret = secrets.token_bytes(SECRET_OCTETS)
         await self.tokens.replace(actor, view.key, _digest(secret), ends)
         kept = found(await self.tokens.find(view.key), f"there is no token {view.name}")
@@ -129,8 +130,3 @@ class TokenOffice:
 
 def _digest(secret: bytes) -> bytes:
     return hashlib.sha256(secret).digest()
-
-
-def _check_ends(expires: datetime | None, now: datetime) -> None:
-    if expires is not None and expires <= now:
-        raise ValueError("the token would be over before it begins")

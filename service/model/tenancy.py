@@ -215,6 +215,12 @@ def parse_label(text: str) -> str:
     return text
 
 
+def check_ends(thing: str, expires: datetime | None, now: datetime) -> None:
+    """Raises ValueError when what is made now would have ended by then."""
+    if expires is not None and expires <= now:
+        raise ValueError(f"the {thing} would be over before it begins")
+
+
 def counted(number: int, noun: str) -> str:
     """A number of things in words: 1 maildrop, 2 maildrops, 2 aliases."""
     plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"

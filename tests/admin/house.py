@@ -64,7 +64,7 @@ async def serving(dsn: str) -> AsyncIterator[Served]:
     try:
         tokens = TokenOffice(PostgresTokens(database), SystemClock())
         locks = MemoryMaildropLocks(SetClock())
-        passwords = Passwords(MemoryPasswordHashes(), prepare)
+        passwords = Passwords(MemoryPasswordHashes(), prepare, SetClock())
         recent = MemoryRecentLogins(SystemClock(), locks)
         blocks = Blocks(attempts := MemoryAttempts(SetClock()), Rules(dict.fromkeys(Kind, Limit(5, 10))), 900.0)
         house = House(

@@ -173,6 +173,8 @@ async def test_what_is_wrong_is_said_by_place(served: Served) -> None:
         problem(await client.put(ADA, content=b"{", headers=as_json), 422)
         problem(await client.put(ADA, content=rb'{"\ud800": 1}', headers=as_json), 422)
         problem(await client.put(f"{ADA}/credentials/x", json={"password": ""}), 422)
+        ended = {"password": "p", "expires": "2020-01-01T00:00:00Z"}
+        assert "over before it begins" in problem(await client.put(f"{ADA}/credentials/x", json=ended), 422)
         problem(await client.get("/tenants?after=x"), 422)
         problem(await client.get("/tenants?limit=0"), 422)
         problem(await client.put(ADA, content=b" " * 300_000), 413)

@@ -89,7 +89,7 @@ def operations() -> Iterator[str]:
     state = MemoryState()
     clock = SetClock()
     tokens = TokenOffice(MemoryTokens(state), clock)
-    passwords = Passwords(MemoryPasswordHashes(), prepare)
+    passwords = Passwords(MemoryPasswordHashes(), prepare, SetClock())
     locks = MemoryMaildropLocks(clock)
     recent = MemoryRecentLogins(clock, locks)
     blocks = Blocks(MemoryAttempts(clock), Rules(), 900.0)

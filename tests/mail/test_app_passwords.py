@@ -13,11 +13,12 @@ from service.model.refusal import Reason, Refusal
 from service.stores.memory.passwords import MemoryPasswordHashes
 from service.stores.memory.state import CredentialRow
 from tests.mail.house import ADDRESS, SECRET, House
+from tests.mail.provider import SetClock
 
 
 def furnish_app(house: House, narrowing: Mapping[str, PolicyValue] | None = None) -> str:
     """An app password of the house's maildrop."""
-    made, text = Passwords(MemoryPasswordHashes(), str).app("phone", narrowing or {})
+    made, text = Passwords(MemoryPasswordHashes(), str, SetClock()).app("phone", narrowing or {})
     assert made.credential_id is not None
     row = CredentialRow(house.key, made.credential_id, made.verifier, made.kind, made.label, policy=dict(made.policy))
     house.provider.state.credentials.append(row)
@@ -125,5 +126,5 @@ async def test_g11_a_suspended_app_password_opens_nothing() -> None:
 @pytest.mark.parametrize("narrowing", [{"quota_octets": 1}, {"pop3": False}, {"networks": ("ten",)}, {"x": 1}])
 def test_an_app_password_sets_only_what_narrows(narrowing: Mapping[str, PolicyValue]) -> None:
     with pytest.raises(Refusal) as refused:
-        Passwords(MemoryPasswordHashes(), str).app("phone", narrowing)
+        Passwords(MemoryPasswordHashes(), str, SetClock()).app("phone", narrowing)
     assert refused.value.reason is Reason.INVALID

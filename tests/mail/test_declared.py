@@ -37,6 +37,7 @@ from service.stores.postgres.directory import PostgresDirectory
 from service.stores.postgres.logins import create_login
 from service.stores.postgres.tenancy import postgres_tenancy
 from service.stores.postgres.units import PostgresUnits
+from tests.mail.provider import SetClock
 
 STAFF = Act("staff", "acme")
 HASHES = MemoryPasswordHashes()
@@ -74,7 +75,7 @@ def dsn(request: pytest.FixtureRequest) -> str | None:
 
 @pytest.fixture
 async def world(dsn: str | None) -> AsyncIterator[World]:
-    passwords = Passwords(HASHES, prepare)
+    passwords = Passwords(HASHES, prepare, SetClock())
     if dsn is None:
         state = MemoryState()
         directory = MemoryDirectory(state)
@@ -370,7 +371,9 @@ async def test_a_connection_that_is_lost_half_way_costs_nothing(migrated_dsn: st
     await database.open()
     tenancy, directory = postgres_tenancy(database), PostgresDirectory(database)
     world = World(
-        Applier(PostgresUnits(database), directory, Passwords(HASHES, prepare), "apply:x"), tenancy, directory
+        Applier(PostgresUnits(database), directory, Passwords(HASHES, prepare, SetClock()), "apply:x"),
+        tenancy,
+        directory,
     )
     other = await asyncpg.connect(migrated_dsn)
     blocking = other.transaction()

@@ -15,11 +15,12 @@ from service.protocol.sasl.prepare import prepare
 from service.stores.memory.passwords import MemoryPasswordHashes
 from service.stores.memory.state import MemoryState
 from service.stores.memory.tenancy import memory_tenancy
+from tests.mail.provider import SetClock
 
 
 @pytest.fixture
 def passwords() -> Passwords:
-    return Passwords(MemoryPasswordHashes(), prepare)
+    return Passwords(MemoryPasswordHashes(), prepare, SetClock())
 
 
 @pytest.fixture
@@ -162,6 +163,18 @@ async def test_every_row_is_listed_page_after_page(desk: Provisioning) -> None:
     assert len(await collected(desk.maildrops.every("acme"))) == 1002
     assert len(await collected(desk.tenants.every())) == 2
     assert await collected(desk.aliases.every("acme")) == []
+
+
+async def test_no_credential_is_over_before_it_begins(passwords: Passwords) -> None:
+    now = passwords.clock.now()
+    verifier = (await passwords.credential("p", expires=now + timedelta(seconds=1))).verifier
+    for ends in (now, now - timedelta(days=1)):
+        with refused(Reason.INVALID, "over before it begins"):
+            await passwords.credential("p", expires=ends)
+        with refused(Reason.INVALID, "over before it begins"):
+            passwords.adopted(verifier, expires=ends)
+        with refused(Reason.INVALID, "over before it begins"):
+            passwords.app("phone", expires=ends)
 
 
 async def test_a_password_opens_as_it_is_prepared_at_login(passwords: Passwords) -> None:

@@ -24,6 +24,7 @@ from service.stores.memory.passwords import MemoryPasswordHashes
 from service.stores.memory.state import SUSPENDED, CredentialRow
 from service.stores.memory.verifiers import MemoryVerifiers
 from tests.mail.house import ADDRESS, SECRET, House
+from tests.mail.provider import SetClock
 
 SALT = b"a salt of sixteen"
 KEYS = derive_scram(SECRET, SALT, 4096)
@@ -102,7 +103,7 @@ async def test_g13_a_tag_changes_the_salt_whether_the_name_exists_or_not() -> No
 
 
 async def test_g13_new_keys_look_like_those_of_nobody() -> None:
-    passwords = Passwords(MemoryPasswordHashes(), prepare, scram=True)
+    passwords = Passwords(MemoryPasswordHashes(), prepare, SetClock(), scram=True)
     credential = await passwords.credential(SECRET)
     assert credential.scram is not None
     own = parse_scram(credential.scram)
@@ -234,8 +235,8 @@ async def test_g13_right_wrong_and_unknown_make_the_same_round_trips(monkeypatch
 
 async def test_a_password_gets_keys_only_where_scram_is_switched_on() -> None:
     hashes = MemoryPasswordHashes()
-    assert (await Passwords(hashes, prepare).credential(SECRET)).scram is None
-    credential = await Passwords(hashes, prepare, scram=True).credential("pass\u00a0word")
+    assert (await Passwords(hashes, prepare, SetClock()).credential(SECRET)).scram is None
+    credential = await Passwords(hashes, prepare, SetClock(), scram=True).credential("pass\u00a0word")
     assert credential.scram is not None
     keys = parse_scram(credential.scram)
     assert keys == derive_scram("pass word", keys.salt, keys.iterations)
@@ -243,7 +244,7 @@ async def test_a_password_gets_keys_only_where_scram_is_switched_on() -> None:
 
 
 async def test_two_credentials_of_one_password_have_different_salts() -> None:
-    passwords = Passwords(MemoryPasswordHashes(), prepare, scram=True)
+    passwords = Passwords(MemoryPasswordHashes(), prepare, SetClock(), scram=True)
     assert len({(await passwords.credential(SECRET)).scram for _ in range(3)}) == 3
 
 

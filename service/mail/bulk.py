@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from service.mail.batches import MaildropRow, Manner, Outcome
+from service.mail.naming import found
 from service.mail.passwords import Passwords
 from service.mail.tenancy import Act, Tenancy
 from service.model.address import Address
@@ -51,8 +52,10 @@ class BulkImport:
     async def run(self, entries: Iterable[Entry]) -> AsyncIterator[Sequence[Told]]:
         """What became of each entry, batch after batch; another run goes on where this one broke off.
 
-        Raises Refusal(UNAVAILABLE).
+        Raises Refusal: NOT_FOUND when there is no such tenant, before any entry is read; UNAVAILABLE.
         """
+        if self.tenant is not None:
+            found(await self.tenancy.tenants.find(self.tenant), f"there is no tenant {self.tenant}")
         seen: dict[Address, int] = {}
         remaining = iter(entries)
         while batch := list(islice(remaining, BATCH)):

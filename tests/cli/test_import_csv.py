@@ -145,6 +145,12 @@ def test_another_tenants_domain_is_not_there(acme: Poplar, tmp_path: Path) -> No
     assert "there is no domain acme.example" in outcome.err
 
 
+def test_a_tenant_that_is_not_there_is_told_once(acme: Poplar, tmp_path: Path) -> None:
+    file = written(tmp_path, "address\nbob@acme.example\neve@acme.example\n")
+    outcome = acme("maildrop", "import-csv", file, "--tenant", "nobody")
+    assert (outcome.code, outcome.err) == (1, "poplar: there is no tenant nobody\n")
+
+
 def test_passwords_are_hashed_only_where_they_will_be_stored(
     acme: Poplar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,7 +26,11 @@ def mount(root: typer.Typer) -> None:
 
 
 def import_(address: Address, path: Source) -> None:
-    """Add the messages of an mbox file or a Maildir to a maildrop; running it again adds only what is missing."""
+    """Add the messages of an mbox file or a Maildir to a maildrop; running it again adds only what is missing.
+
+    What was removed since is known for as long as the sweep keeps its rows (sweep.removed_retention_days): a later run
+    brings it back.
+    """
     from service.mail.importing import open_archive
 
     tally = _imported(address, open_archive(path))

@@ -113,6 +113,11 @@ async def test_an_import_adds_each_message_once(
     assert second.stdout == "0 imported, 3 known already, 0 refused\n"
 
 
+def test_the_help_of_an_import_says_how_long_removed_mail_is_known(run: Run) -> None:
+    shown = " ".join(run("import", "--help", COLUMNS="200").stdout.split())
+    assert "keeps its rows (sweep.removed_retention_days): a later run" in shown
+
+
 async def test_an_import_says_why_a_message_is_refused(
     run: Run, config: Callable[[str], str], migrated_dsn: str, tmp_path: Path
 ) -> None:

@@ -6,19 +6,29 @@ process starts, and come later.
 
 from service.settings import SettingsError
 from service.settings.errors import Problem
+from service.settings.explaining import masked_url
 from service.settings.systems import ObjectStoreSettings
 from service.stores.objects import ObjectBlobStore, ObjectOptions, SpreadBlobStore, open_blobs
 from service.telemetry import watching
 
 
 def make_blobs(settings: ObjectStoreSettings) -> ObjectBlobStore | SpreadBlobStore:
-    """The blobs. Raises SettingsError for settings that mean nothing, OSError for a directory that can't be made."""
+    """The blobs. Raises SettingsError for settings that mean nothing, OSError for a directory that can't be opened."""
     options = object_options(settings)
     try:
-        stores = {url: open_blobs(url, options, watching) for url in (settings.url, *settings.more_urls)}
+        stores = {settings.url: _opened("url", settings.url, options)}
+        stores |= {url: _opened("more_urls", url, options) for url in settings.more_urls}
         return SpreadBlobStore(stores) if settings.more_urls else stores[settings.url]
     except ValueError as error:
         raise SettingsError([Problem("object_store", str(error))]) from None
+
+
+def _opened(setting: str, url: str, options: ObjectOptions) -> ObjectBlobStore:
+    """The store at `url`. Raises ValueError; OSError that names the setting and the URL, which has no password."""
+    try:
+        return open_blobs(url, options, watching)
+    except OSError as error:
+        raise OSError(f"object_store.{setting}: {masked_url(url)} can't be opened: {error}") from error
 
 
 def object_options(settings: ObjectStoreSettings) -> ObjectOptions:

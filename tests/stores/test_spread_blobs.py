@@ -175,6 +175,16 @@ async def test_two_buckets_of_a_real_server_serve_as_one(s3_server: S3Server) ->
     assert [blob.key async for blob in store.scan("")] == []
 
 
+@pytest.mark.parametrize("setting", ["url", "more_urls"])
+def test_a_folder_that_can_not_be_opened_is_named_with_its_setting(tmp_path: Path, setting: str) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    good, bad = (tmp_path / "good").as_uri(), (tmp_path / "file" / "blobs").as_uri()
+    first, more = (bad, good) if setting == "url" else (good, bad)
+    settings = ObjectStoreSettings(url=first, more_urls=(more,))
+    with pytest.raises(OSError, match=f"^object_store.{setting}: {bad} can't be opened: Not a directory"):
+        make_blobs(settings)
+
+
 def test_more_urls_are_checked_as_the_first_one_is(tmp_path: Path) -> None:
     one = tmp_path.as_uri()
     assert ObjectStoreSettings(url=one, more_urls=(f"{one}/more",)).more_urls == (f"{one}/more",)

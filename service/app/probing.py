@@ -104,6 +104,11 @@ class _Pop3(poplib.POP3):
     def _create_socket(self, timeout: float) -> socket.socket:
         return _connected(self._target, timeout)
 
+    def close(self) -> None:
+        """Hang up; a connection that is gone already, as after a failed handshake of STLS, hides no earlier error."""
+        with suppress(OSError):
+            super().close()
+
 
 class _Lmtp(smtplib.LMTP):
     """smtplib's client, with the same in front of it."""
@@ -127,11 +132,6 @@ def _connected(target: Target, timeout: float) -> socket.socket:
     if target.tls == "implicit":
         return _context(target).wrap_socket(connection, server_hostname=_name(target))
     return connection
-
-    def close(self) -> None:
-        """Hang up; a connection that is gone already, as after a failed handshake of STLS, hides no earlier error."""
-        with suppress(OSError):
-            super().close()
 
 
 def _name(target: Target) -> str:

@@ -93,6 +93,8 @@ class Import:
         self._recipient = recipient
         self._texts: Counter[bytes] = Counter()
         self._kept: set[str] = set()
+        self._taken: set[str] | None = None
+        """What the maildrop's messages had before this run: asked for once, and only where an archive tells any."""
 
     async def run(self, archive: Archive) -> AsyncIterator[Imported]:
         """Import everything, telling of each message once it is durable and listed, or refused.
@@ -135,9 +137,9 @@ class Import:
         # the unique-id exists."
         known = await self._index.known(self._recipient.key, [one.unique_id for one in readable])
         fresh = [one for one in readable if one.unique_id not in known]
-        kept = [one.kept for one in fresh if one.kept is not None]
-        taken = await self._index.taken(self._recipient.key, kept) if kept else set[str]()
-        return [replace(one, kept=None) if one.kept in taken else one for one in fresh]
+        if self._taken is None and any(one.kept is not None for one in fresh):
+            self._taken = await self._index.taken(self._recipient.key)
+        return [replace(one, kept=None) if one.kept in (self._taken or ()) else one for one in fresh]
 
     async def _store(self, fresh: Sequence[_Prepared]) -> Sequence[Refusal | None]:
         stored = await asyncio.gather(*(self._put(one) for one in fresh))

@@ -200,8 +200,8 @@ class MessageIndex(Protocol):
     async def known(self, key: MaildropKey, unique_ids: Sequence[UUID]) -> set[UUID]:
         """Those of `unique_ids` that a message of this maildrop has, removed ones included."""
 
-    async def taken(self, key: MaildropKey, unique_ids: Sequence[str]) -> set[str]:
-        """Those of `unique_ids`, as UIDL tells them, that a message of this maildrop has, removed ones included."""
+    async def taken(self, key: MaildropKey) -> set[str]:
+        """What UIDL tells of each message of this maildrop, or would of the removed ones."""
 
 
 @dataclass(frozen=True, slots=True)

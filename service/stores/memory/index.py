@@ -95,10 +95,10 @@ class MemoryMessageIndex:
         """Those of `unique_ids` that a message of this maildrop has, removed ones included."""
         return {row.message.unique_id for row in self._rows(key).values()} & set(unique_ids)
 
-    async def taken(self, key: MaildropKey, unique_ids: Sequence[str]) -> set[str]:
-        """Those of `unique_ids`, as UIDL tells them, that a message of this maildrop has, removed ones included."""
+    async def taken(self, key: MaildropKey) -> set[str]:
+        """What UIDL tells of each message of this maildrop, or would of the removed ones."""
         messages = (row.message for row in self._rows(key).values())
-        return {each.imported_unique_id or each.unique_id.hex for each in messages} & set(unique_ids)
+        return {each.imported_unique_id or each.unique_id.hex for each in messages}
 
     def _append(self, key: MaildropKey, message: NewMessage) -> Refusal | None:
         row = self._state.maildrops.get(key)

@@ -47,7 +47,6 @@ SELECT unique_id FROM messages WHERE tenant_id = $1 AND maildrop_id = $2 AND uni
 TAKEN = """
 SELECT coalesce(imported_unique_id, replace(unique_id::text, '-', '')) FROM messages
 WHERE tenant_id = $1 AND maildrop_id = $2
-  AND coalesce(imported_unique_id, replace(unique_id::text, '-', '')) = ANY ($3::text[])
 """
 
 
@@ -151,9 +150,9 @@ class PostgresMessageIndex:
         rows = await self._database.read(KNOWN, key.tenant_id, key.maildrop_id, list(unique_ids))
         return {row[0] for row in rows}
 
-    async def taken(self, key: MaildropKey, unique_ids: Sequence[str]) -> set[str]:
-        """Those of `unique_ids`, as UIDL tells them, that a message of this maildrop has, removed ones included."""
-        rows = await self._database.read(TAKEN, key.tenant_id, key.maildrop_id, list(unique_ids))
+    async def taken(self, key: MaildropKey) -> set[str]:
+        """What UIDL tells of each message of this maildrop, or would of the removed ones."""
+        rows = await self._database.read(TAKEN, key.tenant_id, key.maildrop_id)
         return {row[0] for row in rows}
 
 

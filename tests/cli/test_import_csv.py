@@ -151,17 +151,21 @@ def test_a_tenant_that_is_not_there_is_told_once(acme: Poplar, tmp_path: Path) -
     assert (outcome.code, outcome.err) == (1, "poplar: there is no tenant nobody\n")
 
 
-def test_passwords_are_hashed_only_where_they_will_be_stored(
-    acme: Poplar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hashed = list[str]()
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The passwords that are hashed, in order."""
+    passwords = list[str]()
     hash_ = Argon2Hashes.hash
 
     async def counted(self: Argon2Hashes, password: str) -> str:
-        hashed.append(password)
+        passwords.append(password)
         return await hash_(self, password)
 
     monkeypatch.setattr(Argon2Hashes, "hash", counted)
+    return passwords
+
+
+def test_passwords_are_hashed_only_where_they_will_be_stored(acme: Poplar, tmp_path: Path, hashed: list[str]) -> None:
     acme("maildrop", "import-csv", written(tmp_path, f"address,password\nbob@acme.example,one\n{ADA},two\n"))
     assert hashed == ["one"]
     acme("maildrop", "import-csv", written(tmp_path, f"address,password\n{ADA},two\n"), "--reset-passwords")
@@ -169,17 +173,7 @@ def test_passwords_are_hashed_only_where_they_will_be_stored(
     assert [row["label"] for row in acme("credential", "list", ADA, "--json").json] == ["main"]
 
 
-def test_spaces_are_part_of_a_password_and_of_no_other_cell(
-    acme: Poplar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    hashed = list[str]()
-    hash_ = Argon2Hashes.hash
-
-    async def counted(self: Argon2Hashes, password: str) -> str:
-        hashed.append(password)
-        return await hash_(self, password)
-
-    monkeypatch.setattr(Argon2Hashes, "hash", counted)
+def test_spaces_are_part_of_a_password_and_of_no_other_cell(acme: Poplar, tmp_path: Path, hashed: list[str]) -> None:
     lines = "bob@acme.example , one two  , suspended\neve@acme.example,  ,\n"
     outcome = acme("maildrop", "import-csv", written(tmp_path, f"address, password ,status\n{lines}"), "--json")
     assert (outcome.code, outcome.json["created"]) == (0, 2)

@@ -226,10 +226,27 @@ async def test_g1_what_was_written_before_midnight_stays_though_its_key_is_of_ye
     assert await provider.keys() == [young]
 
 
+async def test_what_was_written_past_midnight_is_found_though_a_sweep_came_just_before_it_was_old_enough(
+    provider: Provider,
+) -> None:
+    assert isinstance(provider.blobs, AgedBlobs)
+    midnight = provider.clock.moment = MOMENT.replace(hour=0)
+    orphan = f"{provider.add('u@a.example').tenant_id.hex}/{midnight - DAY:%Y/%m/%d}/{'1' * 32}"
+    await put(provider, orphan)
+    provider.blobs.written = {orphan: midnight + timedelta(minutes=10)}
+    sweeper = sweep(provider)
+    provider.clock.move(days=1, minutes=5)
+    assert (await sweeper()).orphans == 0
+    provider.clock.move(minutes=25)
+    assert (await sweeper()).orphans == 1
+    assert await provider.keys() == []
+
+
 async def test_the_backlog_is_known_before_any_sweep_ends(provider: Provider) -> None:
-    key = provider.add("u@a.example")
-    await deliver(provider, "u@a.example")
-    removed(provider, key, 8 * DAY)
+    keys = [provider.add(address) for address in ("u@a.example", "v@a.example")]
+    await deliver(provider, "u@a.example", "v@a.example")
+    for key, days in zip(keys, (8, 6), strict=True):
+        removed(provider, key, days * DAY)
     assert await Sweep(MemorySweepable(provider.state), provider.blobs, provider.clock).backlog() == 1
 
 

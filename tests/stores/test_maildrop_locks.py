@@ -48,6 +48,9 @@ class OnMemory:
     async def lose_all(self) -> None:
         self._twin.forget()
 
+    async def lose_lock(self, lease: Lease) -> None:
+        await self.lose_all()
+
 
 class OnRedis:
     """A real server or cluster; time passes by shortening what every key has left to live."""
@@ -64,6 +67,12 @@ class OnRedis:
     async def lose_all(self) -> None:
         await self._client.flushall()
         await self._client.script_flush()
+
+    async def lose_lock(self, lease: Lease) -> None:
+        """As when it runs out a millisecond before the session's entry does."""
+        async for key in self._client.scan_iter():
+            if await self._client.get(key) == lease.token.encode():
+                await self._client.delete(key)
 
 
 Backend = OnMemory | OnRedis
@@ -202,6 +211,19 @@ async def test_a_renewal_tells_which_leases_nobody_held(backend: Backend) -> Non
     renewal = await backend.locks.renew(mine)
     assert (list(renewal.lost), list(renewal.regained), list(renewal.unanswered)) == ([mine[1]], mine[2:], [])
     assert list((await backend.locks.renew(mine[2:])).regained) == []
+
+
+async def test_a_session_that_comes_back_into_a_gap_is_listed_in_place_of_who_was_there_meanwhile(
+    backend: Backend,
+) -> None:
+    paused, visitor = lease(), lease()
+    visitor = visitor._replace(key=paused.key)
+    await backend.locks.acquire(paused)
+    await backend.let_pass(30.001)
+    await backend.locks.acquire(visitor)
+    await backend.lose_lock(visitor)
+    assert (await backend.locks.renew([paused])).regained == [paused]
+    assert list(await backend.locks.holders()) == [paused.holder]
 
 
 async def test_g4_a_seized_lease_is_lost_to_who_held_it(locks: MaildropLocks) -> None:

@@ -115,6 +115,7 @@ def test_a_wrong_value_is_named_with_its_variable(monkeypatch: pytest.MonkeyPatc
         ("database: {connections: true}", "database.connections must be a whole number"),
         ("database: {deadline: true}", "database.deadline must be a number"),
         ("http: {port: yes}", "http.port must be a whole number"),
+        ("oauth: {ports: [995, true]}", "oauth.ports[1] must be a whole number"),
         ("object_store: {retries: no}", "object_store.retries must be a whole number"),
         ("traces: {ratio: true}", "traces.ratio must be a number"),
         ("events: {batch: on}", "events.batch must be a whole number"),
@@ -365,6 +366,7 @@ def test_a_password_that_is_not_encoded_is_refused_and_shown_nowhere(
         ("postgresql://u:hunter\u2048\uff03@db/poplar", "must be a URL"),
         ("postgresql://u:p@db:hunter/poplar", "must have a number as each port"),
         ("postgresql://u:p@db/poplar?hunter", "must have parameters"),
+        ("postgresql://u:p@db/poplar?sslmode=verify_full", "must have an sslmode that is one of: allow, "),
     ],
 )
 def test_a_database_url_that_means_nothing_is_told_at_the_start(

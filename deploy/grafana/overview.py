@@ -33,6 +33,7 @@ def rows() -> Rows:
         ("Service levels, of all processes", [*kept, *_now(), *burns]),
         ("Alerts", [_alerts(), _builds()]),
         ("Logins and sessions", [_logins(), _refusals(), _login_times(), _sessions(), _greeting_times(), _ends()]),
+        ("HTTP API", [_requests(), _request_times(), _answers()]),
         ("Mail", [_retrievals(), _messages(), _octets(), _commands(), _command_times(), _read_times()]),
     ]
 
@@ -110,6 +111,24 @@ def _login_times() -> Lines:
     return look.lines("Login latency, of those let in", look.SECONDS, *percentiles(
         "poplar_login_seconds", 'result="ok"'
     ))  # fmt: skip
+
+
+def _requests() -> Lines:
+    asked = rate("poplar_api_seconds_count", "outcome")
+    panel = look.areas("Requests of the HTTP API", look.PER_SECOND, (asked, "{{outcome}}"))
+    panel = panel.description("Refused is the caller's business (status 4xx), failed the service's own (5xx).")
+    return look.told_by(look.coloured(panel, ok=GREEN, refused=YELLOW, failed=RED), "PoplarAbsent")
+
+
+def _request_times() -> Lines:
+    return look.lines("Request latency, of those granted", look.SECONDS, *percentiles(
+        "poplar_api_seconds", 'outcome="ok"'
+    ))  # fmt: skip
+
+
+def _answers() -> Lines:
+    asked = rate("poplar_api_responses_total", "code", 'code!~"2.."')
+    return look.areas("Requests refused or failed, by status", look.PER_SECOND, (asked, "{{code}}"))
 
 
 def _sessions() -> Lines:

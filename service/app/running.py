@@ -25,6 +25,7 @@ from service.net.drain import Drain
 from service.settings import Settings
 from service.telemetry import later, limits, metrics
 from service.telemetry.health import ops_app
+from service.telemetry.http_metrics import CountedRequests
 from service.telemetry.http_trace import TracedRequests
 from service.telemetry.looplag import watch_loop_lag
 from service.telemetry.registries import own_registry
@@ -101,7 +102,7 @@ async def _api(settings: Settings, tracer: Tracer) -> AsyncIterator[ASGIApp]:
     from service.app.admin import admin_api
 
     async with admin_api(settings) as app:
-        yield TracedRequests(app, tracer)
+        yield CountedRequests(TracedRequests(app, tracer))
 
 
 @asynccontextmanager

@@ -5,14 +5,23 @@ Owns the kinds of value: seconds, octets, counts and secrets. Refuses to know an
 
 from typing import Annotated, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 Octets = Annotated[int, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 CountOrNone = Annotated[int, Field(ge=0)]
 """A count where 0 switches something off."""
-Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+def _no_truth(value: object) -> object:
+    """For numbers in a list, which no section's own validator sees one by one."""
+    if value is True or value is False:
+        raise ValueError("must be a whole number")
+    return value
+
+
+Port = Annotated[int, Field(ge=0, le=65_535), BeforeValidator(_no_truth)]
 """A TCP port; 0 lets the system choose a free one."""
 
 

@@ -13,6 +13,7 @@ from service.mail.ports import LEASE_SECONDS, RENEW_EVERY
 from service.settings.section import Count, CountOrNone, Seconds, SecretUrl, Section
 from service.settings.urls import check_login, ports_are_numbers
 
+SSL_MODES = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}
 Role = Literal["front", "lmtp", "sweep", "api", "owner"]
 
 
@@ -32,9 +33,11 @@ def _can_be_read(url: str) -> None:
     if not ports_are_numbers(url):
         raise ValueError("must have a number as each port")
     try:
-        parse_qs(urlsplit(url).query, keep_blank_values=True, strict_parsing=True)
+        parameters = parse_qs(urlsplit(url).query, keep_blank_values=True, strict_parsing=True)
     except ValueError:
         raise ValueError("must have parameters of the form name=value behind its '?'") from None
+    if not {*parameters.get("sslmode", ())} <= SSL_MODES:
+        raise ValueError(f"must have an sslmode that is one of: {', '.join(sorted(SSL_MODES))}")
 
 
 class DatabaseSettings(Section):

@@ -8,10 +8,9 @@ import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.telemetry.labels import closed
+from service.telemetry.labels import HTTP_METHODS, closed
 from service.telemetry.spans import Fact, Span, Tracer
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SERVER_ERRORS = 500
 
 
@@ -44,7 +43,7 @@ class TracedRequests:
 
 
 def _note(span: Span, scope: Scope, status: int) -> None:
-    method = closed(scope["method"], METHODS)
+    method = closed(scope["method"], HTTP_METHODS)
     # The pattern that the path matched below /v1, such as `/tenants/{tenant}`; none where no operation did.
     found = scope.get("route")
     route = str(getattr(found, "path_format", "")) if hasattr(found, "methods") else ""

@@ -62,6 +62,8 @@ STORE_KINDS = frozenset(
     {"timeout", "connection", "denied", "read_only", "overload", "missing", "corrupt", "full", "protocol", "breaker"}
 )
 
+HTTP_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
 TLS_VERSIONS = frozenset({"TLSv1.2", "TLSv1.3"})
 REJECTIONS = frozenset({"untrusted", "proxy_header", "handshake", "full", "shed", "per_address", "exhausted"})
 

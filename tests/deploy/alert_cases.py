@@ -52,7 +52,11 @@ def late(bucket: str) -> str:
 
 SOME, NONE, MANY = "0+6x400", "0x400", "0+600x400"
 LIMIT = one("poplar_limit", what="connections")
-RETRIEVALS, DELIVERIES = one("poplar_limit", what="retrieval"), one("poplar_limit", what="delivery")
+PARTS = {
+    one("poplar_limit", what="retrieval"),
+    one("poplar_limit", what="delivery"),
+    one("poplar_api_responses_total", code="200"),
+}
 
 CASES: Mapping[str, Case] = {
     "PoplarLoginBudgetBurns": Case(
@@ -73,9 +77,11 @@ CASES: Mapping[str, Case] = {
     ),
     "PoplarAbsent": Case(
         {},
-        {one("poplar_build_info", version="1"): "1x400", RETRIEVALS: "9x400", DELIVERIES: "9x400"},
-        # The other parts, the sweep and the API among them, go on.
-        also=[{one("poplar_build_info", version="1"): "1x400", part: "9x400"} for part in (RETRIEVALS, DELIVERIES)],
+        {one("poplar_build_info", version="1"): "1x400", **dict.fromkeys(PARTS, "9x400")},
+        # The other parts, the sweep among them, go on.
+        also=[
+            {one("poplar_build_info", version="1"): "1x400", **dict.fromkeys(PARTS - {part}, "9x400")} for part in PARTS
+        ],
     ),
     "PoplarPostgresFails": Case(
         {calls("postgres", "ok"): MANY, calls("postgres", "failed"): MANY},

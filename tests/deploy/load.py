@@ -5,6 +5,7 @@ a refusal is what some of them come for.
 """
 
 import asyncio
+import json
 import random
 import signal
 import socket
@@ -16,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import asyncpg
+import httpx
 
 from tests.backends.demo import Place
 from tests.cli.conftest import await_true
@@ -124,6 +126,8 @@ class Load:
         self.site = site
         self.maildrops = [new_maildrop(site.demo, PASSWORD) for _ in range(users)]
         self._pause = pause
+        token = json.loads(site.demo.poplar("token", "create", "load", "--scope", "read-only", "--json"))["token"]
+        self._staff = {"Authorization": f"Bearer {token}"}
         self._stop = threading.Event()
         self.floods = threading.Event()
         """Set while there are any."""
@@ -134,7 +138,7 @@ class Load:
         """What each of them does at a time."""
         users = [partial(self._as_a_user, maildrop) for maildrop in self.maildrops]
         guessers = [partial(self._as_a_guesser, number) for number in range(GUESSERS)]
-        return [*users, *guessers, self._as_a_flood, self._as_time]
+        return [*users, *guessers, self._as_a_flood, self._as_staff, self._as_time]
 
     def keep_on(self, doing: Round, seed: int) -> None:
         """Do it until told to stop."""
@@ -161,6 +165,10 @@ class Load:
     def _as_a_flood(self, _choice: random.Random) -> None:
         if self.floods.is_set():
             flood(self.site.worn.place("terminated"), self.site.demo.accounts[0].tenant)
+
+    def _as_staff(self, _choice: random.Random) -> None:
+        for path in ("/tenants", "/tenants/nobody"):
+            httpx.get(f"{self.site.demo.ready['http']}/v1{path}", headers=self._staff)
 
     def _as_time(self, _choice: random.Random) -> None:
         asyncio.run(age(self.site.demo.ready["postgres"]))

@@ -40,9 +40,9 @@ class TestMonitoring:
         groups = [group["name"] for group in rendered.one("PrometheusRule")["spec"]["groups"]]
         assert ("poplar-sweep-worker" in groups) == watched
 
-    @pytest.mark.parametrize("part", ["frontEnd", "lmtp"])
+    @pytest.mark.parametrize("part", ["frontEnd", "lmtp", "admin"])
     def test_a_part_is_missed_only_where_it_is_to_run(self, part: str) -> None:
-        groups = {"frontEnd": "poplar-front-end", "lmtp": "poplar-lmtp"}
+        groups = {"frontEnd": "poplar-front-end", "lmtp": "poplar-lmtp", "admin": "poplar-admin"}
         on, off = (
             [group["name"] for group in rendered.one("PrometheusRule")["spec"]["groups"]]
             for rendered in (

@@ -1,4 +1,4 @@
-"""A front end of a test's own, `poplar serve` or `poplar lmtp`, over the demo's Postgres, Valkey and blobs.
+"""A front end of a test's own, `poplar serve`, `lmtp` or `api`, over the demo's Postgres, Valkey and blobs.
 
 Owns its settings, its start and its end, so that a test may kill, drain or starve it while the demo stands by.
 """
@@ -61,9 +61,12 @@ def front_end(
     program: str = "service",
     **more: object,
 ) -> Iterator[FrontEnd]:
-    """A front end with these listeners of one protocol and the demo's settings but for `more`; killed in the end."""
+    """A front end with these listeners of one protocol and the demo's settings but for `more`; killed in the end.
+
+    Without any it is the HTTP API.
+    """
     folder.mkdir(exist_ok=True)
-    verb = str(listeners[0]["protocol"]).replace("pop3", "serve")
+    verb = str(listeners[0]["protocol"]).replace("pop3", "serve") if listeners else "api"
     settings: dict[str, Any] = yaml.safe_load((demo.state / "state" / "poplar.yaml").read_text("utf-8"))
     for name, values in more.items():
         settings[name] = {**settings.get(name, {}), **dict(values)} if isinstance(values, Mapping) else values

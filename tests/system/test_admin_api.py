@@ -3,11 +3,13 @@
 import json
 import poplib
 import ssl
+from collections import Counter
 from collections.abc import Iterator
 from uuid import uuid4
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.backends.demo import RunningDemo
 
@@ -31,6 +33,14 @@ def logged_in(demo: RunningDemo, address: str, password: str) -> poplib.POP3_SSL
     return session
 
 
+def counted_by(demo: RunningDemo) -> Counter[tuple[str, ...]]:
+    """What a scrape says of requests, by the values of its labels."""
+    text = httpx.get(f"{demo.ready['http']}/metrics").text
+    wanted = {"poplar_api_responses_total", "poplar_api_seconds_count"}
+    samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+    return Counter({tuple(each.labels.values()): int(each.value) for each in samples if each.name in wanted})
+
+
 def test_a_maildrop_made_by_the_api_is_opened_shown_ended_and_closed(demo: RunningDemo, client: httpx.Client) -> None:
     tenant = f"api-{uuid4().hex[:8]}"
     address = f"ada@{tenant}.example"
@@ -51,6 +61,18 @@ def test_a_maildrop_made_by_the_api_is_opened_shown_ended_and_closed(demo: Runni
     with pytest.raises(poplib.error_proto, match=r"\[AUTH\]"):
         logged_in(demo, address, "pencil case")
     assert client.delete(f"/tenants/{tenant}?cascade=true").status_code == 204
+
+
+def test_requests_are_counted_by_how_they_were_answered(demo: RunningDemo, client: httpx.Client) -> None:
+    before = counted_by(demo)
+    client.get("/tenants")
+    client.get(f"/tenants/{uuid4().hex}")
+    client.get("/tenants", headers={"Authorization": "Bearer none"})
+    more = {labels: count - before[labels] for labels, count in counted_by(demo).items()}
+    assert {labels: count for labels, count in more.items() if count} == {
+        ("200",): 1, ("401",): 1, ("404",): 1, ("GET", "ok"): 1, ("GET", "refused"): 2
+    }  # fmt: skip
+    assert ("GET", "failed") in more
 
 
 def test_the_demos_own_tenants_admin_sees_that_tenant_alone(demo: RunningDemo) -> None:

@@ -56,11 +56,6 @@ class LmtpSession:
         """Whether the octets that come are text: then their arrival is progress, though no reply is due."""
         return self._state.incoming is not None
 
-    @property
-    def between_transactions(self) -> bool:
-        """Whether nothing would be lost by closing now."""
-        return self._state.mail is None and self._state.incoming is None and self._effect is None
-
     def receive(self, data: bytes) -> None:
         """Take octets from the client; those after Close are dropped.
 

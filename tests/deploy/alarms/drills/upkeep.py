@@ -31,15 +31,16 @@ GRACE = {"announce": 0.0, "grace": 300.0}
 
 @contextmanager
 def killed(ground: Ground) -> Iterator[Scene]:
-    """The only front end is killed, while LMTP goes on; another one takes its place."""
+    """The only front end is killed, while LMTP and the API go on; another one takes its place."""
     with ExitStack() as stack:
         front = stack.enter_context(front_end(ground.demo, ground.fresh("front"), (IMPLICIT,)))
         mail = stack.enter_context(front_end(ground.demo, ground.fresh("lmtp"), (LMTP,)))
-        scene = scene_of(front, mail, inject=front.command.process.kill, mend=nothing)
+        staff = stack.enter_context(front_end(ground.demo, ground.fresh("api"), ()))
+        scene = scene_of(front, mail, staff, inject=front.command.process.kill, mend=nothing)
 
         def replace() -> None:
             again = stack.enter_context(front_end(ground.demo, ground.fresh("front"), (IMPLICIT,)))
-            scene.scraped[:] = [again.ops, mail.ops]
+            scene.scraped[:] = [again.ops, mail.ops, staff.ops]
 
         scene.mend = replace
         scene.words |= {"pop.provider.example:995": str(front.place())}
@@ -175,11 +176,12 @@ def receiver_down(ground: Ground) -> Iterator[Scene]:
 
 DRILLS = {
     "PoplarAbsent": Drill(
-        "the only front end is killed, LMTP goes on",
+        "the only front end is killed, LMTP and the API go on",
         "another one takes its place",
         killed,
         (
             ("count by (what)", r'^\{what="delivery"\} 1'),
+            ("count by (instance)", r"\} 1"),
             ("kubectl get pods", ""),
             ("kubectl logs", r'"event":"serving"'),
             ("poplar probe", r"refused|not be reached|connect"),

@@ -12,7 +12,7 @@ from dataclasses import replace
 from uuid import uuid4
 
 import pytest
-from joserfc.jwk import RSAKey
+from joserfc.jwk import JWKRegistry, RSAKey
 
 from service.model.issuer import ALGORITHMS, IssuerTerms, Method
 from service.model.issuer import Issuer as Trusted
@@ -20,7 +20,7 @@ from service.model.refusal import Reason, Refusal
 from service.stores.oidc import Fetcher, FetchOptions, OidcTokenChecks
 from service.stores.oidc.documents import PAUSE, STALE
 from service.stores.oidc.metadata import places
-from service.stores.oidc.signatures import MOST_TRIED, fitting, parsed, read_keys
+from service.stores.oidc.signatures import MOST_CHARACTERS, MOST_TRIED, fitting, parsed, read_keys
 from tests.backends.forging import FORGERIES, UNALLOWED
 from tests.backends.issuer import CLIENT, MAIL, SECRET, Issuer, found, issuing, make_key, part, signed
 from tests.mail.provider import SetClock
@@ -238,6 +238,25 @@ async def test_g16_keys_that_would_hold_up_the_event_loop_are_passed_over(world:
     said = parsed(token)
     assert said is not None
     assert len(fitting(many, said)) == MOST_TRIED
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
+def test_g16_a_key_that_is_published_with_its_private_part_is_passed_over(algorithm: str) -> None:
+    """RFC 7518 §6.3.2. Without its primes n is factored to find them; and whoever reads the set could have signed."""
+    key = make_key(algorithm, "x")
+    assert len(read_keys({"keys": [key.as_dict(private=False)]})) == 1
+    assert read_keys({"keys": [key.as_dict(private=True)]}) == ()
+
+
+@pytest.mark.parametrize("number", ["n", "e"])
+def test_g16_a_number_of_a_key_that_is_far_too_long_is_not_computed(
+    world: World, number: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed: list[object] = []
+    monkeypatch.setattr(JWKRegistry, "import_key", computed.append)
+    long = world.issuer.keys["RS256"].as_dict(private=False) | {number: "A" * (MOST_CHARACTERS + 1)}
+    assert read_keys({"keys": [long]}) == ()
+    assert computed == []
 
 
 def number_text(number: int) -> str:

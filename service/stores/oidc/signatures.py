@@ -1,7 +1,7 @@
 """JWTs: what one says of itself, and whether one of an issuer's keys signed it.
 
 Owns the reading of a token and of a set of keys, and which key may verify what. Refuses to fetch anything.
-RFC 7515 §5.2, RFC 7517 §5, RFC 7518 §3.1 and §3.3, RFC 8725 §3.1 and §3.11.
+RFC 7515 §5.2, RFC 7517 §5, RFC 7518 §3.1, §3.3 and §6.3.2, RFC 8725 §3.1 and §3.11.
 """
 
 import base64
@@ -24,6 +24,8 @@ LEAST_RSA_BITS = 2048
 MOST_RSA_BITS = 8192
 """A signature by a longer key, or one of a longer exponent, takes the event loop longer than any issuer needs (G16)."""
 MOST_EXPONENT_BITS = 32
+MOST_CHARACTERS = MOST_RSA_BITS // 4
+"""Of one of a key's numbers in base64, half as many again as the longest takes: a longer one isn't even computed."""
 MOST_TRIED = 8
 """Keys that are tried for a token which names none."""
 _TYPES = frozenset({"jwt", "at+jwt", "application/at+jwt", "application/jwt"})
@@ -80,11 +82,20 @@ def read_keys(document: Mapping[str, Any] | None) -> tuple[Key, ...]:
 def _key(told: object) -> Key | None:
     if not isinstance(told, dict) or told.get("kty") not in ("RSA", "EC", "OKP") or told.get("use", "sig") != "sig":
         return None
+    if not _is_cheap(told):
+        return None
     try:
         key = JWKRegistry.import_key(told)
     except (JoseError, ValueError, TypeError, KeyError):
         return None
     return None if isinstance(key, RSAKey) and not _is_fit(key) else key
+
+
+def _is_cheap(told: Mapping[str, Any]) -> bool:
+    """Whether the key can be made without holding up the event loop (G16)."""
+    # RFC 7518 §6.3.2: "The parameter "d" is REQUIRED for RSA private keys." Where it comes without the primes, n would
+    # be factored, for many seconds; and a key that is published with its private part proves nothing of who signed.
+    return "d" not in told and all(len(str(told.get(number, ""))) <= MOST_CHARACTERS for number in ("n", "e", "x", "y"))
 
 
 def _is_fit(key: RSAKey) -> bool:

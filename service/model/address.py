@@ -12,6 +12,12 @@ from functools import lru_cache
 
 MAX_LOCAL_OCTETS = 64
 MAX_DOMAIN_OCTETS = 255
+MOST_CHARACTERS = 2 * (MAX_LOCAL_OCTETS + 1 + MAX_DOMAIN_OCTETS)
+"""A longer text is refused unread: to compose its characters and to write its labels in ASCII takes time by the square.
+
+A local part has 96 characters at most, as three that are composed into one take two octets. A domain has more than are
+left only where hundreds of its letters are the same few, each with two accents written apart.
+"""
 PARSED = 64
 """Addresses that are remembered: a login looks at its name four times, with those of other sessions in between."""
 
@@ -45,6 +51,7 @@ def parse_address(text: str) -> Address:
     Raises ValueError when it has no domain, an empty part, a control character or space,
     or a part over its limit in octets (RFC 5321 §4.5.3.1).
     """
+    _check_length(text)
     whole, at, domain = text.rpartition("@")
     if not at or not whole or not domain:
         raise ValueError("an address has the form local@domain")
@@ -60,6 +67,11 @@ def parse_address(text: str) -> Address:
     return Address(local, parse_domain(domain), tag)
 
 
+def _check_length(text: str) -> None:
+    if len(text) > MOST_CHARACTERS:
+        raise ValueError(f"an address or a domain has at most {MOST_CHARACTERS} characters")
+
+
 def compared(name: str) -> str:
     """`name` in the form in which names are equal, tag included, since a name with a tag is nobody's."""
     try:
@@ -70,6 +82,7 @@ def compared(name: str) -> str:
 
 def parse_domain(text: str) -> str:
     """The domain in lower-case A-labels (RFC 5890). Raises ValueError when it isn't one."""
+    _check_length(text)
     try:
         ascii_form = text.lower() if text.isascii() else text.encode("idna").decode("ascii").lower()
     except UnicodeError as error:

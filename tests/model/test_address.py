@@ -3,11 +3,14 @@
 RFC 5321 §4.1.2 (syntax), §4.5.3.1 (limits); RFC 6531 §3.3 (beyond ASCII); RFC 5233 §1 (the tag).
 """
 
+import unicodedata
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.model.address import Address, parse_address, parse_domain
+from service.model.address import MOST_CHARACTERS, Address, parse_address, parse_domain
 
 
 @pytest.mark.parametrize(
@@ -69,6 +72,24 @@ def test_a_local_part_has_up_to_64_octets() -> None:
     """RFC 5321 §4.5.3.1.1."""
     assert parse_address("a" * 64 + "@acme.example").local == "a" * 64
     assert parse_address("ä" * 32 + "@acme.example").local == "ä" * 32
+
+
+@pytest.mark.parametrize("read", [parse_address, parse_domain])
+def test_g16_a_text_far_too_long_for_an_address_is_refused_before_it_is_composed(read: Callable[[str], object]) -> None:
+    """Time by the square of 250 kB of accents, or of one label, stopped the event loop for half a minute."""
+    rest = "acme.example" if read is parse_domain else "ada@acme.example"
+    silent = "\u00ad" * (MOST_CHARACTERS - len(rest))
+    assert str(read(rest + silent)) == rest
+    for text in (rest + silent + "\u00ad", "a\u0301" * 100_000 + rest):
+        with pytest.raises(ValueError, match=f"{MOST_CHARACTERS} characters"):
+            read(text)
+
+
+def test_the_longest_parts_may_be_written_decomposed() -> None:
+    local, label = "\u01d6" * 32, "\u1ec7" * 27
+    domain = f"{label}.{label}.{label}.{label}.example"
+    composed = parse_address(f"{local}@{domain}")
+    assert parse_address(unicodedata.normalize("NFD", f"{local}@{domain}")) == composed
 
 
 LOCAL = st.text(

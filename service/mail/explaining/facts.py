@@ -7,8 +7,8 @@ may be out of reach: then the answer is poorer, and says so.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from difflib import get_close_matches
 
+from service.mail.explaining.likeness import closest
 from service.mail.guard import Guard
 from service.mail.naming import owned, plainly
 from service.mail.ports import Clock, Holder
@@ -27,7 +27,6 @@ from service.model.tenancy import AliasView, CredentialView, DomainView, Maildro
 
 NEIGHBOURS = 2_000
 """Maildrops of the domain that are compared with a name that isn't there."""
-ALIKE = 0.8
 SUGGESTIONS = 3
 CLIENTS = 5
 """Clients refused lately that the guard is asked about, where none is named."""
@@ -129,7 +128,7 @@ async def _without_maildrop(sources: Sources, facts: Facts, domain: DomainView) 
     if alias is not None:
         return replace(facts, alias=alias)
     names = await _neighbours(sources.tenancy, domain, facts.address.local)
-    close = get_close_matches(facts.address.local, names, SUGGESTIONS, ALIKE)
+    close = closest(facts.address.local, names, SUGGESTIONS)
     return replace(facts, alike=tuple(f"{local}@{domain.name}" for local in close))
 
 

@@ -21,7 +21,7 @@ async def test_it_answers_support_and_the_tenants_own_admin_in_plain_words(serve
 
 
 async def test_a_name_that_is_not_there_is_explained_and_no_error(served: Served) -> None:
-    await served.recent.take([TYPO._replace(name="adda@acme.example")])
+    await served.recent.take([TYPO._replace(name="adda@acme.example", moment=datetime.now(UTC))])
     async with served.client("acme") as client:
         told = (await client.get("/tenants/acme/maildrops/adda@acme.example/explanation")).raise_for_status().json()
     assert told["verdict"] == "No login can succeed now. There is no maildrop adda@acme.example."

@@ -87,6 +87,10 @@ class Desk:
         event = event._replace(key=self.key, address=str(ADA), reason=why.value if why else "")
         await self.recent.take([event._replace(**more)])  # type: ignore[arg-type]
 
+    async def guessed(self, name: str, moment: datetime, client: str = HOME) -> None:
+        event = Event(Kind.REFUSAL, moment, uuid4().hex, client=client, reason=Why.UNKNOWN_NAME.value, name=name)
+        await self.recent.take([event])
+
     async def ask(self, address: str = str(ADA), tenant: str | None = None, client: str | None = None) -> Explanation:
         sources = Sources(self.tenancy, self.recent, self.clock, guard=self.guard)
         return await explained(sources, address, tenant, client)
@@ -116,8 +120,7 @@ async def test_where_nothing_is_wrong_it_says_so_and_where_else_to_look(desk: De
 
 
 async def test_a_typing_error_is_found_and_the_likely_name_told(desk: Desk) -> None:
-    event = Event(Kind.REFUSAL, NOW, uuid4().hex, client=HOME, reason=Why.UNKNOWN_NAME.value, name="adda@acme.example")
-    await desk.recent.take([event])
+    await desk.guessed("adda@acme.example", datetime.now(UTC))
     answer = await desk.ask("Adda@ACME.example")
     assert answer.verdict == "No login can succeed now. There is no maildrop adda@acme.example."
     assert "Is ada@acme.example meant?" in text(answer, "no_maildrop")
@@ -351,6 +354,20 @@ async def test_g10_a_tenant_is_told_nothing_of_anothers_names(desk: Desk) -> Non
             await desk.ask(address, tenant="other")
         assert refused.value.reason is Reason.NOT_FOUND
     assert (await desk.ask(tenant="acme")).tenant == "acme"
+
+
+async def test_g10_what_was_tried_while_a_domain_was_anothers_is_not_told(desk: Desk) -> None:
+    """By a client that has tried since as well, the last time alone is told, and not how often it came before."""
+    for client in ("192.0.2.7", HOME, HOME):
+        await desk.guessed("boss@acme.example", datetime.now(UTC), client)
+    await desk.tenancy.domains.remove(desk.act, "acme.example", cascade=True)
+    await desk.tenancy.domains.create(Act("tester", "other"), "acme.example")
+    assert (await desk.ask("boss@acme.example", tenant="other")).attempts == []
+    since = datetime.now(UTC)
+    for _ in range(2):
+        await desk.guessed("boss@acme.example", since)
+        (told,) = (await desk.ask("boss@acme.example", tenant="other")).attempts
+        assert (told.attempt.client, told.attempt.first, told.attempt.count) == (HOME, since, 1)
 
 
 async def test_of_a_large_domain_likely_names_are_sought_among_those_with_the_same_beginning(

@@ -146,7 +146,7 @@ async def _neighbours(tenancy: Tenancy, domain: DomainView, local: str) -> Seque
 async def _with_attempts(sources: Sources, facts: Facts) -> Facts:
     """With what was tried under this name, also before it was a maildrop's."""
     try:
-        attempts = list(await sources.recent.of(UnknownName(str(facts.address))))
+        attempts = _since(facts.domain, await sources.recent.of(UnknownName(str(facts.address))))
         holder = None
         if facts.maildrop is not None and facts.tenant is not None:
             key = MaildropKey(facts.tenant.tenant_id, facts.maildrop.maildrop_id)
@@ -156,6 +156,17 @@ async def _with_attempts(sources: Sources, facts: Facts) -> Facts:
         return replace(facts, attempts=None)
     attempts.sort(key=lambda attempt: attempt.last, reverse=True)
     return replace(facts, attempts=attempts, holder=holder)
+
+
+def _since(domain: DomainView | None, attempts: Sequence[Attempt]) -> list[Attempt]:
+    """Those in its present tenant's time: before, the domain may have been another's (G10).
+
+    Of an entry that began before only its last attempt is left, as how many came since isn't known.
+    """
+    if domain is None:
+        return list(attempts)
+    own = [each for each in attempts if each.last >= domain.created]
+    return [each if each.first >= domain.created else replace(each, first=each.last, count=1) for each in own]
 
 
 async def _with_guard(sources: Sources, facts: Facts) -> Facts:

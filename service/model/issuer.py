@@ -135,8 +135,11 @@ def _url(text: str, name: str) -> SplitResult:
 
 def is_plain_on_loopback(url: str) -> bool:
     """Whether the URL is of http and goes to this machine: where nobody listens between, if a setting allows it."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
     if parts.scheme != "http":
         return False
     try:

@@ -205,6 +205,27 @@ async def test_g14_a_wrong_answer_is_a_fault_of_the_issuer(
     assert await world.reason(world.issuer.token()) is Reason.UNAVAILABLE
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        pytest.param("https://[::1", id="half a bracket"),
+        pytest.param("http://[::1", id="half a bracket in plain"),
+        pytest.param("https://a:b/", id="no port"),
+        pytest.param("https://a/\0", id="NUL"),
+        pytest.param("https://a/" + "x" * 70_000, id="too long"),
+        pytest.param("https://xn--/", id="no A-label"),
+        pytest.param("https://127.0.0.1:1/\ud800", id="half a surrogate pair"),
+    ],
+)
+@pytest.mark.parametrize("method", Method)
+async def test_g14_what_is_no_address_is_a_fault_of_the_issuer_that_tells_it(
+    world: World, method: Method, told: str
+) -> None:
+    world.issuer.metadata |= {"jwks_uri": told, "introspection_endpoint": told}
+    trusted = world.trusted(method=method, client_id=CLIENT)
+    assert await world.reason(world.issuer.token(), trusted) is Reason.UNAVAILABLE
+
+
 async def test_no_redirect_is_followed(world: World) -> None:
     world.issuer.answers["/jwks"] = 302, b"", {"Location": f"{world.issuer.url}/elsewhere"}
     assert await world.reason(world.issuer.token()) is Reason.UNAVAILABLE

@@ -73,22 +73,25 @@ class Fetcher:
 
     async def get(self, url: str) -> Answer:
         """What stands at `url`. Raises Refusal(UNAVAILABLE)."""
-        return await self._ask(self._client.build_request("GET", self._allowed(url)))
+        return await self._ask("GET", url)
 
     async def post(self, url: str, form: Mapping[str, str], login: tuple[str, str]) -> Answer:
         """What is answered to a form, sent under a client's id and secret. Raises Refusal(UNAVAILABLE)."""
-        request = self._client.build_request("POST", self._allowed(url), data=dict(form))
-        return await self._ask(request, httpx.BasicAuth(*login))
+        return await self._ask("POST", url, dict(form), httpx.BasicAuth(*login))
 
-    def _allowed(self, url: str) -> str:
+    def _check(self, url: str) -> None:
         # RFC 8414 §3 and RFC 7662 §4 demand TLS. The rows were checked when they were written; where an issuer's own
         # words lead is checked here alone.
         if not url.startswith("https://") and not (self._options.plain_loopback and is_plain_on_loopback(url)):
             raise Refusal(Reason.UNAVAILABLE, "oidc: an address without TLS")
-        return url
 
-    async def _ask(self, request: httpx.Request, login: httpx.Auth | None = None) -> Answer:
-        with self._calls.observed(request.method):
+    async def _ask(
+        self, method: str, url: str, form: dict[str, str] | None = None, login: httpx.Auth | None = None
+    ) -> Answer:
+        self._check(url)
+        with self._calls.observed(method):
+            # In here, as what an issuer tells may be no address at all: then it is at fault.
+            request = self._client.build_request(method, url, data=form)
             async with asyncio.timeout(self._options.deadline):
                 response = await self._client.send(request, auth=login, stream=True)
                 try:

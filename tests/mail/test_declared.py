@@ -304,6 +304,18 @@ async def test_a_catch_all_is_lifted_when_it_is_said_to_be_none(world: World) ->
     assert await world.apply(none) == ["change domain acme.example"]
 
 
+async def test_a_maildrop_that_its_domain_names_as_its_catch_all_is_not_pruned(world: World) -> None:
+    """The declaration contradicts itself: the tenant is refused as a whole, and keeps the maildrop and its mail."""
+    await world.apply(ACME)
+    for _ in range(2):
+        with pytest.raises(Refusal, match=r"ada@acme\.example"):
+            await world.apply(with_maildrops(maildrop("bob@acme.example")), prune=True)
+    found = await world.tenancy.domains.find("acme.example")
+    assert found is not None
+    assert found.catch_all == "ada@acme.example"
+    assert await world.apply(ACME, prune=True) == []
+
+
 async def test_a_policy_is_given_back_by_pruning_alone(world: World) -> None:
     await world.apply(ACME)
     other = replace(ACME, policy={"quota_messages": 7})

@@ -83,6 +83,11 @@ def removals(wanted: WantedTenant, there: Present, wishes: Wishes) -> Iterator[S
         yield _removal(parse_address(each.address), each)
 
 
+def gone(wanted: WantedTenant, there: Present, wishes: Wishes) -> frozenset[str]:
+    """The addresses of the maildrops that are removed, and with each what leads there."""
+    return frozenset(view.address for view in _unnamed(wanted, there)) if wishes.prune else frozenset()
+
+
 def _unnamed(wanted: WantedTenant, there: Present) -> list[MaildropView]:
     """The maildrops that a written section of maildrops doesn't name."""
     if wanted.maildrops is None:
@@ -102,10 +107,10 @@ def _alias_removal(alias: Address, view: AliasView) -> Step:
 
 def alias_steps(wanted: WantedTenant, there: Present, wishes: Wishes) -> Iterator[Step]:
     """Create aliases, and point those that lead elsewhere."""
-    gone = {view.address for view in _unnamed(wanted, there)} if wishes.prune else set[str]()
+    removed = gone(wanted, there, wishes)
     for alias, target in wanted.aliases():
         view = there.aliases.get(str(alias))
-        if view is None or view.address in gone:
+        if view is None or view.address in removed:
             yield _alias_creation(alias, target)
         elif view.address != target.base:
             yield _pointing(alias, target, view.address)

@@ -5,7 +5,7 @@ domains that go. Maildrops are changed by id, as deliveries lock them. Refuses t
 the declaration leaves out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
 from service.mail.declared import credentials, maildrops
@@ -45,8 +45,9 @@ def _steps(wanted: WantedTenant, there: Present, wishes: Wishes) -> Iterator[Ste
         yield from maildrops.steps(maildrop, there, wishes)
         yield from credentials.steps(maildrop, there, wishes)
     yield from maildrops.alias_steps(wanted, there, wishes)
+    removed = maildrops.gone(wanted, there, wishes)
     for domain in named:
-        yield from _catch_all(domain, there.domains.get(domain.name))
+        yield from _catch_all(domain, there.domains.get(domain.name), removed)
     if wishes.prune and wanted.domains is not None:
         yield from (_gone(name) for name in sorted(set(there.domains) - wanted.domain_names()))
 
@@ -88,8 +89,9 @@ def _domain(wanted: WantedDomain, view: DomainView | None) -> Iterator[Step]:
         yield Step(Kind.CHANGE, "domain", name, lambda h: h.tenancy.domains.set_status(h.act, name, new), changes)
 
 
-def _catch_all(wanted: WantedDomain, view: DomainView | None) -> Iterator[Step]:
-    target, before = wanted.catch_all, view.catch_all if view else None
+def _catch_all(wanted: WantedDomain, view: DomainView | None, removed: Set[str]) -> Iterator[Step]:
+    """One that leads to a removed maildrop is none: to name it again is then refused, with the removal."""
+    target, before = wanted.catch_all, view.catch_all if view and view.catch_all not in removed else None
     if isinstance(target, Unsaid) or (target and target.base) == before:
         return
     changes = (Change("catch_all", before, target and target.base),)

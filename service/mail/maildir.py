@@ -14,7 +14,7 @@ from service.mail.archives import PIECE, ArchivedMessage, valid_unique_id
 UID_LIST = "dovecot-uidlist"
 
 _HEAD = re.compile(r"3 (?:.* )?V(?P<validity>\d+)(?: .*)?")
-_ENTRY = re.compile(r"(?P<uid>\d+) (?P<facts>[^:]*):(?P<name>.+)")
+_ENTRY = re.compile(r"(?P<uid>\d+)(?P<facts>(?: [A-Z]\S*)*) :(?P<name>.+)")
 _KEPT = re.compile(r"(?:^| )P(?P<unique_id>\S+)")
 _MOMENT = re.compile(r"\d+")
 

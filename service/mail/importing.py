@@ -118,7 +118,7 @@ class Import:
             for piece in _canonical(message.pieces()):
                 measure.feed(piece)
         except OSError as error:
-            return Imported(message.name, message.octets, refusal=Refusal(Reason.NOT_FOUND, str(error)))
+            return Imported(message.name, message.octets, refusal=_unreadable(error))
         blob = measure.blob(blob_key(self._recipient.key.tenant_id, self._clock.now()))
         self._texts[blob.sha256] += 1
         unique_id = of_content(self._recipient.key.maildrop_id, blob.sha256, self._texts[blob.sha256])
@@ -159,11 +159,15 @@ class Import:
         except Refusal as refusal:
             return refusal
         except OSError as error:
-            return Refusal(Reason.NOT_FOUND, str(error))
+            return _unreadable(error)
         return None
 
     def _new(self, one: _Prepared) -> NewMessage:
         return NewMessage(one.unique_id, one.blob, self._clock.now(), imported_unique_id=one.kept)
+
+
+def _unreadable(error: OSError) -> Refusal:
+    return Refusal(Reason.NOT_FOUND if isinstance(error, FileNotFoundError) else Reason.INVALID, str(error))
 
 
 def _told(one: _Prepared, outcomes: "dict[UUID, Refusal | None]") -> Imported:

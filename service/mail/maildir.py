@@ -1,7 +1,7 @@
 """Messages in a Maildir: one file each, in `new` and `cur`.
 
 Owns the format, and Dovecot's list of unique-ids beside it. Messages flagged T (trashed) are left out. Refuses to
-change anything: files keep their names and flags.
+change anything: files keep their names and flags; and to know how a file is compressed.
 """
 
 import re
@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from service.mail.archives import PIECE, ArchivedMessage, valid_unique_id
+from service.mail.archives import ArchivedMessage, valid_unique_id
+from service.mail.compressed import pieces
 
 UID_LIST = "dovecot-uidlist"
 
@@ -35,7 +36,7 @@ class Maildir:
             except FileNotFoundError:
                 continue
             unique_id = self._unique_ids.get(_base(file))
-            yield ArchivedMessage(f"{file.parent.name}/{file.name}", octets, unique_id, partial(_pieces, file))
+            yield ArchivedMessage(f"{file.parent.name}/{file.name}", octets, unique_id, partial(pieces, file))
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -57,12 +58,6 @@ def _base(file: Path) -> str:
 def _arrival(file: Path) -> tuple[float, str]:
     found = _MOMENT.match(file.name)
     return (float(found[0]) if found else file.stat().st_mtime, file.name)
-
-
-def _pieces(file: Path) -> Iterator[bytes]:
-    with file.open("rb") as opened:
-        while piece := opened.read(PIECE):
-            yield piece
 
 
 def _unique_ids(path: Path) -> Mapping[str, str]:

@@ -270,7 +270,7 @@ async def test_a_file_that_vanishes_or_changes_is_refused_alone(
     steps = await run(provider, Listed())
     assert [step.refusal.reason if step.refusal else None for step in steps] == [
         Reason.NOT_FOUND,
-        Reason.NOT_FOUND,
+        Reason.INVALID,
         None,
     ]
     assert len(provider.rows(key)) == len(await provider.keys()) == 1

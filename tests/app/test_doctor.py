@@ -20,6 +20,7 @@ from service.settings import Settings
 from service.stores.postgres.checkup import Checkup
 from service.stores.postgres.logins import create_login
 from tests.app.conftest import Make, Values, listener, write_pair
+from tests.backends.unlisted_s3 import unlisted_s3
 
 SECRET = "hunter2"
 
@@ -154,6 +155,24 @@ async def test_a_bucket_that_is_not_there_is_told_in_the_stores_own_words_withou
     assert "error sending request" in finding.text
     assert "\n" not in finding.text
     assert SECRET not in finding.text + finding.advice
+
+
+@pytest.mark.parametrize(
+    ("code", "more", "state"),
+    [("NoSuchKey", (), "good"), ("AccessDenied", (), "doubtful"), ("AccessDenied", ("s3://more",), "wrong")],
+)
+async def test_keys_that_may_not_list_a_bucket_are_found_out(
+    make: Make, code: str, more: tuple[str, ...], state: str
+) -> None:
+    async with unlisted_s3(code) as endpoint:
+        keys = {"access_key": "known-to-all", "secret_key": SECRET, "region": "x", "more_urls": more}
+        store = {"url": "s3://mail", "endpoint": endpoint, "allow_http": True, "retries": 0, **keys}
+        finding = await found(make(object_store=store), "object store")
+        pod = make(object_store=store, database={"lmtp_url": "postgresql://127.0.0.1:1/x", "deadline": 0.5})
+        delivering = await found(pod, "object store")
+    assert finding.state == state, finding
+    assert ("s3:ListBucket" in finding.advice) == (state != "good")
+    assert delivering.state == "good"
 
 
 def test_what_a_system_says_is_cut_to_a_line_without_the_secrets_it_was_given() -> None:

@@ -16,10 +16,12 @@ from service.app.doctor.findings import Finding, doubtful, good, wrong
 from service.app.doctor.parts import parts_of
 from service.app.leasing import open_locks
 from service.app.telling import why
-from service.model.refusal import Refusal
+from service.mail.ports import BlobStore
+from service.model.refusal import Reason, Refusal
 from service.settings import Settings, SettingsError
 from service.settings.explaining import masked_url
 from service.settings.systems import Role
+from service.stores.objects import probe_key
 from service.stores.postgres.checkup import Checkup, check_up
 from service.stores.postgres.migrate import pending
 from service.telemetry.cleaning import scrubbed
@@ -113,17 +115,17 @@ async def check_redis(settings: Settings) -> AsyncIterator[Finding]:
 
 
 async def check_objects(settings: Settings) -> AsyncIterator[Finding]:
-    """Writes, reads and removes a probe."""
+    """Writes, reads and removes a probe, and has the store say that a blob is missing."""
     url = settings.object_store.url
     if _not_there_yet(url):
         advice = "The first process that needs it makes it. If mail was stored there before, it isn't mounted: do that."
         yield doubtful("object store", f"{url} isn't there yet", advice)
         return
     try:
-        await make_blobs(settings.object_store).ping()
+        blobs = make_blobs(settings.object_store)
+        await blobs.ping()
     except (Refusal, SettingsError, OSError) as error:
-        keys = (settings.object_store.access_key, settings.object_store.secret_key)
-        told = why(error, *(key.get_secret_value() for key in keys if key))
+        told = _without_keys(error, settings)
         advice = "Check object_store.url, endpoint, region, access_key and secret_key, and that the bucket exists."
         if url.startswith("file:"):
             advice = "It must be a directory in which Poplar's user may write, on a disk that isn't full."
@@ -132,7 +134,34 @@ async def check_objects(settings: Settings) -> AsyncIterator[Finding]:
     if url.startswith("memory:"):
         yield doubtful("object store", "memory:// forgets all mail at the end of the process", "Use it in tests only.")
         return
+    if "front" in parts_of(settings) and (unclear := await _unclear(blobs)):
+        yield _unlisted(settings, unclear)
+        return
     yield good("object store", f"{url} can be written, read and cleared")
+
+
+def _without_keys(error: BaseException, settings: Settings) -> str:
+    keys = (settings.object_store.access_key, settings.object_store.secret_key)
+    return why(error, *(key.get_secret_value() for key in keys if key))
+
+
+async def _unclear(blobs: BlobStore) -> Refusal | None:
+    """What the store says of a blob that isn't there, unless it says so."""
+    try:
+        await blobs.read(probe_key(), 0, 1)
+    except Refusal as refusal:
+        return None if refusal.reason is Reason.BROKEN else refusal
+    return Refusal(Reason.INVALID, "it has one")
+
+
+def _unlisted(settings: Settings, unclear: Refusal) -> Finding:
+    """S3 tells who may not list a bucket that reading a missing object is denied."""
+    store = settings.object_store
+    text = f"{store.url} doesn't say that a missing blob is missing ({_without_keys(unclear, settings)})"
+    right = "Give these keys the right to list the bucket, on S3 s3:ListBucket:"
+    if store.more_urls:
+        return wrong("object store", text, f"{right} older mail is looked for in one bucket after the other.")
+    return doubtful("object store", text, f"{right} a lost message is taken for an outage, and nobody looks for it.")
 
 
 def _not_there_yet(url: str) -> bool:

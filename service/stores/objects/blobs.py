@@ -20,7 +20,7 @@ from service.mail.ports import StoredBlob
 from service.model.refusal import Reason, Refusal
 from service.stores.objects.begun import Begun, Overdue
 from service.stores.objects.errors import kind_of, only_the_blob_is_missing
-from service.stores.objects.keys import checked, folder_of, is_key
+from service.stores.objects.keys import checked, folder_of, is_key, probe_key
 from service.stores.objects.uploads import PART, Upload, gather
 from service.stores.observing import Calls, Observer
 from service.telemetry.spans import Span
@@ -120,7 +120,7 @@ class ObjectBlobStore:
 
     async def ping(self) -> None:
         """Write, read and delete a small blob. Raises Refusal(UNAVAILABLE) or, if it can't be read back, BROKEN."""
-        key, proof = f"poplar-probe/{secrets.token_hex(16)}", secrets.token_bytes(32)
+        key, proof = probe_key(), secrets.token_bytes(32)
         try:
             await self.put(key, _once(proof))
             if await self.read(key, 0, len(proof)) != proof:

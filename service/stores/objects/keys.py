@@ -5,6 +5,7 @@ Refuses to know what a key means.
 """
 
 import re
+import secrets
 
 from service.model.refusal import Reason, Refusal
 
@@ -22,6 +23,11 @@ def checked(key: str) -> str:
     if not is_key(key):
         raise Refusal(Reason.BROKEN, "not the key of a blob")
     return key
+
+
+def probe_key() -> str:
+    """A key that no blob has, for a probe of the store."""
+    return f"poplar-probe/{secrets.token_hex(16)}"
 
 
 def folder_of(prefix: str) -> str:

@@ -33,6 +33,8 @@ LEAST_OCTETS = 2 * (HELD_OCTETS + COPY_OCTETS)
 """Octets of memory for all texts, at least: half of it must hold what one text of any length needs for one tenant."""
 FIRST_OCTETS = HELD_OCTETS // 4
 """Octets of text for which memory is taken at first, so that whoever sends nothing keeps little from others."""
+Addressee = tuple[MaildropKey, str]
+"""What gets a row of its own: a maildrop, and the address that it is told the text was for."""
 
 
 def _stay() -> None:
@@ -98,6 +100,10 @@ def _tenants(envelope: Envelope) -> set[UUID]:
     return {recipient.key.tenant_id for recipient in envelope.recipients}
 
 
+def _addressee(recipient: Recipient) -> Addressee:
+    return recipient.key, recipient.delivered_to
+
+
 def _share(memory: TextMemory, envelope: Envelope) -> Share:
     """What a transaction may come to hold, by the octets that were declared, or the most there can be."""
     declared, copies = envelope.declared_octets, len(_tenants(envelope))
@@ -147,16 +153,17 @@ class Transaction:
     async def deliver(self) -> Sequence[Refusal | None]:
         """Store and list the whole text; one outcome for each recipient, in order. Not to be cancelled.
 
-        The same maildrop, named twice, gets one copy and the same outcome twice.
+        The same maildrop, named twice, gets one copy and the same outcome twice; one that a catch-all leads to gets a
+        copy for each address, since its `Delivered-To` is all that tells whose mail it was.
         """
         self._text.waits(busy=True)
         try:
             arrived = await self._shipment.arrived()
             listings = [self._list(tenant, blob) for tenant, blob in arrived.items()]
-            outcomes = {key: one for each in await all_of(listings) for key, one in each.items()}
+            outcomes = {to: one for each in await all_of(listings) for to, one in each.items()}
         finally:
             self._text.end()
-        return [outcomes[recipient.key] for recipient in self._recipients]
+        return [outcomes[_addressee(recipient)] for recipient in self._recipients]
 
     async def abandon(self) -> None:
         """Forget the text: nothing is listed, and nothing stored."""
@@ -165,9 +172,9 @@ class Transaction:
         finally:
             self._text.end()
 
-    async def _list(self, tenant: UUID, blob: Blob | Refusal) -> Mapping[MaildropKey, Refusal | None]:
-        """Give each recipient of one tenant its row, in one transaction; the outcome by maildrop."""
-        recipients = {one.key: one for one in reversed(self._recipients) if one.key.tenant_id == tenant}
+    async def _list(self, tenant: UUID, blob: Blob | Refusal) -> Mapping[Addressee, Refusal | None]:
+        """Give each addressee of one tenant its row, in one transaction; the outcome by addressee."""
+        recipients = {_addressee(one): one for one in self._recipients if one.key.tenant_id == tenant}
         if isinstance(blob, Refusal):
             return dict.fromkeys(recipients, blob)
         try:

@@ -209,6 +209,18 @@ async def test_a_catch_all_keeps_the_address_it_stood_in_for(provider: Provider)
     assert (await provider.texts(key))[0].startswith(b"Delivered-To: whoever@a.example\r\n")
 
 
+async def test_each_address_that_a_catch_all_stands_in_for_gets_a_copy_with_its_own_outcome(provider: Provider) -> None:
+    key = provider.add("u@a.example", quota_messages=2)
+    provider.alias("@a.example", key)
+    named = ["kim@a.example", "lee@a.example", "Kim+list@a.example", "u@a.example"]
+    assert reasons(await deliver(delivery(provider), named, TEXT)) == [None, None, None, Reason.OVER_QUOTA]
+    assert [text.partition(b"\r\n")[0] for text in await provider.texts(key)] == [
+        b"Delivered-To: kim@a.example",
+        b"Delivered-To: lee@a.example",
+    ]
+    assert len(await provider.keys()) == 1
+
+
 async def test_each_recipient_has_its_own_outcome(provider: Provider) -> None:
     provider.add("small@a.example", quota_octets=10)
     key = provider.add("full@a.example", quota_messages=1)

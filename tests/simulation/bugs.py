@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 from unittest import mock
 
-from service.mail.delivery import Transaction
+from service.mail.delivery import Addressee, Transaction
 from service.mail.leases import Leases
 from service.mail.login import Login
 from service.mail.maildrop import OpenMaildrop
@@ -112,7 +112,7 @@ def unlisted_after_failure() -> Bug:
     """A blob is deleted when the answer to its rows is lost, though they may be there (G1)."""
     listed = Transaction._list
 
-    async def tidy(self: Transaction, tenant: Any, blob: Blob | Refusal) -> Mapping[MaildropKey, Refusal | None]:
+    async def tidy(self: Transaction, tenant: Any, blob: Blob | Refusal) -> Mapping[Addressee, Refusal | None]:
         outcomes = await listed(self, tenant, blob)
         if isinstance(blob, Blob):
             await self._discard_unlisted(blob, outcomes.values())
@@ -125,7 +125,7 @@ def answered_250_too_early() -> Bug:
     """A fault of the index is answered 250 (G1)."""
     listed = Transaction._list
 
-    async def sure(self: Transaction, tenant: Any, blob: Blob | Refusal) -> Mapping[MaildropKey, Refusal | None]:
+    async def sure(self: Transaction, tenant: Any, blob: Blob | Refusal) -> Mapping[Addressee, Refusal | None]:
         outcomes = await listed(self, tenant, blob)
         return {key: None if one and one.reason is Reason.UNAVAILABLE else one for key, one in outcomes.items()}
 

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from pytest import MonkeyPatch  # noqa: PT013
 
-from service.mail.delivery import Transaction
+from service.mail.delivery import Addressee, Transaction
 from service.mail.ports import Expired
 from service.mail.shipment import Copy
-from service.model.account import MaildropKey, Recipient
+from service.model.account import Recipient
 from service.model.message import Blob, NewMessage
 from service.model.refusal import Reason, Refusal
 from service.net.lmtp_performing import Performer
@@ -48,7 +48,7 @@ def a_repetition_has_no_key(patch: MonkeyPatch) -> None:
     """Where the answer is lost, the rows are written again under another unique-id."""
     list_once = Transaction._list
 
-    async def stubborn(self: Transaction, tenant: UUID, blob: Blob | Refusal) -> Mapping[MaildropKey, Refusal | None]:
+    async def stubborn(self: Transaction, tenant: UUID, blob: Blob | Refusal) -> Mapping[Addressee, Refusal | None]:
         outcomes = await list_once(self, tenant, blob)
         return await list_once(self, tenant, blob) if any(outcomes.values()) else outcomes
 

@@ -3,6 +3,7 @@
 Owns the verbs' words, and that a password is asked for without echo. Refuses to know rules and hashes.
 """
 
+from datetime import UTC
 from typing import TYPE_CHECKING
 
 import typer
@@ -64,12 +65,15 @@ def _create_app(address: str, naming: NamingFlags, narrowing: "Overrides", as_js
 @app.command()
 @gathering
 def change(address: AddressName, naming: NamingFlags, secret: SecretFlags, as_json: AsJson = False) -> None:
-    """Put another password under a label; the old one opens nothing from now on."""
+    """Put another password under a label; the old one opens nothing from now on. It ends when the old one did.
+
+    An app password can't be changed: remove it, and make a new one.
+    """
     password = secret.password(generate_password())
 
     async def use(desk: "Provisioning") -> CredentialView:
         credential = await desk.passwords.credential(password, naming.label, naming.ends)
-        await desk.credentials.replace(address, credential)
+        await desk.credentials.change(address, credential)
         return await desk.credentials.show(address, naming.label)
 
     view, shown = perform(use), {"password": password} if secret.generate else {}
@@ -77,6 +81,8 @@ def change(address: AddressName, naming: NamingFlags, secret: SecretFlags, as_js
         print_one(view, as_json, shown)
     else:
         say(f"Changed {naming.label} of {address}" + (f" to {password}" if secret.generate else "."))
+        if view.expires:
+            say(f"It ends at {view.expires.astimezone(UTC):%Y-%m-%d %H:%M} UTC.")
 
 
 @app.command("import")
@@ -89,7 +95,7 @@ def import_(address: AddressName, naming: NamingFlags, replace: Replace = False,
         credential = desk.passwords.adopted(verifier, naming.label, naming.ends)
         if not replace:
             return await desk.credentials.create(address, credential)
-        await desk.credentials.replace(address, credential)
+        await desk.credentials.change(address, credential)
         return await desk.credentials.show(address, naming.label)
 
     print_one(perform(use), as_json)

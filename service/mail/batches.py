@@ -59,6 +59,13 @@ class Names:
     maildrops: Mapping[Address, UUID]
     aliases: Mapping[Address, Address] = field(default_factory=dict)
     """Each with its maildrop's address."""
+    app_passwords: AbstractSet[tuple[Address, str]] = frozenset()
+    """The maildrops' addresses with their labels; complete where credentials are to be replaced."""
+
+
+def app_password_stays(address: Address, label: str) -> Refusal:
+    """Why no password takes an app password's label, which would free it of its limits."""
+    return Refusal(Reason.INVALID, f"{label} of {address} is an app password: remove it, and make a new one")
 
 
 def judged(rows: Sequence[MaildropRow], names: Names, manner: Manner) -> list[Outcome | Refusal]:
@@ -78,7 +85,8 @@ class _Judge:
         if known and not manner.touches:
             return Outcome.KEPT
         aliases = row.aliases if manner.update or not known else ()
-        refusal = self._taken(row.address, known) or next(filter(None, (self._alias(row, a) for a in aliases)), None)
+        refusal = self._taken(row.address, known) or (self._limited(row) if manner.reset else None)
+        refusal = refusal or next(filter(None, (self._alias(row, a) for a in aliases)), None)
         if refusal is not None:
             return refusal
         self.aliases.update(dict.fromkeys(aliases, row.address))
@@ -88,6 +96,11 @@ class _Judge:
         if address.domain not in self.names.domains:
             return Refusal(Reason.NOT_FOUND, f"there is no domain {address.domain}")
         return None if known or address not in self.aliases else Refusal(Reason.EXISTS, f"{address} is an alias")
+
+    def _limited(self, row: MaildropRow) -> Refusal | None:
+        if row.credential is None or (row.address, row.credential.label) not in self.names.app_passwords:
+            return None
+        return app_password_stays(row.address, row.credential.label)
 
     def _alias(self, row: MaildropRow, alias: Address) -> Refusal | None:
         if alias.domain not in self.names.domains:

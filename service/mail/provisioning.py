@@ -250,9 +250,14 @@ class CredentialProvisioning:
         return found(named[0] if named else None, f"{address} has no credential labelled {label}")
 
     async def replace(self, address: str, credential: NewCredential, tenant: str | None = None) -> None:
-        """Change the secret under a label; binds the next login (G11). Raises Refusal: INVALID, NOT_FOUND."""
+        """Put a whole credential under a label; binds the next login (G11). Raises Refusal: INVALID, NOT_FOUND."""
         act, name = await self.office.acting(address, tenant)
         await self.office.tenancy.credentials.replace(act, name, credential)
+
+    async def change(self, address: str, credential: NewCredential, tenant: str | None = None) -> None:
+        """Change the secret, and the end if one is given. Raises Refusal: INVALID (an app password), NOT_FOUND."""
+        act, name = await self.office.acting(address, tenant)
+        await self.office.tenancy.credentials.change(act, name, credential)
 
     async def set_status(self, address: str, label: str, status: Status, tenant: str | None = None) -> None:
         """Suspend or resume; binds the next login (G11). Raises Refusal: INVALID, NOT_FOUND."""

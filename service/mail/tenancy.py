@@ -7,16 +7,17 @@ Nothing here reaches beyond the tenant it names (G10), save `Domains.find`, whic
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from service.mail.batches import MaildropRow, Manner, Outcome
+from service.mail.batches import MaildropRow, Manner, Outcome, app_password_stays
 from service.mail.issuing import TenantIssuers
 from service.model.account import Status
 from service.model.address import Address
-from service.model.refusal import Refusal
+from service.model.app_password import KIND as APP
+from service.model.refusal import Reason, Refusal
 from service.model.tenancy import (
     AliasView,
     AuditEntry,
@@ -186,13 +187,29 @@ class Credentials(Protocol):
         """All credentials of the maildrop by label. Raises Refusal(NOT_FOUND)."""
 
     async def replace(self, act: Act, address: Address, credential: NewCredential) -> None:
-        """Put another verifier under the same label; binds the next login (G11). Raises Refusal(NOT_FOUND)."""
+        """Put another credential under the same label; binds the next login (G11). Raises Refusal(NOT_FOUND)."""
+
+    async def change(self, act: Act, address: Address, credential: NewCredential) -> None:
+        """Put another verifier under the same label, as `changed`; binds the next login (G11). Raises Refusal."""
 
     async def set_status(self, act: Act, address: Address, label: str, status: Status) -> None:
         """Binds the next login (G11). Raises Refusal(NOT_FOUND)."""
 
     async def remove(self, act: Act, address: Address, label: str) -> None:
         """Raises Refusal(NOT_FOUND)."""
+
+
+def changed(there: Sequence[CredentialView], address: Address, new: NewCredential) -> NewCredential:
+    """What stands under the label of `new` after a change of the password: it ends when it did, unless `new` ends.
+
+    Raises Refusal: NOT_FOUND; INVALID for an app password, which a password would free of its limits.
+    """
+    for view in there:
+        if view.label == new.label:
+            if view.kind == APP:
+                raise app_password_stays(address, view.label)
+            return replace(new, expires=new.expires or view.expires)
+    raise Refusal(Reason.NOT_FOUND, f"{address} has no credential labelled {new.label}")
 
 
 @dataclass(frozen=True, slots=True)

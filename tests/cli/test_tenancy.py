@@ -103,6 +103,27 @@ def test_a_generated_password_is_printed_once_and_kept_nowhere(acme: Poplar, mig
     assert made["password"] not in changed
 
 
+@pytest.mark.parametrize("words", [("change", ADA, "--password-stdin"), ("import", ADA, "--replace")])
+def test_another_password_ends_when_the_old_one_did(acme: Poplar, words: tuple[str, ...]) -> None:
+    acme("credential", "create", ADA, "--generate", "--expires", "2100-01-31")
+    typed = "{SHA256-CRYPT}$5$saltsalt$" + "a" * 43
+    changed = acme("credential", *words, typed=typed)
+    assert changed.code == 0, changed.err
+    assert "2100-01-31" in changed.out
+    assert acme("credential", "show", ADA, "main", "--json").json["expires"] == "2100-01-31T00:00:00+00:00"
+    acme("credential", *words, "--expires", "2101-01-31", typed=typed)
+    assert acme("credential", "show", ADA, "main", "--json").json["expires"] == "2101-01-31T00:00:00+00:00"
+
+
+def test_an_app_password_is_not_changed(acme: Poplar) -> None:
+    acme("credential", "create", ADA, "--app", "--label", "phone", "--dele", "keep")
+    before = acme("credential", "show", ADA, "phone", "--json").json
+    changed = acme("credential", "change", ADA, "--label", "phone", "--generate")
+    refusal = f"poplar: phone of {ADA} is an app password: remove it, and make a new one\n"
+    assert (changed.code, changed.err) == (1, refusal)
+    assert acme("credential", "show", ADA, "phone", "--json").json == before
+
+
 def test_a_refusal_is_one_plain_line_and_exit_code_1(acme: Poplar) -> None:
     for words, said in (
         ("tenant create acme", "there is a tenant acme already"),

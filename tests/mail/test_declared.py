@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,7 +26,7 @@ from service.mail.tenancy import Act, Page, Tenancy
 from service.model.account import Status
 from service.model.address import parse_address
 from service.model.refusal import Reason, Refusal
-from service.model.tenancy import PolicyChange
+from service.model.tenancy import NewCredential, PolicyChange
 from service.protocol.sasl.prepare import prepare
 from service.stores.memory.directory import MemoryDirectory
 from service.stores.memory.passwords import MemoryPasswordHashes
@@ -258,6 +259,15 @@ async def test_a_stored_password_stays_unless_it_is_to_be_reset(world: World) ->
     assert await world.opens("ada@acme.example", "another one")
     assert not await world.opens("ada@acme.example", "right horse")
     assert await world.apply(other, reset=True) == []
+
+
+async def test_a_reset_password_ends_when_the_old_one_did(world: World) -> None:
+    await world.apply(with_maildrops(maildrop("ada@acme.example")))
+    end, ada = datetime(2100, 1, 1, tzinfo=UTC), parse_address("ada@acme.example")
+    await world.tenancy.credentials.create(STAFF, ada, NewCredential("main", "password", "$old$right horse", end))
+    other = with_maildrops(maildrop("ada@acme.example", credentials={"main": secret("another one")}))
+    assert await world.apply(other, reset=True) == ["change credential main of ada@acme.example"]
+    assert [view.expires for view in await world.tenancy.credentials.of("acme", ada)] == [end]
 
 
 async def test_a_verifier_is_taken_as_it_is(world: World) -> None:

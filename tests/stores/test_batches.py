@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 
@@ -147,6 +149,29 @@ async def test_a_credential_is_replaced_only_when_that_is_asked_for(stores: Stor
     account = await directory.find("ada@acme.example")
     assert account is not None
     assert [each.verifier for each in account.credentials] == ["$plain$c"]
+
+
+async def test_a_password_that_is_reset_ends_when_the_old_one_did(stores: Stores) -> None:
+    tenancy, _ = stores
+    end = datetime(2100, 1, 1, tzinfo=UTC)
+    await tenancy.credentials.create(ACME, at("ada"), NewCredential("main", "password", "$plain$a", end))
+    row = MaildropRow(at("ada"), credential=armed("$plain$b"))
+    assert outcomes(await tenancy.batches.put(ACME, [row], RESET)) == [Outcome.UPDATED]
+    assert [view.expires for view in await tenancy.credentials.of("acme", at("ada"))] == [end]
+
+
+async def test_an_app_password_is_not_reset_and_its_row_says_so(stores: Stores) -> None:
+    tenancy, _ = stores
+    phone = NewCredential("phone", "app", "digest", None, None, uuid4(), {"dele": "keep"})
+    view = await tenancy.credentials.create(ACME, at("ada"), phone)
+    rows = [
+        MaildropRow(at("ada"), Status.SUSPENDED, credential=armed("$plain$b", "phone")),
+        MaildropRow(at("bob"), credential=armed("$plain$b", "phone")),
+    ]
+    refused = "phone of ada@acme.example is an app password: remove it, and make a new one"
+    assert outcomes(await tenancy.batches.put(ACME, rows, BOTH)) == [refused, Outcome.CREATED]
+    assert await tenancy.credentials.of("acme", at("ada")) == [view]
+    assert outcomes(await tenancy.batches.put(ACME, rows, UPDATE)) == [Outcome.UPDATED, Outcome.KEPT]
 
 
 async def test_a_batch_has_one_audit_row_and_none_when_nothing_was_done(stores: Stores) -> None:

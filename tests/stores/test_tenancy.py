@@ -225,6 +225,35 @@ async def test_a_changed_password_binds_the_next_login(world: World, tenancy: Te
     assert [c.verifier for c in (await world.account()).credentials] == ["new"]
 
 
+async def test_a_changed_password_ends_when_the_old_one_did_unless_it_says_when(tenancy: Tenancy) -> None:
+    soon, later = (datetime(2100, month, 1, tzinfo=UTC) for month in (1, 2))
+    await tenancy.credentials.create(ACME, ADA, NewCredential("main", "password", "v", soon))
+    for given, end in ((None, soon), (later, later), (None, later)):
+        await tenancy.credentials.change(ACME, ADA, NewCredential("main", "password", f"w {given}", given, "keys"))
+        assert [view.expires for view in await tenancy.credentials.of("acme", ADA)] == [end]
+        told = (await tenancy.audit.newest("acme", 1))[0]
+        expected = {"label": "main", "kind": "password", "expires": end.isoformat()}
+        assert (told.action, dict(told.details)) == ("credential.replace", expected)
+    await tenancy.credentials.replace(ACME, ADA, password())
+    assert [view.expires for view in await tenancy.credentials.of("acme", ADA)] == [None]
+
+
+async def test_a_change_of_the_password_binds_the_next_login(world: World, tenancy: Tenancy) -> None:
+    """G11."""
+    await tenancy.credentials.create(ACME, ADA, NewCredential("main", "password", "v", None, "keys"))
+    await tenancy.credentials.change(ACME, ADA, password(verifier="w"))
+    assert [(c.verifier, c.scram) for c in (await world.account()).credentials] == [("w", None)]
+
+
+async def test_no_change_frees_an_app_password_of_its_limits(tenancy: Tenancy) -> None:
+    made = NewCredential("phone", "app", "digest", credential_id=UUID(int=7), policy={"dele": "keep"})
+    view = await tenancy.credentials.create(ACME, ADA, made)
+    with pytest.raises(Refusal, match="is an app password") as refusal:
+        await tenancy.credentials.change(ACME, ADA, password("phone"))
+    assert refusal.value.reason is Reason.INVALID
+    assert await tenancy.credentials.of("acme", ADA) == [view]
+
+
 async def test_the_keys_for_scram_come_and_go_with_the_password_they_are_of(world: World, tenancy: Tenancy) -> None:
     """G11; RFC 5803 §1."""
     await tenancy.credentials.create(ACME, ADA, NewCredential("main", "password", "v", None, "keys"))
@@ -253,6 +282,7 @@ async def test_a_label_is_taken_once_in_a_maildrop(tenancy: Tenancy) -> None:
 async def test_an_absent_credential_is_not_found(tenancy: Tenancy) -> None:
     for attempt in (
         tenancy.credentials.replace(ACME, ADA, password()),
+        tenancy.credentials.change(ACME, ADA, password()),
         tenancy.credentials.set_status(ACME, ADA, "main", Status.SUSPENDED),
         tenancy.credentials.remove(ACME, ADA, "main"),
     ):

@@ -56,7 +56,7 @@ def _creation(name: tuple[Address, str], wanted: WantedCredential) -> Step:
 
 def _replacement(name: tuple[Address, str], need: Need) -> Step:
     async def replace(hands: Hands) -> None:
-        await hands.tenancy.credentials.replace(hands.act, need.address, await hands.safe.credential(need))
+        await hands.tenancy.credentials.change(hands.act, need.address, await hands.safe.credential(need))
 
     changes = (Change("secret", "stored", "declared"),)
     return Step(Kind.CHANGE, "credential", _told(name), replace, changes, need)

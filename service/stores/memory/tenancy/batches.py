@@ -11,6 +11,7 @@ from service.mail.batches import MaildropRow, Manner, Names, Outcome, judged
 from service.mail.tenancy import Act
 from service.model.account import MaildropKey, Status
 from service.model.address import Address
+from service.model.app_password import KIND as APP
 from service.model.refusal import Refusal
 from service.stores.memory import state as kept
 from service.stores.memory.tenancy.rows import owned, record, tenant_or_none, tenant_row
@@ -48,7 +49,12 @@ class MemoryMaildropBatches:
             for (owner, domain, local), target in self._state.aliases.items()
             if owner == tenant.tenant_id and target in addresses
         }
-        return Names({each.name for each in of_tenant}, maildrops, aliases)
+        apps = {
+            (addresses[each.key.maildrop_id], each.label)
+            for each in self._state.credentials
+            if each.kind == APP and each.key.maildrop_id in addresses
+        }
+        return Names({each.name for each in of_tenant}, maildrops, aliases, apps)
 
     def _done(
         self, tenant: kept.TenantRow, row: MaildropRow, outcome: Outcome | Refusal, manner: Manner
@@ -89,8 +95,8 @@ class MemoryMaildropBatches:
         of_maildrop = [each for each in self._state.credentials if each.key == maildrop.key and each.label == c.label]
         for each in of_maildrop:
             same = each.verifier == c.verifier
-            each.kind, each.verifier, each.expires, each.scram = c.kind, c.verifier, c.expires, c.scram
-            each.policy = {}
+            each.kind, each.verifier, each.scram = c.kind, c.verifier, c.scram
+            each.expires = c.expires or each.expires
             return not same
         made = kept.CredentialRow(maildrop.key, uuid4(), c.verifier, c.kind, c.label, expires=c.expires, scram=c.scram)
         self._state.credentials.append(made)

@@ -6,7 +6,7 @@ Owns the same answers as `stores.postgres.tenancy.credentials`. Refuses to read 
 from collections.abc import Mapping, Sequence
 from uuid import uuid4
 
-from service.mail.tenancy import Act
+from service.mail.tenancy import Act, changed
 from service.model.account import Status
 from service.model.address import Address
 from service.model.refusal import Reason, Refusal
@@ -47,13 +47,18 @@ class MemoryCredentials:
         return sorted(map(_view, self._rows(tenant, address)), key=lambda view: view.label)
 
     async def replace(self, act: Act, address: Address, credential: NewCredential) -> None:
-        """Put another verifier under the same label. Raises Refusal(NOT_FOUND)."""
+        """Put another credential under the same label. Raises Refusal(NOT_FOUND)."""
         c = credential
         row = self._row(act.tenant, address, c.label)
         row.kind, row.verifier, row.expires, row.scram = c.kind, c.verifier, c.expires, c.scram
         row.policy = {}
         detail = {"kind": c.kind, "expires": c.expires and c.expires.isoformat()}
         self._record(act, "replace", (address, c.label), detail)
+
+    async def change(self, act: Act, address: Address, credential: NewCredential) -> None:
+        """Put another verifier under the same label, as `changed`. Raises Refusal: NOT_FOUND, INVALID."""
+        there = await self.of(act.tenant, address)
+        await self.replace(act, address, changed(there, address, credential))
 
     async def set_status(self, act: Act, address: Address, label: str, status: Status) -> None:
         """Suspend or resume. Raises Refusal(NOT_FOUND)."""

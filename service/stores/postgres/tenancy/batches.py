@@ -39,6 +39,9 @@ JOIN unnest($2::text[], $3::text[]) AS n (domain, local) ON (a.domain, a.local) 
 JOIN maildrops m ON m.tenant_id = a.tenant_id AND m.maildrop_id = a.maildrop_id
 WHERE a.tenant_id = $1
 """
+APP_PASSWORDS = """
+SELECT maildrop_id, label FROM credentials WHERE tenant_id = $1 AND maildrop_id = ANY ($2) AND kind = 'app'
+"""
 
 CREATE = """
 INSERT INTO maildrops (tenant_id, maildrop_id, domain, local, status, policy)
@@ -56,8 +59,8 @@ ARM = """
 INSERT INTO credentials (tenant_id, maildrop_id, credential_id, kind, verifier, label, expires, scram)
 SELECT $1, * FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[])
 ON CONFLICT (tenant_id, maildrop_id, label) DO UPDATE
-SET kind = excluded.kind, verifier = excluded.verifier, expires = excluded.expires, scram = excluded.scram,
-    policy = '{}'
+SET kind = excluded.kind, verifier = excluded.verifier, scram = excluded.scram,
+    expires = coalesce(excluded.expires, credentials.expires)
 WHERE credentials.verifier <> excluded.verifier
 RETURNING maildrop_id
 """
@@ -142,10 +145,13 @@ async def _names(connection: Connection, tenant_id: UUID, rows: Sequence[Maildro
     domains = await connection.fetch(DOMAINS, tenant_id, sorted({each.domain for each in named}))
     maildrops = await connection.fetch(LOCKED if manner.touches else MAILDROPS, tenant_id, *_columns(named))
     aliases = await connection.fetch(ALIASES, tenant_id, *_columns(named))
+    by_id = {row[2]: Address(row[1], row[0]) for row in maildrops}
+    apps = await connection.fetch(APP_PASSWORDS, tenant_id, list(by_id)) if manner.reset and by_id else []
     return Names(
         {row[0] for row in domains},
-        {Address(row[1], row[0]): row[2] for row in maildrops},
+        {address: maildrop_id for maildrop_id, address in by_id.items()},
         {Address(row[1], row[0]): Address(row[3], row[2]) for row in aliases},
+        {(by_id[row[0]], row[1]) for row in apps},
     )
 
 

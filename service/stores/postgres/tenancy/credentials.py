@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
-from service.mail.tenancy import Act
+from service.mail.tenancy import Act, changed
 from service.model.account import Status
 from service.model.address import Address
 from service.model.refusal import Reason, Refusal
@@ -64,10 +64,21 @@ class PostgresCredentials:
         return [_view(row) for row in found]
 
     async def replace(self, act: Act, address: Address, credential: NewCredential) -> None:
-        """Put another verifier under the same label. Raises Refusal(NOT_FOUND)."""
+        """Put another credential under the same label. Raises Refusal(NOT_FOUND)."""
         c = credential
         change = _Change("replace", REPLACE, (c.kind, c.verifier, c.expires, c.scram), _told(c))
         await self._change(act, address, c.label, change)
+
+    async def change(self, act: Act, address: Address, credential: NewCredential) -> None:
+        """Put another verifier under the same label, as `changed`. Raises Refusal: NOT_FOUND, INVALID."""
+        async with self._database.transaction() as connection:
+            key = await lock_maildrop(connection, act, address)
+            rows = await connection.fetch(OF, key.tenant_id, key.maildrop_id)
+            c = changed([_view(row) for row in rows], address, credential)
+            values = (c.kind, c.verifier, c.expires, c.scram)
+            await connection.execute(REPLACE, key.tenant_id, key.maildrop_id, c.label, *values)
+            what = ("credential.replace", str(address))
+            await record(connection, key.tenant_id, act, what, {"label": c.label, **_told(c)})
 
     async def set_status(self, act: Act, address: Address, label: str, status: Status) -> None:
         """Suspend or resume. Raises Refusal(NOT_FOUND)."""

@@ -5,7 +5,7 @@ Owns the verbs' words, and that a client's secret never stands on the command li
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -16,9 +16,6 @@ from service.cli.tenancy_running import perform
 from service.mail.issuing import unchanged
 from service.model.account import Status
 from service.model.issuer import IssuerTerms, IssuerView, Method, NewIssuer
-
-if TYPE_CHECKING:
-    from service.mail.provisioning import Provisioning
 
 COLUMNS = ("name", "tenant", "status", "url", "method", "mail_claim", "created")
 IssuerName = Annotated[str, typer.Argument(metavar="NAME", help="The issuer's name: a-z, 0-9 and -.")]
@@ -71,12 +68,10 @@ def change(
     """Change what is named; the rest stays, the secret too."""
     secret = typed_secret() if secret_stdin else None
 
-    async def use(desk: "Provisioning") -> IssuerView:
-        before = unchanged(await desk.issuers.show(tenant, name))
-        wanted = replace(before, terms=terms.applied(before.terms), client_secret=secret)
-        return await desk.issuers.replace(tenant, wanted)
+    def wanted(view: IssuerView) -> NewIssuer:
+        return replace(unchanged(view), terms=terms.applied(view.terms), client_secret=secret)
 
-    print_one(perform(use), as_json)
+    print_one(perform(lambda desk: desk.issuers.change(tenant, name, wanted)), as_json)
 
 
 @app.command("list")

@@ -5,9 +5,9 @@ to show a client's secret. Who may do this is the caller's business: an issuer o
 RFC 8414 §2 (an issuer's identifier).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from service.model.account import Status
 from service.model.issuer import IssuerView, NewIssuer, check_issuer
@@ -16,6 +16,10 @@ from service.model.refusal import Reason, Refusal
 if TYPE_CHECKING:
     from service.mail.provisioning import Office
     from service.mail.tenancy import Act
+
+
+Wanted: TypeAlias = Callable[[IssuerView], NewIssuer]
+"""What an issuer is to be, by what it is. May raise Refusal."""
 
 
 class TenantIssuers(Protocol):
@@ -32,6 +36,9 @@ class TenantIssuers(Protocol):
 
         What is so already is neither written nor audited.
         """
+
+    async def change(self, act: "Act", name: str, wanted: Wanted) -> None:
+        """As `replace`, while nobody else changes what `wanted` goes by. Raises Refusal(NOT_FOUND)."""
 
     async def remove(self, act: "Act", name: str) -> None:
         """Trust it no longer, from the next login on (G11). Raises Refusal(NOT_FOUND)."""
@@ -66,10 +73,20 @@ class IssuerProvisioning:
         await self.office.tenancy.issuers.replace(self.office.act(tenant), issuer)
         return await self.show(tenant, issuer.name)
 
+    async def change(self, tenant: str, name: str, wanted: Wanted) -> IssuerView:
+        """Change it in part; no change that others make meanwhile is lost. Raises Refusal: INVALID, NOT_FOUND."""
+
+        def checked(view: IssuerView) -> NewIssuer:
+            issuer = wanted(view)
+            _check(issuer)
+            return issuer
+
+        await self.office.tenancy.issuers.change(self.office.act(tenant), name, checked)
+        return await self.show(tenant, name)
+
     async def set_status(self, tenant: str, name: str, status: Status) -> None:
         """Suspend or resume. Raises Refusal(NOT_FOUND)."""
-        view = await self.show(tenant, name)
-        await self.replace(tenant, replace(unchanged(view), status=status))
+        await self.change(tenant, name, lambda view: replace(unchanged(view), status=status))
 
     async def remove(self, tenant: str, name: str) -> None:
         """Raises Refusal(NOT_FOUND)."""

@@ -3,6 +3,7 @@
 RFC 7628 §3.2, RFC 7662 §2.1, RFC 8414 §2, RFC 7518 §3.1.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,7 @@ import asyncpg
 import pytest
 
 from service.mail.bearer import Issuers
-from service.mail.issuing import IssuerProvisioning
+from service.mail.issuing import IssuerProvisioning, unchanged
 from service.mail.provisioning import Office
 from service.mail.tenancy import Act, AuditQuery, Tenancy
 from service.model.account import Status
@@ -25,7 +26,7 @@ from service.stores.postgres.database import Database
 from service.stores.postgres.logins import create_login
 from service.stores.postgres.tenancy import postgres_tenancy
 from service.stores.postgres.tenancy.issuers import PostgresIssuers
-from service.stores.postgres.units import CONFINE
+from service.stores.postgres.units import CONFINE, PostgresUnits
 from tests.stores.test_row_security import clerks
 
 ACME, OTHER = Act("tester", "acme"), Act("tester", "other")
@@ -166,6 +167,37 @@ async def test_what_is_so_already_is_neither_written_nor_audited(world: World) -
     for secret in (None, SECRET):
         assert await provisioning.replace("acme", NewIssuer("main", TERMS, client_secret=secret)) == made
     assert len(await world.tenancy.audit.page("acme", AuditQuery(subject="main"))) == 1
+
+
+async def test_no_change_is_lost_to_one_that_began_before_it(migrated_dsn: str) -> None:
+    """G11."""
+    api, owner = await clerks(migrated_dsn), await asyncpg.connect(migrated_dsn)
+    world = await furnished(World(postgres_tenancy(api), PostgresIssuers(api)))
+    await world.provisioning.create("acme", NewIssuer("main", TERMS, client_secret=SECRET))
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    other = replace(TERMS, scope="other")
+    async with PostgresUnits(api).open(None) as unit:
+        await unit.holds.tenant("acme")
+        change = asyncio.create_task(
+            world.provisioning.change("acme", "main", lambda view: replace(unchanged(view), terms=other))
+        )
+        while not await owner.fetchval(waiting):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await unit.tenancy.issuers.replace(ACME, NewIssuer("main", TERMS, Status.SUSPENDED, None))
+    view = await change
+    assert (view.status, view.terms) == (Status.SUSPENDED, other)
+    await owner.close()
+    await api.close()
+
+
+async def test_a_change_that_makes_no_sense_changes_nothing(world: World) -> None:
+    before = await world.provisioning.create("acme", NewIssuer("main", TERMS))
+    wrong = replace(TERMS, url="http://id.example")
+    with refused(Reason.INVALID):
+        await world.provisioning.change("acme", "main", lambda view: replace(unchanged(view), terms=wrong))
+    with refused(Reason.NOT_FOUND):
+        await world.provisioning.change("acme", "other", unchanged)
+    assert await world.provisioning.every("acme") == [before]
 
 
 async def test_a_removed_tenant_s_issuers_go_with_it(world: World) -> None:

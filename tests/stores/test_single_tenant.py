@@ -21,7 +21,7 @@ LOOPS = {"append_messages", "append_messages_together", "forget_messages", "open
 AT_THE_COORDINATOR = LOOPS | {"provide_maildrop"}
 LOOKED_AT = {
     "index.remove", "sweep.expire", "tenancy.audit.page", "tenancy.batches._names", "tenancy.batches._inserted",
-    "tenancy.credentials._change", "tenancy.issuers._change", "tenancy.rows.lock_maildrop",
+    "tenancy.credentials._change", "tenancy.rows.lock_maildrop",
     "tenancy.rows.lock_tenant", "tokens._change", "units.read", "units.write",
 }  # fmt: skip
 """Functions that choose between constants, or pass on what they are given."""

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from uuid import uuid4
 
 from service.mail.bearer import Trusted
-from service.mail.issuing import without_secret
+from service.mail.issuing import Wanted, without_secret
 from service.mail.tenancy import Act
 from service.model.account import Status
 from service.model.issuer import Issuer, IssuerView, NewIssuer
@@ -73,6 +73,12 @@ class MemoryIssuers:
         row.issuer = wanted
         tenant = tenant_row(self._state, act.tenant)
         record(self._state, tenant, act, ("issuer.replace", issuer.name), without_secret(issuer))
+
+    async def change(self, act: Act, name: str, wanted: Wanted) -> None:
+        """Raises Refusal(NOT_FOUND)."""
+        self._row(act, name)
+        view = next(view for view in await self.of(act.tenant) if view.name == name)
+        await self.replace(act, wanted(view))
 
     async def remove(self, act: Act, name: str) -> None:
         """Raises Refusal(NOT_FOUND)."""

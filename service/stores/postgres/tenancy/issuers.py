@@ -5,12 +5,12 @@ RFC 7628 §3.2 (a login), RFC 7662 §2.1 (the secret).
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from uuid import uuid4
 
 from service.mail.bearer import Trusted
-from service.mail.issuing import without_secret
+from service.mail.issuing import Wanted, without_secret
 from service.mail.tenancy import Act
 from service.model.account import Status
 from service.model.issuer import Issuer, IssuerTerms, IssuerView, Method, NewIssuer
@@ -34,6 +34,7 @@ SELECT EXISTS (
 
 TENANT = "SELECT tenant_id FROM tenants WHERE name = $1 AND status <> 'removed'"
 OF = "SELECT name, status, created, terms, secret_set FROM issuers WHERE tenant_id = $1 ORDER BY name"
+ONE = "SELECT name, status, created, terms, secret_set FROM issuers WHERE tenant_id = $1 AND name = $2"
 CREATE = """
 INSERT INTO issuers (tenant_id, issuer_id, name, status, terms, client_secret, secret_set)
 VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $6 <> '' THEN now() END)
@@ -45,7 +46,6 @@ WHERE tenant_id = $1 AND name = $2
   AND (status, terms, client_secret) IS DISTINCT FROM ($3, $4, coalesce($5, client_secret))
 RETURNING name
 """
-IS_THERE = "SELECT name FROM issuers WHERE tenant_id = $1 AND name = $2"
 REMOVE = "DELETE FROM issuers WHERE tenant_id = $1 AND name = $2 RETURNING name"
 
 
@@ -87,31 +87,30 @@ class PostgresIssuers:
 
     async def replace(self, act: Act, issuer: NewIssuer) -> None:
         """Raises Refusal(NOT_FOUND)."""
-        values = (issuer.status.value, _json(issuer.terms), issuer.client_secret)
-        await self._change(act, issuer.name, _Change("replace", REPLACE, values, without_secret(issuer)))
+        await self.change(act, issuer.name, lambda _: issuer)
+
+    async def change(self, act: Act, name: str, wanted: Wanted) -> None:
+        """Raises Refusal(NOT_FOUND)."""
+        async with self._database.transaction() as connection:
+            # Whoever changes an issuer holds its tenant: what is read here stands until it is written.
+            tenant_id = await lock_tenant(connection, act.tenant, "NO KEY UPDATE")
+            issuer = wanted(_view(act.tenant, _there(await connection.fetchrow(ONE, tenant_id, name), act, name)))
+            values = (issuer.status.value, _json(issuer.terms), issuer.client_secret)
+            if await connection.fetchval(REPLACE, tenant_id, name, *values) is not None:
+                await record(connection, tenant_id, act, ("issuer.replace", name), without_secret(issuer))
 
     async def remove(self, act: Act, name: str) -> None:
         """Raises Refusal(NOT_FOUND)."""
-        await self._change(act, name, _Change("remove", REMOVE, (), {}))
-
-    async def _change(self, act: Act, name: str, change: "_Change") -> None:
         async with self._database.transaction() as connection:
             tenant_id = await lock_tenant(connection, act.tenant, "NO KEY UPDATE")
-            if await connection.fetchval(IS_THERE, tenant_id, name) is None:
-                raise Refusal(Reason.NOT_FOUND, f"tenant {act.tenant} has no issuer {name}")
-            if await connection.fetchval(change.statement, tenant_id, name, *change.values) is None:
-                return
-            await record(connection, tenant_id, act, (f"issuer.{change.verb}", name), change.detail)
+            _there(await connection.fetchrow(REMOVE, tenant_id, name), act, name)
+            await record(connection, tenant_id, act, ("issuer.remove", name))
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
-    """What is done to one issuer, and how the audit tells of it."""
-
-    verb: str
-    statement: str
-    values: tuple[object, ...]
-    detail: Mapping[str, object]
+def _there(row: Row | None, act: Act, name: str) -> Row:
+    if row is None:
+        raise Refusal(Reason.NOT_FOUND, f"tenant {act.tenant} has no issuer {name}")
+    return row
 
 
 def _view(tenant: str, row: Row) -> IssuerView:

@@ -32,7 +32,8 @@ def _taken() -> Number:
 
 def _failing() -> Number:
     failed = at_least_none(rate(DELIVERED, where=f'outcome=~"{FAULTS}"'))
-    panel = look.number("Deliveries that fail", look.PARTS, share(f"({failed})", rate(DELIVERED))).decimals(1)
+    judged = rate(DELIVERED, where=f'outcome=~"stored|{FAULTS}"')
+    panel = look.number("Deliveries that fail", look.PARTS, share(f"({failed})", judged)).decimals(1)
     panel = panel.description("For the service's own fault: the sender keeps the mail and tries again.")
     return look.told_by(panel.thresholds(look.marks((0.01, ORANGE), (0.05, RED))), "PoplarDeliveriesFail")
 

@@ -22,6 +22,7 @@ LEVELS = {
 WINDOWS = {"5m": YELLOW, "1h": ORANGE, "6h": RED, "3d": BLUE}
 BURNS = ((1.0, BLUE), (6.0, ORANGE), (14.4, RED))
 """Times the rate that uses up a budget in 30 days: the first opens a ticket, the others page."""
+DELIVERED = "poplar_messages_delivered_total"
 COMMANDS = "STAT|LIST|UIDL|RETR|TOP|DELE"
 
 
@@ -49,7 +50,7 @@ def _kept(level: str) -> Number:
 def _now() -> list[Number]:
     sessions = look.number("Sessions", look.COUNT, total("poplar_sessions"))
     logins = look.number("Logins", look.PER_SECOND, rate("poplar_login_seconds_count")).decimals(1)
-    stored = look.number("Deliveries", look.PER_SECOND, rate("poplar_messages_delivered_total")).decimals(1)
+    stored = look.number("Deliveries", look.PER_SECOND, rate(DELIVERED, where='outcome="stored"')).decimals(1)
     return [panel.thresholds(look.marks(first=BLUE)) for panel in (sessions, logins, stored)]
 
 
@@ -159,7 +160,7 @@ def _messages() -> Lines:
         (rate("poplar_messages_retrieved_total"), "retrieved"),
         (rate("poplar_messages_topped_total"), "topped"),
         (rate("poplar_messages_removed_total"), "removed"),
-        (rate("poplar_messages_delivered_total", where='outcome="stored"'), "delivered"),
+        (rate(DELIVERED, where='outcome="stored"'), "delivered"),
     )
 
 

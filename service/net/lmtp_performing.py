@@ -61,7 +61,7 @@ class Performer:
         try:
             self._begun = effect, await self._delivery.begin(effect.envelope, client, self._shed)
         except Refusal as refusal:
-            self._record.log.warning("text refused", reason=refusal.reason.value, cause=refusal.cause)
+            self._record.text_refused(effect.envelope, refusal)
             self._session.begun(refusal)
         else:
             self._session.begun()

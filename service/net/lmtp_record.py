@@ -62,7 +62,16 @@ class Record:
     def refused(self, address: str, refusal: Refusal) -> None:
         """A recipient was refused before any text."""
         self._refused("recipient refused", refusal, recipient=address)
+        metrics.delivered(refusal.reason.value, 0)
         self._tell(refusal, "", address if refusal.reason in OF_AN_ACCOUNT else "")
+
+    def text_refused(self, envelope: Envelope, refusal: Refusal) -> None:
+        """A text was refused before it came, and with it each of its recipients."""
+        self._refused("text refused", refusal)
+        for recipient in envelope.recipients:
+            metrics.delivered(refusal.reason.value, 0)
+            self._tell(refusal, recipient.tenant, recipient.address)
+        self.trace.ended(recipients=len(envelope.recipients), stored=0)
 
     def delivered(self, envelope: Envelope, transaction: Transaction, outcomes: Sequence[Refusal | None]) -> None:
         """A text came to its end: one outcome for each recipient. The id is the one in its Received line."""

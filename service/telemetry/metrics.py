@@ -84,7 +84,11 @@ _retrieved = Counter("poplar_messages_retrieved", "Messages sent whole by RETR")
 _topped = Counter("poplar_messages_topped", "Messages sent in part by TOP")
 _removed = Counter("poplar_messages_removed", "Messages removed by QUIT")
 _delivered = by(
-    Counter("poplar_messages_delivered", "Deliveries, one for each recipient, by outcome", ["outcome"]),
+    Counter(
+        "poplar_messages_delivered",
+        "Recipients of deliveries, those refused at RCPT too, by outcome",
+        ["outcome"],
+    ),
     labels.DELIVERIES,
 )
 _message_octets = Histogram("poplar_message_octets", "Octets of messages delivered", buckets=OCTETS)
@@ -209,7 +213,7 @@ def messages_removed(count: int) -> None:
 
 
 def delivered(outcome: str, octets: int) -> None:
-    """One recipient's delivery ended: `stored`, or a `Reason`'s value."""
+    """One recipient's delivery ended, at its RCPT or later: `stored`, or a `Reason`'s value."""
     _delivered(outcome).inc()
     if outcome == "stored":
         _message_octets.observe(octets)

@@ -20,6 +20,7 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from service.mail.delivery import Delivery, DeliveryStores
+from service.mail.events import Events, Unheard
 from service.mail.long_texts import LongTexts
 from service.mail.pace import Pace
 from service.mail.recipients import FoundRecipients
@@ -112,15 +113,17 @@ class Stage:
     pace: Pace | None = None
     long_texts: LongTexts | None = None
     remembering: bool = False
+    memory: TextMemory = field(default_factory=lambda: TextMemory(1 << 28))
+    events: Events = field(default_factory=Unheard)
 
     def start(self) -> int:
         provider = self.provider
         lately = FoundRecipients(provider.clock) if self.remembering else None
         directory, clock = self.directory or provider.directory, provider.clock
         stores = DeliveryStores(directory, provider.blobs, provider.index, clock, lately)
-        delivery = Delivery(stores, "mx.example", TextMemory(1 << 28))
+        delivery = Delivery(stores, "mx.example", self.memory)
         plain = LmtpService(delivery, self.terms, self.certificates.context(), self.options)
-        self.service = replace(plain, pace=self.pace, long_texts=self.long_texts)
+        self.service = replace(plain, pace=self.pace, long_texts=self.long_texts, events=self.events)
         self.key = provider.add("u@a.example")
         reception = Reception(self._make, Admission(100), self.certificates.context())
         self.listener = Listener(ListenerSpec("lmtp", "127.0.0.1", 0, tls=self.tls), reception)

@@ -56,6 +56,14 @@ def store_denies(ground: Ground) -> Iterator[Scene]:
         yield scene_of(mail, inject=ground.s3.pause, mend=ground.s3.resume, rounds=rounds)
 
 
+@contextmanager
+def mail_without_postgres(ground: Ground) -> Iterator[Scene]:
+    """Deliveries while no recipient can be looked up."""
+    with front_end(ground.demo, ground.fresh("lmtp"), (LMTP,), database=IMPATIENT) as mail:
+        rounds = [partial(deliver, each, mail.place("lmtp")) for each in ground.maildrops(3)]
+        yield scene_of(mail, inject=ground.end_postgres, mend=ground.begin_postgres, rounds=rounds)
+
+
 DRILLS = {
     "PoplarPostgresFails": Drill(
         "Postgres crashes (SIGQUIT)",
@@ -95,6 +103,16 @@ DRILLS = {
             ("poplar_messages_delivered_total", r'outcome="unavailable"'),
             ("poplar_store_errors_total", r'kind="(timeout|connection)", vendor="objects"'),
             ("poplar doctor", r"FAIL  object store: s3://.* can't be written"),
+        ),
+    ),
+    "PoplarDeliveriesFail/postgres": Drill(
+        "Postgres crashes (SIGQUIT): all mail is refused at RCPT",
+        "Postgres is started again; nothing else is touched",
+        mail_without_postgres,
+        (
+            ("poplar_messages_delivered_total", r'outcome="unavailable"'),
+            ("poplar_store_errors_total", r'kind="connection", vendor="postgres"'),
+            ("poplar doctor", r"FAIL  postgres as lmtp: can't be used"),
         ),
     ),
     "PoplarRetrievalBudgetBurns": Drill(

@@ -1,0 +1,105 @@
+"""What a connection by LMTP leaves in metrics, events and traces. RFC 2033 §4.2: a delivery is one recipient's."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+import trustme
+from prometheus_client import REGISTRY
+
+from service.mail.text_memory import TextMemory
+from service.model.account import Recipient
+from service.model.address import Address
+from service.model.event import Event, Kind
+from service.model.refusal import Reason, Refusal
+from service.net.certificates import Certificates
+from service.stores.memory.directory import MemoryDirectory
+from service.stores.memory.state import MemoryState
+from tests.net.conftest import write_pair
+from tests.net.test_lmtp import ENVELOPE, TEXT, Stage, codes
+
+pytestmark = pytest.mark.asyncio
+TWO = ENVELOPE + b"RCPT TO:<v@a.example>\r\n"
+
+
+class DirectoryAway(MemoryDirectory):
+    """Has lost its database."""
+
+    async def resolve(self, address: Address) -> Recipient:
+        raise Refusal(Reason.UNAVAILABLE, f"asked for {address.domain}")
+
+
+class Heard:
+    """Keeps all events."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def wants(self, kind: Kind) -> bool:
+        return True
+
+    def tell(self, event: Event) -> None:
+        self.events.append(event)
+
+
+def counted() -> dict[str, float]:
+    """Deliveries by outcome."""
+    (family,) = (each for each in REGISTRY.collect() if each.name == "poplar_messages_delivered")
+    return {sample.labels["outcome"]: sample.value for sample in family.samples}
+
+
+def since(before: dict[str, float]) -> dict[str, float]:
+    """Those that came to be since."""
+    return {outcome: more for outcome, now in counted().items() if (more := now - before.get(outcome, 0))}
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest_asyncio.fixture
+async def lmtp(tmp_path: Path, ca: trustme.CA, heard: Heard) -> AsyncIterator[Stage]:
+    write_pair(tmp_path, "default", ca, "mx.example", "localhost")
+    stage = Stage(Certificates(tmp_path, alpn=()), events=heard)
+    stage.provider.add("v@a.example")
+    yield stage
+    stage.listener.end()
+    await stage.listener.wait_closed()
+
+
+async def test_a_recipient_that_is_refused_is_counted_as_a_delivery_that_failed(lmtp: Stage) -> None:
+    lmtp.directory = DirectoryAway(MemoryState())
+    wire = await lmtp.dial()
+    before = counted()
+    await wire.send(TWO)
+    assert await codes(wire, 4) == [250, 250, 451, 451]
+    assert since(before) == {"unavailable": 2}
+    wire.close()
+
+
+@pytest.mark.parametrize(("text", "replies"), [(b"DATA\r\n", [451]), (b"BDAT 5 LAST\r\nhello", [451, 451])])
+async def test_a_text_for_which_there_is_no_memory_is_counted_and_told_once_for_each_recipient(
+    lmtp: Stage, heard: Heard, text: bytes, replies: list[int]
+) -> None:
+    lmtp.memory = memory = TextMemory(1 << 20, patience=0.01)
+    await memory.first.take(memory.first.bound)
+    wire = await lmtp.dial()
+    before = counted()
+    await wire.send(TWO + text + b"QUIT\r\n")
+    assert await codes(wire, 5 + len(replies)) == [250, 250, 250, 250, *replies, 221]
+    await lmtp.gone()
+    assert since(before) == {"overloaded": 2}
+    assert [(event.kind, event.address, event.reason) for event in heard.events] == [
+        (Kind.DELIVERY_REFUSAL, f"{local}@a.example", "overloaded") for local in "uv"
+    ]
+
+
+async def test_a_text_that_is_delivered_is_counted_once_for_each_recipient(lmtp: Stage) -> None:
+    wire = await lmtp.dial()
+    before = counted()
+    await wire.send(TWO + b"DATA\r\n" + TEXT)
+    assert await codes(wire, 7) == [250, 250, 250, 250, 354, 250, 250]
+    assert since(before) == {"stored": 2}
+    wire.close()

@@ -7,7 +7,20 @@ import yaml
 
 from service.cli.applying.documents import documents
 from service.cli.applying.reading import wanted
-from tests.helm.charting import EXAMPLES, render, values_of
+from tests.helm.charting import EXAMPLES, Object, merged, render, values_of
+
+
+def external(name: str) -> Object:
+    """An ExternalSecret among the values."""
+    return {"name": name, "storeRef": {"name": "vault"}, "data": [{"secretKey": "a", "remoteRef": {"key": "b"}}]}
+
+
+def secrets_of(job: Object) -> set[str]:
+    """The Secrets without which the Job's pod never starts."""
+    spec = job["spec"]["template"]["spec"]
+    sources = [each.get("valueFrom", {}) for container in spec["containers"] for each in container["env"]]
+    named = {each["secretKeyRef"]["name"] for each in sources if "secretKeyRef" in each}
+    return named | {volume["secret"]["secretName"] for volume in spec["volumes"] if "secret" in volume}
 
 
 class TestHooks:
@@ -27,7 +40,7 @@ class TestHooks:
 
     def test_hooks(self) -> None:
         secrets = render(values_of("full")).of("ExternalSecret")
-        early, usual = secrets["db-owner"], secrets["scram"]
+        early, usual = secrets["db-owner"], secrets["cache"]
         assert early["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
         assert int(early["metadata"]["annotations"]["helm.sh/hook-weight"]) < -10
         assert early["spec"]["target"] == {"name": "db-owner", "creationPolicy": "Orphan", "deletionPolicy": "Retain"}
@@ -35,6 +48,20 @@ class TestHooks:
         assert usual["spec"]["target"]["creationPolicy"] == "Owner"
         assert usual["spec"]["refreshInterval"] == "24h"
         assert usual["spec"]["secretStoreRef"] == {"name": "vault", "kind": "SecretStore"}
+
+    @pytest.mark.parametrize("example", EXAMPLES)
+    def test_no_secret_that_the_migration_is_given_comes_after_it(self, example: str) -> None:
+        values = merged(values_of(example), {"migration": {"enabled": True}})
+        given = secrets_of(render(values).one("Job", "-migration"))
+        made = render(values | {"externalSecrets": [external(name) for name in {*given, "another"}]}).of(
+            "ExternalSecret"
+        )
+        assert {name for name, each in made.items() if "annotations" in each["metadata"]} == given
+        assert given
+
+    def test_without_a_migration_every_external_secret_belongs_to_the_release(self) -> None:
+        secrets = render(merged(values_of("full"), {"migration": {"enabled": False}})).of("ExternalSecret")
+        assert not any("annotations" in each["metadata"] for each in secrets.values())
 
     def test_first_tenants_come_last_and_their_files_are_read_by_poplar_apply(self, tmp_path: Path) -> None:
         rendered = render(values_of("full"))

@@ -68,6 +68,22 @@ trusted: {{ toJson .root.Values.proxyProtocol.trustedCIDRs }}
 {{- end }}
 {{- end -}}
 
+{{- /* What the migration is given. Argument: root. */ -}}
+{{- define "poplar.migrationEnv" -}}
+{{- include "poplar.env" (dict "root" . "role" "owner" "redis" false) -}}
+{{- end -}}
+
+{{- /* The Secrets that must be there before the migration, as a JSON list. */ -}}
+{{- define "poplar.migrationSecrets" -}}
+{{- $names := list -}}
+{{- range include "poplar.migrationEnv" . | fromYamlArray -}}
+{{- with dig "valueFrom" "secretKeyRef" "name" "" . -}}
+{{- $names = append $names . -}}
+{{- end -}}
+{{- end -}}
+{{ uniq $names | toJson }}
+{{- end -}}
+
 {{- /* Not empty where sessions are traced. */ -}}
 {{- define "poplar.traced" -}}
 {{- if dig "traces" "enabled" false .Values.config }}yes{{ end -}}

@@ -11,7 +11,7 @@ from service.model.scram import ScramKeys
 
 @dataclass(frozen=True, slots=True)
 class Password:
-    """A claimed name and its password, both prepared (RFC 4013). The secret may reach no log (G17).
+    """A claimed name and its password, which is prepared (RFC 4013). The secret may reach no log (G17).
 
     One that isn't `usable` couldn't be prepared: its secret is what the client sent, octets that are no UTF-8 as lone
     surrogates. It serves to be known again alone: nothing is ever compared with it and nobody is asked about it.

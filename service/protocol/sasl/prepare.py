@@ -1,4 +1,4 @@
-"""SASLprep: names and passwords in the form in which they are compared.
+"""SASLprep: the form in which passwords are compared.
 
 Owns RFC 4013's profile of stringprep, over the standard library's tables. Refuses to know
 whether a string is a name or a password.
@@ -26,20 +26,28 @@ def prepare(text: str) -> str:
 
     RFC 4616 §2: "if preparation fails or results in an empty string, verification SHALL fail."
     """
+    prepared = mapped(text)
+    _check_directions(prepared)
+    return prepared
+
+
+def mapped(text: str) -> str:
+    """The same, whatever its directions. Raises ValueError likewise."""
     if text.isascii() and text.isprintable() and text:
         return text
-    mapped = "".join(" " if stringprep.in_table_c12(c) else c for c in text if not stringprep.in_table_b1(c))
-    prepared = unicodedata.normalize("NFKC", mapped)
+    kept = "".join(" " if stringprep.in_table_c12(c) else c for c in text if not stringprep.in_table_b1(c))
+    prepared = unicodedata.normalize("NFKC", kept)
     if not prepared:
         raise ValueError("empty after preparation")
     if any(prohibited(c) for c in prepared for prohibited in _PROHIBITED):
         raise ValueError("prohibited character")
-    _check_directions(prepared)
     return prepared
 
 
 def _check_directions(text: str) -> None:
     """RFC 3454 §6: text with right-to-left characters has no left-to-right ones, and starts and ends with one."""
+    if text.isascii():
+        return
     right_to_left = [stringprep.in_table_d1(c) for c in text]
     if not any(right_to_left):
         return

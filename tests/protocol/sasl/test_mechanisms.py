@@ -50,8 +50,9 @@ def test_a_password_that_can_t_be_prepared_is_known_again_and_isn_t_usable(secre
     assert plain(b"\0n\0" + secret) != plain(b"\0n\0" + secret + b"\xfc")
 
 
-def test_plain_prepares_what_it_gives() -> None:
+def test_plain_prepares_the_password_and_a_name_that_is_no_address() -> None:
     assert plain("\0ｕｓｅｒ\0p\u00a0w".encode()) == Verify(Password("user", "p w"))
+    assert plain("\0ｕ@a.example\0p\u00a0w".encode()) == Verify(Password("ｕ@a.example", "p w"))
 
 
 def test_login_asks_for_the_password_after_the_name() -> None:

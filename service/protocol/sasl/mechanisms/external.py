@@ -6,8 +6,7 @@ RFC 4422 appendix A; RFC 8314 §4.2 (a certificate never logs in by itself).
 
 from service.model.proof import CertificateProof
 from service.protocol.sasl.exchange import Mechanism, Move, Outside, Verify
-from service.protocol.sasl.prepare import prepare
-from service.protocol.sasl.proof import MAX_OCTETS
+from service.protocol.sasl.login_name import login_name
 
 EXTERNAL = "EXTERNAL"
 
@@ -29,9 +28,7 @@ class External:
         # RFC 4422 appendix A.1: an empty authorization identity asks for the one that the external credentials give.
         if not response and len(self._certified) != 1:
             raise ValueError("no address, or several")
-        if len(response) > MAX_OCTETS or 0 in response:
-            raise ValueError("not an authorization identity")
-        named = prepare(response.decode()) if response else self._certified[0]
+        named = login_name(response.decode()) if response else self._certified[0]
         return CertificateProof(named, self._certified)
 
 

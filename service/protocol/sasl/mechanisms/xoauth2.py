@@ -7,8 +7,7 @@ Never an RFC; where it is silent, it is read as RFC 7628 §3.1 is.
 from service.model.proof import BearerProof
 from service.protocol.sasl.bearer import pairs_of, token_of, xoauth2_refusal
 from service.protocol.sasl.exchange import Mechanism, Move, Outside, Verify
-from service.protocol.sasl.prepare import prepare
-from service.protocol.sasl.proof import MAX_OCTETS
+from service.protocol.sasl.login_name import login_name
 
 XOAUTH2 = "XOAUTH2"
 
@@ -31,9 +30,9 @@ class XOAuth2:
 def _proof(text: str) -> BearerProof:
     user, _, rest = text.partition("\x01")
     name = user.removeprefix("user=")
-    if name == user or len(name.encode()) > MAX_OCTETS:
-        raise ValueError("no name, or too long a one")
-    return BearerProof(prepare(name), token_of(pairs_of(rest).get("auth", "")))
+    if name == user:
+        raise ValueError("no name")
+    return BearerProof(login_name(name), token_of(pairs_of(rest).get("auth", "")))
 
 
 MECHANISM = Mechanism(XOAUTH2, client_first=True, begin=XOAuth2, rank=40, everywhere=False)

@@ -84,9 +84,22 @@ def parse_domain(text: str) -> str:
     """The domain in lower-case A-labels (RFC 5890). Raises ValueError when it isn't one."""
     _check_length(text)
     try:
-        ascii_form = text.lower() if text.isascii() else text.encode("idna").decode("ascii").lower()
+        ascii_form = text.lower() if text.isascii() else _a_labels(text)
     except UnicodeError as error:
         raise ValueError("not a domain name") from error
     if len(ascii_form) > MAX_DOMAIN_OCTETS or not _DOMAIN.fullmatch(ascii_form):
         raise ValueError("not a domain name")
     return ascii_form
+
+
+def _a_labels(text: str) -> str:
+    """The domain as the A-labels under which it is registered. Raises UnicodeError when IDNA 2008 has no such domain.
+
+    RFC 5894 §7.2: sharp s and final sigma are letters of their own, and of two domains that differ in one, whose owners
+    may be two, Python's codec makes one, as it knows IDNA 2003 alone. RFC 5895 §2: capitals and full-width letters are
+    read as small and narrow ones.
+    """
+    # Its tables are a few megabytes, of which who has no such domains needs none.
+    import idna
+
+    return idna.encode(text, uts46=True).decode("ascii")

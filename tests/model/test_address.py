@@ -1,6 +1,7 @@
 """Mail addresses in the one form in which they are compared.
 
 RFC 5321 §4.1.2 (syntax), §4.5.3.1 (limits); RFC 6531 §3.3 (beyond ASCII); RFC 5233 §1 (the tag).
+RFC 5894 §7.2 and RFC 5895 §2 (domains beyond ASCII).
 """
 
 import unicodedata
@@ -60,12 +61,37 @@ def test_an_address_has_one_form(text: str, base: str, tag: str) -> None:
         "a" * 65 + "@acme.example",
         "ä" * 33 + "@acme.example",
         "ada@" + "a" * 64 + ".example",
+        "ada@i❤.example",
+        "ada@ü_b.example",
+        "ada@-ü.example",
+        "ada@ü..example",
+        "ada@\u2024.example",
+        "ada@xn--zzzz.bücher.example",
+        "ada@" + "ü" * 64 + ".example",
+        "ada@" + "ü." * 100_000 + "example",
         "ada@" + ".".join(["a" * 63] * 4) + ".x",
     ],
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"address|domain|local"):
         parse_address(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "domain"),
+    [
+        ("faß.example", "xn--fa-hia.example"),
+        ("FAẞ.example", "xn--fa-hia.example"),
+        ("fass.example", "fass.example"),
+        ("βόλος.example", "xn--nxasmm1c.example"),
+        ("βόλοσ.example", "xn--nxasmq6b.example"),
+        ("BÜCHER。ｅｘａｍｐｌｅ", "xn--bcher-kva.example"),
+        ("Under_score.123.XN--zzzz", "under_score.123.xn--zzzz"),
+    ],
+)
+def test_g10_domains_that_are_registered_apart_stay_apart(text: str, domain: str) -> None:
+    assert parse_domain(text) == domain
+    assert parse_domain(domain) == domain
 
 
 def test_a_local_part_has_up_to_64_octets() -> None:
@@ -107,3 +133,13 @@ def test_the_form_of_an_address_is_final(local: str, domain: str) -> None:
     assert parse_address(str(address)) == address
     assert parse_address(address.base) == Address(address.local, address.domain)
     assert parse_domain(address.domain) == address.domain
+
+
+@given(st.text(st.one_of(st.characters(), st.sampled_from(".-ßςü\u200d\u094d\u05d0\u0661")), max_size=12))
+def test_the_form_of_a_domain_is_final(text: str) -> None:
+    try:
+        domain = parse_domain(text)
+    except ValueError:
+        return
+    assert domain.isascii()
+    assert parse_domain(domain) == domain

@@ -19,7 +19,7 @@ from service.app.leasing import open_locks, open_recent
 from service.app.provisioning import PATIENCE
 from service.mail.passwords import Passwords
 from service.mail.tokens import TokenOffice
-from service.protocol.sasl.prepare import prepare
+from service.model.saslprep import prepare
 from service.settings import Settings
 from service.stores.postgres.tokens import PostgresTokens
 from service.stores.postgres.units import PostgresUnits

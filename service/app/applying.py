@@ -11,7 +11,7 @@ from service.app.hashing import open_hashes
 from service.app.provisioning import patient_database
 from service.mail.declared.applying import Applier
 from service.mail.passwords import Passwords
-from service.protocol.sasl.prepare import prepare
+from service.model.saslprep import prepare
 from service.settings import Settings
 from service.stores.postgres.directory import PostgresDirectory
 from service.stores.postgres.units import PostgresUnits

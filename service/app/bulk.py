@@ -13,7 +13,7 @@ from service.app.provisioning import patient_database
 from service.mail.batches import Manner
 from service.mail.bulk import BATCH, BulkImport
 from service.mail.passwords import Passwords
-from service.protocol.sasl.prepare import prepare
+from service.model.saslprep import prepare
 from service.settings import Settings
 from service.stores.passwords import COSTS, Argon2Hashes
 from service.stores.postgres.tenancy import postgres_tenancy

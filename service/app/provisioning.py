@@ -14,7 +14,7 @@ from service.mail.passwords import Passwords
 from service.mail.provisioning import Office, Provisioning
 from service.mail.provisioning import provisioning as over
 from service.model.refusal import Refusal
-from service.protocol.sasl.prepare import prepare
+from service.model.saslprep import prepare
 from service.settings import Settings
 from service.settings.systems import DatabaseSettings
 from service.stores.passwords import COSTS, Argon2Hashes

@@ -11,7 +11,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from service.mail.issuing import IssuerProvisioning
-from service.mail.naming import domain_name, found, maildrop_address, owned, pages, plainly
+from service.mail.naming import domain_name, found, maildrop_address, new_alias, new_maildrop, owned, pages, plainly
 from service.mail.outside.choosing import DirectoryProvisioning
 from service.mail.passwords import Passwords
 from service.mail.tenancy import MARGIN, Act, AuditQuery, Page, Tenancy
@@ -55,7 +55,10 @@ class Office:
 
     async def acting(self, address: str, tenant: str | None) -> tuple[Act, Address]:
         """A write that concerns `address`, in the tenancy of its domain. Raises Refusal: INVALID, NOT_FOUND."""
-        name = maildrop_address(address)
+        return await self.acting_on(maildrop_address(address), tenant)
+
+    async def acting_on(self, name: Address, tenant: str | None) -> tuple[Act, Address]:
+        """The same of an address that was read. Raises Refusal: INVALID, NOT_FOUND."""
         return self.act((await owned(self.tenancy.domains, name.domain, tenant)).tenant), name
 
 
@@ -152,7 +155,7 @@ class MaildropProvisioning:
         """Raises Refusal: INVALID, NOT_FOUND (the domain), EXISTS."""
         with plainly():
             check_policy(policy)
-        act, name = await self.office.acting(address, tenant)
+        act, name = await self.office.acting_on(new_maildrop(address), tenant)
         return await self.office.tenancy.maildrops.create(act, name, policy)
 
     async def show(self, address: str, tenant: str | None = None) -> MaildropView:
@@ -205,7 +208,7 @@ class AliasProvisioning:
 
     async def create(self, alias: str, address: str, tenant: str | None = None) -> AliasView:
         """Raises Refusal: INVALID, NOT_FOUND, EXISTS."""
-        act, name = await self.office.acting(alias, tenant)
+        act, name = await self.office.acting_on(new_alias(alias), tenant)
         return await self.office.tenancy.aliases.create(act, name, maildrop_address(address))
 
     async def show(self, alias: str, tenant: str | None = None) -> AliasView:

@@ -19,8 +19,8 @@ from service.mail.counting import Rules
 from service.mail.passwords import Passwords
 from service.mail.tokens import TokenOffice
 from service.model.attempts import Kind, Limit
+from service.model.saslprep import prepare
 from service.model.token import Scope
-from service.protocol.sasl.prepare import prepare
 from service.stores.memory.attempts import MemoryAttempts
 from service.stores.memory.locks import MemoryMaildropLocks
 from service.stores.memory.passwords import MemoryPasswordHashes

@@ -175,6 +175,16 @@ def test_a_folder_and_standard_input_are_read_like_files(poplar: Poplar, tmp_pat
             " (what follows it is a tag)",
         ),
         (
+            'tenants:\n  a:\n    maildrops:\n      "\\ufffd@a.example": \n',
+            "line 4: tenants.a.maildrops.\ufffd@a.example: a login may not have such a character (RFC 4013), nobody"
+            " could log in under this name",
+        ),
+        (
+            'tenants:\n  a:\n    maildrops:\n      x@a.example:\n        aliases: ["\\u202ey@a.example"]\n',
+            "line 5: tenants.a.maildrops.x@a.example.aliases.0: the name of a maildrop or alias has only characters"
+            " that can be seen",
+        ),
+        (
             "tenants:\n  a:\n    maildrops:\n",
             "line 3: tenants.a.maildrops: names with what belongs to each stand here; {{}} for none",
         ),

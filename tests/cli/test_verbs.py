@@ -17,7 +17,7 @@ from service.mail.blocks import Blocks
 from service.mail.counting import Rules
 from service.mail.passwords import Passwords
 from service.mail.tokens import TokenOffice
-from service.protocol.sasl.prepare import prepare
+from service.model.saslprep import prepare
 from service.stores.memory.attempts import MemoryAttempts
 from service.stores.memory.locks import MemoryMaildropLocks
 from service.stores.memory.passwords import MemoryPasswordHashes

@@ -26,8 +26,8 @@ from service.mail.tenancy import Act, Page, Tenancy
 from service.model.account import Status
 from service.model.address import parse_address
 from service.model.refusal import Reason, Refusal
+from service.model.saslprep import prepare
 from service.model.tenancy import NewCredential, PolicyChange
-from service.protocol.sasl.prepare import prepare
 from service.stores.memory.directory import MemoryDirectory
 from service.stores.memory.passwords import MemoryPasswordHashes
 from service.stores.memory.state import MemoryState

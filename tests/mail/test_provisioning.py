@@ -8,10 +8,12 @@ import pytest
 
 from service.mail.passwords import DEFAULT_LABEL, Passwords, generate_password
 from service.mail.provisioning import Office, Provisioning, provisioning
+from service.mail.tenancy import Act
 from service.model.account import Status
+from service.model.address import parse_address
 from service.model.refusal import Reason, Refusal
+from service.model.saslprep import prepare
 from service.model.tenancy import PolicyChange
-from service.protocol.sasl.prepare import prepare
 from service.stores.memory.passwords import MemoryPasswordHashes
 from service.stores.memory.state import MemoryState
 from service.stores.memory.tenancy import memory_tenancy
@@ -94,6 +96,50 @@ async def test_an_address_is_an_address(desk: Provisioning, address: str) -> Non
 async def test_a_maildrop_is_not_named_with_a_tag(desk: Provisioning, address: str) -> None:
     with refused(Reason.INVALID, "tag"):
         await desk.maildrops.create(address)
+
+
+@pytest.mark.parametrize("local", ["\u202eeve", "\ufeffeve", "e\u2028ve", "e\u3000ve", "eve\ufff9", "\ud83d"])
+async def test_a_name_that_can_not_be_seen_is_refused(desk: Provisioning, local: str) -> None:
+    with refused(Reason.INVALID):
+        await desk.maildrops.create(f"{local}@acme.example")
+    with refused(Reason.INVALID):
+        await desk.aliases.create(f"{local}@acme.example", "ada@acme.example")
+
+
+@pytest.mark.parametrize(
+    "local",
+    ["\ufffc", "a\ufffd", "\u2ff0b"],
+)
+async def test_a_maildrop_that_nobody_could_log_in_to_is_refused(desk: Provisioning, local: str) -> None:
+    """RFC 4013 §2.3: what a login name may not have; mail finds an alias as it is written."""
+    with refused(Reason.INVALID, "nobody could log in"):
+        await desk.maildrops.create(f"{local}@acme.example")
+    await desk.aliases.create(f"{local}@acme.example", "ada@acme.example")
+
+
+@pytest.mark.parametrize(
+    "local",
+    [
+        "grüße",
+        "o'neil",
+        "\u05d0\u05d1",
+        "e\u0301ve",
+        "EVE",
+        "\u1e97",
+        "\ufb01ona",
+        "a\u05d0b",
+        "\u0645\u06cc\u200c\u062e",
+    ],
+)
+async def test_a_name_beyond_ascii_is_a_maildrops(desk: Provisioning, local: str) -> None:
+    await desk.maildrops.create(f"{local}@acme.example")
+
+
+async def test_a_maildrop_from_before_is_shown_and_removed_whatever_it_is_called(desk: Provisioning) -> None:
+    address = "\ufb01ona\u202e@acme.example"
+    await desk.maildrops.office.tenancy.maildrops.create(Act("tester", "acme"), parse_address(address), {})
+    assert (await desk.maildrops.show(address)).address == address
+    await desk.maildrops.remove(address)
 
 
 async def test_an_address_in_nobodys_domain_is_refused(desk: Provisioning) -> None:

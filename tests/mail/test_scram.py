@@ -18,8 +18,8 @@ from service.mail.scram import ScramChallenges
 from service.model.policy import PolicyValue
 from service.model.proof import Password, ScramProof
 from service.model.refusal import Reason, Refusal
+from service.model.saslprep import prepare
 from service.model.scram import ITERATIONS, ScramKeys, derive_scram, parse_scram
-from service.protocol.sasl.prepare import prepare
 from service.stores.memory.passwords import MemoryPasswordHashes
 from service.stores.memory.state import SUSPENDED, CredentialRow
 from service.stores.memory.verifiers import MemoryVerifiers

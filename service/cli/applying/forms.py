@@ -4,14 +4,14 @@ Owns the names of keys. Refuses keys it doesn't know: a misspelt one must not pa
 alone, and so `null` says nothing but for a thing's own name, `catch_all` and `directory`. Refuses passwords, too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
 
-from service.mail.naming import maildrop_address
-from service.model.address import parse_domain
+from service.mail.naming import maildrop_address, new_alias, new_maildrop
+from service.model.address import Address, parse_domain
 from service.model.outside import parse_directory_name
 from service.model.policy_table import check_policy
 from service.model.refusal import Refusal
@@ -38,12 +38,15 @@ def _kept(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else value
 
 
-def _address(text: str) -> str:
-    try:
-        maildrop_address(text)
-    except Refusal as refusal:
-        raise ValueError(refusal.cause) from None
-    return text
+def _read_by(read: Callable[[str], Address]) -> AfterValidator:
+    def checked(text: str) -> str:
+        try:
+            read(text)
+        except Refusal as refusal:
+            raise ValueError(refusal.cause) from None
+        return text
+
+    return AfterValidator(checked)
 
 
 def _domain(text: str) -> str:
@@ -53,7 +56,9 @@ def _domain(text: str) -> str:
 
 Standing = Literal["active", "suspended"]
 PolicyValues = Annotated[dict[str, Any], AfterValidator(_policy)]
-AddressText = Annotated[str, AfterValidator(_address)]
+AddressText = Annotated[str, _read_by(maildrop_address)]
+AliasText = Annotated[str, _read_by(new_alias)]
+MaildropText = Annotated[str, _read_by(new_maildrop)]
 
 
 class Form(BaseModel):
@@ -103,7 +108,7 @@ class MaildropForm(Form):
 
     status: Standing = "active"
     policy: PolicyValues = {}
-    aliases: list[AddressText] = []
+    aliases: list[AliasText] = []
     credentials: dict[
         Annotated[str, AfterValidator(parse_label)], Annotated[CredentialForm, BeforeValidator(_named)]
     ] = {}
@@ -124,7 +129,7 @@ class TenantForm(Form):
     directory: Annotated[str, AfterValidator(parse_directory_name)] | None = None
     """The outside directory that keeps its users, by its name in the settings; `own`, or null for the default."""
     domains: dict[Annotated[str, AfterValidator(_domain)], Annotated[DomainForm, BeforeValidator(_named)]] = {}
-    maildrops: dict[AddressText, Annotated[MaildropForm, BeforeValidator(_named)]] = {}
+    maildrops: dict[MaildropText, Annotated[MaildropForm, BeforeValidator(_named)]] = {}
 
 
 class DocumentForm(Form):

@@ -5,7 +5,7 @@ which addresses are compared is `parse_address`'s alone, or who has mail under a
 RFC 4616 §2, RFC 5802 §5.1, RFC 6532 §3.1.
 """
 
-from service.protocol.sasl.prepare import mapped, prepare
+from service.model.saslprep import mapped, prepare
 
 MAX_OCTETS = 255
 

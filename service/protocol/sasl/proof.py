@@ -6,8 +6,8 @@ RFC 4616 §2, RFC 4013 §2, RFC 6856 §2.2.
 """
 
 from service.model.proof import Password
+from service.model.saslprep import prepare
 from service.protocol.sasl.login_name import MAX_OCTETS, login_name
-from service.protocol.sasl.prepare import prepare
 
 
 def password_proof(name: bytes, secret: bytes, authzid: bytes = b"") -> Password | None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.protocol.sasl.prepare import prepare
+from service.model.saslprep import prepare
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import typer
 
 from service.model.policy_table import RULES
 from service.model.tenancy import MaildropView, Setting
+from service.telemetry.cleaning import printable
 
 WIDE = 400
 Columns = Sequence[str]
@@ -21,19 +22,27 @@ Columns = Sequence[str]
 
 
 def say(text: str) -> None:
-    """One line for a person."""
-    typer.echo(text)
+    """One line for a person, on whose terminal no name in it can do anything."""
+    typer.echo(printable(text))
 
 
 def tell(sentence: str, as_json: bool, facts: object) -> None:
     """What was done: a sentence for a person, or one JSON object."""
-    say(json.dumps(plain(facts), indent=2, ensure_ascii=False) if as_json else sentence)
+    if as_json:
+        _give(plain(facts))
+    else:
+        say(sentence)
+
+
+def _give(value: object) -> None:
+    """JSON for a program: names stand in it as they are."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def print_rows(views: Sequence[object], columns: Columns, as_json: bool) -> None:
     """Many things: a table, or one JSON array."""
     if as_json:
-        say(json.dumps([plain(view) for view in views], indent=2, ensure_ascii=False))
+        _give([plain(view) for view in views])
         return
     _print(columns, [[words(getattr(view, column)) for column in columns] for view in views])
 
@@ -42,7 +51,7 @@ def print_one(view: object, as_json: bool, beside: Mapping[str, object] | None =
     """One thing, with what else is known `beside` it: a line a value, or one JSON object."""
     facts = {**_facts(view), **(beside or {})}
     if as_json:
-        say(json.dumps(plain(facts), indent=2, ensure_ascii=False))
+        _give(plain(facts))
         return
     _print((), [[name.replace("_", " "), words(value, "\n")] for name, value in facts.items()])
 
@@ -55,7 +64,8 @@ def _print(columns: Columns, rows: Sequence[Sequence[str]]) -> None:
     table = Table(*(column.replace("_", " ") for column in columns), box=None, pad_edge=False)
     table.show_header = bool(columns)
     for row in rows:
-        table.add_row(*map(Text, row))  # As text: a name may look like markup.
+        # As text: a name may look like markup, and it may turn what follows on the line around.
+        table.add_row(*(Text(printable(cell, "\n")) for cell in row))
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = WIDE  # A pipe has no edge to fold at.

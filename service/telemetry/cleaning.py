@@ -40,12 +40,12 @@ def _cleaned(key: str, value: object, deeper: int) -> object:
     if _names_a_secret(key):
         return MASK
     if isinstance(value, str):
-        return _printable(scrubbed(value), "\n" if key == "exception" else "")
+        return printable(scrubbed(value), "\n" if key == "exception" else "")
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Mapping | list | tuple | set | frozenset) and deeper:
         return _cleaned_parts(key, value, deeper - 1)
-    return _printable(scrubbed(repr(value) if isinstance(value, BaseException | bytes) else str(value)))
+    return printable(scrubbed(repr(value) if isinstance(value, BaseException | bytes) else str(value)))
 
 
 @lru_cache(maxsize=1024)
@@ -74,10 +74,11 @@ def scrubbed(text: str) -> str:
 @lru_cache(CLEANED)
 def clean(text: str) -> str:
     """`text` without secrets and with nothing that a terminal would obey."""
-    return _printable(scrubbed(text))
+    return printable(scrubbed(text))
 
 
-def _printable(text: str, kept: str = "") -> str:
+def printable(text: str, kept: str = "") -> str:
+    """`text` with what a terminal would obey, or wouldn't show, escaped; but for the characters in `kept`."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in kept else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -232,6 +232,19 @@ def test_what_looks_like_markup_is_printed_as_it_is(acme: Poplar) -> None:
     assert "[red]x@acme.example" in acme("maildrop", "list").out
 
 
+def test_a_name_can_not_write_to_the_terminal(acme: Poplar, migrated_dsn: str) -> None:
+    """Such as one that was created before names were checked: a bidi control turns the rest of its line around."""
+    execute(migrated_dsn, "UPDATE maildrops SET local = E'\\u202e\\u2028ada'")
+    listed = acme("maildrop", "list")
+    assert "\\u202e\\u2028ada@acme.example" in listed.out
+    assert listed.out.replace("\n", "").isprintable()
+    shown = acme("maildrop", "show", "\u202e\u2028ada@acme.example")
+    assert shown.out.replace("\n", "").isprintable()
+    assert acme("maildrop", "list", "--json").json[0]["address"] == "\u202e\u2028ada@acme.example"
+    removed = acme("maildrop", "remove", "\u202e\u2028ada@acme.example", "--yes")
+    assert (removed.code, removed.out.replace("\n", "").isprintable()) == (0, True)
+
+
 def test_an_unreachable_database_is_said_in_plain_words(
     poplar: Poplar, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
 ) -> None:

@@ -12,6 +12,7 @@ from rich.text import Text
 from service.cli.tenancy_output import WIDE, plain, value_words
 from service.mail.declared.planning import Plan
 from service.mail.declared.steps import Change, Kind, Step
+from service.telemetry.cleaning import printable
 
 SIGNS = {Kind.CREATE: ("+", "green"), Kind.CHANGE: ("~", "yellow"), Kind.REMOVE: ("-", "red")}
 NOTHING = "nothing to change"
@@ -27,7 +28,7 @@ def show(plans: Iterable[Plan], headline: str = "") -> None:
             console.print(Text(f"tenant {plan.tenant}{headline}", style="bold"))
         for step in plan.steps:
             sign, colour = SIGNS[step.kind]
-            console.print(Text(f"  {sign} {_told(step)}", style=colour), soft_wrap=True)
+            console.print(Text(printable(f"  {sign} {_told(step)}"), style=colour), soft_wrap=True)
 
 
 def _told(step: Step) -> str:

@@ -19,6 +19,7 @@ from service.model.refusal import Reason, Refusal
 from service.model.scram import derive_scram
 from service.stores.directories.mysql_query import MySqlQuery
 from service.stores.directories.postgres_query import PostgresQuery
+from service.stores.directories.rows import MOST_ROWS
 from tests.backends.mariadb import DATABASE, PASSWORD, USER, MariaDb, mariadb_server
 
 pytestmark = pytest.mark.asyncio
@@ -220,6 +221,22 @@ async def test_a_connection_that_the_server_ended_while_it_was_idle_is_made_anew
     assert await verifiers(directory, "ada@acme.example") == ["{SSHA}x"]
     await vendor.end_sessions()
     assert await verifiers(directory, "ada@acme.example") == ["{SSHA}x"]
+    directory.close()
+
+
+async def test_g15_of_a_query_that_finds_too_many_rows_the_first_alone_come(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A million rows, for one login, took 350 MB before they were refused."""
+    for number in range(12):
+        await add(vendor, f"u{number}@acme.example")
+    came: list[int] = []
+    for module in ("postgres_query", "mysql_query"):
+        monkeypatch.setattr(f"service.stores.directories.{module}.stored", lambda _, rows: came.append(len(rows)))
+    directory = vendor.ask("SELECT a.password AS verifier FROM people a, people b, people c WHERE {} <> ''")
+    for _ in range(2):
+        await directory.ask(question("ada@acme.example"))
+    assert came == [MOST_ROWS + 1] * 2
     directory.close()
 
 

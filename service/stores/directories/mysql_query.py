@@ -19,10 +19,12 @@ from service.mail.outside.ports import AwayError
 from service.model.outside import Answer, Question
 from service.model.refusal import Reason, Refusal
 from service.stores.directories.connections import Connections
-from service.stores.directories.rows import stored, values
+from service.stores.directories.rows import MOST_ROWS, stored, values
 
 PORT = 3306
 READ_ONLY = "SET SESSION TRANSACTION READ ONLY"
+FEW_ROWS = f"SET SESSION sql_select_limit = {MOST_ROWS + 1}"
+"""All rows of a prepared statement are read before any is looked at, and a wrong query may find a million."""
 _AWAY_NUMBERS = frozenset(
     {1040, 1044, 1045, 1049, 1053, 1077, 1079, 1129, 1130, 1152, 1158, 1159, 1160, 1161, 1203, 1226, 1698, 1927, 4031}
 )
@@ -88,6 +90,7 @@ class MySqlQuery:
             **self._options, ssl=self._tls, charset="utf8mb4", autocommit=True, init_command=READ_ONLY
         )
         try:
+            await connection.query(FEW_ROWS)  # type: ignore[no-untyped-call]
             return _Ready(connection, await connection.prepare(self._query))  # type: ignore[no-untyped-call]
         except BaseException:
             connection.close()

@@ -13,7 +13,7 @@ from service.mail.outside.ports import AwayError
 from service.model.outside import Answer, Question
 from service.model.refusal import Reason, Refusal
 from service.stores.directories.connections import Connections
-from service.stores.directories.rows import stored, values
+from service.stores.directories.rows import MOST_ROWS, stored, values
 
 Connection = asyncpg.Connection
 Row = asyncpg.Record
@@ -60,13 +60,23 @@ class PostgresQuery:
         fresh = True
         try:
             async with self._connections.one() as (connection, fresh):
-                return await connection.fetch(self._query, *given)
+                return await self._fetched(connection, given)
         except _AWAY:
             if fresh:
                 raise
         # The connection had been idle, and the server ended it meanwhile: that says nothing about the server.
         async with self._connections.one(fresh=True) as (connection, _):
-            return await connection.fetch(self._query, *given)
+            return await self._fetched(connection, given)
+
+    async def _fetched(self, connection: "Connection[Row]", given: Sequence[str]) -> Sequence[Row]:
+        """The first rows, one more than may be, by a cursor: a wrong query may find a million, and they stay there."""
+        # Without `async with`, which would wait on for a server that hangs: whatever fails here ends the connection.
+        transaction = connection.transaction(readonly=True)
+        await transaction.start()
+        cursor = await connection.cursor(self._query, *given)
+        rows = await cursor.fetch(MOST_ROWS + 1)
+        await transaction.rollback()
+        return rows
 
     async def _connect(self) -> "Connection[Row]":
         limits = {"application_name": "poplar directory", "default_transaction_read_only": "on"}

@@ -107,6 +107,22 @@ class Gate:
         if scope["type"] != "http" or scope["path"] == DOCUMENT:
             await self._app(scope, receive, send)
             return
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._pass(scope, receive, noted)
+        except asyncio.CancelledError:
+            if begun:
+                raise
+            # The process ends, and can't wait for it any longer. What it has sent may be done all the same.
+            await of_refusal(Refusal(Reason.UNKNOWN_OUTCOME, "the process ends"))(scope, receive, send)
+
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             scope.setdefault("state", {})["token"] = await self._house.tokens.admit(_presented(scope))
         except Refusal as refusal:

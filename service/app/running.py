@@ -29,7 +29,7 @@ from service.telemetry.http_metrics import CountedRequests
 from service.telemetry.http_trace import TracedRequests
 from service.telemetry.looplag import watch_loop_lag
 from service.telemetry.registries import own_registry
-from service.telemetry.serving import serving
+from service.telemetry.serving import GRACE, serving
 from service.telemetry.spans import Tracer
 from service.telemetry.tasks import count_tasks
 
@@ -113,7 +113,8 @@ async def _ops_http(settings: Settings, drain: Drain, place: Place, api: ASGIApp
     app = ops_app(lambda: drain.phase.value, own_registry)
     if api is not None:
         app.mount("/", api)
-    async with serving(app, settings.http.host, settings.http.port) as url:
+    grace = GRACE if api is None else settings.drain.grace
+    async with serving(app, settings.http.host, settings.http.port, grace) as url:
         yield url
 
 

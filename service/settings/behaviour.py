@@ -72,7 +72,7 @@ class DrainSettings(Section):
     """How a process ends."""
 
     grace: Seconds = 25.0
-    """Seconds that sessions get to finish after SIGTERM; keep it under the pod's own grace."""
+    """Seconds that sessions and API requests get to finish after SIGTERM; keep it under the pod's own grace."""
     announce: Annotated[float, Field(ge=0, le=300)] = 0.0
     """Seconds for which listeners stay open after readiness is gone, so that balancers notice first."""
 

@@ -7,6 +7,7 @@ and to know what it serves.
 import asyncio
 import contextlib
 import errno
+import math
 import os
 import socket
 from collections.abc import AsyncIterator, Iterator
@@ -17,7 +18,8 @@ from starlette.types import ASGIApp
 
 from service.telemetry.behind_balancers import ToleratingProxyHeader
 
-GRACE = 2
+GRACE = 2.0
+"""Seconds that requests under way get to end, where nothing else is said; idle connections are closed at once."""
 
 
 class _Server(uvicorn.Server):
@@ -29,13 +31,15 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[str]:
+async def serving(app: ASGIApp, host: str, port: int, grace: float = GRACE) -> AsyncIterator[str]:
     """Serve `app` until the block ends; gives the base URL that reaches it from this machine.
+
+    Requests that are under way then have `grace` seconds, before they are cancelled.
 
     Host "*" is every IPv4 and IPv6 address. Raises OSError when the port is taken.
     """
     with _bound(host, port) as listening:
-        server = _Server(_config(app))
+        server = _Server(_config(app, grace))
         task = asyncio.create_task(server.serve(sockets=[listening]), name="ops http")
         try:
             await _started(server, task)
@@ -43,9 +47,16 @@ async def serving(app: ASGIApp, host: str, port: int) -> AsyncIterator[str]:
         finally:
             server.should_exit = True
             await task
+            await _cancelled(server)
 
 
-def _config(app: ASGIApp) -> uvicorn.Config:
+async def _cancelled(server: uvicorn.Server) -> None:
+    """Let those that were cancelled answer: what they stand on is closed next."""
+    if tasks := set(server.server_state.tasks):
+        await asyncio.wait(tasks, timeout=GRACE)
+
+
+def _config(app: ASGIApp, grace: float) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=ToleratingProxyHeader,
@@ -54,7 +65,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         limit_concurrency=200,
-        timeout_graceful_shutdown=GRACE,
+        timeout_graceful_shutdown=math.ceil(grace),
     )
 
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 import asyncpg
 import httpx
 import pytest
-from starlette.types import Message
+from starlette.types import Message, Receive, Scope, Send
 
 from service.admin.access import Gate, House
 from service.admin.paging import cursor
@@ -195,6 +195,32 @@ async def test_a_body_that_does_not_come_in_time_is_given_up(served: Served) -> 
     scope = {"type": "http", "path": "/v1/tenants/acme", "method": "PATCH", "headers": headers}
     await Gate(served.app, house, seconds=0.05)(scope, never, send)
     assert said[0]["status"] == 408
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_request_that_a_process_cannot_wait_for_is_answered_unless_it_was(served: Served, begun: bool) -> None:
+    under_way = asyncio.Event()
+    said: list[Message] = []
+
+    async def endless(_scope: Scope, _receive: Receive, send: Send) -> None:
+        if begun:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        under_way.set()
+        await asyncio.Event().wait()
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        said.append(message)
+
+    headers = [(b"authorization", f"Bearer {served.texts['full']}".encode())]
+    scope = {"type": "http", "path": "/v1/tenants", "method": "GET", "headers": headers}
+    asked = asyncio.ensure_future(Gate(endless, served.app.state.house)(scope, receive, send))
+    await under_way.wait()
+    asked.cancel()
+    await asyncio.wait({asked})
+    assert [said[0]["status"], asked.cancelled()] == ([200, True] if begun else [503, False])
 
 
 async def test_a_name_that_is_taken_is_a_conflict(served: Served) -> None:

@@ -6,17 +6,20 @@ import smtplib
 import ssl
 import time
 import urllib.request
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 import trustme
 from prometheus_client import REGISTRY
+from starlette.types import ASGIApp
 
 from service.app.provisioning import provisioning
-from service.app.running import WORKER, Running, running
+from service.app.running import WORKER, Role, Running, running
 from service.app.staff import evict, live_sessions
 from service.model.refusal import Reason, Refusal
 from service.model.tenancy import PolicyChange
 from service.telemetry import span_metrics
+from service.telemetry.serving import GRACE, serving
 from tests.app.conftest import ADDRESS, PASSWORD, Make, listener, provide
 from tests.telemetry.collector import collecting
 
@@ -64,6 +67,22 @@ async def test_only_the_asked_roles_listen(make: Make) -> None:
         assert set(poplar.ports) == {"pop3", "pop3s"}
     async with running(make(), {"lmtp"}) as poplar:
         assert set(poplar.ports) == {"lmtp"}
+
+
+@pytest.mark.parametrize(("role", "grace"), [("api", 5.0), ("lmtp", GRACE)])
+async def test_requests_of_the_api_have_the_drains_grace_and_probes_need_none(
+    make: Make, monkeypatch: pytest.MonkeyPatch, role: Role, grace: float
+) -> None:
+    given: list[float] = []
+
+    def noted(app: ASGIApp, host: str, port: int, grace: float) -> AbstractAsyncContextManager[str]:
+        given.append(grace)
+        return serving(app, host, port, grace)
+
+    monkeypatch.setattr("service.app.running.serving", noted)
+    async with running(make(), {role}):
+        pass
+    assert given == [grace]
 
 
 async def test_what_a_worker_tells_last_is_in_what_it_shares(make: Make, ca: trustme.CA) -> None:

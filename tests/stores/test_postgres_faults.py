@@ -243,6 +243,52 @@ async def test_a_cancelled_caller_does_not_cancel_its_removal(postgres_world: Po
     assert await postgres_world.owner.fetchval("SELECT messages FROM maildrops") == 1
 
 
+async def begin_to_commit(database: Database, tap: Wiretap) -> "asyncio.Task[None]":
+    """Staff's change, whose COMMIT is on its way and waits for `tap.go`."""
+
+    async def change() -> None:
+        async with database.transaction() as connection:
+            await connection.execute("UPDATE tenants SET status = 'suspended'")
+            tap.go.clear()
+
+    changing = asyncio.create_task(change())
+    await tap.waits.wait()
+    return changing
+
+
+async def test_a_caller_that_is_cancelled_cancels_no_commit(postgres_world: PostgresWorld, migrated_dsn: str) -> None:
+    await one_maildrop(postgres_world)
+    async with through(migrated_dsn) as (tap, database):
+        changing = await begin_to_commit(database, tap)
+        changing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await changing
+        tap.go.set()
+        await database.close()
+    assert await postgres_world.owner.fetchval("SELECT status FROM tenants") == "suspended"
+
+
+async def test_a_deadline_that_is_over_cancels_no_commit(postgres_world: PostgresWorld, migrated_dsn: str) -> None:
+    await one_maildrop(postgres_world)
+    options = DatabaseOptions(connections=1, deadline=0.5, attempt=20.0, server_limits=False)
+    async with through(migrated_dsn, options) as (tap, database):
+        changing = await begin_to_commit(database, tap)
+        await asyncio.sleep(0.6)
+        tap.go.set()
+        await changing
+        assert database.stats() == PoolStats(connections=1, idle=1, waiting=0)
+
+
+async def test_a_commit_without_an_answer_is_given_up_with_its_connection(
+    postgres_world: PostgresWorld, migrated_dsn: str
+) -> None:
+    await one_maildrop(postgres_world)
+    async with through(migrated_dsn, IMPATIENT) as (tap, database):
+        assert await reason_of(await begin_to_commit(database, tap)) is Reason.UNAVAILABLE
+        assert database.stats() == PoolStats(connections=0, idle=0, waiting=0)
+        tap.go.set()
+
+
 async def test_a_cancelled_read_costs_its_connection_and_nothing_else(
     postgres_world: PostgresWorld, migrated_dsn: str
 ) -> None:

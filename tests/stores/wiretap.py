@@ -26,6 +26,11 @@ class Wiretap:
         """So many of the next round trips are carried out and their answers lost with the connection."""
         self.silence = 0
         """So many of the next round trips are carried out and their answers never arrive."""
+        self.go = asyncio.Event()
+        """Where it isn't set, what clients say waits for it."""
+        self.go.set()
+        self.waits = asyncio.Event()
+        """Whether something has waited so."""
         self._fate: dict[asyncio.StreamWriter, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -55,6 +60,9 @@ class Wiretap:
             body = await reader.readexactly(octets - 4)
             if started and head[0] == SYNC:
                 self._count(client)
+            if not self.go.is_set():
+                self.waits.set()
+                await self.go.wait()
             started = started or struct.unpack("!I", body[:4])[0] != SSL_REQUEST
             back.write(head + body)
             await back.drain()

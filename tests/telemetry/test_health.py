@@ -6,8 +6,10 @@ import urllib.error
 import urllib.request
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from service.telemetry import metrics
+from service.telemetry import serving as serving_module
 from service.telemetry.health import State, ops_app
 from service.telemetry.looplag import watch_loop_lag
 from service.telemetry.registries import own_registry
@@ -68,6 +70,37 @@ async def test_the_port_is_free_again_after_the_block() -> None:
         port = int(url.rpartition(":")[2])
     async with serving(app, "127.0.0.1", port) as again:
         assert again == url
+
+
+@pytest.mark.parametrize(("grace", "answer"), [(10.0, 200), (0.0, 500)])
+async def test_a_request_under_way_has_the_grace_to_end_and_no_more(
+    monkeypatch: pytest.MonkeyPatch, grace: float, answer: int
+) -> None:
+    monkeypatch.setattr(serving_module, "GRACE", 0.5)
+    asked, over = asyncio.Event(), asyncio.Event()
+
+    async def slow(_scope: Scope, _receive: Receive, send: Send) -> None:
+        asked.set()
+        await over.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body"})
+
+    async with serving(slow, "127.0.0.1", 0, grace) as url:
+        fetched = asyncio.create_task(asyncio.to_thread(fetch, url))
+        await asked.wait()
+        asyncio.get_running_loop().call_later(1.0, over.set)
+    assert over.is_set() == (answer == 200)
+    assert (await fetched)[0] == answer
+
+
+async def test_an_idle_connection_keeps_no_process_for_the_grace() -> None:
+    async with serving(ops_app(lambda: "ready", own_registry), "127.0.0.1", 0, grace=60.0) as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: here\r\n\r\n")
+        await reader.readuntil(b"alive\n")
+        began = time.monotonic()
+    assert time.monotonic() - began < 30
+    writer.close()
 
 
 async def test_a_blocked_event_loop_shows_as_lag() -> None:

@@ -6,10 +6,11 @@ answers. RFC 1939 §6 (an UPDATE whose outcome is unknown is resolved, or told a
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import asyncpg
 
@@ -25,8 +26,11 @@ from service.stores.postgres.large import prolongable, seconds_for
 from service.stores.postgres.pool import Connection, Pool
 
 Row = asyncpg.Record
+Done = TypeVar("Done")
 FIRST_PAUSE = 0.05
 LONGEST_PAUSE = 1.0
+CLOSING = 10.0
+"""Seconds that writes under way get when a process ends: those of staff have deadlines beyond its own."""
 LONGEST_STATEMENT = 10
 """Deadlines after which the server ends a statement that nobody waits for any more."""
 
@@ -67,7 +71,7 @@ class Database:
         """Seconds after which the server ends a statement by itself."""
         self._pool: Pool | None = None
         self._waiting = 0
-        self._writes: set[asyncio.Task[list[Row]]] = set()
+        self._writes: set[asyncio.Task[object]] = set()
 
     async def open(self) -> None:
         """Make the pool; no connection is made yet."""
@@ -83,9 +87,9 @@ class Database:
         self._pool = Pool(connect, o.connections)
 
     async def close(self) -> None:
-        """Wait for the writes under way, at most one deadline, then end every connection."""
+        """Wait for the writes under way, at most one deadline and CLOSING, then end every connection."""
         if self._writes:
-            await asyncio.wait(self._writes, timeout=self._options.deadline)
+            await asyncio.wait(self._writes, timeout=min(self._options.deadline, CLOSING))
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.terminate()
@@ -104,30 +108,23 @@ class Database:
         sent and none was answered before the deadline.
         """
         tries = Tries(Reason.UNKNOWN_OUTCOME)
-        task = asyncio.create_task(self._repeat(statement, values, tries, seconds_for(rows)))
-        self._writes.add(task)
-        task.add_done_callback(self._write_done)
-        return await asyncio.shield(task)
+        return await self._carried_out(self._repeat(statement, values, tries, seconds_for(rows)))
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """One transaction on one connection, never repeated; `large.take_time` gives it more. Its errors are refusals.
 
+        Its COMMIT goes on when the caller is cancelled, for the rest of the deadline, and as long as a try at least.
         Raises Refusal: EXISTS (a unique key), NOT_FOUND (a foreign key), INVALID (a check), UNAVAILABLE.
         """
         try:
             async with asyncio.timeout(self._options.deadline) as limit:
                 if (connection := self._try_acquire()) is None:
                     connection = await self._acquire(self._options.attempt)
-                try:
-                    async with connection.transaction():
-                        with prolongable(limit):
-                            yield connection
-                except asyncio.CancelledError:
-                    _cut(connection)
-                    raise
-                finally:
-                    self._release(connection)
+                async with self._begun(connection) as begun:
+                    with prolongable(limit):
+                        yield connection
+            await self._carried_out(self._commit(connection, begun, limit.when() or 0.0))
         except VENDOR_ERRORS as error:
             raise refusal_of(error) from error
 
@@ -190,6 +187,32 @@ class Database:
                 _cut(connection)
             self._release(connection)
 
+    @asynccontextmanager
+    async def _begun(self, connection: Connection) -> AsyncIterator[asyncpg.transaction.Transaction]:
+        """A transaction to be committed after the block; one that is left otherwise ends there."""
+        begun = connection.transaction()
+        try:
+            await begun.start()
+            try:
+                yield begun
+            except Exception:
+                await begun.rollback()
+                raise
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError):
+                _cut(connection)
+            self._release(connection)
+            raise
+
+    async def _commit(self, connection: Connection, begun: asyncpg.transaction.Transaction, due: float) -> None:
+        loop = asyncio.get_running_loop()
+        alarm = loop.call_at(max(due, loop.time() + self._options.attempt), _cut, connection)
+        try:
+            await begun.commit()
+        finally:
+            alarm.cancel()
+            self._release(connection)
+
     async def _let_take(self, connection: Connection, seconds: float) -> None:
         """Have the server work for so long, which is longer than it would; the connection must end after this one."""
         if self._options.server_limits:
@@ -216,7 +239,14 @@ class Database:
         if self._pool is not None:
             self._pool.release(connection)
 
-    def _write_done(self, task: asyncio.Task[list[Row]]) -> None:
+    async def _carried_out(self, write: Coroutine[object, object, Done]) -> Done:
+        """What `write` brings, which goes on when its caller is cancelled; `close` waits for it."""
+        task = asyncio.create_task(write)
+        self._writes.add(task)
+        task.add_done_callback(self._write_done)
+        return await asyncio.shield(task)
+
+    def _write_done(self, task: asyncio.Task[Done]) -> None:
         self._writes.discard(task)
         if not task.cancelled():
             task.exception()

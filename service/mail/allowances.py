@@ -76,17 +76,22 @@ class Places:
 
     async def give_back(self, token: str) -> None:
         """Count a session no longer; where that can't be told, its time runs out."""
-        for circle in self._held.pop(token, ()):
-            with contextlib.suppress(Refusal):
-                await self._allowances.leave(circle.name, token)
+        await self._leave(self._held.pop(token, ()), token)
 
     async def renew(self) -> None:
-        """Count all for as long again. Raises Refusal(UNAVAILABLE) when none could be told."""
+        """Count all for as long again. Raises Refusal(UNAVAILABLE) when some couldn't be told."""
+        held = self._held.copy()
         tokens: dict[str, list[str]] = {}
-        for token, circles in self._held.items():
+        for token, circles in held.items():
             for circle in circles:
                 tokens.setdefault(circle.name, []).append(token)
-        await asyncio.gather(*(self._allowances.stay(name, each) for name, each in tokens.items()))
+        stays = (self._allowances.stay(name, each) for name, each in tokens.items())
+        answers = await asyncio.gather(*stays, return_exceptions=True)
+        for token in held.keys() - self._held.keys():
+            # It ended meanwhile, and this may have counted it once more after its end.
+            await self._leave(held[token], token)
+        for refusal in filter(None, answers):
+            raise refusal
 
     async def keep(self, every: float, report: Callable[[Refusal | None], None]) -> None:
         """Renew every `every` seconds until cancelled; `report` hears of each round's refusal, or None."""
@@ -98,6 +103,11 @@ class Places:
                 report(refusal)
             else:
                 report(None)
+
+    async def _leave(self, circles: Iterable[Circle], token: str) -> None:
+        for circle in circles:
+            with contextlib.suppress(Refusal):
+                await self._allowances.leave(circle.name, token)
 
     async def _enter(self, circle: Circle, token: str) -> bool:
         try:

@@ -1,7 +1,9 @@
 """Sessions at once and octets a day, over the in-memory stores. RFC 2449 §6.5 (LOGIN-DELAY), RFC 3206 §4."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -17,6 +19,7 @@ from service.model.refusal import Reason, Refusal
 from service.stores.memory.allowances import MemoryAllowances
 from service.stores.memory.state import CredentialRow
 from tests.mail.house import ADDRESS, SECRET, House
+from tests.mail.provider import SetClock
 
 TWIN = "twin@example.org"
 
@@ -105,6 +108,31 @@ async def test_renewal_keeps_long_sessions_counted() -> None:
         await house.leases.renew()
         await places.renew()
     assert (await refused(house, TWIN)).reason is Reason.TOO_MANY_SESSIONS
+
+
+class Meanwhile(MemoryAllowances):
+    """Something happens between a renewal's beginning and what it does; then it may be refused."""
+
+    then: Callable[[], Awaitable[None]]
+    refuses = False
+
+    async def stay(self, circle: str, tokens: Sequence[str]) -> None:
+        await self.then()
+        await super().stay(circle, tokens)
+        if self.refuses:
+            raise Refusal(Reason.UNAVAILABLE)
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+async def test_a_session_that_ends_during_a_renewal_is_not_counted_by_it(refuses: bool) -> None:
+    allowances = Meanwhile(SetClock())
+    house, places = await two_maildrops(allowances, sessions_per_tenant=1, sessions_per_address=1)
+    held = await enter(house)
+    allowances.then, allowances.refuses = partial(house.update.close, held), refuses
+    with suppress(Refusal):
+        await places.renew()
+    assert len(places) == 0
+    await enter(house, TWIN)
 
 
 async def test_f3_while_the_counters_are_away_nobody_is_refused() -> None:

@@ -161,6 +161,7 @@ def _leases(shared: Shared, locks: ObservedLocks, index: MessageIndex, allowance
     every, places = shared.settings.redis.renew_every, Places(allowances)
     leases = Leases(locks, index, places)
     shared.tasks.start("places", lambda: places.keep(every, Outages("places").report))
+    shared.tasks.start("places left", places.keep_giving_back)
     shared.tasks.start("leases", _keep(leases, every))
     shared.tasks.start("unreleased", leases.keep_releasing)
     return leases

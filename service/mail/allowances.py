@@ -6,7 +6,6 @@ RFC 3206 §4 ([SYS/TEMP]), RFC 2449 §3.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +17,10 @@ from service.model.policy import Policy
 from service.model.refusal import Reason, Refusal
 
 DAY_SECONDS = 86_400
+PAUSE = 0.25
+"""Seconds until what couldn't be given back is tried again: its user may be back already."""
+MOST = 10_000
+"""Sessions that are over and still counted, of which one process remembers that, at some 500 octets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,9 @@ class Places:
     def __init__(self, allowances: Allowances) -> None:
         self._allowances = allowances
         self._held: dict[str, list[Circle]] = {}
+        self._left: dict[str, list[Circle]] = {}
+        """Of sessions that are over: still to be given back, those first that weren't tried for longest."""
+        self._some = asyncio.Event()
 
     def __len__(self) -> int:
         """How many sessions are counted."""
@@ -75,8 +81,19 @@ class Places:
             raise Refusal(Reason.TOO_MANY_SESSIONS, f"too many sessions at once: {', '.join(full)}")
 
     async def give_back(self, token: str) -> None:
-        """Count a session no longer; where that can't be told, its time runs out."""
-        await self._leave(self._held.pop(token, ()), token)
+        """Count a session no longer; where that can't be told, as soon as it can. So too where this is cancelled."""
+        if (circles := self._held.pop(token, None)) is not None:
+            await self._leave(token, circles)
+
+    async def keep_giving_back(self) -> None:
+        """Until cancelled, give back what could not be given back, soon after the counters can be reached again."""
+        while True:
+            await self._some.wait()
+            await asyncio.sleep(PAUSE)
+            self._some.clear()
+            for token, circles in self._left.copy().items():
+                if not await self._leave(token, circles):
+                    break
 
     async def renew(self) -> None:
         """Count all for as long again. Raises Refusal(UNAVAILABLE) when some couldn't be told."""
@@ -89,7 +106,7 @@ class Places:
         answers = await asyncio.gather(*stays, return_exceptions=True)
         for token in held.keys() - self._held.keys():
             # It ended meanwhile, and this may have counted it once more after its end.
-            await self._leave(held[token], token)
+            await self._leave(token, held[token])
         for refusal in filter(None, answers):
             raise refusal
 
@@ -104,10 +121,27 @@ class Places:
             else:
                 report(None)
 
-    async def _leave(self, circles: Iterable[Circle], token: str) -> None:
-        for circle in circles:
-            with contextlib.suppress(Refusal):
+    async def _leave(self, token: str, circles: list[Circle]) -> bool:
+        """Whether that could be told."""
+        try:
+            for circle in circles:
                 await self._allowances.leave(circle.name, token)
+        except (Refusal, asyncio.CancelledError) as error:
+            self._try_again(token, circles)
+            if not isinstance(error, Refusal):
+                raise
+            return False
+        self._left.pop(token, None)
+        return True
+
+    def _try_again(self, token: str, circles: list[Circle]) -> None:
+        # The next try is another's: a part of the counters may be away alone.
+        self._left.pop(token, None)
+        self._left[token] = circles
+        if len(self._left) > MOST:
+            # Its time is over, or will be before the others'.
+            del self._left[next(iter(self._left))]
+        self._some.set()
 
     async def _enter(self, circle: Circle, token: str) -> bool:
         try:

@@ -1,5 +1,6 @@
 """Sessions at once and octets a day, over the in-memory stores. RFC 2449 §6.5 (LOGIN-DELAY), RFC 3206 §4."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -7,6 +8,7 @@ from functools import partial
 
 import pytest
 
+from service.mail import allowances as allowances_module
 from service.mail.allowances import Circle, DailyOctets, Places, network_of
 from service.mail.leases import Leases
 from service.mail.login import Attempt
@@ -133,6 +135,74 @@ async def test_a_session_that_ends_during_a_renewal_is_not_counted_by_it(refuses
         await places.renew()
     assert len(places) == 0
     await enter(house, TWIN)
+
+
+class Severable(MemoryAllowances):
+    """Counters that can't be reached while `away`; nobody is heard while `silent`."""
+
+    away = silent = False
+
+    def __init__(self) -> None:
+        super().__init__(SetClock())
+        self.tried, self.left = asyncio.Event(), asyncio.Event()
+
+    async def leave(self, circle: str, token: str) -> None:
+        self.tried.set()
+        if self.silent:
+            await asyncio.Event().wait()
+        if self.away:
+            raise Refusal(Reason.UNAVAILABLE)
+        await super().leave(circle, token)
+        self.left.set()
+
+
+async def given_back(allowances: Severable, places: Places) -> None:
+    """The counters can be reached again, and what is left is given back."""
+    allowances.away = allowances.silent = False
+    allowances.left.clear()
+    giving_back = asyncio.create_task(places.keep_giving_back())
+    await allowances.left.wait()
+    giving_back.cancel()
+
+
+async def test_f3_a_session_that_ended_while_the_counters_were_away_is_counted_only_until_they_are_back() -> None:
+    house, places = await two_maildrops(allowances := Severable(), sessions_per_tenant=1)
+    held = await enter(house)
+    allowances.away = True
+    await house.update.close(held)
+    await places.renew()
+    allowances.tried.clear()
+    giving_back = asyncio.create_task(places.keep_giving_back())
+    await allowances.tried.wait()
+    giving_back.cancel()
+    assert (await refused(house, TWIN)).reason is Reason.TOO_MANY_SESSIONS
+    await given_back(allowances, places)
+    await enter(house, TWIN)
+    assert len(places._left) == 0
+
+
+async def test_a_session_that_is_cancelled_while_it_gives_back_its_place_is_counted_no_longer() -> None:
+    house, places = await two_maildrops(allowances := Severable(), sessions_per_tenant=1)
+    held = await enter(house)
+    allowances.silent = True
+    allowances.tried.clear()
+    ending = asyncio.ensure_future(house.update.close(held))
+    await allowances.tried.wait()
+    ending.cancel()
+    await asyncio.wait({ending})
+    await given_back(allowances, places)
+    await enter(house, TWIN)
+
+
+async def test_of_more_sessions_than_are_kept_the_first_are_left_to_their_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(allowances_module, "MOST", 2)
+    house, places = await two_maildrops(allowances := Severable(), sessions_per_tenant=9)
+    for _ in range(4):
+        allowances.away = False
+        held = await enter(house)
+        allowances.away = True
+        await house.update.close(held)
+    assert len(places._left) == 2
 
 
 async def test_f3_while_the_counters_are_away_nobody_is_refused() -> None:

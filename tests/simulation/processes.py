@@ -183,6 +183,7 @@ class FrontEnd(Running):
         self.begin(self.leases.keep(RENEW_EVERY, _ignore))
         self.begin(self.leases.keep_releasing())
         self.begin(places.keep(RENEW_EVERY, _ignore))
+        self.begin(places.keep_giving_back())
 
     def _made(self, peer: Peer) -> Conversation:
         return Pop3Connection(self.service, peer)

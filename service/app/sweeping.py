@@ -18,6 +18,7 @@ from service.app.observed import Outages
 from service.app.signals import Stop
 from service.mail.sweep import Sweep, SweepReport, SweepRules
 from service.model.refusal import Refusal
+from service.model.tenancy import counted
 from service.settings import Settings
 from service.settings.behaviour import SweepSettings
 from service.stores.postgres.sweep import PostgresSweepable
@@ -80,17 +81,20 @@ def _count(report: SweepReport) -> None:
         backlog=report.backlog,
         audit=report.audit,
     )
+    if report.strangers:
+        get_log("sweep").warning("left mail of unknown tenants", tenants=report.strangers)
 
 
 def told(report: SweepReport) -> str:
     """What a sweep did, in lines for a person."""
+    unknown = f"{counted(report.strangers, 'tenant')} that this database doesn't know"
     return (
         f"removed {report.expired} messages whose maildrop's retention was over\n"
         f"deleted {report.messages} removed messages and {report.blobs} of their blobs for good\n"
         f"deleted {report.orphans} blobs that no message names\n"
         f"deleted {report.audit} entries of the audit\n"
         f"{report.backlog} removed messages are past their retention and left"
-    )
+    ) + (f"\nleft alone what the store holds of {unknown}: see `poplar doctor`" if report.strangers else "")
 
 
 @asynccontextmanager

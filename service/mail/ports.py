@@ -234,6 +234,9 @@ class Sweepable(Protocol):
     async def named(self, blob_keys: Sequence[str]) -> set[str]:
         """Those of `blob_keys` that some row names."""
 
+    async def known(self, tenant_ids: Sequence[UUID]) -> set[UUID]:
+        """Those of `tenant_ids` that are tenants here, or that the audit knows as removed."""
+
     async def backlog(self, moment: datetime) -> int:
         """How many such messages still have a row."""
 

@@ -5,6 +5,7 @@ pipe. A copy that fails or stalls is given up alone; the others go on. Refuses t
 """
 
 import asyncio
+import re
 from collections.abc import Coroutine, Mapping, Sequence
 from contextvars import copy_context
 from datetime import datetime
@@ -21,11 +22,17 @@ from service.model.text import LineEnds, Measure
 LONG_OCTETS = 256 * 1024
 """A text that comes to this is read by the store while it still comes; a shorter one is put once it is whole."""
 Result = TypeVar("Result")
+_FOLDER = re.compile(r"[0-9a-f]{32}")
 
 
 def blob_key(tenant_id: UUID, moment: datetime) -> str:
     """A new key: by tenant and day, so that the sweep finds what no row names without looking at everything."""
     return f"{tenant_id.hex}/{moment:%Y/%m/%d}/{token_hex(16)}"
+
+
+def tenant_of(folder: str) -> UUID | None:
+    """Whose blobs have keys that begin with this word; None for a word that `blob_key` never begins with."""
+    return UUID(folder) if _FOLDER.fullmatch(folder) else None
 
 
 class Copy:

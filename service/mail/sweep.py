@@ -2,20 +2,18 @@
 
 Owns the order, which any crash and a second sweep at the same time survive. A removed message's blob goes first
 and its row after it: in between, the row still says which blob to delete again. Staff restore only messages
-removed less than the retention ago, so no restored row can name a blob that goes here. Refuses to know vendors.
-RFC 2449 §6.7 (EXPIRE).
+removed less than the retention ago, so no restored row can name a blob that goes here. What no row
+names may still be another database's mail: it goes only where its tenant is one of these rows', or was (G1). Refuses to
+know vendors. RFC 2449 §6.7 (EXPIRE).
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import cast
+from uuid import UUID
 
-from service.mail.ports import BlobStore, Clock, Expired, StoredBlob, Sweepable
-
-_AFTER_EVERY_DAY = "~"
-"""Sorts after each day of a tenant, so that a search from here finds the next tenant."""
+from service.mail.ports import BlobStore, Clock, Expired, Sweepable
+from service.mail.tenants_stored import AFTER_EVERY_KEY, scanned, tenants_stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +48,8 @@ class SweepReport:
     """Removed messages past their retention that are left."""
     audit: int = 0
     """Entries of the audit deleted."""
+    strangers: int = 0
+    """Tenants whose blobs were left alone, since this database has none of that id and removed none."""
 
 
 class Sweep:
@@ -67,9 +67,9 @@ class Sweep:
         moment = self._clock.now() - self._rules.removed_retention
         expired = await self._expire()
         messages, blobs = await self._forget(moment)
-        orphans = await self._delete_orphans(self._clock.now() - self._rules.orphan_age)
+        orphans, strangers = await self._delete_orphans(self._clock.now() - self._rules.orphan_age)
         audit = await self._forget_audit()
-        return SweepReport(expired, messages, blobs, orphans, await self._rows.backlog(moment), audit)
+        return SweepReport(expired, messages, blobs, orphans, await self._rows.backlog(moment), audit, strangers)
 
     async def backlog(self) -> int:
         """Removed messages that are past their retention now. Raises Refusal(UNAVAILABLE)."""
@@ -104,29 +104,31 @@ class Sweep:
             total += deleted
         return total
 
-    async def _delete_orphans(self, moment: datetime) -> int:
-        """Delete blobs older than `moment` that no row names, of every tenant that has blobs."""
+    async def _delete_orphans(self, moment: datetime) -> tuple[int, int]:
+        """Delete blobs older than `moment` that no row names; how many, and how many tenants are strangers."""
         last = moment.date()
         first = self._first_day or last - timedelta(days=self._rules.orphan_days)
-        total, tenant = 0, await self._tenant_after("")
-        while tenant is not None:
-            total += await self._delete_orphans_of(tenant, first, moment)
-            tenant = await self._tenant_after(f"{tenant}/{_AFTER_EVERY_DAY}")
+        stored = await tenants_stored(self._blobs)
+        known = await self._known(stored)
+        total = 0
+        for tenant in stored:
+            if tenant in known:
+                total += await self._delete_orphans_of(tenant.hex, first, moment)
         # A blob that was written past midnight under the day before gets old enough a day later.
         self._first_day = last - timedelta(days=1)
-        return total
+        return total, len(stored) - len(known)
 
-    async def _tenant_after(self, key: str) -> str | None:
-        async with aclosing(_generator(self._blobs.scan("", key))) as scan:
-            async for blob in scan:
-                return blob.key.partition("/")[0]
-        return None
+    async def _known(self, tenants: Sequence[UUID]) -> set[UUID]:
+        known: set[UUID] = set()
+        for begin in range(0, len(tenants), self._rules.batch):
+            known |= await self._rows.known(tenants[begin : begin + self._rules.batch])
+        return known
 
     async def _delete_orphans_of(self, tenant: str, first: date, moment: datetime) -> int:
         total = 0
         candidates: list[str] = []
-        end = f"{tenant}/{moment:%Y/%m/%d}/{_AFTER_EVERY_DAY}"
-        async with aclosing(_generator(self._blobs.scan(f"{tenant}/", f"{tenant}/{first:%Y/%m/%d}"))) as scan:
+        end = f"{tenant}/{moment:%Y/%m/%d}/{AFTER_EVERY_KEY}"
+        async with scanned(self._blobs, f"{tenant}/", f"{tenant}/{first:%Y/%m/%d}") as scan:
             async for blob in scan:
                 if blob.key > end:
                     break
@@ -144,8 +146,3 @@ class Sweep:
         orphans = [key for key in keys if key not in named]
         await self._blobs.delete(orphans)
         return len(orphans)
-
-
-def _generator(scan: AsyncIterator[StoredBlob]) -> AsyncGenerator[StoredBlob, None]:
-    """Every store's scan is a generator; one that is left early must be closed at once."""
-    return cast("AsyncGenerator[StoredBlob, None]", scan)

@@ -2,19 +2,23 @@
 
 import datetime
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import asyncpg
 import pytest
 import redis
 import trustme
 
+from service.app.blobs import make_blobs
 from service.app.doctor import Finding, examine
 from service.app.doctor.certificates import expiry
 from service.app.doctor.systems import clocks
+from service.app.provisioning import provisioning
 from service.app.telling import why
+from service.mail.shipment import blob_key
 from service.model.refusal import Reason, Refusal
 from service.settings import Settings
 from service.stores.postgres.checkup import Checkup
@@ -145,6 +149,26 @@ async def test_a_directory_that_is_not_there_yet_is_told_and_not_made(make: Make
     assert finding.state == "doubtful"
     assert "mounted" in finding.advice
     assert not away.parent.exists()
+
+
+async def test_mail_of_tenants_that_the_database_does_not_know_is_told(make: Make, migrated_dsn: str) -> None:
+    async def text() -> AsyncIterator[bytes]:
+        yield b"x"
+
+    settings = make()
+    async with provisioning(settings, "test") as desk:
+        own = (await desk.tenants.create("orchard")).tenant_id
+    blobs = make_blobs(settings.object_store)
+    await blobs.put(blob_key(own, datetime.datetime.now(datetime.UTC)), text())
+    assert (await found(settings, "stored mail")).state == "good"
+    await blobs.put(blob_key(stranger := uuid4(), datetime.datetime.now(datetime.UTC)), text())
+    await create_login(migrated_dsn, "doctor_sweep", SECRET, "poplar_sweep")
+    urls = {"url": migrated_dsn, "sweep_url": with_login(migrated_dsn, "doctor_sweep")}
+    finding = await found(make(database=urls), "stored mail")
+    assert finding.state == "doubtful"
+    assert stranger.hex in finding.text
+    assert "1 of 2" in finding.text
+    assert "Backups" in finding.advice
 
 
 async def test_a_bucket_that_is_not_there_is_told_in_the_stores_own_words_without_the_keys(make: Make) -> None:

@@ -3,9 +3,11 @@
 import asyncio
 import json
 import mailbox
+import os
 import signal
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -82,6 +84,21 @@ def test_a_sweep_tells_what_it_did(run: Run, config: Callable[[str], str], migra
     swept = run("--config", config(migrated_dsn), "sweep")
     assert swept.returncode == 0, swept.stderr
     assert "deleted 0 removed messages and 0 of their blobs for good" in swept.stdout
+    assert "left alone" not in swept.stdout
+
+
+def test_g1_a_sweep_with_a_database_that_is_not_the_stores_leaves_the_mail_and_says_so(
+    run: Run, start: Start, config: Callable[[str], str], migrated_dsn: str, tmp_path: Path
+) -> None:
+    blob = tmp_path / "blobs" / uuid4().hex / f"{datetime.now(UTC) - timedelta(days=3):%Y/%m/%d}" / uuid4().hex
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(b"mail")
+    os.utime(blob, (time.time() - 3 * 86_400,) * 2)
+    swept = run("--config", config(migrated_dsn), "sweep")
+    assert "left alone what the store holds of 1 tenant that this database doesn't know" in swept.stdout
+    stores = {"object_store": {"url": (tmp_path / "blobs").as_uri()}, "database": {"url": migrated_dsn}}
+    start("sweep", "--loop", **stores).await_said('"event":"left mail of unknown tenants"')
+    assert blob.read_bytes() == b"mail"
 
 
 def test_a_sweep_in_a_loop_serves_metrics_and_ends_well(start: Start, migrated_dsn: str, redis_url: str) -> None:

@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
 
 import pytest
 
 from service.mail.delivery import Delivery, DeliveryStores
 from service.mail.ports import Expired, StoredBlob
 from service.mail.sweep import Sweep, SweepReport, SweepRules
+from service.mail.tenants_stored import tenants_stored
 from service.mail.text_memory import TextMemory
 from service.model.account import MaildropKey
 from service.model.address import parse_address
@@ -77,6 +79,13 @@ async def put(provider: Provider, key: str) -> None:
         yield b"orphan\r\n"
 
     await provider.blobs.put(key, text())
+
+
+def remember_removed(provider: Provider) -> str:
+    """A tenant that was removed, of which the audit alone is left; the first word of its keys."""
+    tenant = UUID("f" * 32)
+    provider.state.audit.append((tenant, AuditEntry(provider.clock.now(), "staff", "tenant.remove", "gone")))
+    return tenant.hex
 
 
 def removed(provider: Provider, key: MaildropKey, ago: timedelta) -> None:
@@ -178,13 +187,39 @@ async def test_blobs_that_no_row_names_are_deleted_once_they_are_a_day_old(provi
     await deliver(provider, "u@a.example", "u@b.example")
     provider.clock.move(days=3)
     named = await provider.keys()
-    tenants = [key.tenant_id.hex for key in keys] + ["f" * 32]
+    tenants = [key.tenant_id.hex for key in keys] + [remember_removed(provider)]
     young = [f"{tenant}/{today:%Y/%m/%d}/{'1' * 32}" for tenant in tenants]
     old = [f"{tenant}/{today - ago * DAY:%Y/%m/%d}/{'2' * 32}" for tenant in tenants for ago in (2, 3, 8)]
     for key in young + old:
         await put(provider, key)
     assert (await sweep(provider, batch)()).orphans == len(old)
     assert await provider.keys() == sorted(named + young)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 500])
+async def test_g1_blobs_of_a_tenant_that_the_database_never_had_stay_and_are_told(
+    provider: Provider, batch: int
+) -> None:
+    """It may be another database's, or have come after the backup that this one was restored from."""
+    own = provider.add("u@a.example").tenant_id.hex
+    others = [uuid4() for _ in range(3)]
+    provider.state.audit.append((others[0], AuditEntry(provider.clock.now(), "staff", "tenant.create", "lost")))
+    old = f"{provider.clock.moment - 3 * DAY:%Y/%m/%d}/{'2' * 32}"
+    for tenant in (own, *(each.hex for each in others)):
+        await put(provider, f"{tenant}/{old}")
+    assert await sweep(provider, batch)() == SweepReport(0, 0, 0, orphans=1, backlog=0, strangers=3)
+    assert await provider.keys() == sorted(f"{each.hex}/{old}" for each in others)
+
+
+@pytest.mark.parametrize(("most", "found"), [(None, "abc"), (2, "ab")])
+async def test_the_tenants_that_are_stored_are_told_by_their_folders_and_nothing_else(
+    provider: Provider, most: int | None, found: str
+) -> None:
+    blobs = provider.blobs = MemoryBlobStore()
+    for word in ("README", "backup", "A" * 32, "a" * 31, *(each * 32 for each in "abc")):
+        for rest in ("", "/2025/03/09/x", "/2025/03/09/y", "-x/1"):
+            await put(provider, f"{word}{rest}")
+    assert await tenants_stored(blobs, most) == [UUID(each * 32) for each in found]
 
 
 async def test_a_second_sweep_searches_only_the_days_that_were_not_finished(provider: Provider) -> None:

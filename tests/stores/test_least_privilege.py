@@ -37,14 +37,14 @@ ALLOWED: Mapping[str, Mapping[str, str]] = {
         "aliases": "SELECT",
         "messages": "SELECT(imported_unique_id maildrop_id tenant_id unique_id) INSERT",
     },
-    # Deletes for good what is removed; of the audit it sees how old an entry is.
+    # Deletes for good what is removed; of the audit it sees how old an entry is, and which tenants were removed.
     "poplar_sweep": {
         "tenants": "SELECT DELETE",
         "domains": "SELECT DELETE",
         "maildrops": "SELECT DELETE UPDATE(messages octets removals)",
         "aliases": "SELECT",
         "messages": "SELECT DELETE UPDATE(removed_at removed_in)",
-        "audit": "SELECT(audit_id moment tenant_id) DELETE",
+        "audit": "SELECT(action audit_id moment tenant_id) DELETE",
     },
     # Does the provider's work; the audit it may add to and not change.
     "poplar_api": {

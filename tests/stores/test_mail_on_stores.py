@@ -118,16 +118,18 @@ async def test_an_import_is_run_twice(house: House, tmp_path: Path) -> None:
 async def test_the_sweep_deletes_what_was_removed_and_what_nobody_names(house: House) -> None:
     for _ in range(3):
         await (await house.begin()).deliver()
-    orphan = f"{'f' * 32}/{datetime.now(UTC):%Y/%m/%d}/{'1' * 32}"
-    await house.blobs.put(orphan, _once(b"x"))
-    assert await house.sweep()() == SweepReport(0, 0, 0, 0, 0)
+    own = (await house.keys())[0].partition("/")[0]
+    orphan, foreign = (f"{tenant}/{datetime.now(UTC):%Y/%m/%d}/{'1' * 32}" for tenant in (own, "f" * 32))
+    for key in (orphan, foreign):
+        await house.blobs.put(key, _once(b"x"))
+    assert await house.sweep()() == SweepReport(0, 0, 0, 0, 0, strangers=1)
     tomorrow = MovedClock(timedelta(hours=25))
-    assert await house.sweep(tomorrow)() == SweepReport(0, 0, 0, orphans=1, backlog=0)
+    assert await house.sweep(tomorrow)() == SweepReport(0, 0, 0, orphans=1, backlog=0, strangers=1)
     await house.remove_all(timedelta(days=6))
-    assert await house.sweep()() == SweepReport(0, 0, 0, 0, 0)
+    assert await house.sweep()() == SweepReport(0, 0, 0, 0, 0, strangers=1)
     await house.world.backdate_removals(datetime.now(UTC) - timedelta(days=8))
-    assert await house.sweep()() == SweepReport(0, messages=3, blobs=3, orphans=0, backlog=0)
-    assert await house.keys() == []
+    assert await house.sweep()() == SweepReport(0, messages=3, blobs=3, orphans=0, backlog=0, strangers=1)
+    assert await house.keys() == [foreign]
 
 
 async def test_messages_are_known_by_their_unique_ids_removed_or_not(world: World) -> None:

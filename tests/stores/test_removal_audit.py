@@ -4,6 +4,7 @@ RFC 1939 §6: the UPDATE state removes; whoever did is told of afterwards, once,
 """
 
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
@@ -115,13 +116,16 @@ async def test_a_front_end_of_the_release_before_is_audited_too(
     await front.close()
 
 
-async def test_the_sweep_forgets_entries_and_reads_none(postgres_world: PostgresWorld, migrated_dsn: str) -> None:
+async def test_the_sweep_forgets_entries_and_reads_only_which_tenants_were_removed(
+    postgres_world: PostgresWorld, migrated_dsn: str
+) -> None:
     key = await one_maildrop(postgres_world, {"expire_days": 1})
     await deliver(postgres_world, key, message(received=datetime.now(UTC) - timedelta(days=3)))
     sweep: Database = await as_login(migrated_dsn, "poplar_sweep")
     with pytest.raises(Refusal) as refused:
         await sweep.read("SELECT detail FROM audit")
     assert refused.value.reason is Reason.UNAVAILABLE
+    assert await PostgresSweepable(sweep).known([key.tenant_id, uuid4()]) == {key.tenant_id}
     assert await PostgresSweepable(sweep).expire(10) == 1
     assert await PostgresSweepable(sweep).forget_audit(datetime.now(UTC) + timedelta(minutes=1), 10) == 1
     await sweep.close()

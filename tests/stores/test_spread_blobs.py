@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from pydantic import SecretStr
@@ -17,7 +17,7 @@ from service.mail.patience import Patience
 from service.mail.sweep import Sweep
 from service.model.refusal import Reason, Refusal
 from service.settings.systems import ObjectStoreSettings
-from service.stores.memory.state import MemoryState
+from service.stores.memory.state import MemoryState, TenantRow
 from service.stores.memory.sweep import MemorySweepable
 from service.stores.objects import ObjectBlobStore, SpreadBlobStore, open_blobs
 from tests.backends.s3 import BUCKET, S3Server, s3_server
@@ -145,7 +145,8 @@ async def test_the_sweep_finds_what_no_row_names_in_every_bucket() -> None:
     day = f"{datetime.now(UTC):%Y/%m/%d}"
     for tenant in TENANTS[:30]:
         await store.put(f"{tenant}/{day}/x", text())
-    report = await Sweep(MemorySweepable(MemoryState()), store, Later())()
+    state = MemoryState(tenants={UUID(tenant): TenantRow(UUID(tenant), tenant) for tenant in TENANTS})
+    report = await Sweep(MemorySweepable(state), store, Later())()
     assert report.orphans == 30
     assert await keys(store) == []
 

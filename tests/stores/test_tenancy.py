@@ -404,6 +404,23 @@ async def test_a_removed_tenant_is_gone_for_good_once_the_sweep_saw_to_its_messa
         await tenancy.audit.newest("acme", 1)
 
 
+async def test_a_removed_tenant_is_known_to_the_sweep_for_as_long_as_the_audit_tells_of_it(
+    world: World, tenancy: Tenancy
+) -> None:
+    """G1: what a tenant that was never here has stored is another's."""
+    created = [await tenancy.tenants.find(name) for name in ("acme", "other")]
+    acme, other = [each.tenant_id for each in created if each]
+    await world.deliver()
+    later = datetime.now(UTC) + timedelta(days=1)
+    for step in (None, tenancy.tenants.remove(ACME, cascade=True)):
+        if step:
+            await step
+            await world.sweepable.forget(await world.sweepable.removed_before(later, 10))
+        assert await world.sweepable.known([acme, other, uuid4()]) == {acme, other}
+    await world.sweepable.forget_audit(later, 1000)
+    assert await world.sweepable.known([acme, other]) == {other}
+
+
 async def test_a_domain_that_is_still_used_is_removed_only_with_what_uses_it(world: World, tenancy: Tenancy) -> None:
     await tenancy.domains.create(ACME, "second.example")
     await tenancy.aliases.create(ACME, parse_address("ada@second.example"), ADA)

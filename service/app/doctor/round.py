@@ -11,6 +11,7 @@ from service.app.doctor.directories import check_directories
 from service.app.doctor.events import check_events
 from service.app.doctor.findings import Finding, wrong
 from service.app.doctor.machine import check_descriptors, check_ports
+from service.app.doctor.mail import check_mail
 from service.app.doctor.systems import check_objects, check_postgres, check_redis
 from service.settings import Settings
 from service.telemetry.cleaning import scrubbed
@@ -20,6 +21,7 @@ CHECKS: dict[str, Check] = {
     "postgres": check_postgres,
     "redis": check_redis,
     "object store": check_objects,
+    "stored mail": check_mail,
     "directories": check_directories,
     "events": check_events,
     "certificates": check_certificates,

@@ -117,7 +117,7 @@ async def check_redis(settings: Settings) -> AsyncIterator[Finding]:
 async def check_objects(settings: Settings) -> AsyncIterator[Finding]:
     """Writes, reads and removes a probe, and has the store say that a blob is missing."""
     url = settings.object_store.url
-    if _not_there_yet(url):
+    if not_there_yet(url):
         advice = "The first process that needs it makes it. If mail was stored there before, it isn't mounted: do that."
         yield doubtful("object store", f"{url} isn't there yet", advice)
         return
@@ -164,7 +164,7 @@ def _unlisted(settings: Settings, unclear: Refusal) -> Finding:
     return doubtful("object store", text, f"{right} a lost message is taken for an outage, and nobody looks for it.")
 
 
-def _not_there_yet(url: str) -> bool:
+def not_there_yet(url: str) -> bool:
     """Whether it is a directory that opening the store would make."""
     parts = urlsplit(url)
     root = Path(unquote(parts.path))

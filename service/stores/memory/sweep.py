@@ -6,6 +6,7 @@ removed. RFC 2449 §6.7 (EXPIRE).
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from service.mail.ports import Expired
 from service.model.account import MaildropKey
@@ -50,6 +51,11 @@ class MemorySweepable:
     async def named(self, blob_keys: Sequence[str]) -> set[str]:
         """Those of `blob_keys` that some row names."""
         return {row.message.blob.key for row in self._state.rows()} & set(blob_keys)
+
+    async def known(self, tenant_ids: Sequence[UUID]) -> set[UUID]:
+        """Those of `tenant_ids` that are tenants here, or that the audit knows as removed."""
+        removed = {tenant for tenant, entry in self._state.audit if entry.action == "tenant.remove"}
+        return (self._state.tenants.keys() | removed) & set(tenant_ids)
 
     async def backlog(self, moment: datetime) -> int:
         """How many such messages still have a row."""

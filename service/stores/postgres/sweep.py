@@ -6,6 +6,7 @@ not removed, and to touch a blob. RFC 2449 §6.7 (EXPIRE).
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 from service.mail.ports import Expired
 from service.model.account import MaildropKey
@@ -84,6 +85,16 @@ SELECT k.blob_key FROM unnest($1::text[]) AS k (blob_key)
 WHERE EXISTS (SELECT FROM messages m WHERE m.blob_key = k.blob_key)
 """
 
+# A removed tenant's row goes with its last message, and its blobs that no row ever named may come to light later. The
+# entry of its removal is among its last: the key's index finds it from there.
+KNOWN = """
+SELECT k.tenant_id FROM unnest($1::uuid[]) AS k (tenant_id)
+WHERE EXISTS (SELECT FROM tenants t WHERE t.tenant_id = k.tenant_id) OR (
+    SELECT true FROM audit a WHERE a.tenant_id = k.tenant_id AND a.action = 'tenant.remove'
+    ORDER BY a.audit_id DESC LIMIT 1
+)
+"""
+
 BACKLOG = f"""
 SELECT (SELECT count(*) FROM ({FORGETTABLE}) f) + (SELECT count(*) FROM ({KEPT_LONG_ENOUGH}) k)
      + (SELECT count(*) FROM ({KEPT_FOR_NOBODY}) n)
@@ -131,6 +142,10 @@ class PostgresSweepable:
     async def named(self, blob_keys: Sequence[str]) -> set[str]:
         """Those of `blob_keys` that some row names."""
         return {row[0] for row in await self._database.read(NAMED, list(blob_keys))}
+
+    async def known(self, tenant_ids: Sequence[UUID]) -> set[UUID]:
+        """Those of `tenant_ids` that are tenants here, or that the audit knows as removed."""
+        return {row[0] for row in await self._database.read(KNOWN, list(tenant_ids))}
 
     async def backlog(self, moment: datetime) -> int:
         """How many such messages still have a row."""

@@ -23,11 +23,17 @@ LONG_OCTETS = 256 * 1024
 """A text that comes to this is read by the store while it still comes; a shorter one is put once it is whole."""
 Result = TypeVar("Result")
 _FOLDER = re.compile(r"[0-9a-f]{32}")
+_KEY = re.compile(r"[0-9a-f]{32}/[0-9]{4}/[0-9]{2}/[0-9]{2}/[0-9a-f]{32}")
 
 
 def blob_key(tenant_id: UUID, moment: datetime) -> str:
     """A new key: by tenant and day, so that the sweep finds what no row names without looking at everything."""
     return f"{tenant_id.hex}/{moment:%Y/%m/%d}/{token_hex(16)}"
+
+
+def is_blob_key(key: str) -> bool:
+    """Whether `blob_key` may have made it; in a bucket that others use too, what has another key is theirs."""
+    return _KEY.fullmatch(key) is not None
 
 
 def tenant_of(folder: str) -> UUID | None:

@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from service.mail.ports import BlobStore, Clock, Expired, Sweepable
+from service.mail.shipment import is_blob_key
 from service.mail.tenants_stored import AFTER_EVERY_KEY, scanned, tenants_stored
 
 
@@ -132,7 +133,7 @@ class Sweep:
             async for blob in scan:
                 if blob.key > end:
                     break
-                if blob.modified < moment:
+                if blob.modified < moment and is_blob_key(blob.key):
                     candidates.append(blob.key)
                 if len(candidates) >= self._rules.batch:
                     total += await self._delete_unnamed(candidates)

@@ -211,6 +211,19 @@ async def test_g1_blobs_of_a_tenant_that_the_database_never_had_stay_and_are_tol
     assert await provider.keys() == sorted(f"{each.hex}/{old}" for each in others)
 
 
+async def test_what_another_program_keeps_in_the_same_bucket_stays_whatever_its_age(provider: Provider) -> None:
+    own = provider.add("u@a.example").tenant_id.hex
+    day = f"{provider.clock.moment - 3 * DAY:%Y/%m/%d}"
+    ours = f"{own}/{day}/{'2' * 32}"
+    theirs = [f"{own}/{day}/{name}" for name in ("poplar.dump", "2" * 31, "2" * 33, "A" * 32, f"{'2' * 32}/x")]
+    theirs += [f"{word}/{day}/{'2' * 32}" for word in ("pgbackup", own.upper(), f"{own}0", f"{own}-old")]
+    provider.blobs = MemoryBlobStore(lambda: provider.clock.moment - 3 * DAY)
+    for key in (ours, *theirs):
+        await put(provider, key)
+    assert await sweep(provider)() == SweepReport(0, 0, 0, orphans=1, backlog=0)
+    assert await provider.keys() == sorted(theirs)
+
+
 @pytest.mark.parametrize(("most", "found"), [(None, "abc"), (2, "ab")])
 async def test_the_tenants_that_are_stored_are_told_by_their_folders_and_nothing_else(
     provider: Provider, most: int | None, found: str

@@ -169,8 +169,8 @@ class World:
             self._settle(key, number, gone=dice.random() < 0.3)
         if dice.random() < 0.5:
             # A delivery of the day before yesterday broke off.
-            day = f"{self.start - timedelta(days=2):%Y/%m/%d}"
-            self.blobs.put_at(f"{tenant.hex}/{day}/{local}", b"orphan\r\n", self.start - timedelta(days=2))
+            then = self.start - timedelta(days=2)
+            self.blobs.put_at(f"{tenant.hex}/{then:%Y/%m/%d}/{key.maildrop_id.hex}", b"orphan\r\n", then)
         return key
 
     def _settle(self, key: MaildropKey, number: int, *, gone: bool) -> None:

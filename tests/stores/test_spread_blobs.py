@@ -144,7 +144,7 @@ async def test_the_sweep_finds_what_no_row_names_in_every_bucket() -> None:
     store = SpreadBlobStore(buckets("a", "b", "c"))
     day = f"{datetime.now(UTC):%Y/%m/%d}"
     for tenant in TENANTS[:30]:
-        await store.put(f"{tenant}/{day}/x", text())
+        await store.put(f"{tenant}/{day}/{uuid4().hex}", text())
     state = MemoryState(tenants={UUID(tenant): TenantRow(UUID(tenant), tenant) for tenant in TENANTS})
     report = await Sweep(MemorySweepable(state), store, Later())()
     assert report.orphans == 30

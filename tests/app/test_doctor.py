@@ -23,8 +23,10 @@ from service.model.refusal import Reason, Refusal
 from service.settings import Settings
 from service.stores.postgres.checkup import Checkup
 from service.stores.postgres.logins import create_login
+from service.stores.postgres.migrate import migrate
 from tests.app.conftest import Make, Values, listener, write_pair
 from tests.backends.unlisted_s3 import unlisted_s3
+from tests.stores.test_other_owner import another_owner
 
 SECRET = "hunter2"
 
@@ -98,6 +100,18 @@ async def test_a_pod_with_the_login_of_its_own_part_is_not_blamed_for_having_no_
     assert looked_at <= subjects
     assert "migrations" not in subjects
     assert ("redis" in subjects) == (part == "front")
+
+
+async def test_g14_a_database_whose_owner_row_security_shuts_out_is_sent_to_migrate(
+    make: Make, migrated_dsn: str
+) -> None:
+    async with another_owner(migrated_dsn) as dsn:
+        finding = await found(make(database={"url": dsn}), "postgres as lmtp")
+        await migrate(dsn)
+        assert (await found(make(database={"url": dsn}), "postgres as lmtp")).state != "wrong"
+    assert finding.state == "wrong"
+    assert "row-level security hides the tables' rows from heir_" in finding.text
+    assert "poplar migrate" in finding.advice
 
 
 async def test_a_database_without_tables_is_sent_to_migrate(make: Make, postgres_dsn: str) -> None:

@@ -62,6 +62,10 @@ def _rights(role: str, found: Checkup) -> Finding:
     if found.missing:
         advice = f"GRANT poplar_{role} TO {found.login};"
         return wrong(subject, f"{who}, but it lacks: {', '.join(found.missing)}", advice)
+    if found.shut_out:
+        hidden = f"row-level security hides the tables' rows from {' and '.join(found.shut_out)}"
+        advice = "Run `poplar migrate` as the tables' owner: it admits the groups and the owner that are there."
+        return wrong(subject, f"{who}, but {hidden}", advice)
     if found.undue:
         advice = f"Give this part a login of its own that is a member of poplar_{role} alone: database.{role}_url."
         return doubtful(subject, f"{who}, which may do more than it needs: {', '.join(found.undue)}", advice)

@@ -35,6 +35,20 @@ SELECT current_setting('server_version') AS version, current_user::text AS login
        array(SELECT name FROM unnest(ARRAY['fsync', 'full_page_writes', 'synchronous_commit']) AS name
              WHERE current_setting(name) = 'off') AS careless
 """
+# Row-level security hides every row, without an error, from a role that no policy names; from the owner too, with whose
+# rights some functions run.
+_SHUT_OUT = """
+SELECT DISTINCT w.rolname::text
+FROM pg_class c JOIN pg_roles w ON w.rolname = current_user OR w.oid = c.relowner
+WHERE c.relforcerowsecurity AND NOT w.rolsuper AND NOT w.rolbypassrls
+  AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass('tenants'))
+  AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id' AND a.attnum = 1)
+  AND NOT EXISTS (
+      SELECT FROM pg_policy p CROSS JOIN unnest(p.polroles) AS r (id)
+      WHERE p.polrelid = c.oid AND p.polname = 'processes' AND pg_has_role(w.oid, r.id, 'USAGE')
+  )
+ORDER BY 1
+"""
 _IN_USE = """
 SELECT directory, min(name) FROM tenants WHERE directory IS NOT NULL AND status <> 'removed' GROUP BY directory
 """
@@ -52,6 +66,8 @@ class Checkup:
     undue: tuple[str, ...] = ()
     careless: tuple[str, ...] = ()
     """Settings that are off and without which a crash loses what was acknowledged (G1)."""
+    shut_out: tuple[str, ...] = ()
+    """This login and the tables' owner, as far as row-level security hides every row of a table from them."""
 
 
 async def check_up(database: Database, role: str) -> Checkup:
@@ -67,6 +83,7 @@ async def check_up(database: Database, role: str) -> Checkup:
         tuple(name for name in map(" ".join, needed) if name not in held),
         tuple(name for name in map(" ".join, undue) if name in held),
         tuple(row["careless"]),
+        tuple([shut[0] for shut in await database.read(_SHUT_OUT)]),
     )
 
 

@@ -1,10 +1,13 @@
 """Applies the ordered SQL files of `migrations/`, each once and each in a transaction of its own.
 
-Owns the table `schema_migrations` and the lock that lets two pods migrate at once. Refuses to
-know what the files say; a file that was changed after it was applied is refused.
+Owns the table `schema_migrations` and the lock that lets two pods migrate at once, and that row-level security lets the
+processes' groups and the owner through: a restored dump names those of before. Refuses to know what the files say; a
+file that was changed after it was applied is refused.
 """
 
 import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -18,6 +21,24 @@ LOCK = 0x706F706C6172
 LOCK_WAIT = "10s"
 """How long a migration may wait for a table that is in use before it gives up and rolls back."""
 
+ROW_SECURITY = "row security"
+"""What was applied where the policies `processes` of 0008_row_security.sql had to be made anew."""
+
+# The owner is among the roles, for functions with their owner's rights. Where a role that a policy names is missing, a
+# restore makes the table without the policy, and nobody sees its rows.
+_POLICIES = """
+SELECT format('DROP POLICY IF EXISTS processes ON %s', c.oid::regclass),
+       format('CREATE POLICY processes ON %s TO %s USING (true) WITH CHECK (true)', c.oid::regclass, w.names)
+FROM pg_class c CROSS JOIN LATERAL (
+    SELECT array_agg(r.oid) AS roles, string_agg(quote_ident(r.rolname), ', ') AS names FROM pg_roles r
+    WHERE r.oid = c.relowner OR r.rolname IN ('poplar_front', 'poplar_lmtp', 'poplar_sweep', 'poplar_api')
+) w
+WHERE c.relforcerowsecurity AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'tenants'::regclass)
+  AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id' AND a.attnum = 1)
+  AND NOT EXISTS (
+      SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'processes' AND p.polroles @> w.roles
+  )
+"""
 _TABLE = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
     version text PRIMARY KEY, checksum text NOT NULL, applied timestamptz NOT NULL DEFAULT now()
@@ -46,7 +67,7 @@ def migrations() -> list[Migration]:
 
 
 async def migrate(dsn: str) -> list[str]:
-    """Bring the database up to this release, as its owner; the versions that were applied now.
+    """Bring the database up to this release, as its owner; the versions that were applied now, ROW_SECURITY after them.
 
     Safe to run twice and from two pods at once. Raises Refusal: INVALID when an applied file has
     changed since, UNAVAILABLE when Postgres refuses.
@@ -54,7 +75,8 @@ async def migrate(dsn: str) -> list[str]:
     try:
         connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(dsn, timeout=10)
         try:
-            return [m.version for m in migrations() if await _apply(connection, m)]
+            applied = [m.version for m in migrations() if await _apply(connection, m)]
+            return applied + ([ROW_SECURITY] if await _admit(connection) else [])
         finally:
             await connection.close(timeout=5)
     except VENDOR_ERRORS as error:
@@ -77,9 +99,7 @@ async def pending(dsn: str) -> list[str]:
 
 
 async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> bool:
-    async with connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
-        await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
+    async with _locked(connection):
         await connection.execute(_TABLE)
         before = await connection.fetchval(
             "SELECT checksum FROM schema_migrations WHERE version = $1", migration.version
@@ -94,3 +114,22 @@ async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Mi
         elif before != migration.checksum:
             raise Refusal(Reason.INVALID, f"migration {migration.version} was changed after it was applied")
     return before is None
+
+
+async def _admit(connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
+    """Make the policies anew that miss a role, in one transaction; whether there were any."""
+    async with _locked(connection):
+        missing = await connection.fetch(_POLICIES)
+        for drop, create in missing:
+            await connection.execute(drop)
+            await connection.execute(create)
+    return bool(missing)
+
+
+@asynccontextmanager
+async def _locked(connection: "asyncpg.Connection[asyncpg.Record]") -> AsyncIterator[None]:
+    """A transaction that no other pod's migration is beside."""
+    async with connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
+        await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_WAIT}'")
+        yield

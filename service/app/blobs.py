@@ -18,7 +18,8 @@ def make_blobs(settings: ObjectStoreSettings) -> ObjectBlobStore | SpreadBlobSto
     try:
         stores = {settings.url: _opened("url", settings.url, options)}
         stores |= {url: _opened("more_urls", url, options) for url in settings.more_urls}
-        return SpreadBlobStore(stores) if settings.more_urls else stores[settings.url]
+        only_read = {url: _opened("read_urls", url, options) for url in settings.read_urls}
+        return SpreadBlobStore(stores, only_read) if settings.further_urls else stores[settings.url]
     except ValueError as error:
         raise SettingsError([Problem("object_store", str(error))]) from None
 

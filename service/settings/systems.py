@@ -114,7 +114,9 @@ class ObjectStoreSettings(Section):
     url: str = "file:///var/lib/poplar/blobs"
     """URL: s3://bucket/prefix, gs://bucket/prefix, az://container/prefix, file:///directory, memory:// (tests)."""
     more_urls: tuple[str, ...] = ()
-    """URLs of further buckets with the same keys: each tenant's mail goes to one of all; never take one away again."""
+    """URLs of further buckets with the same keys; each tenant's mail goes to one of all. See read_urls to add one."""
+    read_urls: tuple[str, ...] = ()
+    """URLs of buckets in which mail is looked for and none is put: for one update before more_urls, or until empty."""
     endpoint: str | None = None
     """URL of an S3-compatible service, when it isn't the vendor's own."""
     region: str | None = None
@@ -145,16 +147,21 @@ class ObjectStoreSettings(Section):
             raise ValueError("must not hold a password: set access_key and secret_key instead")
         return value
 
-    @field_validator("more_urls")
+    @field_validator("more_urls", "read_urls")
     @classmethod
     def _are_stores(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(cls._is_store(str(cls._holds_no_password(url))) for url in value)
 
     @model_validator(mode="after")
     def _differ(self) -> "ObjectStoreSettings":
-        if len({self.url, *self.more_urls}) <= len(self.more_urls):
-            raise ValueError("more_urls must name each bucket once, and not the one of url")
+        if len({self.url, *self.further_urls}) <= len(self.further_urls):
+            raise ValueError("more_urls and read_urls must name each bucket once, and not the one of url")
         return self
+
+    @property
+    def further_urls(self) -> tuple[str, ...]:
+        """All buckets but the first."""
+        return self.more_urls + self.read_urls
 
     @field_validator("url")
     @classmethod

@@ -3,6 +3,7 @@
 `test_blob_store.py` runs the port's whole suite on it; this is what one bucket has no twin of.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -88,6 +89,26 @@ async def test_mail_from_before_a_bucket_was_added_is_read_listed_and_deleted_wh
         assert b"".join([piece async for piece in after.stream(name, 0, 14)]) == b"Subject: x\r\n\r\n"
     await after.delete(names)
     assert await keys(after) == []
+
+
+async def test_while_a_bucket_is_added_by_two_updates_each_process_reads_what_another_one_puts() -> None:
+    """In each update processes with the settings from before it run beside those with the new ones."""
+    a, c = buckets("a", "b"), buckets("c")
+    stores = [SpreadBlobStore(a), SpreadBlobStore(a, c), SpreadBlobStore(a | c)]
+    for update, beside in enumerate(itertools.pairwise(stores)):
+        for writer in beside:
+            for tenant in TENANTS[:20]:
+                key = f"{tenant}/2026/11/26/{update}{beside.index(writer)}"
+                await writer.put(key, text())
+                for reader in beside:
+                    assert await reader.read(key, 0, 14) == b"Subject: x\r\n\r\n"
+    assert await keys(stores[1]) == await keys(stores[2])
+    assert len(await keys(c["c"])) > 0
+
+
+async def test_a_bucket_that_is_only_read_gets_no_mail_and_is_asked_last() -> None:
+    spread = SpreadBlobStore(buckets("a", "b"), buckets("c"))
+    assert {spread.order(f"{tenant}/2026/11/26/x")[-1] for tenant in TENANTS} == {"c"}
 
 
 @pytest.mark.parametrize("way", ["read", "stream"])
@@ -176,19 +197,31 @@ async def test_two_buckets_of_a_real_server_serve_as_one(s3_server: S3Server) ->
     assert [blob.key async for blob in store.scan("")] == []
 
 
-@pytest.mark.parametrize("setting", ["url", "more_urls"])
+@pytest.mark.parametrize("setting", ["url", "more_urls", "read_urls"])
 def test_a_folder_that_can_not_be_opened_is_named_with_its_setting(tmp_path: Path, setting: str) -> None:
     (tmp_path / "file").write_bytes(b"")
     good, bad = (tmp_path / "good").as_uri(), (tmp_path / "file" / "blobs").as_uri()
-    first, more = (bad, good) if setting == "url" else (good, bad)
-    settings = ObjectStoreSettings(url=first, more_urls=(more,))
+    urls = {"url": good, "more_urls": (f"{good}/more",)} | {setting: bad if setting == "url" else (bad,)}
+    settings = ObjectStoreSettings.model_validate(urls)
     with pytest.raises(OSError, match=f"^object_store.{setting}: {bad} can't be opened: Not a directory"):
         make_blobs(settings)
 
 
-def test_more_urls_are_checked_as_the_first_one_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("setting", ["more_urls", "read_urls"])
+def test_further_urls_are_checked_as_the_first_one_is(tmp_path: Path, setting: str) -> None:
     one = tmp_path.as_uri()
-    assert ObjectStoreSettings(url=one, more_urls=(f"{one}/more",)).more_urls == (f"{one}/more",)
-    for more in ((one,), (f"{one}/a", f"{one}/a"), ("ftp://x",), ("s3://user:word@bucket",)):
+    assert ObjectStoreSettings.model_validate({"url": one, setting: [f"{one}/more"]}).further_urls == (f"{one}/more",)
+    for further in ((one,), (f"{one}/a", f"{one}/a"), ("ftp://x",), ("s3://user:word@bucket",)):
         with pytest.raises(ValueError, match="must"):
-            ObjectStoreSettings(url=one, more_urls=more)
+            ObjectStoreSettings.model_validate({"url": one, setting: further})
+    with pytest.raises(ValueError, match="must name each bucket once"):
+        ObjectStoreSettings(url=one, more_urls=(f"{one}/a",), read_urls=(f"{one}/a",))
+
+
+def test_the_settings_tell_which_buckets_are_only_read(tmp_path: Path) -> None:
+    one, more, read = ((tmp_path / name).as_uri() for name in ("one", "more", "read"))
+    store = make_blobs(ObjectStoreSettings(url=one, more_urls=(more,), read_urls=(read,)))
+    assert isinstance(store, SpreadBlobStore)
+    assert {store.order(tenant)[-1] for tenant in TENANTS} == {read}
+    assert {store.order(tenant)[0] for tenant in TENANTS} == {one, more}
+    assert isinstance(make_blobs(ObjectStoreSettings(url=one, read_urls=(read,))), SpreadBlobStore)

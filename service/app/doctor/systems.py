@@ -163,7 +163,7 @@ def _unlisted(settings: Settings, unclear: Refusal) -> Finding:
     store = settings.object_store
     text = f"{store.url} doesn't say that a missing blob is missing ({_without_keys(unclear, settings)})"
     right = "Give these keys the right to list the bucket, on S3 s3:ListBucket:"
-    if store.more_urls:
+    if store.further_urls:
         return wrong("object store", text, f"{right} older mail is looked for in one bucket after the other.")
     return doubtful("object store", text, f"{right} a lost message is taken for an outage, and nobody looks for it.")
 

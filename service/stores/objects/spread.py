@@ -2,13 +2,14 @@
 
 Owns which bucket a blob goes to: by its tenant (the first word of its key), rendezvous-hashed, so that a bucket that is
 added takes its share of the tenants and no other moves. What was written before stays where it is, and is found there
-by asking the others too. Refuses to move anything.
+by asking the others too. A bucket into which not every process looks yet is only read. Refuses to move anything.
 """
 
 import asyncio
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
+from types import MappingProxyType
 from typing import cast
 
 from service.mail.patience import Patience
@@ -20,13 +21,20 @@ from service.stores.objects.blobs import ObjectBlobStore
 class SpreadBlobStore:
     """Implements `mail.ports.BlobStore` over several stores by name; the names must never change."""
 
-    def __init__(self, stores: Mapping[str, ObjectBlobStore]) -> None:
-        self._stores = stores
+    def __init__(
+        self, stores: Mapping[str, ObjectBlobStore], only_read: Mapping[str, ObjectBlobStore] = MappingProxyType({})
+    ) -> None:
+        self._stores = {**stores, **only_read}
+        self._only_read = only_read.keys()
 
     def order(self, key: str) -> list[str]:
         """The names of the stores in which a blob is looked for; it is put into the first."""
         tenant = key.partition("/")[0]
-        return sorted(self._stores, key=lambda name: hashlib.sha256(f"{name}\n{tenant}".encode()).digest())
+
+        def place(name: str) -> tuple[bool, bytes]:
+            return name in self._only_read, hashlib.sha256(f"{name}\n{tenant}".encode()).digest()
+
+        return sorted(self._stores, key=place)
 
     async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
         """As the port says, into the store of the key's tenant."""

@@ -39,6 +39,11 @@ class Archive(Protocol):
         """The messages in the order in which they arrived. Raises OSError."""
 
 
+def dovecot_unique_id(uid: int, validity: int) -> str:
+    """The UIDL that Dovecot makes of IMAP's UID and UIDVALIDITY in its default format, `%08Xu%08Xv`."""
+    return f"{uid:08x}{validity:08x}"
+
+
 def valid_unique_id(text: str) -> str | None:
     """`text` if a server may serve it as a unique-id.
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from service.mail.archives import ArchivedMessage, valid_unique_id
+from service.mail.archives import ArchivedMessage, dovecot_unique_id, valid_unique_id
 from service.mail.compressed import pieces
 
 UID_LIST = "dovecot-uidlist"
@@ -62,7 +62,7 @@ def _arrival(file: Path) -> tuple[float, str]:
 
 def _unique_ids(path: Path) -> Mapping[str, str]:
     """The UIDL of each file by its base name, as Dovecot has served it: the one it was told to keep (a P record),
-    else IMAP's UID and UIDVALIDITY in its default format, `%08Xu%08Xv`.
+    else the one that it makes.
     """
     if not path.is_file():
         return {}
@@ -81,4 +81,4 @@ def _unique_ids(path: Path) -> Mapping[str, str]:
 
 def _served(entry: "re.Match[str]", validity: int) -> str:
     kept = _KEPT.search(entry["facts"])
-    return kept["unique_id"] if kept else f"{int(entry['uid']):08x}{validity:08x}"
+    return kept["unique_id"] if kept else dovecot_unique_id(int(entry["uid"]), validity)

@@ -1,8 +1,9 @@
 """Messages in an mbox file.
 
-Owns the format: a `From ` line with a time, after an empty line, begins a message; of a line of `>` and then `From `
-one `>` is taken away. That is mboxrd, and mboxo reads right but for a `>From ` that was the sender's own. The
-Content-Length of mboxcl is not believed. Works by whole-piece searches; no line is held whole.
+Owns the format: a `From ` line with a date and time, after an empty line, begins a message, and so does Thunderbird's
+bare one before a header; of a line of `>` and then `From ` one `>` is taken away. That is mboxrd, and mboxo reads right
+but for a `>From ` that was the sender's own. The Content-Length of mboxcl is not believed. Works by whole-piece
+searches; no line is held whole.
 RFC 4155 §2, appendix A.
 """
 
@@ -12,18 +13,29 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from service.mail.archives import PIECE, ArchivedMessage, valid_unique_id
+from service.mail.archives import PIECE, ArchivedMessage, dovecot_unique_id, valid_unique_id
 from service.model.refusal import Reason, Refusal
 
 HEADER_OCTETS = 64 * 1024
-"""How far into a message X-UIDL is looked for."""
+"""How far into a message X-UIDL and X-UID are looked for."""
 
 _SEPARATOR = re.compile(rb"\n\r?\nFrom ")
 _SEPARATOR_OVERLAP = 7
-_FROM_LINE = re.compile(rb"From [^\n]*\d:\d\d[^\n]*\n")
+_SENDER = rb"(?:\"[^\"\n]*\"\S*|\S*)"
+_DATE = rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),?[ \t]+(?:[A-Z][a-z]{2}[ \t]+\d{1,2}|\d{1,2}[ \t]+[A-Z][a-z]{2})"
+# RFC 4155 appendix A: "a timestamp indicating the UTC date and time when the message was originally received,
+# conformant with the syntax of the traditional UNIX 'ctime' output sans timezone". Many write a timezone, leave the
+# seconds out or order day and month as a header does. A line of text that has a time alone begins nothing: Dovecot,
+# which goes by Content-Length, leaves such lines as they are.
+_TIME = rb"(?:\d{2,4}[ \t]+)?\d{1,2}:\d\d[^\n]*\n"
+_DATED = rb"From (?:" + _SENDER + rb"[ \t]+)?" + _DATE + rb"[ \t]+" + _TIME
+_BARE = rb"From \r?\n(?=[!-9;-~]+:)"
+_FROM_LINE = re.compile(_DATED + rb"|" + _BARE)
 _QUOTED = re.compile(rb"\n>(>*From )")
 _UNDECIDED = re.compile(rb"\n>*(?:F|Fr|Fro|From)?\Z")
 _X_UIDL = re.compile(rb"^X-UIDL:[ \t]*(\S+)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+_X_UID = re.compile(rb"^X-UID:[ \t]*(\d{1,10})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+_X_IMAP_BASE = re.compile(rb"^X-IMAP(?:base)?:[ \t]*(\d{1,10})[ \t]", re.IGNORECASE | re.MULTILINE)
 _HEADER_END = re.compile(rb"\n\r?\n")
 _PSEUDO = re.compile(rb"^Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\r?$", re.MULTILINE)
 """The first message of a file that an IMAP server kept its notes in."""
@@ -42,25 +54,52 @@ class Mbox:
     def messages(self) -> Iterator[ArchivedMessage]:
         """The messages in the order of the file."""
         with self._path.open("rb") as file, self._path.open("rb") as beside:
+            unique_ids = _UniqueIds()
             before: int | None = None
             for start in _starts(file, beside):
                 if before is not None:
-                    yield from self._message(beside, before, start)
+                    yield from self._message(beside, before, start, unique_ids)
                 before = start
             if before is not None:
-                yield from self._message(beside, before, self.octets)
+                yield from self._message(beside, before, self.octets, unique_ids)
 
-    def _message(self, file: BinaryIO, start: int, end: int) -> Iterator[ArchivedMessage]:
+    def _message(self, file: BinaryIO, start: int, end: int, unique_ids: "_UniqueIds") -> Iterator[ArchivedMessage]:
         begin = start + _from_line(file, start)
         file.seek(begin)
         header = _HEADER_END.split(file.read(min(HEADER_OCTETS, end - begin)), maxsplit=1)[0]
+        unique_id = unique_ids.of(header)
         if _PSEUDO.search(header):
             return
-        found = _X_UIDL.search(header)
-        unique_id = valid_unique_id(found[1].decode("latin-1")) if found else None
         text_end = end - _empty_line_before(file, begin, end)
         name = f"{self._path.name} at octet {start}"
         yield ArchivedMessage(name, end - start, unique_id, partial(_pieces, self._path, begin, text_end))
+
+
+class _UniqueIds:
+    """The UIDLs that clients of the earlier server know the messages by; to be asked in the order of the file."""
+
+    def __init__(self) -> None:
+        self._validity: int | None = None
+        """IMAP's UIDVALIDITY, as the first message tells it; 0 where it doesn't."""
+        self._last_uid = 0
+
+    def of(self, header: bytes) -> str | None:
+        """That of the message with this header: its own X-UIDL, or what Dovecot made of its UID."""
+        made = self._made(header)
+        own = _X_UIDL.search(header)
+        return (valid_unique_id(own[1].decode("latin-1")) if own else None) or made
+
+    def _made(self, header: bytes) -> str | None:
+        if self._validity is None:
+            base = _X_IMAP_BASE.search(header)
+            self._validity = int(base[1]) if base else 0
+        found = _X_UID.search(header)
+        uid = int(found[1]) if found else 0
+        # UIDs ascend (RFC 3501 §2.3.1.1), and Dovecot gave another one to whatever had the X-UID of its sender.
+        if not self._validity or uid <= self._last_uid:
+            return None
+        self._last_uid = uid
+        return dovecot_unique_id(uid, self._validity)
 
 
 def _starts(file: BinaryIO, beside: BinaryIO) -> Iterator[int]:

@@ -86,6 +86,13 @@ def dovecot(folder: Path, *names: str) -> Path:
         (FROM + b"A: b\n\nx\nFrom here 12:00\n\nFrom now on\n", [b"A: b\n\nx\nFrom here 12:00\n\nFrom now on\n"]),
         (FROM + b"A: b\r\n\r\nx\r\n\r\n" + FROM + b"y\r\n\r\n", [b"A: b\r\n\r\nx\r\n", b"y\r\n"]),
         (FROM + b"\n\n\n" + FROM + b"\n" + FROM, [b"\n\n", b"", b""]),
+        (
+            FROM + b"\nx\n\nFrom 9:00 to 17:00 we are open.\n\n" + FROM,
+            [b"\nx\n\nFrom 9:00 to 17:00 we are open.\n", b""],
+        ),
+        (FROM + b"\nx\n\nFrom Mon Jan 5 we open at 9:00\n", [b"\nx\n\nFrom Mon Jan 5 we open at 9:00\n"]),
+        (b"From \nA: b\n\nx\n\nFrom \r\nC: d\n\ny\n\n", [b"A: b\n\nx\n", b"C: d\n\ny\n"]),
+        (FROM + b"A: b\n\nx\n\nFrom \nus all\n", [b"A: b\n\nx\n\nFrom \nus all\n"]),
     ],
 )
 def test_an_mbox_is_cut_at_its_from_lines(
@@ -93,6 +100,26 @@ def test_an_mbox_is_cut_at_its_from_lines(
 ) -> None:
     monkeypatch.setattr(mbox_module, "PIECE", piece)
     assert texts(Mbox(mbox_file(tmp_path, octets))) == expected
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "From - Thu Jan  1 00:00:00 2026",
+        "From ???@??? Thu Jan 01 00:00:00 2026",
+        "From MAILER-DAEMON  Sun Nov 29 10:44:47 2026 +0100",
+        "From a@b.example Thu Jan  1 0:00 CET 2026",
+        "From uucp!a Thu Jan  1 00:00:00 2026 remote from b",
+        'From "a b"@c.example Thu Jan  1 00:00:00 2026',
+        "From 17@xxx Thu Jan 01 00:00:00 +0000 2026",
+        "From a@b.example Thu, 01 Jan 2026 00:00:00 +0000",
+        "From Thu Jan  1 00:00:00 2026",
+    ],
+)
+def test_from_lines_of_many_writers_begin_a_message(tmp_path: Path, line: str) -> None:
+    """RFC 4155 appendix A, and what isn't as it says."""
+    octets = b"A: b\n\nx\n\n".join([line.encode() + b"\n"] * 3)
+    assert texts(Mbox(mbox_file(tmp_path, octets))) == [b"A: b\n\nx\n"] * 2 + [b""]
 
 
 def test_an_mbox_that_python_wrote_is_read_back(tmp_path: Path) -> None:
@@ -113,6 +140,29 @@ def test_x_uidl_is_kept_from_the_header_alone(tmp_path: Path) -> None:
     octets = FROM + b"x-uidl: abc$1\nA: b\n\n" + FROM + b"A: b\n\nX-UIDL: body\n\n" + FROM + b"X-UIDL: a b\n\n"
     found = [message.unique_id for message in Mbox(mbox_file(tmp_path, octets)).messages()]
     assert found == ["abc$1", None, None]
+
+
+def test_dovecots_unique_ids_are_kept_by_the_uids_of_an_mbox(tmp_path: Path) -> None:
+    base = b"X-IMAPbase: 1795949044 0000000004\nX-UID: 1   \n\nx\n\n"
+    later = [
+        b"X-UID: 2\nX-UIDL: own\n\n",
+        b"X-UID: 2\n\n",
+        b"X-UID: 31\r\n\n",
+        b"A: b\n\nX-UID: 32\n\n",
+        b"X-UID: x\n\n",
+    ]
+    octets = b"".join(FROM + each for each in (base, *later))
+    found = [message.unique_id for message in Mbox(mbox_file(tmp_path, octets)).messages()]
+    assert found == ["000000016b0c01f4", "own", None, "0000001f6b0c01f4", None, None]
+
+
+def test_dovecots_unique_ids_need_the_uidvalidity_of_the_first_message(tmp_path: Path) -> None:
+    """RFC 3501 §2.3.1.1: a UID means something together with the UIDVALIDITY alone."""
+    second = FROM + b"X-IMAPbase: 7 9\nX-UID: 5\n\n"
+    notes = b"Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\nX-IMAP: 7 9\n\nThis text\n\n"
+    for first, unique_ids_of in ((FROM + b"A: b\n\n", [None, None]), (FROM + notes, ["0000000500000007"])):
+        path = mbox_file(tmp_path, first + second)
+        assert [message.unique_id for message in Mbox(path).messages()] == unique_ids_of
 
 
 async def test_messages_are_listed_in_order_with_their_unique_ids(

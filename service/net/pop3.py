@@ -76,8 +76,9 @@ class Pop3Connection(Conversation):
         if self._peer is not self._record.peer:
             self._record.peer = self._peer
             self._session.come_to(partial(self._service.surroundings, self._peer))
-        self._record.opened()
-        if self._farewell is None and self._running:
+        greets = self._farewell is None and self._running
+        self._record.opened(greets)
+        if greets:
             self._outlet.write(self._session.greet())
             self._await_octets()
         self._leave()

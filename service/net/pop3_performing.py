@@ -7,11 +7,10 @@ RFC 1939 §4 to §7, RFC 2449 §8, RFC 3206.
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 
 from service.mail.login import Attempt
 from service.mail.maildrop import OpenMaildrop
-from service.model.message import StoredMessage
 from service.model.refusal import Reason, Refusal
 from service.net.outlet import Outlet
 from service.net.pop3_delay import chance, rest_of_delay
@@ -22,9 +21,10 @@ from service.net.pop3_service import Pop3Service
 from service.net.pop3_turns import SessionTurns
 from service.protocol.pop3 import effects
 from service.protocol.pop3.session import Session
-from service.telemetry import metrics, spans
+from service.telemetry import levels, metrics, spans
 
-Pieces = Callable[[StoredMessage], AsyncGenerator[bytes, None]]
+RETRIEVALS = frozenset({"RETR", "TOP"})
+"""The commands whose failures count as failed retrievals, also where it is the listing that can't be had."""
 
 
 class Performer:
@@ -58,10 +58,7 @@ class Performer:
             held = await self._admitted(await self._service.login(attempt, on_lost))
         except Refusal as refusal:
             result = refusal.reason.value
-            # A name that is nobody's may be a password, typed into the wrong field (G17).
-            name = refusal.account.address if refusal.account else None
-            self._record.refused("login refused", refusal, client=client, name=name, mechanism=effect.mechanism)
-            self._record.tidings.refused(effect.mechanism, effect.proof.name if effect.proof else "", refusal)
+            self._record.login_refused(effect.mechanism, effect.proof.name if effect.proof else "", client, refusal)
             if refusal.reason is Reason.CREDENTIALS:
                 delay = self._service.options.failure_delay
                 with spans.step("failure delay"):
@@ -75,12 +72,14 @@ class Performer:
         """Get the keys for a name, and a nonce."""
         if self._service.scram is None:
             raise AssertionError("an exchange with keys where none is offered")
+        began = time.monotonic()
         await self._count_abandoned()
         try:
             keys, nonce = await self._service.scram(effect.name, client, effect.mechanism)
         except Refusal as refusal:
-            self._record.tidings.refused(effect.mechanism, effect.name, refusal)
-            refuse(self._record, self._session, refusal)
+            self._record.login_refused(effect.mechanism, effect.name, client, refusal)
+            self._session.refused(refusal.reason, refusal.wait, final=refusal.final)
+            self._record.tried(effect.mechanism, refusal.reason.value, time.monotonic() - began)
         else:
             self._looked_up_by = client
             self._session.keys_fetched(keys, nonce)
@@ -91,6 +90,8 @@ class Performer:
         try:
             listing = await self._listing.load(held, self._service.index)
         except Refusal as refusal:
+            if self._session.verb in RETRIEVALS:
+                levels.retrieval(refusal.reason.value)
             refuse(self._record, self._session, refusal)
         else:
             self._session.listing_loaded(await held.numbered(listing))

@@ -58,10 +58,11 @@ class Record:
         """What the connection tells the event stream. Made when it is used: an idle session keeps none."""
         return Tidings(self.events, self.session_id, self.peer)
 
-    def opened(self) -> None:
-        """The connection is made, and the client greeted."""
+    def opened(self, greets: bool) -> None:
+        """The connection is made, and the client greeted unless it is turned away."""
         metrics.session_opened(self.listener)
-        levels.greeted(self.listener, time.monotonic() - self._began)
+        if greets:
+            levels.greeted(self.listener, time.monotonic() - self._began)
         self.trace.arrived()
 
     def answered(self, session: Session, seconds: float) -> None:
@@ -82,6 +83,13 @@ class Record:
         """A login came to `ok`, or to a `Reason`'s value."""
         metrics.login(mechanism, result, seconds)
         spans.note(mechanism=closed(mechanism, MECHANISMS))
+
+    def login_refused(self, mechanism: str, name: str, client: str, refusal: Refusal) -> None:
+        """A login as `name` was refused, at whichever of its steps."""
+        # A name that is nobody's may be a password, typed into the wrong field (G17).
+        known = refusal.account.address if refusal.account else None
+        self.refused("login refused", refusal, client=client, name=known, mechanism=mechanism)
+        self.tidings.refused(mechanism, name, refusal)
 
     def logged_in(self, maildrop: OpenMaildrop, mechanism: str) -> None:
         """A login succeeded."""

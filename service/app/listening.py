@@ -92,9 +92,8 @@ async def started(listeners: Sequence[Listener], drain: Drain, settings: Setting
         drain.ready()
         yield ports
     finally:
-        metrics.draining(now=True)
+        metrics.draining()
         orderly = await drain.run(listeners, settings.drain.grace, settings.drain.announce)
-        metrics.draining(now=False)
         get_log("drain").info("drained" if orderly else "drained, and ended what was left")
 
 

@@ -121,7 +121,7 @@ _rejected = by(
     ),
     ANY, labels.REJECTIONS,
 )  # fmt: skip
-_draining = Gauge("poplar_draining", "1 while this process drains", multiprocess_mode="livesum")
+_draining = Gauge("poplar_draining", "1 from when this process drains until it is gone", multiprocess_mode="livemax")
 _build = Gauge(
     "poplar_build_info", "Always 1; says what is running", ["version", "python"], multiprocess_mode="livemax"
 )
@@ -295,6 +295,6 @@ def connection_rejected(listener: str, why: str) -> None:
     _rejected(listener, why).inc()
 
 
-def draining(now: bool) -> None:
-    """Whether this process drains."""
-    _draining.set(1 if now else 0)
+def draining() -> None:
+    """This process drains from now on; one that hangs after its grace still does."""
+    _draining.set(1)

@@ -8,10 +8,12 @@ from contextlib import closing
 from typing import NoReturn
 from uuid import uuid4
 
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from service.app.listening import Rejections, Service, listener_spec, make_listeners
+from service.app.listening import Rejections, Service, listener_spec, make_listeners, started
 from service.net.door import listen
+from service.net.drain import Drain
 from service.net.listener import Rejection
 from service.net.peer import Peer
 from service.settings import Settings
@@ -47,6 +49,13 @@ def test_g16_handshakes_have_their_turns_by_the_tenant_that_a_front_end_knows_by
     turns = {listener._reception.handshakes for listener in made}
     assert len(made) == 2
     assert [(each._whose("198.51.100.7"), each._whose("203.0.113.9")) for each in turns] == [(tenant, None)]
+
+
+async def test_a_process_that_drained_still_shows_that_it_does_until_it_is_gone() -> None:
+    """What ends after the listeners may hang, and is then to be missed."""
+    async with started([], Drain(), Settings()):
+        pass
+    assert REGISTRY.get_sample_value("poplar_draining") == 1
 
 
 def test_a_missing_proxy_header_is_a_warning_once_a_minute() -> None:

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from itertools import product
+from pathlib import Path
 
 import pytest
 from prometheus_client import REGISTRY
@@ -13,6 +14,7 @@ from service.protocol.lmtp.commands import COMMANDS
 from service.protocol.pop3.table import TABLE
 from service.protocol.sasl.mechanisms import MECHANISMS
 from service.telemetry import labels, metrics, systems
+from service.telemetry.registries import worker_environment, workers_registry
 
 
 def value(name: str, **chosen: str) -> float:
@@ -82,6 +84,14 @@ def test_a_process_that_never_swept_and_has_no_certificate_states_no_time_of_eit
     told = subprocess.run([sys.executable, "-c", scrape], capture_output=True, check=True, text=True).stdout
     assert "poplar_build_info" in told
     assert "timestamp_seconds" not in told
+
+
+def test_a_process_with_several_workers_drains_once(tmp_path: Path) -> None:
+    """The alert looks for 1."""
+    for _ in range(2):
+        drain = "from service.telemetry import metrics; metrics.draining()"
+        subprocess.run([sys.executable, "-c", drain], check=True, env=worker_environment(tmp_path))
+    assert workers_registry(tmp_path).get_sample_value("poplar_draining") == 1
 
 
 def test_a_delivery_refused_adds_no_octets() -> None:

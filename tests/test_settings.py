@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from service.protocol.lmtp.session import MAX_LINE_OCTETS
+from service.protocol.pop3.commands import MAX_AUTH_LINE_OCTETS
 from service.settings import Settings, SettingsError, explain, load, load_settings
 from service.settings.explaining import masked_url
 from service.settings.listening import ListenerSettings
@@ -414,3 +416,16 @@ def test_the_chart_knows_every_setting() -> None:
     texts = made()
     for name in ("values.schema.json", "README.md"):
         assert (CHART / name).read_text("utf-8") == texts[CHART / name], "run make chart-docs"
+
+
+def test_a_session_can_hold_the_longest_line_and_no_more_than_openssl_can_be_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for octets, problem in ((MAX_AUTH_LINE_OCTETS - 1, "greater than or equal to 16384"), (2**30 + 1, "less than or")):
+        monkeypatch.setenv("POPLAR_LIMITS__SESSION_OCTETS", str(octets))
+        (told,) = problems()
+        assert "limits.session_octets" in told
+        assert problem in told
+    for octets in (max(MAX_AUTH_LINE_OCTETS, MAX_LINE_OCTETS), 2**30):
+        monkeypatch.setenv("POPLAR_LIMITS__SESSION_OCTETS", str(octets))
+        assert load_settings().limits.session_octets == octets

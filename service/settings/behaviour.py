@@ -14,6 +14,10 @@ AUTOLOGOUT_LEAST = 600.0
 SECRET_LEAST = 32
 DELIVERY_LEAST = 34 * 1024 * 1024
 """As `service.mail.delivery` needs it."""
+BUFFERED_LEAST = 16 * 1024
+"""The longest line of a command, as POP3's AUTH may have it: with less, reading would stop before its end has come."""
+BUFFERED_MOST = 1024 * 1024 * 1024
+"""What OpenSSL can be asked for at once is below 2 GiB."""
 
 
 class LimitsSettings(Section):
@@ -23,8 +27,8 @@ class LimitsSettings(Section):
     """Connections of one process; above it the oldest one that isn't logged in makes room."""
     connections_per_address: CountOrNone = 0
     """Connections from one client address; 0 for no limit."""
-    session_octets: Octets = 256 * 1024
-    """Octets buffered for one session before its socket is no longer read or its store no longer asked."""
+    session_octets: Annotated[int, Field(ge=BUFFERED_LEAST, le=BUFFERED_MOST)] = 256 * 1024
+    """Octets buffered for one session before its socket isn't read or its store not asked any more; from 16 KiB."""
     prefetch_session_octets: Octets = 2 * 1024 * 1024
     """Octets that may be fetched ahead for one session; 0 fetches nothing ahead."""
     prefetch_process_octets: Octets = 64 * 1024 * 1024

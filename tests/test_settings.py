@@ -240,6 +240,13 @@ def told_of(text: str, tmp_path: Path) -> list[str]:
         ("object_store: {url: 'file:relative'}", "object_store.url must be file:/// and the whole path of a directory"),
         ("object_store: {url: 'file://host/d'}", "object_store.url must be file:/// and the whole path of a directory"),
         ("object_store: {url: 's3:bucket'}", "object_store.url must name a bucket: s3://bucket"),
+        ("object_store: {url: 'az://b'}", "object_store.account must name the storage account of az://"),
+        ("object_store: {more_urls: ['az://b']}", "object_store.account must name the storage account of az://"),
+        ("object_store: {url: 's3://b', account: a}", "object_store.account is Azure's alone: only az:// takes it"),
+        (
+            "object_store: {url: 'gs://b', access_key: a, secret_key: b}",
+            "object_store.access_key is not for gs://, which goes by the machine's or pod's own identity",
+        ),
         (
             "object_store: {url: 's3://b', endpoint: 'http://store'}",
             "object_store.endpoint has no TLS: set allow_http to true if that is meant",

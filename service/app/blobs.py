@@ -37,6 +37,7 @@ def object_options(settings: ObjectStoreSettings) -> ObjectOptions:
     return ObjectOptions(
         endpoint=settings.endpoint or "",
         region=settings.region or "",
+        account=settings.account or "",
         access_key=settings.access_key.get_secret_value() if settings.access_key else "",
         secret_key=settings.secret_key.get_secret_value() if settings.secret_key else "",
         virtual_hosted=not settings.path_style,

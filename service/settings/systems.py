@@ -121,8 +121,10 @@ class ObjectStoreSettings(Section):
     """URL of an S3-compatible service, when it isn't the vendor's own."""
     region: str | None = None
     """Region of the bucket."""
+    account: str | None = None
+    """Name of Azure's storage account, which az:// needs; without it the access key is taken for the name."""
     access_key: SecretStr | None = None
-    """Access key; without it the usual credentials of the machine or pod are used."""
+    """Access key; without it the usual credentials of the machine or pod are used, as gs:// always does."""
     secret_key: SecretStr | None = None
     """Secret key that belongs to the access key."""
     path_style: bool = True
@@ -178,6 +180,17 @@ class ObjectStoreSettings(Section):
     def _keys_come_together(self) -> "ObjectStoreSettings":
         if (self.access_key is None) != (self.secret_key is None):
             raise ValueError("access_key and secret_key must be set together")
+        return self
+
+    @model_validator(mode="after")
+    def _each_cloud_knows_who_asks(self) -> "ObjectStoreSettings":
+        schemes = {urlsplit(url).scheme for url in (self.url, *self.more_urls)}
+        if "az" in schemes and not (self.account or self.access_key):
+            raise ValueError("account must name the storage account of az://")
+        if self.account and "az" not in schemes:
+            raise ValueError("account is Azure's alone: only az:// takes it")
+        if self.access_key and "gs" in schemes and not schemes & {"s3", "az"}:
+            raise ValueError("access_key is not for gs://, which goes by the machine's or pod's own identity")
         return self
 
     @model_validator(mode="after")

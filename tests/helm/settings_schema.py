@@ -22,6 +22,7 @@ OWNED = {
     "object_store.url",
     "object_store.endpoint",
     "object_store.region",
+    "object_store.account",
 }
 """Settings that other keys of the chart set."""
 

@@ -6,7 +6,8 @@ from functools import cache
 import kubernetes_validate
 import pytest
 
-from tests.helm.charting import EXAMPLES, KUBES, NEWEST, ChartError, Object, render, run, values_of
+from service.app.blobs import make_blobs
+from tests.helm.charting import EXAMPLES, KUBES, NEWEST, ChartError, Object, merged, render, run, values_of
 from tests.helm.custom import complaints
 from tests.helm.settings_of import load_like
 
@@ -87,6 +88,14 @@ def test_poplar_loads_the_settings_of_every_pod(example: str) -> None:
     for settings in loaded:
         assert settings.listeners
         assert str(settings.tls.directory) == "/etc/poplar/tls"
+        assert make_blobs(settings.object_store)
+
+
+def test_where_the_access_key_names_azure_s_account_the_migration_is_given_it_too() -> None:
+    rendered = render(merged(values_of("azure"), {"objectStore": {"account": "", "secretName": "keys"}}))
+    for pod in rendered.pods().values():
+        if "volumes" in pod["spec"]:
+            assert load_like(pod, rendered).object_store.access_key
 
 
 def test_an_older_kubernetes_is_refused() -> None:

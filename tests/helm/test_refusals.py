@@ -33,6 +33,9 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
         )
     ),
     ("objectStore.url must say where messages are kept", {"objectStore": {"url": ""}}),
+    ("objectStore.account must name the storage account of az://", at("objectStore.url", "az://mail")),
+    ("objectStore.account is Azure's alone", at("objectStore.account", "mail")),
+    ("objectStore.secretName must be empty for gs://", {"objectStore": {"url": "gs://mail", "secretName": "keys"}}),
     ("objectStore.endpoint has no TLS", {"objectStore": {"endpoint": "http://s3.internal"}}),
     (
         "listeners.pop3s.tls is terminated, so service.pop3s.type must be ClusterIP",

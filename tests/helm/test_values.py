@@ -145,6 +145,9 @@ CASES = [
     Case("objectStore.url", "gs://b", in_settings("object_store.url", "gs://b")),
     Case("objectStore.endpoint", "https://b", in_settings("object_store.endpoint", "https://b")),
     Case("objectStore.region", "b", in_settings("object_store.region", "b")),
+    Case("objectStore.account", "b", in_settings("object_store.account", "b"), {"objectStore": {
+        "url": "az://b", "account": "a",
+    }}),
     Case("objectStore.accessKeyKey", "b", {
         f"{owner} {ENV}[POPLAR_OBJECT_STORE__ACCESS_KEY].valueFrom.secretKeyRef.key": "b" for owner in SERVING
     }, {"objectStore": {"secretName": "bucket"}}),

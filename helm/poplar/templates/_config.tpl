@@ -24,6 +24,9 @@
 {{- with $values.objectStore.region -}}
 {{- $_ := set $store "region" . -}}
 {{- end -}}
+{{- with $values.objectStore.account -}}
+{{- $_ := set $store "account" . -}}
+{{- end -}}
 {{- $_ := set $config "object_store" (mergeOverwrite (dict) (default (dict) $config.object_store) $store) -}}
 {{ toYaml $config }}
 {{- end -}}
@@ -68,9 +71,10 @@ trusted: {{ toJson .root.Values.proxyProtocol.trustedCIDRs }}
 {{- end }}
 {{- end -}}
 
-{{- /* What the migration is given. Argument: root. */ -}}
+{{- /* What the migration is given: of the storage's keys only those without which the settings aren't whole. Argument: root. */ -}}
 {{- define "poplar.migrationEnv" -}}
-{{- include "poplar.env" (dict "root" . "role" "owner" "redis" false) -}}
+{{- $named := and (hasPrefix "az://" .Values.objectStore.url) (not .Values.objectStore.account) -}}
+{{- include "poplar.env" (dict "root" . "role" "owner" "redis" false "objects" $named) -}}
 {{- end -}}
 
 {{- /* The Secrets that must be there before the migration, as a JSON list. */ -}}

@@ -17,8 +17,10 @@ class ObjectOptions:
     endpoint: str = ""
     """The URL of an S3-compatible service."""
     region: str = ""
+    account: str = ""
+    """The name of Azure's storage account; without it `access_key` is the name."""
     access_key: str = ""
-    """S3's access key id, or the name of Azure's storage account."""
+    """S3's access key id."""
     secret_key: str = field(default="", repr=False)
     """S3's secret access key, or the key of Azure's storage account."""
     virtual_hosted: bool = False
@@ -67,5 +69,6 @@ class ObjectOptions:
                 "checksum_algorithm": "sha256" if self.checksum else None,
             }
         if scheme == "az":
-            return {"account_name": self.access_key, "account_key": self.secret_key, "endpoint": self.endpoint}
+            name = self.account or self.access_key
+            return {"account_name": name, "account_key": self.secret_key, "endpoint": self.endpoint}
         return {}

@@ -91,6 +91,17 @@ def test_poplar_loads_the_settings_of_every_pod(example: str) -> None:
         assert make_blobs(settings.object_store)
 
 
+@pytest.mark.parametrize("mode", ["worker", "cronjob"])
+def test_every_file_that_the_settings_name_is_in_every_pod_that_reads_them(mode: str) -> None:
+    rendered = render(merged(values_of("full"), {"sweep": {"mode": mode}}))
+    for name, pod in rendered.pods().items():
+        if "volumes" in pod["spec"]:
+            named = load_like(pod, rendered).traces.ca
+            mounts = [each["mountPath"] for each in pod["spec"]["containers"][0]["volumeMounts"]]
+            assert named is not None
+            assert (named.name, str(named.parent) in mounts) == ("ca.crt", True), name
+
+
 def test_where_the_access_key_names_azure_s_account_the_migration_is_given_it_too() -> None:
     rendered = render(merged(values_of("azure"), {"objectStore": {"account": "", "secretName": "keys"}}))
     for pod in rendered.pods().values():

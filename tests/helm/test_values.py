@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from tests.helm.charting import LEAST, Rendered, at, merged, render, values_of
-from tests.helm.differing import GONE, differences, in_pods, in_settings
+from tests.helm.differing import GONE, POD, differences, in_pods, in_settings
 from tests.helm.documenting import Entry, entries
 
 ENV = "spec.template.spec.containers[poplar].env"
@@ -160,6 +160,19 @@ CASES = [
             ("POPLAR_OBJECT_STORE__ACCESS_KEY", "access_key"), ("POPLAR_OBJECT_STORE__SECRET_KEY", "secret_key"),
         )
         for key, value in ({"name": name} | secret("b", of)).items()
+    }),
+    Case("authorities.secretNames", ["b"], {
+        f"{owner} {POD[owner.partition('/')[0]]}spec.{key}": value
+        for owner in (*SERVING, JOB) for key, value in {
+            "containers[poplar].volumeMounts[ca-0].name": "ca-0",
+            "containers[poplar].volumeMounts[ca-0].mountPath": "/etc/poplar/ca/b",
+            "containers[poplar].volumeMounts[ca-0].readOnly": True,
+            "volumes[ca-0].name": "ca-0",
+            "volumes[ca-0].secret.secretName": "b",
+            "volumes[ca-0].secret.defaultMode": 0o440,
+            "volumes[ca-0].secret.items[0].key": "ca.crt",
+            "volumes[ca-0].secret.items[0].path": "ca.crt",
+        }.items()
     }),
     Case("tls.secretNames", ["b"], {
         f"{POP3} spec.template.spec.containers[poplar].volumeMounts[tls-0].mountPath": "/etc/poplar/tls/b",

@@ -6,6 +6,7 @@ RFC 3206 §4: a fault is temporary and says so. RFC 1939 §6: a removal is told 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -17,6 +18,7 @@ from service.stores.postgres.database import Database, DatabaseOptions, PoolStat
 from service.stores.postgres.directory import PostgresDirectory
 from service.stores.postgres.errors import end_of
 from service.stores.postgres.index import PostgresMessageIndex
+from service.stores.postgres.migrate import migrate
 from tests.stores.wiretap import Wiretap, tapped
 from tests.stores.worlds import PostgresWorld, deliver, message, one_maildrop, recipient
 
@@ -137,6 +139,12 @@ class Paced:
                 return done.value
             yield waits_for
             yield from asyncio.sleep(0.01).__await__()
+
+
+async def test_an_authority_that_is_not_there_is_told_by_the_parameter_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(Refusal) as refusal:
+        await migrate(f"postgresql://u:p@127.0.0.1:1/x?sslmode=verify-full&sslrootcert={tmp_path}/ca.crt")
+    assert "sslrootcert" in (refusal.value.cause or "")
 
 
 async def test_a_connection_that_ends_before_the_first_word_is_an_outage_and_no_fault() -> None:

@@ -79,7 +79,7 @@ trusted: {{ toJson .root.Values.proxyProtocol.trustedCIDRs }}
 
 {{- /* The Secrets that must be there before the migration, as a JSON list. */ -}}
 {{- define "poplar.migrationSecrets" -}}
-{{- $names := list -}}
+{{- $names := .Values.authorities.secretNames -}}
 {{- range include "poplar.migrationEnv" . | fromYamlArray -}}
 {{- with dig "valueFrom" "secretKeyRef" "name" "" . -}}
 {{- $names = append $names . -}}

@@ -160,6 +160,9 @@ spec:
 {{- /* Argument: dict root, certificates. */ -}}
 {{- define "poplar.mounts" -}}
 - {name: config, mountPath: /etc/poplar/config, readOnly: true}
+{{- range $number, $name := .root.Values.authorities.secretNames }}
+- {name: ca-{{ $number }}, mountPath: /etc/poplar/ca/{{ $name }}, readOnly: true}
+{{- end }}
 {{- if .certificates }}
 {{- range $number, $name := include "poplar.certificateSecrets" .root | fromJsonArray }}
 - {name: tls-{{ $number }}, mountPath: /etc/poplar/tls/{{ $name }}, readOnly: true}
@@ -170,6 +173,11 @@ spec:
 {{- define "poplar.volumes" -}}
 - name: config
   configMap: {name: {{ include "poplar.fullname" .root }}{{ .configSuffix }}}
+{{- /* A key that lies beside it in the Secret stays out of the pod. */}}
+{{- range $number, $name := .root.Values.authorities.secretNames }}
+- name: ca-{{ $number }}
+  secret: {secretName: {{ $name | quote }}, defaultMode: 0440, items: [{key: ca.crt, path: ca.crt}]}
+{{- end }}
 {{- if .certificates }}
 {{- range $number, $name := include "poplar.certificateSecrets" .root | fromJsonArray }}
 - name: tls-{{ $number }}

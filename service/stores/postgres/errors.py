@@ -89,5 +89,11 @@ def may_have_happened(error: BaseException) -> bool:
 def _cause(error: BaseException) -> str:
     state = getattr(error, "sqlstate", None)
     message = str(error) or "no answer in time"
-    advice = "; is it migrated? Run `poplar migrate`" if isinstance(error, _NOT_MIGRATED) else ""
-    return f"postgres: {type(error).__name__}{f' {state}' if state else ''}: {message}{advice}"
+    return f"postgres: {type(error).__name__}{f' {state}' if state else ''}: {message}{_advice(error)}"
+
+
+def _advice(error: BaseException) -> str:
+    if isinstance(error, _NOT_MIGRATED):
+        return "; is it migrated? Run `poplar migrate`"
+    # Neither the driver nor the system says which file it was.
+    return "; is the URL's sslrootcert there (or its socket)?" if isinstance(error, FileNotFoundError) else ""

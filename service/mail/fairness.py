@@ -4,6 +4,7 @@ Owns the grouping, and that a front end without it shares first come, first serv
 """
 
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from service.mail.newcomers import Newcomers
 from service.mail.pace import Pace
@@ -47,6 +48,9 @@ class Fairness:
         if self.owners:
             self.newcomers.logged_in(network, tenant)
 
-    def session(self, tenant: Whose) -> Whose:
-        """The class of a session of this tenant."""
-        return tenant if self.owners else None
+    def session(self, tenant: UUID, address: str) -> Whose:
+        """The class of a session of this tenant, which logged in to the maildrop of this address."""
+        if self.owners is None:
+            return None
+        self.owners.confirm(address, tenant)
+        return tenant

@@ -28,7 +28,7 @@ STRANGERS = 64
 
 
 class Owners:
-    """The tenant that a name belongs to, if any; asked for once, as a domain hardly ever changes hands."""
+    """The tenant that a name belongs to, if any; asked for once, until a login shows that the domain changed hands."""
 
     def __init__(
         self, domains: DomainOwners, turns: Turns, remembered: int = REMEMBERED, patience: float = PATIENCE
@@ -55,6 +55,12 @@ class Owners:
                 return await self._ask(domain)
         except (Refusal, TimeoutError):
             return None
+
+    def confirm(self, address: str, tenant_id: UUID) -> None:
+        """A login to the maildrop of this address was the tenant's: where another is remembered, it is forgotten."""
+        domain = address.rpartition("@")[2]
+        if self._known.get(domain, tenant_id) != tenant_id:
+            del self._known[domain]
 
     def name(self, whose: Whose) -> str:
         """What staff call this class: the tenant's name, as far as it is remembered."""

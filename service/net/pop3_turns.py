@@ -86,7 +86,7 @@ class SessionTurns:
 
         Raises Refusal(OVERLOADED) where the tenant has its share of a process that is nearly full.
         """
-        self.whose = self._fairness.session(held.key.tenant_id)
+        self.whose = self._fairness.session(held.key.tenant_id, held.address)
         # Who is refused a place gave its name all the same, and comes again.
         self._fairness.logged_in(self._network, self.whose)
         await self._fairness.sessions.take(self.whose)

@@ -53,6 +53,19 @@ async def test_a_name_is_its_domains_tenants_and_the_domain_is_asked_for_once() 
     assert known.name(ACME) == "acme"
 
 
+async def test_a_login_that_was_the_remembered_tenants_makes_nobody_ask_again() -> None:
+    domains = Domains()
+    known = owners(domains)
+    known.confirm("ada@acme.example", OTHER)
+    for _ in range(2):
+        assert await known.of("ada@acme.example") == ACME
+        known.confirm("ada@acme.example", ACME)
+    assert domains.asked == ["acme.example"]
+    known.confirm("ada@acme.example", OTHER)
+    assert await known.of("ada@acme.example") == ACME
+    assert domains.asked == ["acme.example"] * 2
+
+
 async def test_g13_a_name_that_nobody_has_is_in_the_same_class_as_its_neighbours() -> None:
     known = owners(Domains())
     assert await known.of("nobody-has-this@acme.example") == await known.of("ada@acme.example") == ACME

@@ -30,10 +30,10 @@ class Domains:
     """The domain of the house's one tenant."""
 
     def __init__(self, house: House) -> None:
-        self._tenant = house.key.tenant_id
+        self.tenant = house.key.tenant_id
 
     async def owner(self, domain: str) -> tuple[UUID, str] | None:
-        return (self._tenant, "acme") if domain == "example.org" else None
+        return (self.tenant, "acme") if domain == "example.org" else None
 
 
 def fairness(house: House, places: int = 100) -> Fairness:
@@ -61,6 +61,19 @@ async def test_g14_a_tenant_with_its_share_of_a_nearly_full_process_is_asked_to_
         assert (await client.line()).startswith(b"+OK")
         assert (await client.line()).startswith(b"+OK"), "the maildrop was free at once"
         client.close()
+
+
+async def test_g16_after_a_login_the_names_of_a_domain_that_changed_hands_are_its_new_tenants() -> None:
+    house = await House().furnish()
+    domains = Domains(house)
+    domains.tenant = OTHER
+    fair = Fairness(Owners(domains, Turns("domains", Bounds(2))))
+    assert await fair.whose("user@example.org") == OTHER
+    domains.tenant = house.key.tenant_id
+    turns = SessionTurns(fair, "192.0.2.1")
+    await turns.enter(await house.open())
+    turns.leave()
+    assert await fair.whose("nobody-has-this@example.org") == house.key.tenant_id
 
 
 async def test_a_place_is_free_again_however_the_session_ends() -> None:

@@ -51,6 +51,20 @@ def test_the_nlbs_header_comes_before_the_client_speaks() -> None:
         )
 
 
+@pytest.mark.parametrize("path", VALUES, ids=lambda path: path.stem)
+def test_the_network_policy_lets_health_checks_of_the_ops_port_in(path: Path) -> None:
+    chart = rendered(path)
+    told = [each["metadata"].get("annotations", {}) for each in chart.of("Service").values()]
+    if not any(name.endswith("healthcheck-port") for each in told for name in each):
+        return
+    rules = chart.one("NetworkPolicy", "-pop3")["spec"]["ingress"]
+    (peers,) = [rule["from"] for rule in rules if rule["ports"] == [{"port": "ops", "protocol": "TCP"}]]
+    trusted = [network for each in chart.settings()["listeners"] for network in each.get("trusted", ())]
+    assert trusted
+    assert all({"ipBlock": {"cidr": network}} in peers for network in trusted)
+    assert {"namespaceSelector": {}} in peers
+
+
 @cache
 def definitions(group: str) -> dict[str, dict[str, Any]]:
     """The OpenAPI schema of each kind of this group and version."""

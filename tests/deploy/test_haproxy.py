@@ -9,7 +9,7 @@ import socket
 import ssl
 import urllib.request
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -46,8 +46,19 @@ def two_front_ends(demo: RunningDemo, folder: Path) -> Iterator[list[FrontEnd]]:
         yield [one, two]
 
 
+ON_THE_OPS_PORT = {"check port 8080": "check"}
+ON_THE_PORT_ITSELF = {
+    "option httpchk GET /routez": "",
+    "http-check disable-on-404": "",
+    "check port 8080": "check check-send-proxy",
+}
+"""As with node ports, of which none leads to the ops port."""
+
+
 @contextmanager
-def before(fronts: list[FrontEnd], demo: RunningDemo, folder: Path) -> Iterator[Haproxy]:
+def before(
+    fronts: list[FrontEnd], demo: RunningDemo, folder: Path, checks: Mapping[str, str] = ON_THE_OPS_PORT
+) -> Iterator[Haproxy]:
     certificates = folder / "certs"
     certificates.mkdir()
     state = demo.state / "state" / "certificates"
@@ -56,8 +67,9 @@ def before(fronts: list[FrontEnd], demo: RunningDemo, folder: Path) -> Iterator[
     places = {}
     for n, front in enumerate(fronts, 1):
         for listener, port in (("pop3s", 10995), ("pop3", 10110)):
-            places[f"198.51.100.2{n}:{port}"] = f"{front.place(listener)} port {front.ops.port}"
-    with haproxy(folder, certificates, places | {"check port 8080": "check"}) as running:
+            asked = f" port {front.ops.port}" if checks is ON_THE_OPS_PORT else ""
+            places[f"198.51.100.2{n}:{port}"] = f"{front.place(listener)}{asked}"
+    with haproxy(folder, certificates, places | dict(checks)) as running:
         await_true(lambda: states(running) == ["UP"] * 4, "both front ends up")
         yield running
 
@@ -131,6 +143,13 @@ def test_the_clients_own_address_and_tls_facts_reach_the_session_log(
     assert line["tls"] == "TLSv1.3"
     assert str(line["cipher"]).startswith("TLS_")
     assert line["listener"] == "pop3s"
+
+
+def test_a_client_that_names_another_protocol_goes_on_without_alpn(balancer: Haproxy, demo: RunningDemo) -> None:
+    wire = dialled(balancer, demo, "127.0.0.10", alpn="imap")
+    assert wire.sock.selected_alpn_protocol() is None  # type: ignore[attr-defined]
+    assert wire.say(b"QUIT").startswith(b"+OK")
+    wire.close()
 
 
 def test_limits_count_the_client_and_not_the_balancer(balancer: Haproxy, demo: RunningDemo) -> None:
@@ -214,6 +233,18 @@ def test_a_dead_front_end_costs_the_next_client_nothing(
     own_fronts[0].command.process.wait()
     for n in range(6):
         fresh = dialled(own_balancer, demo, f"127.0.0.{60 + n}")
+        assert fresh.say(b"QUIT").startswith(b"+OK")
+        fresh.close()
+
+
+def test_where_the_ops_port_is_out_of_reach_the_listeners_themselves_are_checked(
+    own_fronts: list[FrontEnd], demo: RunningDemo, tmp_path: Path
+) -> None:
+    with before(own_fronts, demo, tmp_path, ON_THE_PORT_ITSELF) as running:
+        own_fronts[0].command.process.kill()
+        own_fronts[0].command.process.wait()
+        await_true(lambda: sorted(states(running)) == ["DOWN", "DOWN", "UP", "UP"], "its absence to be noticed")
+        fresh = dialled(running, demo, "127.0.0.80")
         assert fresh.say(b"QUIT").startswith(b"+OK")
         fresh.close()
 

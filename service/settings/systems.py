@@ -184,7 +184,7 @@ class ObjectStoreSettings(Section):
 
     @model_validator(mode="after")
     def _each_cloud_knows_who_asks(self) -> "ObjectStoreSettings":
-        schemes = {urlsplit(url).scheme for url in (self.url, *self.more_urls)}
+        schemes = {urlsplit(url).scheme for url in (self.url, *self.further_urls)}
         if "az" in schemes and not (self.account or self.access_key):
             raise ValueError("account must name the storage account of az://")
         if self.account and "az" not in schemes:

@@ -47,13 +47,15 @@
 {{- if not $values.objectStore.url -}}
 {{- $wrong = append $wrong "objectStore.url must say where messages are kept, such as s3://bucket" -}}
 {{- end -}}
+{{- $store := dig "object_store" dict $values.config -}}
+{{- $further := concat (default list $store.more_urls) (default list $store.read_urls) -}}
 {{- if and (hasPrefix "az://" $values.objectStore.url) (not (or $values.objectStore.account $values.objectStore.secretName)) -}}
 {{- $wrong = append $wrong "objectStore.account must name the storage account of az://" -}}
 {{- end -}}
-{{- if and $values.objectStore.account (not (hasPrefix "az://" $values.objectStore.url)) (not (dig "object_store" "more_urls" list $values.config)) -}}
+{{- if and $values.objectStore.account (not (hasPrefix "az://" $values.objectStore.url)) (not $further) -}}
 {{- $wrong = append $wrong "objectStore.account is Azure's alone: only az:// takes it" -}}
 {{- end -}}
-{{- if and (hasPrefix "gs://" $values.objectStore.url) $values.objectStore.secretName (not (dig "object_store" "more_urls" list $values.config)) -}}
+{{- if and (hasPrefix "gs://" $values.objectStore.url) $values.objectStore.secretName (not $further) -}}
 {{- $wrong = append $wrong "objectStore.secretName must be empty for gs://, which takes no keys: give the pods an identity (serviceAccount.annotations)" -}}
 {{- end -}}
 {{- if and (hasPrefix "http://" $values.objectStore.endpoint) (not (dig "object_store" "allow_http" false $values.config)) -}}

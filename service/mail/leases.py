@@ -138,11 +138,11 @@ class Leases:
     async def finish(self) -> None:
         """At the process's end: try for a moment to free what is still to be freed, also of who didn't come to an end.
 
-        Nobody renews that any more, and what such a session has yet to remove is judged by its fence.
+        Nobody renews that any more, and what such a session has yet to remove is judged by its fence. What is owed may
+        have been taken back just now.
         """
-        held = (each.maildrop.lease for each in self._held.values())
-        opening = (each.fenced.lease for each in self._opening.values())
-        for lease in (*self._releasing.values(), *held, *opening):
+        ended = [each.fenced for each in self._held.values()] + [each.fenced for each in self._opening.values()]
+        for lease in (*self._releasing.values(), *(each.lease for each in [*self._owed.values(), *ended])):
             self._unreleased.add(lease)
         await self._unreleased.finish(self._locks)
 

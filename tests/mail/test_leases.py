@@ -28,6 +28,7 @@ class Severable(MemoryMaildropLocks):
     away = False
     unanswering: Sequence[Lease] = ()
     before_seizing: Callable[[], Awaitable[None]] | None = None
+    after_seizing: Callable[[], Awaitable[None]] | None = None
     before_releasing: Callable[[], Awaitable[None]] | None = None
     after_acquiring: Callable[[], Awaitable[None]] | None = None
     after_renewing: Callable[[], Awaitable[None]] | None = None
@@ -77,7 +78,9 @@ class Severable(MemoryMaildropLocks):
         self._check()
         if self.before_seizing is not None:
             await self.before_seizing()
-        return await super().seize(lease)
+        seized = await super().seize(lease)
+        await self._once("after_seizing")
+        return seized
 
 
 @dataclass

@@ -197,6 +197,29 @@ async def test_g6_a_process_that_ends_frees_what_its_sessions_still_hold(at_its_
         ending.cancel()
 
 
+async def test_g6_a_maildrop_that_is_being_taken_back_when_a_process_ends_is_freed() -> None:
+    """F3: its newest session came and went without a lease; an older one elsewhere is to be told so."""
+    house = await a_house()
+    house.locks.away = True
+    await house.update.close(await house.session("newest"))
+    house.locks.away = False
+    await house.leases.renew()
+    assert len(house.leases._unreleased) == 0
+    granted = asyncio.Event()
+
+    async def unanswered() -> None:
+        granted.set()
+        await asyncio.Event().wait()
+
+    house.locks.after_seizing = unanswered
+    judging = asyncio.create_task(house.leases.judge())
+    await granted.wait()
+    judging.cancel()
+    await asyncio.wait({judging})
+    await house.leases.finish()
+    assert (await house.session("next")).guarded
+
+
 async def test_g6_all_that_are_being_tried_when_a_process_ends_are_freed() -> None:
     locks = Severable(SetClock())
     left, _ = await left_by(locks, 5)

@@ -89,7 +89,11 @@ class RedisMaildropLocks:
         """Take the maildrop from whoever holds it; False where staff evicted the holder."""
         with self._calls.observed("seize"):
             words = (lease.token, self._milliseconds, entry(lease.holder), EVICTED)
-            return await self._submit(*_on(SEIZE, lease.key, *words)) == 1
+            try:
+                return await self._submit(*_on(SEIZE, lease.key, *words)) == 1
+            except asyncio.CancelledError:
+                self.abandon(lease)
+                raise
 
     async def may_log_in(self, key: MaildropKey, delay: int, burst: int) -> bool:
         """Whether fewer than `burst` logins are in the bucket, which loses one in `delay` seconds; puts this one in."""

@@ -85,7 +85,8 @@ class LmtpConnection(Conversation):
         began = time.monotonic()
         while self._running:
             step = self._session.advance()
-            self._record.answered(step.answered, self._performing + time.monotonic() - self._since)
+            seconds = self._performing + time.monotonic() - self._since
+            self._record.answered(step.answered, seconds, self._outlet.octets)
             self._performing = 0.0
             if step.answered:
                 self._train.answered(len(step.answered))

@@ -24,6 +24,9 @@ from service.telemetry.spans import Tracer, Untraced
 OF_AN_ACCOUNT = frozenset({Reason.SUSPENDED, Reason.OVER_QUOTA, Reason.NEVER_FITS})
 """Refusals of recipients that are there; an event names no other."""
 
+MANY_OCTETS = 64 * 1024
+"""Octets received that are counted before the connection ends: a mail server may keep one for hours."""
+
 
 @dataclass(slots=True)
 class Record:
@@ -40,6 +43,8 @@ class Record:
     last_verb: str = ""
     _commands: int = 0
     _delivered: int = 0
+    _counted_in: int = 0
+    _counted_out: int = 0
     _began: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -51,8 +56,10 @@ class Record:
         """The connection is made."""
         metrics.session_opened(self.listener, "open")
 
-    def answered(self, replies: Sequence[Answered], seconds: float) -> None:
-        """These replies were given; the last one took `seconds`."""
+    def answered(self, replies: Sequence[Answered], seconds: float, octets_out: int) -> None:
+        """These replies were given; the last one took `seconds`. `octets_out` are all that were sent so far."""
+        if self.octets_in - self._counted_in > MANY_OCTETS:
+            self._count_octets(octets_out)
         for reply in replies:
             if reply.verb:
                 metrics.lmtp_command(reply.verb, reply.code, seconds)
@@ -94,8 +101,7 @@ class Record:
         self.trace.ended(end=ending.value)
         seconds = time.monotonic() - self._began
         metrics.session_ended(self.listener, "open", ending.value, seconds)
-        metrics.octets_received(self.listener, self.octets_in)
-        metrics.octets_sent(self.listener, octets_out)
+        self._count_octets(octets_out)
         self.log.ended(
             SessionLine(
                 protocol="lmtp",
@@ -112,6 +118,12 @@ class Record:
                 octets_out=octets_out,
             )
         )
+
+    def _count_octets(self, octets_out: int) -> None:
+        """Count what came and went since the last time."""
+        metrics.octets_received(self.listener, self.octets_in - self._counted_in)
+        metrics.octets_sent(self.listener, octets_out - self._counted_out)
+        self._counted_in, self._counted_out = self.octets_in, octets_out
 
     def _tell(self, refusal: Refusal, tenant: str, address: str) -> None:
         event = Event(

@@ -102,6 +102,7 @@ class Performer:
         for piece in effect.slices:
             await self._outlet.send(piece)
             await asyncio.sleep(0)
+        self._record.sent(self._outlet.octets)
         self._session.listing_sent()
 
     async def update(self, effect: effects.Update) -> None:

@@ -22,6 +22,8 @@ from service.telemetry.logs import SessionLine, SessionLog
 from service.telemetry.session_trace import SessionTrace
 from service.telemetry.spans import Tracer, Untraced
 
+MANY_OCTETS = 64 * 1024
+"""Octets sent that are counted before the connection ends, which a client that fetches much may put off for hours."""
 _STATES = {State.AUTHORIZATION: "authorization", State.TRANSACTION: "transaction", State.UPDATE: "update"}
 
 
@@ -44,6 +46,8 @@ class Record:
     _commands: int = 0
     _retrieved: int = 0
     _topped: int = 0
+    _counted_in: int = 0
+    _counted_out: int = 0
     _seen: State = State.AUTHORIZATION
     _state: str = "authorization"
     _began: float = field(default_factory=time.monotonic)
@@ -98,6 +102,11 @@ class Record:
         spans.note(tenant=maildrop.tenant)
         self.tidings.logged_in(maildrop)
 
+    def sent(self, octets_out: int) -> None:
+        """A message or a listing was sent, or a part of it: `octets_out` are all that were sent so far."""
+        if octets_out - self._counted_out > MANY_OCTETS:
+            self._count_octets(octets_out)
+
     def retrieved(self) -> None:
         """RETR sent a message whole."""
         levels.retrieval("sent")
@@ -127,8 +136,7 @@ class Record:
         """The connection is gone: the one line of the session, and its metrics."""
         seconds, end = time.monotonic() - self._began, ending.value
         metrics.session_ended(self.listener, self._state, end, seconds)
-        metrics.octets_received(self.listener, self.octets_in)
-        metrics.octets_sent(self.listener, octets_out)
+        self._count_octets(octets_out)
         held = self.maildrop
         line = SessionLine(
             protocol="pop3",
@@ -156,3 +164,9 @@ class Record:
         # Each session has an end, and most often nobody keeps it.
         if held is not None and self.events.wants(Kind.END):
             self.tidings.ended(held, ending, line.counts)
+
+    def _count_octets(self, octets_out: int) -> None:
+        """Count what came and went since the last time."""
+        metrics.octets_received(self.listener, self.octets_in - self._counted_in)
+        metrics.octets_sent(self.listener, octets_out - self._counted_out)
+        self._counted_in, self._counted_out = self.octets_in, octets_out

@@ -86,6 +86,7 @@ class Retrieving:
             async with aclosing(self._service.retrieval.after(waited).pieces(message)) as stored:
                 async for piece in stored:
                     yield piece
+                    self._record.sent(self._outlet.octets)
 
         if await self._send("RETR", effect, pieces, None):
             self._record.retrieved()
@@ -105,6 +106,7 @@ class Retrieving:
             span.note(prefetched=True, octets=len(octets))
             prefetch.ahead_of(effect.sequence, effect.upcoming)
         self._outlet.write(whole_message(message, octets))
+        self._record.sent(self._outlet.octets)
         self._session.retrieved()
         self._record.retrieved()
         return True
@@ -139,6 +141,7 @@ class Retrieving:
             self._record.cut(verb, time.monotonic() - began, refusal)
             raise CutError(Ending.STORE, refusal.cause) from refusal
         spans.note(octets=self._outlet.octets - sent)
+        self._record.sent(self._outlet.octets)
         self._session.retrieved()
         return True
 

@@ -17,6 +17,7 @@ from service.net.certificates import Certificates
 from service.stores.memory.directory import MemoryDirectory
 from service.stores.memory.state import MemoryState
 from tests.net.conftest import write_pair
+from tests.net.front import until
 from tests.net.test_lmtp import ENVELOPE, TEXT, Stage, codes
 
 pytestmark = pytest.mark.asyncio
@@ -103,3 +104,22 @@ async def test_a_text_that_is_delivered_is_counted_once_for_each_recipient(lmtp:
     assert await codes(wire, 7) == [250, 250, 250, 250, 354, 250, 250]
     assert since(before) == {"stored": 2}
     wire.close()
+
+
+def octets(way: str) -> float:
+    return REGISTRY.get_sample_value(f"poplar_octets_{way}_total", {"listener": "lmtp"}) or 0.0
+
+
+async def test_octets_are_counted_while_they_come_and_each_once(lmtp: Stage) -> None:
+    """A mail server keeps its connection for hours."""
+    wire = await lmtp.dial()
+    received, sent = octets("received"), octets("sent")
+    text = ENVELOPE + b"DATA\r\n" + b"x" * 100_000 + b"\r\n"
+    await wire.send(text)
+    assert await codes(wire, 4) == [250, 250, 250, 354]
+    await until(lambda: octets("received") > received + 64 * 1024)
+    await wire.send(b".\r\nQUIT\r\n")
+    assert await codes(wire, 2) == [250, 221]
+    await lmtp.gone()
+    assert octets("received") == received + len(text) + len(b".\r\nQUIT\r\n")
+    assert octets("sent") == sent + lmtp.connections[0]._outlet.octets

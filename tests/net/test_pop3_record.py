@@ -9,11 +9,13 @@ from structlog.testing import capture_logs
 from service.mail.scram import ScramChallenges
 from service.model.refusal import Reason, Refusal
 from service.net.admission import Admission
+from service.net.pop3_service import Pop3Options
 from tests.mail.house import House
-from tests.net.front import Front
+from tests.net.front import LOGIN, Front, read_multi_line, until
 from tests.net.wire import Wire
 
 TEXT = b"Subject: a\r\n\r\nb\r\n"
+LONG = b"Subject: l\r\n\r\n" + (b"x" * 78 + b"\r\n") * 2000
 
 
 def value(name: str, **chosen: str) -> float:
@@ -68,3 +70,32 @@ async def test_only_who_is_greeted_counts_as_greeted(places: int, greeted: int) 
         assert (await wire.line()).startswith(b"+OK" if greeted else b"-ERR [SYS/TEMP]")
         wire.close()
     assert value("poplar_greeting_seconds_count", listener="test") == before + greeted
+
+
+@pytest.mark.parametrize(("command", "texts"), [(b"RETR 1", [LONG]), (b"TOP 1 9999", [LONG]), (b"UIDL", [TEXT] * 2500)])
+async def test_octets_are_counted_before_the_session_ends_and_each_once(command: bytes, texts: list[bytes]) -> None:
+    """Who fetches much may stay for hours."""
+    front = Front(await House().furnish(*texts))
+    before = {way: value(f"poplar_octets_{way}_total", listener="test") for way in ("sent", "received")}
+    async with front.listening():
+        wire = await front.logged_in()
+        await wire.send(command + b"\r\n")
+        await read_multi_line(wire)
+        assert value("poplar_octets_sent_total", listener="test") > before["sent"] + 64 * 1024
+        await wire.send(b"QUIT\r\n")
+        await wire.rest()
+    said = LOGIN + command + b"\r\nQUIT\r\n"
+    assert value("poplar_octets_received_total", listener="test") == before["received"] + len(said)
+    assert value("poplar_octets_sent_total", listener="test") == before["sent"] + front.connections[0]._outlet.octets
+
+
+async def test_octets_of_a_long_message_are_counted_while_it_is_sent() -> None:
+    front = Front(await House().furnish(LONG * 100), Pop3Options(failure_delay=0, buffered=4 << 20))
+    before = value("poplar_octets_sent_total", listener="test")
+    async with front.listening():
+        wire = await front.logged_in()
+        await wire.send(b"RETR 1\r\n")
+        await until(lambda: front.connections[0]._outlet.paused)
+        assert value("poplar_octets_sent_total", listener="test") > before + (1 << 20)
+        assert front.connections[0]._session.verb == "RETR"
+        wire.close()

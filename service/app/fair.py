@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from service.app.ahead import AheadBlobs
 from service.app.cores import hashing_threads
+from service.app.waiting import Waiting
 from service.mail.begun import BegunBlobs, SpareBegun
 from service.mail.fair import FairBlobs, SpareBlobs
 from service.mail.fairness import Fairness
@@ -109,11 +110,6 @@ class HeavyTenants:
                 others=sum(waits.values()) - waits[heaviest],
             )
 
-    async def measure(self) -> None:
-        """Tell the metrics how many wait now."""
-        for turns in self._shared:
-            sharing.waiting(turns.resource, turns.waiting)
-
 
 def pace_of(settings: Settings) -> Pace | None:
     """The event loop's time in a process that shares nothing else by tenant."""
@@ -124,9 +120,13 @@ def _pace(settings: Settings) -> Pace:
     return Pace(settings.fairness.steps, sharing, SAVINGS)
 
 
-def long_texts(pace: Pace | None) -> LongTexts | None:
-    """What holds long texts back in a process with such a pace."""
-    return LongTexts(pace, Turns("long_texts", Bounds(1), sharing)) if pace is not None else None
+def long_texts(pace: Pace | None, waiting: Waiting) -> LongTexts | None:
+    """What holds long texts back in a process with such a pace, and who waits for either."""
+    if pace is None:
+        return None
+    turns = Turns("long_texts", Bounds(1), sharing)
+    waiting.watch(pace, turns)
+    return LongTexts(pace, turns)
 
 
 def most_of(settings: Settings) -> float:

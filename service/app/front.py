@@ -195,7 +195,7 @@ def _budgets(shared: Shared, shares: Shares, fairness: Fairness) -> tuple[Limits
 
     heavy = HeavyTenants((*shares.all, memory.turns, listings.turns), fairness)
     shared.tasks.every("heavy tenants", TELL_EVERY, heavy.tell)
-    shared.tasks.every("turns", MEASURE_EVERY, heavy.measure)
+    shared.waiting.watch(*shares.all, shares.domains, memory.turns, listings.turns)
     shared.tasks.every("budgets", MEASURE_EVERY, measure)
     return Limits(limits.prefetch_session_octets, prefetch, used=metrics.prefetched), memory, listings
 

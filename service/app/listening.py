@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from service.app.ports import taken
+from service.app.waiting import Waiting
 from service.mail.turns import Whose
 from service.net.admission import Admission
 from service.net.arrival import ListenerSpec, SetupSeconds
@@ -57,12 +58,15 @@ def listener_spec(settings: ListenerSettings, reuse_port: bool) -> ListenerSpec:
     )
 
 
-def make_listeners(settings: Settings, services: Mapping[str, Service], reuse_port: bool) -> list[Listener]:
-    """A listener for each one in the settings whose protocol has a service."""
+def make_listeners(
+    settings: Settings, services: Mapping[str, Service], reuse_port: bool, waiting: Waiting
+) -> list[Listener]:
+    """A listener for each one in the settings whose protocol has a service; `waiting` hears of their handshakes."""
     limits = settings.limits
     admission = Admission(limits.connections, limits.connections_per_address or None)
     seconds = SetupSeconds(settings.deadlines.proxy_header, settings.deadlines.handshake)
     handshakes, listeners = Handshakes(sharing, _stand_back, partial(_whose, services)), []
+    waiting.watch(handshakes)
     for each in settings.listeners:
         if each.protocol in services:
             service = services[each.protocol]

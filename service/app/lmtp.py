@@ -38,7 +38,7 @@ async def lmtp_service(shared: Shared, context: ssl.SSLContext | None) -> AsyncI
         delivery = Delivery(stores, settings.hostname, _memory(shared))
         shared.tasks.every("silent senders", EVERY, delivery.underway.make_room)
         pace = pace_of(settings)
-        more = (lmtp_options(settings), shared.events, shared.tracer, pace, long_texts(pace))
+        more = (lmtp_options(settings), shared.events, shared.tracer, pace, long_texts(pace, shared.waiting))
         service = LmtpService(delivery, terms(settings), context, *more)
         yield Service(partial(LmtpConnection, service), context)
 
@@ -72,5 +72,6 @@ def _memory(shared: Shared) -> TextMemory:
         metrics.budget_used("delivery_first", memory.first.used)
         metrics.budget_used("delivery_more", memory.more.used)
 
+    shared.waiting.watch(memory.first.turns, memory.more.turns)
     shared.tasks.every("delivery budget", MEASURE_EVERY, measure)
     return memory

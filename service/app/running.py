@@ -90,8 +90,9 @@ async def running(settings: Settings, roles: Collection[Role], place: Place = AL
         # The stores outlive the tasks that use them.
         stack.push_async_callback(tasks.stop)
         limits.tell(limits_of(settings, roles))
-        listeners = make_listeners(settings, services, place.reuse_port)
+        listeners = make_listeners(settings, services, place.reuse_port, shared.waiting)
         ports = await stack.enter_async_context(started(listeners, drain, settings))
+        tasks.every("turns", MEASURE_EVERY, shared.waiting.measure)
         tasks.every("memory", TRIM_EVERY, Trimming().trim)
         yield Running({each.spec.name: (_reachable(each.spec.host), ports[each.spec.name]) for each in listeners}, url)
 

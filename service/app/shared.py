@@ -5,10 +5,11 @@ Owns the grouping and the measuring of pools. Refuses to know either protocol.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from service.app.background import Background
 from service.app.databases import open_database
+from service.app.waiting import Waiting
 from service.mail.events import Events
 from service.mail.ports import NearBlobs
 from service.mail.turns import Turns
@@ -23,13 +24,14 @@ MEASURE_EVERY = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """Settings, blobs, background tasks, the event stream and the tracer of a process."""
+    """Settings, blobs, background tasks, the event stream, the tracer and those who wait of a process."""
 
     settings: Settings
     blobs: NearBlobs
     tasks: Background
     events: Events
     tracer: Tracer
+    waiting: Waiting = field(default_factory=Waiting)
 
     @asynccontextmanager
     async def database(self, role: Role, turns: Turns | None = None) -> AsyncIterator[Database]:

@@ -45,6 +45,8 @@ def strangers(_network: str) -> Whose:
 class Handshakes:
     """The turns of one process; `whose` tells the tenant that a network's clients are taken to be of."""
 
+    resource = RESOURCE
+
     def __init__(
         self,
         told: Told | None = None,
@@ -64,6 +66,11 @@ class Handshakes:
         self._had = False
         """Whether one had its turn since the sockets were last looked at so often, or waits for the next one."""
         self._waiting = Waiting()
+
+    @property
+    def waiting(self) -> int:
+        """Handshakes that wait for their turn, of clients that left among them."""
+        return len(self._waiting)
 
     def begin(self, client: str, begin: Begin) -> None:
         """Have `begin` called when it is `client`'s turn, at once if none is due or has just been."""

@@ -52,11 +52,9 @@ async def test_the_log_names_who_waited_most_and_the_metrics_name_nobody(fairnes
         {"component": "shares", "resource": "hashing", "tenant": "heavy", "waited": WORTH_TELLING, "others": 2,
          "event": "heavy tenant", "log_level": "info"}
     ]  # fmt: skip
-    await heavy.measure()
     said = own_registry().get_sample_value("poplar_turns_refused_total", {"resource": "hashing"})
     assert said is not None
     assert said >= WORTH_TELLING
-    assert own_registry().get_sample_value("poplar_turns_waiting", {"resource": "hashing"}) == 0
 
 
 async def test_a_few_that_waited_are_no_news(fairness: Fairness) -> None:

@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from service.app.listening import Rejections, Service, listener_spec, make_listeners, started
+from service.app.waiting import Waiting
 from service.net.door import listen
 from service.net.drain import Drain
 from service.net.listener import Rejection
@@ -45,7 +46,7 @@ def test_g16_handshakes_have_their_turns_by_the_tenant_that_a_front_end_knows_by
         "lmtp": Service(nobody, None),
         "pop3": Service(nobody, None, {"198.51.100.7": tenant}.get),
     }
-    made = make_listeners(settings, services, reuse_port=False)
+    made = make_listeners(settings, services, reuse_port=False, waiting=Waiting())
     turns = {listener._reception.handshakes for listener in made}
     assert len(made) == 2
     assert [(each._whose("198.51.100.7"), each._whose("203.0.113.9")) for each in turns] == [(tenant, None)]

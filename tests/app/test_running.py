@@ -18,9 +18,10 @@ from service.app.running import WORKER, Role, Running, running
 from service.app.staff import evict, live_sessions
 from service.model.refusal import Reason, Refusal
 from service.model.tenancy import PolicyChange
-from service.telemetry import span_metrics
+from service.telemetry import labels, sharing, span_metrics
 from service.telemetry.serving import GRACE, serving
 from tests.app.conftest import ADDRESS, PASSWORD, Make, listener, provide
+from tests.net.front import until
 from tests.telemetry.collector import collecting
 
 TEXT = "Subject: apples\r\n\r\n.They begin with a dot.\r\n"
@@ -83,6 +84,14 @@ async def test_requests_of_the_api_have_the_drains_grace_and_probes_need_none(
     async with running(make(), {role}):
         pass
     assert given == [grace]
+
+
+async def test_who_waits_is_told_of_everything_that_is_shared(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = set()
+    monkeypatch.setattr(sharing, "waiting", lambda resource, _callers: told.add(resource))
+    async with running(make(), {"pop3", "lmtp"}):
+        await until(lambda: told)
+    assert told == labels.SHARED
 
 
 async def test_what_a_worker_tells_last_is_in_what_it_shares(make: Make, ca: trustme.CA) -> None:

@@ -255,6 +255,7 @@ DRILLS = {
             ("poplar_budget_octets", r'budget="listings", .*\} 1[0-9]{3}'),
             ("poplar_limit", r'what="listings"\} 1600'),
             ("poplar_turns_waiting", r'resource="listings"\} [1-9]'),
+            ("poplar_turns_refused_total", r""),
             ("poplar session list", r"user-"),
         ),
     ),

@@ -4,10 +4,11 @@ import json
 from typing import Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.helm.charting import CHART, EXAMPLES, LEAST, at, least, merged, render, values_of
+from tests.helm.charting import CHART, EXAMPLES, LEAST, Rendered, at, least, merged, render, run, values_of
 from tests.helm.differing import POD, differences
 
 
@@ -59,6 +60,36 @@ def test_the_proxy_header_is_required_of_pop3_alone() -> None:
             "--proxy-from",
             "192.0.2.1",
         ]
+
+
+class Strict(yaml.CSafeLoader):
+    """Refuses a key that stands twice, as kustomize does; Helm lets the last one count."""
+
+
+def _once(loader: Strict, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
+    assert len(keys) == len(set(keys)), keys
+    return yaml.SafeLoader.construct_mapping(loader, node, deep)
+
+
+Strict.add_constructor("tag:yaml.org,2002:map", _once)
+
+
+def test_a_label_given_twice_stands_once_and_the_nearer_one_counts() -> None:
+    twice = {"team": "near", "app.kubernetes.io/name": "other", "checksum/config": "x"}
+    values = merged(values_of("full"), {
+        "commonLabels": {"team": "far", "app.kubernetes.io/instance": "other", "helm.sh/chart": "x"},
+        "pod": {"labels": twice, "annotations": twice},
+        "monitoring": {"podMonitor": {"labels": twice}, "rules": {"labels": twice}, "dashboards": {"labels": twice}},
+    })  # fmt: skip
+    text = run("4", "template", "r", str(CHART), "--namespace=mail", "--values=-", told=json.dumps(values))
+    rendered = Rendered([each for each in yaml.load_all(text, Strict) if each])
+    assert rendered.one("PodMonitor")["metadata"]["labels"]["team"] == "near"
+    for pod in rendered.pods().values():
+        labels = pod["metadata"]["labels"]
+        assert labels["app.kubernetes.io/name"] == "poplar"
+        assert labels["app.kubernetes.io/instance"] == "r"
+    assert rendered.one("Deployment", "-pop3")["spec"]["template"]["metadata"]["labels"]["team"] == "near"
 
 
 def test_off_may_be_written_as_yaml_reads_it() -> None:

@@ -87,18 +87,10 @@ topologySpreadConstraints:
 {{- define "poplar.podMetadata" -}}
 labels:
   {{- /* No version here: a release that changes nothing of a pod must not replace it. */}}
-  {{- include "poplar.selector" . | nindent 2 }}
-  {{- with .root.Values.commonLabels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
-  {{- with .root.Values.pod.labels }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- include "poplar.merged" (list .root.Values.commonLabels .root.Values.pod.labels (include "poplar.selector" . | fromYaml)) | nindent 2 }}
 annotations:
-  checksum/config: {{ include "poplar.config" .root | fromYaml | toJson | sha256sum }}
-  {{- with .root.Values.pod.annotations }}
-  {{- toYaml . | nindent 2 }}
-  {{- end }}
+  {{- $sum := include "poplar.config" .root | fromYaml | toJson | sha256sum }}
+  {{- include "poplar.merged" (list .root.Values.pod.annotations (dict "checksum/config" $sum)) | nindent 2 }}
 {{- end -}}
 
 {{- /*

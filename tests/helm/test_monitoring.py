@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.helm.charting import CHART, EXAMPLES, LEAST, Rendered, least, merged, render, run, values_of
+from tests.helm.charting import CHART, EXAMPLES, LEAST, Rendered, least, merged, refusal, render, run, values_of
+
+RULES = {"rules": {"enabled": True}}
 
 
 class TestMonitoring:
@@ -39,6 +41,19 @@ class TestMonitoring:
         rendered = least(monitoring={"rules": {"enabled": True}}, sweep={"mode": mode})
         groups = [group["name"] for group in rendered.one("PrometheusRule")["spec"]["groups"]]
         assert ("poplar-sweep-worker" in groups) == watched
+
+    @pytest.mark.parametrize(
+        ("interval", "mode", "rules"), [(9000, "worker", True), (86_400, "cronjob", True), (86_400, "worker", False)]
+    )
+    def test_a_sweep_may_be_as_rare_as_its_alert_allows(self, interval: int, mode: str, rules: bool) -> None:
+        given = {"config": {"sweep": {"interval": interval}}, "monitoring": {"rules": {"enabled": rules}}}
+        assert least(**given, sweep={"mode": mode}).settings()["sweep"] == {"interval": interval}
+
+    def test_the_rarest_sweep_with_rules_comes_in_time_for_its_alert(self) -> None:
+        rules = yaml.safe_load((CHART / "files/rules/alerts.yaml").read_text("utf-8"))["groups"][0]["rules"]
+        (late,) = [each["expr"].strip() for each in rules if each["alert"] == "PoplarSweepLate"]
+        assert late == "time() - max(poplar_sweep_last_success_timestamp_seconds) > 3 * 3600"
+        assert refusal(merged(LEAST, {"config": {"sweep": {"interval": 3 * 3600 - 1799}}, "monitoring": RULES}))
 
     @pytest.mark.parametrize("part", ["frontEnd", "lmtp", "admin"])
     def test_a_part_is_missed_only_where_it_is_to_run(self, part: str) -> None:

@@ -103,6 +103,10 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
         "would both scrape every pod",
         {"monitoring": {"podMonitor": {"enabled": True}, "serviceMonitor": {"enabled": True}}},
     ),
+    (
+        "config.sweep.interval must be at most 9000 where monitoring.rules is enabled",
+        {"config": {"sweep": {"interval": 9001}}, "monitoring": {"rules": {"enabled": True}}},
+    ),
     ("drain.marginSeconds must be at least 13 more than config.events.flush", at("config.events.flush", 8)),
     (
         "drain.marginSeconds must be at least 13 more than config.events.flush and config.traces.flush together",

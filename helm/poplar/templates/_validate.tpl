@@ -180,6 +180,11 @@
 {{- if and .Values.monitoring.podMonitor.enabled .Values.monitoring.serviceMonitor.enabled -}}
 {{- $wrong = append $wrong "monitoring.podMonitor and monitoring.serviceMonitor would both scrape every pod: enable one" -}}
 {{- end -}}
+{{- /* PoplarSweepLate's three hours, and half an hour for the sweep itself. */ -}}
+{{- $swept := and .Values.sweep.enabled (eq .Values.sweep.mode "worker") .Values.monitoring.rules.enabled -}}
+{{- if and $swept (gt (dig "sweep" "interval" 3600 .Values.config | float64) 9000.0) -}}
+{{- $wrong = append $wrong "config.sweep.interval must be at most 9000 where monitoring.rules is enabled: PoplarSweepLate fires three hours after the last sweep" -}}
+{{- end -}}
 {{- $flush := dig "events" "flush" 5 .Values.config | float64 -}}
 {{- if lt (.Values.drain.marginSeconds | float64) (addf 13 $flush) -}}
 {{- $wrong = append $wrong "drain.marginSeconds must be at least 13 more than config.events.flush" -}}

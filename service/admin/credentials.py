@@ -52,7 +52,7 @@ class CredentialChange(Form):
 class CredentialResource(BaseModel):
     """A credential, without its secret."""
 
-    credential_id: UUID
+    credential_id: UUID = Field(description="Another one with each password that is set.")
     label: str
     kind: str
     status: StatusName

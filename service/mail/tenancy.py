@@ -187,7 +187,10 @@ class Credentials(Protocol):
         """All credentials of the maildrop by label. Raises Refusal(NOT_FOUND)."""
 
     async def replace(self, act: Act, address: Address, credential: NewCredential) -> None:
-        """Put another credential under the same label; binds the next login (G11). Raises Refusal(NOT_FOUND)."""
+        """Put another credential, with an id of its own, under the same label; binds the next login (G11).
+
+        Raises Refusal(NOT_FOUND).
+        """
 
     async def change(self, act: Act, address: Address, credential: NewCredential) -> None:
         """Put another verifier under the same label, as `changed`; binds the next login (G11). Raises Refusal."""

@@ -125,6 +125,7 @@ class CredentialView:
     """A credential without its verifier; `label` is its natural name within the maildrop."""
 
     credential_id: UUID
+    """Another one with each password that staff set."""
     label: str
     kind: str
     status: Status

@@ -154,10 +154,11 @@ async def test_a_credential_is_replaced_only_when_that_is_asked_for(stores: Stor
 async def test_a_password_that_is_reset_ends_when_the_old_one_did(stores: Stores) -> None:
     tenancy, _ = stores
     end = datetime(2100, 1, 1, tzinfo=UTC)
-    await tenancy.credentials.create(ACME, at("ada"), NewCredential("main", "password", "$plain$a", end))
+    before = await tenancy.credentials.create(ACME, at("ada"), NewCredential("main", "password", "$plain$a", end))
     row = MaildropRow(at("ada"), credential=armed("$plain$b"))
     assert outcomes(await tenancy.batches.put(ACME, [row], RESET)) == [Outcome.UPDATED]
-    assert [view.expires for view in await tenancy.credentials.of("acme", at("ada"))] == [end]
+    [after] = await tenancy.credentials.of("acme", at("ada"))
+    assert (after.expires, after.credential_id == before.credential_id) == (end, False)
 
 
 async def test_an_app_password_is_not_reset_and_its_row_says_so(stores: Stores) -> None:

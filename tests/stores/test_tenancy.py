@@ -220,9 +220,10 @@ async def test_a_credential_opens_until_it_is_suspended_or_removed(world: World,
 
 async def test_a_changed_password_binds_the_next_login(world: World, tenancy: Tenancy) -> None:
     """G11."""
-    await tenancy.credentials.create(ACME, ADA, password(verifier="old"))
+    old = await tenancy.credentials.create(ACME, ADA, password(verifier="old"))
     await tenancy.credentials.replace(ACME, ADA, password(verifier="new"))
-    assert [c.verifier for c in (await world.account()).credentials] == ["new"]
+    [new] = (await world.account()).credentials
+    assert (new.verifier, new.credential_id == old.credential_id) == ("new", False)
 
 
 async def test_a_changed_password_ends_when_the_old_one_did_unless_it_says_when(tenancy: Tenancy) -> None:

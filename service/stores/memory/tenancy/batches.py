@@ -94,10 +94,11 @@ class MemoryMaildropBatches:
             return False
         of_maildrop = [each for each in self._state.credentials if each.key == maildrop.key and each.label == c.label]
         for each in of_maildrop:
-            same = each.verifier == c.verifier
-            each.kind, each.verifier, each.scram = c.kind, c.verifier, c.scram
+            if each.verifier == c.verifier:
+                return False
+            each.credential_id, each.kind, each.verifier, each.scram = uuid4(), c.kind, c.verifier, c.scram
             each.expires = c.expires or each.expires
-            return not same
+            return True
         made = kept.CredentialRow(maildrop.key, uuid4(), c.verifier, c.kind, c.label, expires=c.expires, scram=c.scram)
         self._state.credentials.append(made)
         return True

@@ -50,6 +50,7 @@ class MemoryCredentials:
         """Put another credential under the same label. Raises Refusal(NOT_FOUND)."""
         c = credential
         row = self._row(act.tenant, address, c.label)
+        row.credential_id = c.credential_id or uuid4()
         row.kind, row.verifier, row.expires, row.scram = c.kind, c.verifier, c.expires, c.scram
         row.policy = {}
         detail = {"kind": c.kind, "expires": c.expires and c.expires.isoformat()}

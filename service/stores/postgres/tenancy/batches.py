@@ -59,8 +59,8 @@ ARM = """
 INSERT INTO credentials (tenant_id, maildrop_id, credential_id, kind, verifier, label, expires, scram)
 SELECT $1, * FROM unnest($2::uuid[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::timestamptz[], $8::text[])
 ON CONFLICT (tenant_id, maildrop_id, label) DO UPDATE
-SET kind = excluded.kind, verifier = excluded.verifier, scram = excluded.scram,
-    expires = coalesce(excluded.expires, credentials.expires)
+SET credential_id = excluded.credential_id, kind = excluded.kind, verifier = excluded.verifier,
+    scram = excluded.scram, expires = coalesce(excluded.expires, credentials.expires)
 WHERE credentials.verifier <> excluded.verifier
 RETURNING maildrop_id
 """

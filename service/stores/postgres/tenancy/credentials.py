@@ -28,7 +28,7 @@ WHERE tenant_id = $1 AND maildrop_id = $2 ORDER BY label
 """
 
 REPLACE = """
-UPDATE credentials SET kind = $4, verifier = $5, expires = $6, scram = $7, policy = '{}'
+UPDATE credentials SET credential_id = $4, kind = $5, verifier = $6, expires = $7, scram = $8, policy = '{}'
 WHERE tenant_id = $1 AND maildrop_id = $2 AND label = $3 RETURNING label
 """
 SET_STATUS = """
@@ -66,8 +66,7 @@ class PostgresCredentials:
     async def replace(self, act: Act, address: Address, credential: NewCredential) -> None:
         """Put another credential under the same label. Raises Refusal(NOT_FOUND)."""
         c = credential
-        change = _Change("replace", REPLACE, (c.kind, c.verifier, c.expires, c.scram), _told(c))
-        await self._change(act, address, c.label, change)
+        await self._change(act, address, c.label, _Change("replace", REPLACE, _replacing(c), _told(c)))
 
     async def change(self, act: Act, address: Address, credential: NewCredential) -> None:
         """Put another verifier under the same label, as `changed`. Raises Refusal: NOT_FOUND, INVALID."""
@@ -75,8 +74,7 @@ class PostgresCredentials:
             key = await lock_maildrop(connection, act, address)
             rows = await connection.fetch(OF, key.tenant_id, key.maildrop_id)
             c = changed([_view(row) for row in rows], address, credential)
-            values = (c.kind, c.verifier, c.expires, c.scram)
-            await connection.execute(REPLACE, key.tenant_id, key.maildrop_id, c.label, *values)
+            await connection.execute(REPLACE, key.tenant_id, key.maildrop_id, c.label, *_replacing(c))
             what = ("credential.replace", str(address))
             await record(connection, key.tenant_id, act, what, {"label": c.label, **_told(c)})
 
@@ -112,6 +110,12 @@ class _Change:
 def _view(row: Row) -> CredentialView:
     credential_id, label, kind, status, created, expires, last_used, policy = row
     return CredentialView(credential_id, label, kind, Status(status), created, expires, last_used, overrides(policy))
+
+
+def _replacing(credential: NewCredential) -> tuple[object, ...]:
+    c = credential
+    # Another id: what is under way for the old password finds nothing, and whoever read the old one can tell.
+    return c.credential_id or uuid4(), c.kind, c.verifier, c.expires, c.scram
 
 
 def _told(credential: NewCredential) -> dict[str, object]:

@@ -26,7 +26,7 @@ from service.stores.postgres.migrate import migrations
 # What passes statements on, and what only the schema's owner sends.
 NOT_SENDERS = {"database", "observed", "fair", "migrate", "logins"}
 SENDING = {"read", "write", "fetch", "fetchrow", "fetchval", "execute", "executemany"}
-LOCKS = ("SHARE", "NO KEY UPDATE", "UPDATE")
+LOCKS = ("SHARE", "NO KEY UPDATE")
 COMPLETED: Mapping[str, tuple[str, ...]] = {
     "tenancy.rows.TENANT": LOCKS,
     "tenancy.rows.MAILDROP": ("", " FOR NO KEY UPDATE OF m"),

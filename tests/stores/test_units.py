@@ -1,7 +1,9 @@
 """Units: several acts that are kept together or not at all, in memory and on Postgres."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 
 from service.mail.tenancy import Act
@@ -79,3 +81,28 @@ async def test_only_what_is_there_can_be_held(units: Units) -> None:
         ):
             with pytest.raises(Refusal, match="no"):
                 await hold
+
+
+async def test_a_tenant_is_removed_with_the_maildrop_that_comes_to_be_meanwhile(migrated_dsn: str) -> None:
+    database, watch = Database(migrated_dsn), await asyncpg.connect(migrated_dsn)
+    await database.open()
+    units = PostgresUnits(database)
+
+    async def remove() -> None:
+        async with units.open(None) as unit:
+            await unit.holds.tenant("acme")
+            await unit.tenancy.tenants.remove(ACME, cascade=True)
+
+    async with units.open(None) as unit:
+        await fill(unit)
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with units.open(None) as unit:
+        await unit.holds.domain("acme", "acme.example")
+        removal = asyncio.create_task(remove())
+        while not await watch.fetchval(waiting):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        await unit.tenancy.maildrops.create(ACME, parse_address("bob@acme.example"), {})
+    await removal
+    assert await watch.fetch("SELECT FROM maildrops WHERE status <> 'removed'") == []
+    await watch.close()
+    await database.close()

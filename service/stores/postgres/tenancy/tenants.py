@@ -93,7 +93,9 @@ class PostgresTenants:
     async def remove(self, act: Act, cascade: bool) -> None:
         """Remove the tenant. Raises Refusal: NOT_FOUND, EXISTS."""
         async with self._database.transaction() as connection:
-            tenant_id = await lock_tenant(connection, act.tenant, "UPDATE")
+            # Not stronger: whoever holds a domain and makes a maildrop there needs the tenant's key to stay, and would
+            # wait in a ring with this, which takes the domains next.
+            tenant_id = await lock_tenant(connection, act.tenant, "NO KEY UPDATE")
             await connection.execute(LOCK_DOMAINS, tenant_id)
             maildrops = await lock_maildrops(connection, tenant_id, None)
             if maildrops and not cascade:

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Mapping
 from importlib import import_module
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -84,6 +85,9 @@ def root(
 
 def main() -> None:
     """Run the command line; never a traceback for what a person can put right."""
+    if sys.stdin is None:
+        # Whoever started us closed it: nothing is read from there.
+        sys.stdin = TextIOWrapper(BytesIO())
     try:
         app()
     except BrokenPipeError:

@@ -145,11 +145,16 @@ def typed_verifier() -> str:
 
 
 def typed_secret(prompt: str = "Secret") -> str:
-    """A secret from standard input, never from the command line, which every process on the machine may read."""
+    """A secret from standard input, never from the command line, which every process on the machine may read.
+
+    Raises BadParameter where there is none: to store that would erase the one that is stored.
+    """
     if sys.stdin.isatty():
         asked: str = typer.prompt(prompt, hide_input=True)
         return asked
-    return sys.stdin.readline().strip()
+    if secret := sys.stdin.readline().strip():
+        return secret
+    raise typer.BadParameter(f"standard input holds no {prompt.lower()}")
 
 
 def standing(status: Status | None) -> "Callable[[TenantView | DomainView | MaildropView], bool]":

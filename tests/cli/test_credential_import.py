@@ -27,7 +27,6 @@ def test_an_import_can_be_repeated(acme: Poplar) -> None:
     [
         ("{PLAIN}hunter2", "poplar: the verifier is of the scheme {PLAIN}, which isn't accepted: "),
         ("hunter2", "poplar: the verifier names no known scheme: "),
-        ("", "poplar: the verifier names no known scheme: "),
         ("$2b$20$" + "a" * 53, "poplar: the verifier asks for 20 as its cost; 1 to 14 are accepted"),
     ],
 )
@@ -37,6 +36,12 @@ def test_what_no_login_could_match_is_refused_in_plain_words(acme: Poplar, typed
     assert refused.err.startswith(said)
     assert "hunter2" not in refused.err
     assert acme("credential", "list", ADA, "--json").json == []
+
+
+@pytest.mark.parametrize("typed", ["", " \n"])
+def test_no_verifier_at_all_is_a_usage_error(acme: Poplar, typed: str) -> None:
+    refused = acme("credential", "import", ADA, typed=typed)
+    assert (refused.code, "standard input holds no verifier" in refused.err) == (2, True)
 
 
 def test_a_verifier_is_never_taken_from_the_command_line(acme: Poplar) -> None:

@@ -29,6 +29,14 @@ def test_an_issuer_is_made_changed_shown_and_removed(acme: Poplar) -> None:
     assert "hunter2" not in made.out + table + acme("tenant", "audit", "acme").out
 
 
+@pytest.mark.parametrize("typed", ["", "\n"])
+def test_a_secret_that_is_missing_erases_none(acme: Poplar, typed: str) -> None:
+    acme(*MAKE, "--secret-stdin", typed="hunter2\n")
+    changed = acme("issuer", "change", "acme", "corp", "--secret-stdin", typed=typed)
+    assert (changed.code, "standard input holds no secret" in changed.err) == (2, True)
+    assert acme("issuer", "show", "acme", "corp", "--json").json["secret_set"] is not None
+
+
 def test_a_secret_is_never_taken_from_the_command_line(acme: Poplar) -> None:
     assert acme(*MAKE, "--client-secret", "x").code == 2
 

@@ -10,7 +10,7 @@ import pytest
 
 from service.model.policy_table import POLICY_NAMES
 from tests.backends.postgres import execute
-from tests.cli.conftest import Poplar
+from tests.cli.conftest import PATIENCE, Poplar
 
 ADA = "ada@acme.example"
 
@@ -155,6 +155,22 @@ def test_a_password_no_login_could_send_is_refused(acme: Poplar, typed: str) -> 
     outcome = acme("credential", "create", ADA, "--password-stdin", typed=typed)
     assert outcome.code == 1
     assert outcome.err.startswith("poplar: a password has")
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("credential", "create", ADA, "--password-stdin"), 1),
+        (("credential", "import", ADA), 2),
+        (("issuer", "create", "acme", "corp", "--url", "https://id.example", "--audience", "x", "--secret-stdin"), 2),
+        (("maildrop", "import-csv", "-"), 0),
+        (("domain", "remove", "acme.example", "--cascade"), 0),
+    ],
+)
+def test_a_closed_standard_input_is_an_empty_one(acme: Poplar, words: tuple[str, ...], code: int) -> None:
+    command = ["sh", "-c", 'exec "$@" <&-', "sh", sys.executable, "-m", "service", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    assert (done.returncode, "Traceback" in done.stderr) == (code, False), done.stderr
 
 
 def test_a_password_is_asked_for_twice_and_never_echoed(acme: Poplar) -> None:

@@ -5,7 +5,7 @@ limit. Refuses fields it doesn't know: a misspelt one must not pass unseen.
 RFC 2449 §6.5 (login_delay), §6.7 (expire_days).
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -30,8 +30,16 @@ class Form(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def _without_defaults(schema: dict[str, Any]) -> None:
+    """No default in the document: a client made from it would send them all, and nothing would be inherited."""
+    for described in schema.get("properties", {}).values():
+        described.pop("default", None)
+
+
 class Values(Form):
     """Policy values; those that aren't given are left out, which isn't the same as null."""
+
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
 
     @model_serializer(mode="wrap")
     def _only_what_is_set(self, plainly: SerializerFunctionWrapHandler) -> dict[str, PolicyValue | list[str]]:

@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from service.telemetry.serving import serving as listening
-from tests.admin.house import furnish, serving
+from tests.admin.house import Served, furnish, serving
 
 CHECKS = [
     not_a_server_error,
@@ -92,6 +92,13 @@ def try_out(operation: Operation, token: str, mode: GenerationMode, named: bool)
 
     send()
     return tried
+
+
+@pytest.mark.parametrize("name", ["PolicyValues", "NarrowingValues"])
+async def test_a_policy_value_that_is_not_given_has_no_default(empty: Served, name: str) -> None:
+    properties = empty.app.openapi()["components"]["schemas"][name]["properties"]
+    assert [value for value, described in properties.items() if "default" in described] == []
+    assert "login_delay" in properties or "dele" in properties
 
 
 @pytest.mark.timeout(200)

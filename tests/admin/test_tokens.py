@@ -97,6 +97,19 @@ async def test_the_life_of_a_token_through_the_api(served: Served) -> None:
         problem(await client.post("/tokens", json={"name": "x", "scope": "tenant"}), 422)
 
 
+async def test_what_can_not_be_stored_is_refused_without_a_vendors_word(served: Served) -> None:
+    far, form = "9999-12-31T23:59:59-14:00", {"name": "far", "scope": "full"}
+    async with served.client() as client:
+        made = (await client.post("/tokens", json=form)).json()
+        for path, wrong in (
+            ("/tokens", form | {"name": "further", "expires": far}),
+            ("/tokens", form | {"name": "other", "scope": "tenant", "tenant": "a\0b"}),
+            (f"/tokens/{made['id']}/rotate", {"expires": far}),
+        ):
+            refused = await client.post(path, json=wrong)
+            assert (refused.status_code, refused.json()["detail"]) == (422, "a value can't be stored")
+
+
 async def test_tokens_are_listed_page_by_page(served: Served) -> None:
     found: list[str] = []
     async with served.client() as client:

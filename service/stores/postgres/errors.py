@@ -5,6 +5,10 @@ help, and whether the statement may have been carried out all the same. Refuses 
 RFC 3206 §4: what is temporary is said to be.
 """
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+
 import asyncpg
 
 from service.model.refusal import Reason, Refusal
@@ -18,6 +22,14 @@ _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
     (asyncpg.IntegrityConstraintViolationError, Reason.INVALID),
     (asyncpg.DataError, Reason.INVALID),
     (asyncpg.exceptions.DataError, Reason.INVALID),
+)
+
+_PLAIN: Mapping[Reason, str] = MappingProxyType(
+    {
+        Reason.EXISTS: "the name is taken",
+        Reason.NOT_FOUND: "what this belongs to isn't there",
+        Reason.INVALID: "a value can't be stored",
+    }
 )
 
 _PASSING = (
@@ -64,6 +76,16 @@ def refusal_of(error: BaseException) -> Refusal:
         if isinstance(error, kind):
             return Refusal(reason, _cause(error))
     return Refusal(Reason.UNAVAILABLE, _cause(error))
+
+
+@contextmanager
+def in_plain_words() -> Iterator[None]:
+    """Turns errors into refusals without a vendor's words, since the cause of such a one goes to API clients."""
+    try:
+        yield
+    except VENDOR_ERRORS as error:
+        refusal = refusal_of(error)
+        raise Refusal(refusal.reason, _PLAIN.get(refusal.reason, refusal.cause)) from error
 
 
 def temporary(refusal: Refusal) -> Refusal:

@@ -3,7 +3,8 @@
 Owns the statements on the table `tokens`. Refuses to see a secret: it keeps digests, and the audit gets neither.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -12,6 +13,7 @@ from service.mail.tokens import KeptToken, NewToken
 from service.model.refusal import Reason, Refusal
 from service.model.token import SERVICE, Scope, TokenKey, TokenView
 from service.stores.postgres.database import Database, Row
+from service.stores.postgres.errors import in_plain_words
 from service.stores.postgres.tenancy.rows import Connection, lock_tenant, record, taken
 
 CREATE = """
@@ -50,7 +52,7 @@ class PostgresTokens:
     async def create(self, actor: str, token: NewToken) -> TokenView:
         """Keep a new token. Raises Refusal: NOT_FOUND, EXISTS."""
         t, token_id = token, uuid4()
-        async with self._database.transaction() as connection:
+        async with self._transaction() as connection:
             tenant_id = await _tenant_id(connection, t.tenant)
             with taken(f"there is a token {t.name} already"):
                 values = (tenant_id, token_id, t.name, t.scope.value, t.digest, t.expires)
@@ -89,11 +91,17 @@ class PostgresTokens:
 
     async def _change(self, actor: str, key: TokenKey, action: str, *change: object) -> None:
         statement, *values = change
-        async with self._database.transaction() as connection:
+        async with self._transaction() as connection:
             name = await connection.fetchval(str(statement), key.tenant_id, key.token_id, *values)
             if name is None:
                 raise Refusal(Reason.NOT_FOUND, f"there is no token {key.token_id}")
             await record(connection, key.tenant_id, Act(actor, ""), (action, name))
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[Connection]:
+        async with self._database.transaction() as connection:
+            with in_plain_words():
+                yield connection
 
 
 async def _tenant_id(connection: Connection, tenant: str | None) -> UUID:

@@ -4,29 +4,20 @@ Owns the transaction's role: a unit within a tenant runs as poplar_delegate, who
 rows alone, whatever a statement forgets. Refuses to let a vendor's words out: a refusal's cause goes to API clients.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from types import MappingProxyType
 from uuid import UUID
 
 from service.mail.tenancy import Act
 from service.mail.units import Unit
 from service.model.address import Address
-from service.model.refusal import Reason, Refusal
 from service.stores.postgres.database import Database, Row
-from service.stores.postgres.errors import VENDOR_ERRORS, refusal_of
+from service.stores.postgres.errors import in_plain_words
 from service.stores.postgres.tenancy import postgres_tenancy
 from service.stores.postgres.tenancy.rows import Connection, lock_domain, lock_maildrop, lock_tenant
 
 CONFINE = "SELECT set_config('role', 'poplar_delegate', true), set_config('poplar.tenant', $1, true)"
-_PLAIN: Mapping[Reason, str] = MappingProxyType(
-    {
-        Reason.EXISTS: "the name is taken",
-        Reason.NOT_FOUND: "what this belongs to isn't there",
-        Reason.INVALID: "a value can't be stored",
-    }
-)
 
 
 class PostgresUnits:
@@ -74,10 +65,8 @@ class _InTransaction(Database):
 
     async def read(self, statement: str, *values: object) -> list[Row]:
         """The rows. Raises Refusal."""
-        try:
+        with in_plain_words():
             return await self._connection.fetch(statement, *values)
-        except VENDOR_ERRORS as error:
-            raise _plainly(error) from error
 
     async def write(self, statement: str, *values: object, rows: int = 0) -> list[Row]:
         """As `read`: a transaction is never repeated in part."""
@@ -86,13 +75,6 @@ class _InTransaction(Database):
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A part of the transaction that can fail by itself. Raises Refusal."""
-        try:
+        with in_plain_words():
             async with self._connection.transaction():
                 yield self._connection
-        except VENDOR_ERRORS as error:
-            raise _plainly(error) from error
-
-
-def _plainly(error: Exception) -> Refusal:
-    refusal = refusal_of(error)
-    return Refusal(refusal.reason, _PLAIN.get(refusal.reason, refusal.cause))

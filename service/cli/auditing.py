@@ -23,7 +23,9 @@ FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]
 class AuditFlags:
     """Which entries are wanted."""
 
-    actor: Annotated[str | None, typer.Option(help="Only what this one did, such as token:ops.")] = None
+    actor: Annotated[
+        str | None, typer.Option(help="Only what this one did, such as token:ops or token:TENANT/ops.")
+    ] = None
     action: Annotated[str | None, typer.Option(help="Only this, such as maildrop.create.")] = None
     subject: Annotated[str | None, typer.Option(help="Only what was done to this name.")] = None
     since: Annotated[datetime | None, typer.Option(formats=FORMATS, help="From then on, in UTC.")] = None

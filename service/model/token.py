@@ -83,8 +83,8 @@ class TokenView:
 
     @property
     def actor(self) -> str:
-        """How the audit names who used it."""
-        return f"token:{self.name}"
+        """How the audit names who used it: two tenants' tokens may have one name, and a provider's too."""
+        return f"token:{self.name}" if self.tenant is None else f"token:{self.tenant}/{self.name}"
 
     def may(self, right: Right) -> bool:
         """Whether its scope holds this right."""

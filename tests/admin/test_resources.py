@@ -361,7 +361,7 @@ async def test_the_audit_names_the_token_and_is_filtered_and_paged(served: Serve
         for status in ("suspended", "active") * 3:
             good(await client.patch(ADA, json={"status": status}))
         entries: list[dict[str, Any]] = []
-        path = "/tenants/acme/audit?limit=4&actor=token:acme-admin&action=maildrop.status"
+        path = "/tenants/acme/audit?limit=4&actor=token:acme/acme-admin&action=maildrop.status"
         page = good(await client.get(path))
         entries += page["items"]
         page = good(await client.get(f"{path}&after={page['next']}"))
@@ -370,7 +370,7 @@ async def test_the_audit_names_the_token_and_is_filtered_and_paged(served: Serve
         since = entries[2]["moment"].replace("+", "%2B")
         later = good(await client.get(f"/tenants/acme/audit?action=maildrop.status&since={since}"))["items"]
     assert len({entry["entry_id"] for entry in entries}) == len(entries) == 6
-    assert {entry["actor"] for entry in entries} == {"token:acme-admin"}
+    assert {entry["actor"] for entry in entries} == {"token:acme/acme-admin"}
     assert later == entries[:3]
 
 

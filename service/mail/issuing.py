@@ -105,7 +105,7 @@ def unchanged(view: IssuerView) -> NewIssuer:
     return NewIssuer(view.name, view.terms, view.status, None)
 
 
-def without_secret(issuer: NewIssuer) -> dict[str, object]:
+def without_secret(issuer: NewIssuer, secret_changed: bool) -> dict[str, object]:
     """What the audit keeps of an issuer: all but the secret, of which it tells whether it was changed."""
     terms = asdict(issuer.terms) | {"method": issuer.terms.method.value}
-    return {"terms": terms, "status": issuer.status.value, "secret_changed": issuer.client_secret is not None}
+    return {"terms": terms, "status": issuer.status.value, "secret_changed": secret_changed}

@@ -161,6 +161,16 @@ async def test_the_audit_tells_every_act_and_no_secret(world: World) -> None:
     assert SECRET not in repr(entries)
 
 
+async def test_the_audit_tells_a_changed_secret_from_one_that_stayed(world: World) -> None:
+    provisioning = world.provisioning
+    await provisioning.create("acme", NewIssuer("main", TERMS))
+    for scope, secret in (("a", ""), ("b", SECRET), ("c", SECRET), ("d", None), ("e", "another"), ("f", "")):
+        await provisioning.replace("acme", NewIssuer("main", replace(TERMS, scope=scope), client_secret=secret))
+    entries = (await world.tenancy.audit.page("acme", AuditQuery(subject="main")))[::-1]
+    told = [entry.details["secret_changed"] for entry in entries]
+    assert told == [False, False, True, False, False, True, True]
+
+
 async def test_what_is_so_already_is_neither_written_nor_audited(world: World) -> None:
     provisioning = world.provisioning
     made = await provisioning.create("acme", NewIssuer("main", TERMS, client_secret=SECRET))

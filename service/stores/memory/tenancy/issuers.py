@@ -59,7 +59,7 @@ class MemoryIssuers:
             raise Refusal(Reason.EXISTS, f"tenant {act.tenant} has an issuer {issuer.name} already")
         secret_set = datetime.now(UTC) if issuer.client_secret else None
         self._state.issuers[tenant.tenant_id, issuer.name] = IssuerRow(uuid4(), issuer, secret_set)
-        record(self._state, tenant, act, ("issuer.create", issuer.name), without_secret(issuer))
+        record(self._state, tenant, act, ("issuer.create", issuer.name), without_secret(issuer, bool(secret_set)))
 
     async def replace(self, act: Act, issuer: NewIssuer) -> None:
         """Raises Refusal(NOT_FOUND)."""
@@ -68,11 +68,11 @@ class MemoryIssuers:
         wanted = replace(issuer, client_secret=secret)
         if wanted == row.issuer:
             return
-        if secret != row.issuer.client_secret:
+        if other := secret != row.issuer.client_secret:
             row.secret_set = datetime.now(UTC) if secret else None
         row.issuer = wanted
         tenant = tenant_row(self._state, act.tenant)
-        record(self._state, tenant, act, ("issuer.replace", issuer.name), without_secret(issuer))
+        record(self._state, tenant, act, ("issuer.replace", issuer.name), without_secret(issuer, other))
 
     async def change(self, act: Act, name: str, wanted: Wanted) -> None:
         """Raises Refusal(NOT_FOUND)."""

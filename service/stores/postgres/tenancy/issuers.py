@@ -44,7 +44,7 @@ UPDATE issuers SET status = $3, terms = $4, client_secret = coalesce($5, client_
        secret_set = CASE WHEN coalesce($5, client_secret) = client_secret THEN secret_set WHEN $5 <> '' THEN now() END
 WHERE tenant_id = $1 AND name = $2
   AND (status, terms, client_secret) IS DISTINCT FROM ($3, $4, coalesce($5, client_secret))
-RETURNING name
+RETURNING secret_set
 """
 REMOVE = "DELETE FROM issuers WHERE tenant_id = $1 AND name = $2 RETURNING name"
 
@@ -83,7 +83,8 @@ class PostgresIssuers:
             values = (issuer.name, issuer.status.value, _json(issuer.terms), issuer.client_secret or "")
             with taken(f"tenant {act.tenant} has an issuer {issuer.name} already"):
                 await connection.execute(CREATE, tenant_id, uuid4(), *values)
-            await record(connection, tenant_id, act, ("issuer.create", issuer.name), without_secret(issuer))
+            detail = without_secret(issuer, bool(issuer.client_secret))
+            await record(connection, tenant_id, act, ("issuer.create", issuer.name), detail)
 
     async def replace(self, act: Act, issuer: NewIssuer) -> None:
         """Raises Refusal(NOT_FOUND)."""
@@ -94,10 +95,12 @@ class PostgresIssuers:
         async with self._database.transaction() as connection:
             # Whoever changes an issuer holds its tenant: what is read here stands until it is written.
             tenant_id = await lock_tenant(connection, act.tenant, "NO KEY UPDATE")
-            issuer = wanted(_view(act.tenant, _there(await connection.fetchrow(ONE, tenant_id, name), act, name)))
+            before = _there(await connection.fetchrow(ONE, tenant_id, name), act, name)
+            issuer = wanted(_view(act.tenant, before))
             values = (issuer.status.value, _json(issuer.terms), issuer.client_secret)
-            if await connection.fetchval(REPLACE, tenant_id, name, *values) is not None:
-                await record(connection, tenant_id, act, ("issuer.replace", name), without_secret(issuer))
+            if (after := await connection.fetchrow(REPLACE, tenant_id, name, *values)) is not None:
+                detail = without_secret(issuer, after["secret_set"] != before["secret_set"])
+                await record(connection, tenant_id, act, ("issuer.replace", name), detail)
 
     async def remove(self, act: Act, name: str) -> None:
         """Raises Refusal(NOT_FOUND)."""

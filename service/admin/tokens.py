@@ -60,7 +60,7 @@ async def list_tokens(caller: Overseer, window: Windowed) -> Listing[Token]:
     """All tokens, revoked ones too."""
     after = _key(window.after) if window.after else None
     found = await caller.house.tokens.tokens.page(after, window.limit + 1)
-    return window.listing(found, _id, lambda view: Token(**_facts(view)))
+    return window.listing(found, lambda view: view.key.id, lambda view: Token(**_facts(view)))
 
 
 @router.post("", status_code=201)
@@ -90,12 +90,6 @@ async def _there(caller: Provider, token_id: str) -> TokenView:
     return kept.view
 
 
-def _id(view: TokenView) -> str:
-    """The token's id in paths: its tenant's, unless it is for the service, and its own."""
-    own = view.key.token_id.hex
-    return own if view.key.tenant_id == SERVICE else f"{view.key.tenant_id.hex}.{own}"
-
-
 def _key(text: str) -> TokenKey:
     tenant, dot, own = text.rpartition(".")
     try:
@@ -110,7 +104,7 @@ def _issued(issued: Issued) -> IssuedToken:
 
 def _facts(view: TokenView) -> dict[str, Any]:
     return {
-        "id": _id(view),
+        "id": view.key.id,
         "name": view.name,
         "scope": view.scope.value,
         "tenant": view.tenant,

@@ -4,6 +4,7 @@ Owns what is printed; a token's text is printed once, when it is made. Refuses t
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -46,7 +47,8 @@ def create(
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """List all tokens, never their texts."""
-    print_rows(_perform(_every), COLUMNS, as_json)
+    views = _perform(_every)
+    print_rows([{"id": view.key.id} | asdict(view) for view in views] if as_json else views, COLUMNS, as_json)
 
 
 @app.command()
@@ -87,7 +89,7 @@ async def _every(office: "TokenOffice") -> list[TokenView]:
 
 
 def _print(issued: "Issued", as_json: bool) -> None:
-    facts = {name: getattr(issued.view, name) for name in COLUMNS}
+    facts = {"id": issued.view.key.id} | {name: getattr(issued.view, name) for name in COLUMNS}
     print_one(None, as_json, facts | {"token": issued.text})
 
 

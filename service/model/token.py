@@ -62,6 +62,11 @@ class TokenKey:
     tenant_id: UUID
     token_id: UUID
 
+    @property
+    def id(self) -> str:
+        """The token's id, as the API's paths have it: its tenant's, unless it is for the service, and its own."""
+        return self.token_id.hex if self.tenant_id == SERVICE else f"{self.tenant_id.hex}.{self.token_id.hex}"
+
 
 @dataclass(frozen=True, slots=True)
 class TokenView:

@@ -29,6 +29,8 @@ def test_a_token_is_made_listed_rotated_and_revoked(migrated_dsn: str, run: Run)
     assert poplar("token", "revoke", "admin", "--tenant", "acme") == "Revoked token admin.\n"
     listed = json.loads(poplar("token", "list", "--json"))
     assert {each["name"]: each["revoked"] is not None for each in listed} == {"first": False, "admin": True}
+    assert {each["id"] for each in listed} >= {made["id"], rotated["id"]}
+    assert made["id"] == rotated["id"] == parse_token(made["token"])[0].id
     assert not any(text in json.dumps(listed) for text in (made["token"], rotated["token"], found[1]))
 
 

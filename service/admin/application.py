@@ -25,6 +25,7 @@ from service.admin import (
     tokens,
 )
 from service.admin.access import DOCUMENT, Gate, House
+from service.admin.conditions import describe_tags
 from service.admin.problems import Problem, install, responses
 from service.telemetry.build import VERSION
 
@@ -88,5 +89,6 @@ def _document(app: FastAPI) -> dict[str, Any]:
             schemas.pop(name, None)
         mistakes = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas |= mistakes.pop("$defs") | {"Problem": mistakes}
+        describe_tags(document["paths"])
         app.openapi_schema = document
     return app.openapi_schema

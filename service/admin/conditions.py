@@ -5,9 +5,11 @@ RFC 9110 §8.8.3 (ETag), §13.1.1 (If-Match), §13.1.2 (If-None-Match).
 """
 
 import hashlib
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Annotated
+from types import MappingProxyType
+from typing import Annotated, Any
 
 from fastapi import Depends, Header
 from pydantic import BaseModel
@@ -16,6 +18,10 @@ from starlette.responses import Response
 from service.admin.problems import ChangedMeanwhileError
 
 NOTHING: AbstractSet[str] = frozenset()
+SHOWING = frozenset({"200", "201"})
+TOLD: Mapping[str, object] = MappingProxyType(
+    {"required": True, "schema": {"type": "string"}, "description": "Its tag, for If-Match."}
+)
 
 
 def entity_tag(resource: BaseModel, leaving_out: AbstractSet[str] = NOTHING) -> str:
@@ -30,6 +36,15 @@ def entity_tag(resource: BaseModel, leaving_out: AbstractSet[str] = NOTHING) -> 
 def tagged(response: Response, tag: str) -> None:
     """Tell the resource's tag."""
     response.headers["ETag"] = tag
+
+
+def describe_tags(paths: Mapping[str, dict[str, Any]]) -> None:
+    """Say in the document where a tag is told: wherever a thing is shown that can be changed by its tag."""
+    for operations in paths.values():
+        asked = {each["name"] for operation in operations.values() for each in operation.get("parameters", ())}
+        answers = [each for operation in operations.values() for each in operation["responses"].items()]
+        for answer in [answer for status, answer in answers if "if-match" in asked and status in SHOWING]:
+            answer["headers"] = {"ETag": dict(TOLD)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,8 @@ Owns the path. A delegated admin may see it; the provider alone chooses, since i
 
 from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
-from starlette.responses import Response
 
 from service.admin.access import Provider, Reader
 from service.admin.conditions import Beside, entity_tag, tagged
@@ -34,10 +33,10 @@ class DirectoryChoice(BaseModel):
 
 
 @router.get("")
-async def show_tenant_directory(caller: Reader, tenant: TenantName, beside: Beside) -> DirectoryChoice:
+async def show_tenant_directory(caller: Reader, tenant: TenantName, response: Response) -> DirectoryChoice:
     """Which outside directory the tenant's users are kept in."""
     async with caller.desk() as desk:
-        return _shown(await desk.use.directories.show(tenant), beside.response)
+        return _shown(await desk.use.directories.show(tenant), response)
 
 
 @router.put("")

@@ -19,6 +19,7 @@ from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     ignored_auth,
+    response_headers_conformance,
     response_schema_conformance,
     status_code_conformance,
 )
@@ -31,6 +32,7 @@ CHECKS = [
     status_code_conformance,
     content_type_conformance,
     response_schema_conformance,
+    response_headers_conformance,
     ignored_auth,
 ]
 EXAMPLES = 6
@@ -99,6 +101,19 @@ async def test_a_policy_value_that_is_not_given_has_no_default(empty: Served, na
     properties = empty.app.openapi()["components"]["schemas"][name]["properties"]
     assert [value for value, described in properties.items() if "default" in described] == []
     assert "login_delay" in properties or "dele" in properties
+
+
+async def test_the_document_tells_of_a_tag_wherever_a_thing_is_shown_with_one(served: Served) -> None:
+    """RFC 9110 §8.8.3 (ETag), §13.1.1 (If-Match)."""
+    tagged = 0
+    async with served.client() as client:
+        for path, told in served.app.openapi()["paths"].items():
+            if "get" in told:
+                shown = await client.get(path.removeprefix("/v1").format(**THERE))
+                assert ("ETag" in shown.headers) == ("headers" in told["get"]["responses"]["200"]), path
+                assert "if-match" not in {each["name"] for each in told["get"].get("parameters", ())}, path
+                tagged += "ETag" in shown.headers
+    assert tagged == 7
 
 
 @pytest.mark.timeout(200)

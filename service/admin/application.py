@@ -4,10 +4,13 @@ Owns which routers there are and in which order: what stands below an address co
 Refuses to open anything: it is given the `House` it works in. RFC 9110 §15 (status codes).
 """
 
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 
 from service.admin import (
     aliases,
@@ -62,7 +65,7 @@ def admin_app(house: House) -> FastAPI:
     app.state.house = house
     app.include_router(_router(), responses=_PROBLEMS)
     app.add_middleware(Gate, house=house)
-    install(app)
+    install(app, _methods())
     app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     return app
 
@@ -72,6 +75,12 @@ def _router() -> APIRouter:
     for part in _PARTS:
         router.include_router(part.router)
     return router
+
+
+def _methods() -> Mapping[str, AbstractSet[str]]:
+    routes = [route for part in _PARTS for route in part.router.routes if isinstance(route, APIRoute)]
+    paths = {route.path for route in routes}
+    return {path: {way for each in routes if each.path == path for way in each.methods or ()} for path in paths}
 
 
 def _document(app: FastAPI) -> dict[str, Any]:

@@ -1,11 +1,13 @@
 """Every error as a problem detail: one form, whatever went wrong, and nothing private in it.
 
 Owns the status code of each refusal. Refuses to tell what a store or a library said: that goes to the log.
-RFC 9457 §3 (problem details), RFC 6750 §3 (WWW-Authenticate), RFC 9110 §10.2.3 (Retry-After).
+RFC 9457 §3 (problem details), RFC 6750 §3 (WWW-Authenticate), RFC 9110 §10.2.3 (Retry-After),
+§15.5.6 (Allow).
 """
 
 import json
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
@@ -87,8 +89,9 @@ def of_refusal(refusal: Refusal) -> Response:
     return problem(status, "service unavailable, please try again", headers={"Retry-After": RETRY_SECONDS})
 
 
-def install(app: FastAPI) -> None:
-    """Answer every exception with its problem."""
+def install(app: FastAPI, methods: Mapping[str, AbstractSet[str]]) -> None:
+    """Answer every exception with its problem; `methods` holds those of each path, as its router has it."""
+    app.state.methods = methods
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -107,8 +110,13 @@ async def _invalid(_request: Request, error: Exception) -> Response:
     return problem(422, "the request is not as it must be", mistakes)
 
 
-async def _http(_request: Request, error: Exception) -> Response:
+async def _http(request: Request, error: Exception) -> Response:
     status, headers = (error.status_code, error.headers) if isinstance(error, HTTPException) else (500, None)
+    allowed = request.app.state.methods.get(getattr(request.scope.get("route"), "path", ""))
+    if status == 405 and allowed:
+        # RFC 9110 §15.5.6: "The origin server MUST generate an Allow header field in a 405 response containing a list
+        # of the target resource's currently supported methods." The framework names those of one route alone.
+        headers = {"Allow": ", ".join(sorted(allowed))}
     return problem(status, "", headers=headers)
 
 

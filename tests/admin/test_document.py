@@ -116,6 +116,16 @@ async def test_the_document_tells_of_a_tag_wherever_a_thing_is_shown_with_one(se
     assert tagged == 7
 
 
+async def test_a_method_that_there_is_not_is_answered_with_those_that_there_are(served: Served) -> None:
+    """RFC 9110 §15.5.6."""
+    async with served.client() as client:
+        for path, told in served.app.openapi()["paths"].items():
+            refused = await client.request("TRACE", path.removeprefix("/v1").format(**THERE, token_id="x"))
+            assert refused.status_code == 405, path
+            assert refused.headers["Allow"] == ", ".join(sorted(told)).upper(), path
+        assert (await client.get("/nothing")).status_code == 404
+
+
 @pytest.mark.timeout(200)
 @pytest.mark.parametrize("who", ["full", "acme"])
 def test_every_answer_is_one_that_the_document_names(migrated_dsn: str, who: str) -> None:

@@ -44,6 +44,8 @@ class TestHooks:
         early, usual = secrets["db-owner"], secrets["cache"]
         assert early["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
         assert int(early["metadata"]["annotations"]["helm.sh/hook-weight"]) < -10
+        # Else an upgrade would remove one that was no hook in the release before.
+        assert early["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
         assert early["spec"]["target"] == {"name": "db-owner", "creationPolicy": "Orphan", "deletionPolicy": "Retain"}
         assert "annotations" not in usual["metadata"]
         assert usual["spec"]["target"]["creationPolicy"] == "Owner"

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Protocol, TypeVar
-from uuid import uuid4
 
 from service.mail.afterwards import Afterwards
 from service.mail.attempts import Attempts, Charge, Counted, Record
@@ -26,9 +25,9 @@ from service.model.why import Why
 Found = TypeVar("Found")
 MOST = 1024
 """Writes that nobody waits for; further ones are left out."""
-HOW = frozenset({"new", "repeated", "unseen", "abandoned", "vanished"})
-"""A wrong password; one that was counted already; one not looked at, as its subject is refused; an exchange that had
-its look-up and never came to a login; a client that went away while its password was being looked at."""
+HOW = frozenset({"new", "repeated", "unseen", "abandoned"})
+"""A wrong password, also of a client that went away meanwhile; one that was counted already; one not looked at, as its
+subject is refused; an exchange that had its look-up and never came to a login."""
 
 
 class Watcher(Protocol):
@@ -193,9 +192,6 @@ class Trial:
         """Count a refusal of credentials, remember a success, and forget everything else."""
         if error is None:
             self.opened()
-        elif isinstance(error, asyncio.CancelledError) and self._seen:
-            places = self._suspects.places
-            self._guard.after.begin(uuid4(), lambda: self._guard.count("vanished", places, LIGHT))
         elif isinstance(error, Refusal) and error.reason is Reason.CREDENTIALS:
             await self._failed()
 

@@ -46,7 +46,7 @@ GUARDED = frozenset({"address", "network", "pair", "account", "tenant"})
 """Whom wrong passwords are counted against."""
 JUDGED = frozenset({"shared", "own"})
 HOLDS = frozenset({"delayed", "refused", "closed"})
-FAILURES = frozenset({"new", "repeated", "unseen", "abandoned", "vanished"})
+FAILURES = frozenset({"new", "repeated", "unseen", "abandoned"})
 
 LOCK_OUTCOMES = frozenset({"acquired", "in_use", "unavailable"})
 USED = frozenset({"yes", "no"})

@@ -3,7 +3,6 @@
 RFC 3206 §5: every refusal is one of credentials, in the same words.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
@@ -336,26 +335,6 @@ async def test_a_proof_without_a_password_counts_each_time(guarded: Guarded) -> 
     assert guarded.watched.how == ["new"] * 4
     await guarded.refused(wrong)
     assert guarded.waited == [0.5]
-
-
-async def test_a_client_that_goes_away_while_its_password_is_looked_at_is_counted_lightly(
-    guarded: Guarded, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looking = asyncio.Event()
-
-    async def forever(*_: object) -> bool:
-        looking.set()
-        await asyncio.Event().wait()
-        return False
-
-    monkeypatch.setattr(guarded.house.hashes, "verify", forever)
-    task = asyncio.create_task(guarded.refusal("x"))
-    await looking.wait()
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    await guarded.guard.after.settled()
-    assert guarded.watched.how == ["vanished"]
-    assert await guarded.score(Kind.ADDRESS, ATTACKER) == pytest.approx(0.02)
 
 
 Ask = Callable[[str, str], Awaitable[object]]

@@ -22,6 +22,7 @@ from service.net.peer import Peer, TlsMode
 from service.net.pop3_service import Pop3Options, Pop3Service
 from service.protocol.pop3.capabilities import Surroundings
 from tests.mail.house import House
+from tests.mail.test_guard import Guarded
 from tests.mail.test_retrieval import LARGE, SMALL
 from tests.net.front import LOGIN, Front, read_multi_line, until
 from tests.net.wire import TlsWire, Wire
@@ -363,6 +364,30 @@ async def test_a_client_that_leaves_during_its_login_holds_nothing_afterwards(mo
         await until(lambda: front.connections[0]._gone)
         assert len(house.leases) == 0
         assert await house.locks.holders() == []
+
+
+async def test_a_client_that_leaves_while_its_wrong_password_is_looked_at_is_counted_as_any(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    house = await House().furnish(SMALL)
+    looking, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slowly(*_: object) -> bool:
+        looking.set()
+        await go_on.wait()
+        return False
+
+    monkeypatch.setattr(house.hashes, "verify", slowly)
+    house.login = (guarded := Guarded(house)).login
+    front = Front(house)
+    async with front.listening():
+        wire = await front.client()
+        await wire.send(LOGIN)
+        await looking.wait()
+        wire.reset()
+        go_on.set()
+        await until(lambda: front.connections[0]._gone)
+    assert guarded.watched.how == ["new"]
 
 
 async def test_a_drain_refuses_who_isn_t_logged_in_and_lets_the_others_quit() -> None:

@@ -115,9 +115,9 @@ def _prefetches() -> Lines:
 def _resumes() -> Lines:
     cut = at_least_none(rate("poplar_retrievals_total", where='outcome=~"cut|broken"'))
     panel = look.lines(
-        "Retrievals that met a fault",
+        "Faults that retrievals met",
         look.PER_SECOND,
-        (rate("poplar_resumes_total"), "went on by range"),
+        (rate("poplar_resumes_total"), "reads repeated"),
         (cut, "cut or broken"),
     )
     panel = look.coloured(panel, **{"cut or broken": RED})

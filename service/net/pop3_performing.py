@@ -99,9 +99,14 @@ class Performer:
 
     async def send_listing(self, effect: effects.SendListing) -> None:
         """Send a long listing slice by slice; other sessions run between two slices."""
-        for piece in effect.slices:
-            await self._outlet.send(piece)
-            await asyncio.sleep(0)
+        began = time.monotonic()
+        try:
+            for piece in effect.slices:
+                await self._outlet.send(piece)
+                await asyncio.sleep(0)
+        except ConnectionError:
+            self._record.cut(self._session.verb, time.monotonic() - began)
+            raise
         self._record.sent(self._outlet.octets)
         self._session.listing_sent()
 

@@ -125,10 +125,15 @@ class Record:
         tell = self.log.warning if refusal.reason in FAULTS else self.log.info
         tell(event, **facts, reason=refusal.reason.value, cause=refusal.cause)
 
-    def cut(self, verb: str, seconds: float, refusal: Refusal) -> None:
-        """A message broke off in the middle."""
-        levels.retrieval("cut")
+    def cut(self, verb: str, seconds: float) -> None:
+        """A response broke off in the middle, `seconds` after its command began, as the client went or took nothing."""
+        self._commands += 1
         metrics.command(verb, "cut", seconds)
+
+    def failed(self, verb: str, seconds: float, refusal: Refusal) -> None:
+        """A message broke off in the middle for the service's own fault."""
+        self.cut(verb, seconds)
+        levels.retrieval("cut")
         spans.refused(refusal)
         self.log.warning("retrieval cut", reason=refusal.reason.value, cause=refusal.cause)
 

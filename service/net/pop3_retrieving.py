@@ -138,8 +138,11 @@ class Retrieving:
                 levels.retrieval(refusal.reason.value)
                 refuse(self._record, self._session, refusal)
                 return False
-            self._record.cut(verb, time.monotonic() - began, refusal)
+            self._record.failed(verb, time.monotonic() - began, refusal)
             raise CutError(Ending.STORE, refusal.cause) from refusal
+        except ConnectionError:
+            self._record.cut(verb, time.monotonic() - began)
+            raise
         spans.note(octets=self._outlet.octets - sent)
         self._record.sent(self._outlet.octets)
         self._session.retrieved()

@@ -95,7 +95,7 @@ _message_octets = Histogram("poplar_message_octets", "Octets of messages deliver
 _prefetches = by(
     Counter("poplar_prefetches", "Messages fetched before they were asked for, by use", ["used"]), labels.USED
 )
-_resumes = Counter("poplar_resumes", "Retrievals that went on by range after a store failure")
+_resumes = Counter("poplar_resumes", "Reads of messages that were repeated, as the store failed")
 _locks = by(
     Histogram("poplar_lock_seconds", "Acquisitions of a maildrop's lease, by outcome", ["outcome"], buckets=QUICK),
     labels.LOCK_OUTCOMES,
@@ -225,7 +225,7 @@ def prefetched(used: bool) -> None:
 
 
 def retrieval_resumed() -> None:
-    """A retrieval went on by range after its store failed."""
+    """A read was repeated, from where it stopped, as its store failed or gave other octets."""
     _resumes.inc()
 
 

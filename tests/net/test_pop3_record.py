@@ -1,6 +1,7 @@
 """What a session of POP3 leaves in the metrics that service levels are judged by, and in the log. RFC 5034 §4."""
 
 import base64
+import socket
 
 import pytest
 from prometheus_client import REGISTRY
@@ -99,3 +100,33 @@ async def test_octets_of_a_long_message_are_counted_while_it_is_sent() -> None:
         assert value("poplar_octets_sent_total", listener="test") > before + (1 << 20)
         assert front.connections[0]._session.verb == "RETR"
         wire.close()
+
+
+@pytest.mark.parametrize(("command", "texts"), [("RETR 1", [LONG * 100]), ("UIDL", [TEXT] * 2500)])
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_a_response_that_breaks_off_at_the_client_counts_as_cut_and_as_no_fault(
+    command: str, texts: list[bytes], leaves: bool
+) -> None:
+    front = Front(
+        await House().furnish(*texts), Pop3Options(failure_delay=0, stall=60.0 if leaves else 0.05, buffered=1024)
+    )
+    chosen = {"verb": command.partition(" ")[0], "result": "cut"}
+    before = value("poplar_command_seconds_count", **chosen), value("poplar_retrievals_total", outcome="cut")
+    with capture_logs() as lines:
+        async with front.listening():
+            wire = await front.logged_in()
+            transport = front.connections[0]._transport
+            assert transport is not None
+            # What the kernel holds counts as sent.
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2048)
+            wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            await wire.send(command.encode() + b"\r\n")
+            await until(lambda: front.connections[0]._outlet.paused)
+            if leaves:
+                wire.reset()
+            await until(lambda: front.connections[0]._finished)
+            wire.close()
+    assert value("poplar_command_seconds_count", **chosen) == before[0] + 1
+    assert value("poplar_retrievals_total", outcome="cut") == before[1]
+    (line,) = (line for line in lines if line["event"] == "session ended")
+    assert (line["commands"], line["end"]) == (3, "vanished" if leaves else "stalled")

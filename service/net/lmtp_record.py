@@ -24,6 +24,9 @@ from service.telemetry.spans import Tracer, Untraced
 OF_AN_ACCOUNT = frozenset({Reason.SUSPENDED, Reason.OVER_QUOTA, Reason.NEVER_FITS})
 """Refusals of recipients that are there; an event names no other."""
 
+DONE = 250
+AFRESH = frozenset({"LHLO", "MAIL", "RSET"})
+"""Commands after which, done, nothing is left of a transaction before (RFC 5321 §4.1.1.2, §4.1.1.5 and §4.1.4)."""
 MANY_OCTETS = 64 * 1024
 """Octets received that are counted before the connection ends: a mail server may keep one for hours."""
 
@@ -64,6 +67,8 @@ class Record:
             if reply.verb:
                 metrics.lmtp_command(reply.verb, reply.code, seconds)
                 self.last_verb = reply.verb
+            if reply.code == DONE and reply.verb in AFRESH:
+                self.trace.ended()
         self._commands += len(replies)
 
     def refused(self, address: str, refusal: Refusal) -> None:

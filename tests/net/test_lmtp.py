@@ -38,6 +38,7 @@ from service.protocol.lmtp.state import Terms
 from service.stores.memory.blobs import MemoryBlobStore
 from service.stores.memory.directory import MemoryDirectory
 from service.stores.memory.state import MemoryState
+from service.telemetry.spans import Tracer, Untraced
 from tests.mail.provider import Provider
 from tests.net.conftest import write_pair
 from tests.net.front import until
@@ -115,6 +116,7 @@ class Stage:
     remembering: bool = False
     memory: TextMemory = field(default_factory=lambda: TextMemory(1 << 28))
     events: Events = field(default_factory=Unheard)
+    tracer: Tracer = field(default_factory=Untraced)
 
     def start(self) -> int:
         provider = self.provider
@@ -123,7 +125,8 @@ class Stage:
         stores = DeliveryStores(directory, provider.blobs, provider.index, clock, lately)
         delivery = Delivery(stores, "mx.example", self.memory)
         plain = LmtpService(delivery, self.terms, self.certificates.context(), self.options)
-        self.service = replace(plain, pace=self.pace, long_texts=self.long_texts, events=self.events)
+        plain = replace(plain, events=self.events, tracer=self.tracer)
+        self.service = replace(plain, pace=self.pace, long_texts=self.long_texts)
         self.key = provider.add("u@a.example")
         reception = Reception(self._make, Admission(100), self.certificates.context())
         self.listener = Listener(ListenerSpec("lmtp", "127.0.0.1", 0, tls=self.tls), reception)

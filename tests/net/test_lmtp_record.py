@@ -1,5 +1,6 @@
 """What a connection by LMTP leaves in metrics, events and traces. RFC 2033 §4.2: a delivery is one recipient's."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest_asyncio
 import trustme
 from prometheus_client import REGISTRY
 
+from service.app.traces import whole_url
 from service.mail.text_memory import TextMemory
 from service.model.account import Recipient
 from service.model.address import Address
@@ -16,9 +18,11 @@ from service.model.refusal import Reason, Refusal
 from service.net.certificates import Certificates
 from service.stores.memory.directory import MemoryDirectory
 from service.stores.memory.state import MemoryState
+from service.telemetry.otlp import OtlpTracer, TraceOptions
 from tests.net.conftest import write_pair
 from tests.net.front import until
 from tests.net.test_lmtp import ENVELOPE, TEXT, Stage, codes
+from tests.telemetry.collector import collecting, under
 
 pytestmark = pytest.mark.asyncio
 TWO = ENVELOPE + b"RCPT TO:<v@a.example>\r\n"
@@ -123,3 +127,21 @@ async def test_octets_are_counted_while_they_come_and_each_once(lmtp: Stage) -> 
     await lmtp.gone()
     assert octets("received") == received + len(text) + len(b".\r\nQUIT\r\n")
     assert octets("sent") == sent + lmtp.connections[0]._outlet.octets
+
+
+@pytest.mark.parametrize("recipient", [b"u", b"no"])
+@pytest.mark.parametrize("ending", [b"RSET\r\n", b"LHLO again.example\r\n"])
+async def test_a_transaction_that_is_given_up_ends_its_trace(lmtp: Stage, recipient: bytes, ending: bytes) -> None:
+    """RFC 5321 §4.1.1.5 and §4.1.4; a MAIL that is accepted comes after either (§4.1.1.2)."""
+    mail = b"MAIL FROM:<>\r\nRCPT TO:<%s@a.example>\r\n"
+    with collecting() as collector:
+        options = TraceOptions(endpoint=whole_url(collector.endpoint))
+        lmtp.tracer = tracer = OtlpTracer({"service.name": "poplar-lmtp"}, options, lambda _outcome, _count: None)
+        wire = await lmtp.dial()
+        await wire.send(b"LHLO x\r\n" + mail % recipient + ending + mail % b"v" + b"DATA\r\n" + TEXT + b"QUIT\r\n")
+        assert (await codes(wire, 9))[-1] == 221
+        await lmtp.gone()
+        assert await asyncio.to_thread(tracer.close, 30)
+        roots = [span for span in collector.spans if not span.parent]
+        steps = [[span.name for span in under(collector.spans, root)] for root in roots]
+    assert steps == [["RCPT"], ["RCPT", "end of mail data"]]

@@ -1,8 +1,7 @@
 """How tenants, domains, maildrops, aliases and credentials come to be, change and go.
 
-Owns what a value must be before a store sees it, and whose tenancy a write belongs to. Refuses to know who offers
-it (a command line, an HTTP API) and where rows are kept. Where `tenant` is left out, the owner of the address's
-domain is meant; where it is given, nothing of another tenant's is seen or changed (G10).
+Owns what a value must be before a store sees it, and whose tenancy a write belongs to: the domain's owner's, or that of
+`tenant`, of whose things alone any is then seen or changed (G10). Refuses to know who offers it, and where rows are.
 """
 
 from collections.abc import AsyncIterator, Sequence

@@ -69,7 +69,6 @@ async def _measure(sweep: Sweep) -> None:
 
 
 def _count(report: SweepReport) -> None:
-    metrics.swept(report.messages, report.blobs, report.orphans)
     metrics.sweep_backlog(report.backlog)
     metrics.sweep_ended(time.time())
     get_log("sweep").info(
@@ -101,7 +100,7 @@ def told(report: SweepReport) -> str:
 async def _sweep(settings: Settings) -> AsyncIterator[Sweep]:
     blobs = make_blobs(settings.object_store)
     async with open_database(settings.database, "sweep") as database:
-        yield Sweep(PostgresSweepable(database), blobs, SystemClock(), sweep_rules(settings.sweep))
+        yield Sweep(PostgresSweepable(database), blobs, SystemClock(), sweep_rules(settings.sweep), metrics.swept)
 
 
 def sweep_rules(settings: SweepSettings) -> SweepRules:

@@ -7,7 +7,7 @@ names may still be another database's mail: it goes only where its tenant is one
 know vendors. RFC 2449 §6.7 (EXPIRE).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -53,11 +53,24 @@ class SweepReport:
     """Tenants whose blobs were left alone, since this database has none of that id and removed none."""
 
 
+def _uncounted(_messages: int, _blobs: int, _orphans: int) -> None:
+    """Where nobody counts."""
+
+
 class Sweep:
     """The use case. One object sweeps again and again; each time it searches the days it has not finished."""
 
-    def __init__(self, rows: Sweepable, blobs: BlobStore, clock: Clock, rules: SweepRules | None = None) -> None:
+    def __init__(
+        self,
+        rows: Sweepable,
+        blobs: BlobStore,
+        clock: Clock,
+        rules: SweepRules | None = None,
+        deleted: Callable[[int, int, int], None] = _uncounted,
+    ) -> None:
+        """`deleted` hears at once of rows, their blobs and orphans that went: a sweep that fails reports nothing."""
         self._rows = rows
+        self._deleted = deleted
         self._blobs = blobs
         self._clock = clock
         self._rules = rules or SweepRules()
@@ -93,6 +106,7 @@ class Sweep:
             keys = await self._rows.release_blobs(batch)
             await self._blobs.delete(keys)
             await self._rows.forget(batch)
+            self._deleted(len(batch), len(keys), 0)
             messages, blobs, before = messages + len(batch), blobs + len(keys), batch
         return messages, blobs
 
@@ -146,4 +160,5 @@ class Sweep:
         named = await self._rows.named(keys)
         orphans = [key for key in keys if key not in named]
         await self._blobs.delete(orphans)
+        self._deleted(0, 0, len(orphans))
         return len(orphans)

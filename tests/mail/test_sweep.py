@@ -157,6 +157,28 @@ async def test_a_store_that_cannot_delete_keeps_the_rows(provider: Provider) -> 
     assert len(provider.rows(key)) == 1
 
 
+async def test_what_a_sweep_deleted_before_it_failed_is_counted(provider: Provider) -> None:
+    class Rows(MemorySweepable):
+        async def known(self, tenant_ids: Sequence[UUID]) -> set[UUID]:
+            raise Refusal(Reason.UNAVAILABLE, "down")
+
+    key = provider.add("u@a.example")
+    for _ in range(3):
+        await deliver(provider, "u@a.example")
+    removed(provider, key, 8 * DAY)
+    await put(provider, f"{key.tenant_id.hex}/2025/03/07/{'1' * 32}")
+    counted: list[tuple[int, int, int]] = []
+    sweeper = Sweep(
+        Rows(provider.state), provider.blobs, provider.clock, SweepRules(batch=2), lambda *each: counted.append(each)
+    )
+    with pytest.raises(Refusal):
+        await sweeper()
+    assert counted == [(2, 2, 0), (1, 1, 0)]
+    sweeper = Sweep(provider.sweepable, provider.blobs, provider.clock, deleted=lambda *each: counted.append(each))
+    await sweeper()
+    assert counted[2:] == [(0, 0, 1)]
+
+
 async def test_a_crash_between_blob_and_row_is_made_good_by_the_next_sweep(provider: Provider) -> None:
     key = provider.add("u@a.example")
     await deliver(provider, "u@a.example")

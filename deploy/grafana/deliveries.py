@@ -7,7 +7,7 @@ from grafana_foundation_sdk.builders.stat import Panel as Number
 from grafana_foundation_sdk.builders.timeseries import Panel as Lines
 
 from deploy.grafana import panels as look
-from deploy.grafana.panels import BLUE, GREEN, ORANGE, RED, Rows
+from deploy.grafana.panels import BLUE, GREEN, ORANGE, RED, YELLOW, Rows
 from deploy.grafana.promql import FAULTS, at_least_none, most, of, percentiles, quantile, rate, share, total
 
 MEANING = "Mail on its way in by LMTP, and what the sweep deletes for good."
@@ -60,7 +60,8 @@ def _age_now() -> Number:
 
 def _outcomes() -> Lines:
     panel = look.areas("Deliveries by outcome", look.PER_SECOND, (rate(DELIVERED, "outcome"), "{{outcome}}"))
-    return look.told_by(look.coloured(panel, stored=GREEN, unavailable=RED), "PoplarDeliveriesFail")
+    panel = look.coloured(panel, stored=GREEN, no_recipient=YELLOW, unavailable=RED)
+    return look.told_by(panel, "PoplarDeliveriesFail")
 
 
 def _replies() -> Lines:

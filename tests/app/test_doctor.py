@@ -26,6 +26,7 @@ from service.stores.postgres.logins import create_login
 from service.stores.postgres.migrate import migrate
 from tests.app.conftest import Make, Values, listener, write_pair
 from tests.backends.unlisted_s3 import unlisted_s3
+from tests.stores.test_migrations import lead_elsewhere
 from tests.stores.test_other_owner import another_owner
 
 SECRET = "hunter2"
@@ -118,6 +119,19 @@ async def test_a_database_without_tables_is_sent_to_migrate(make: Make, postgres
     settings = make(database={"url": postgres_dsn})
     assert "poplar migrate" in (await found(settings, "postgres as front")).advice
     assert (await found(settings, "migrations")).state == "wrong"
+
+
+async def test_tables_in_another_schema_than_the_functions_look_in_are_wrong(make: Make, postgres_dsn: str) -> None:
+    await migrate(postgres_dsn)
+    await lead_elsewhere(postgres_dsn)
+    connection = await asyncpg.connect(postgres_dsn)
+    await connection.execute("DROP SCHEMA orchard; ALTER SCHEMA public RENAME TO orchard; CREATE SCHEMA public")
+    await connection.close()
+    settings = make(database={"url": postgres_dsn})
+    finding = await found(settings, "postgres as front")
+    assert finding.state == (await found(settings, "migrations")).state == "wrong"
+    assert "schema orchard" in finding.text
+    assert "search_path" in finding.advice
 
 
 async def test_a_postgres_that_is_away_is_wrong_and_its_password_stays_out(make: Make) -> None:

@@ -79,6 +79,35 @@ async def test_a_migration_without_postgres_is_refused_as_temporary(postgres_dsn
         assert refused.value.reason is Reason.UNAVAILABLE
 
 
+async def lead_elsewhere(dsn: str) -> None:
+    """Give the database a schema that comes before `public`."""
+    connection = await asyncpg.connect(dsn)
+    database = await connection.fetchval("SELECT current_database()")
+    await connection.execute("CREATE SCHEMA orchard")
+    await connection.execute(f"ALTER DATABASE {database} SET search_path = orchard, public")
+    await connection.close()
+
+
+async def test_tables_in_another_schema_than_the_functions_look_in_are_not_made(postgres_dsn: str) -> None:
+    """No QUIT removes what `remove_messages` doesn't find (RFC 1939 §6)."""
+    await lead_elsewhere(postgres_dsn)
+    with pytest.raises(Refusal) as refused:
+        await migrate(postgres_dsn)
+    assert refused.value.reason is Reason.INVALID
+    assert "schema orchard" in refused.value.cause
+    assert "SET search_path = public" in refused.value.cause
+
+
+async def test_tables_that_were_made_in_another_schema_count_for_nothing(postgres_dsn: str) -> None:
+    await migrate(postgres_dsn)
+    await lead_elsewhere(postgres_dsn)
+    assert await pending(postgres_dsn) == []
+    connection = await asyncpg.connect(postgres_dsn)
+    await connection.execute("DROP SCHEMA orchard; ALTER SCHEMA public RENAME TO orchard; CREATE SCHEMA public")
+    await connection.close()
+    assert await pending(postgres_dsn) == VERSIONS
+
+
 async def test_an_owner_who_may_not_create_roles_migrates_all_the_same(postgres_dsn: str) -> None:
     connection = await asyncpg.connect(postgres_dsn)
     database = await connection.fetchval("SELECT current_database()")

@@ -57,6 +57,9 @@ def _key(settings: Settings, role: Role) -> str:
 def _rights(role: str, found: Checkup) -> Finding:
     subject = f"postgres as {role}"
     who = f"Postgres {found.version} answers {found.login}"
+    if found.astray:
+        advice = "Have the search_path of the owner and of this login be public: deploy/by-hand.md, The database."
+        return wrong(subject, f"{who}, but finds tables in the schema {found.astray}: no QUIT removes there", advice)
     if not found.has_schema:
         return wrong(subject, f"{who}, but Poplar's tables aren't there", "Run `poplar migrate`, then look again.")
     if found.missing:

@@ -31,7 +31,8 @@ WHERE to_regclass(r.relation) IS NOT NULL AND has_table_privilege(r.relation, r.
 _SELF = """
 SELECT current_setting('server_version') AS version, current_user::text AS login,
        extract(epoch FROM clock_timestamp())::float8 AS clock,
-       to_regclass('messages') IS NOT NULL AS has_schema,
+       to_regclass('public.messages') IS NOT NULL AS has_schema,
+       (SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = to_regclass('messages')) AS schema,
        array(SELECT name FROM unnest(ARRAY['fsync', 'full_page_writes', 'synchronous_commit']) AS name
              WHERE current_setting(name) = 'off') AS careless
 """
@@ -62,12 +63,15 @@ class Checkup:
     login: str
     clock: float
     has_schema: bool
+    """Whether the tables are in `public`, where the functions look for them."""
     missing: tuple[str, ...] = ()
     undue: tuple[str, ...] = ()
     careless: tuple[str, ...] = ()
     """Settings that are off and without which a crash loses what was acknowledged (G1)."""
     shut_out: tuple[str, ...] = ()
     """This login and the tables' owner, as far as row-level security hides every row of a table from them."""
+    astray: str | None = None
+    """The schema other than `public` whose tables this login's statements take for Poplar's."""
 
 
 async def check_up(database: Database, role: str) -> Checkup:
@@ -84,6 +88,7 @@ async def check_up(database: Database, role: str) -> Checkup:
         tuple(name for name in map(" ".join, undue) if name in held),
         tuple(row["careless"]),
         tuple([shut[0] for shut in await database.read(_SHUT_OUT)]),
+        row["schema"] if row["schema"] != "public" else None,
     )
 
 

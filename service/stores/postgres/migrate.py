@@ -18,6 +18,8 @@ from service.stores.postgres.errors import VENDOR_ERRORS, refusal_of
 
 LOCK = 0x706F706C6172
 """The advisory lock of Poplar's migrations: its name in ASCII."""
+SCHEMA = "public"
+"""Where all tables are: the functions that run with their owner's rights name it."""
 LOCK_WAIT = "10s"
 """How long a migration may wait for a table that is in use before it gives up and rolls back."""
 
@@ -70,11 +72,12 @@ async def migrate(dsn: str) -> list[str]:
     """Bring the database up to this release, as its owner; the versions that were applied now, ROW_SECURITY after them.
 
     Safe to run twice and from two pods at once. Raises Refusal: INVALID when an applied file has
-    changed since, UNAVAILABLE when Postgres refuses.
+    changed since or tables would be made in another schema than SCHEMA, UNAVAILABLE when Postgres refuses.
     """
     try:
         connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(dsn, timeout=10)
         try:
+            await _in_schema(connection)
             applied = [m.version for m in migrations() if await _apply(connection, m)]
             return applied + ([ROW_SECURITY] if await _admit(connection) else [])
         finally:
@@ -88,14 +91,23 @@ async def pending(dsn: str) -> list[str]:
     try:
         connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(dsn, timeout=10)
         try:
-            exists = await connection.fetchval("SELECT to_regclass('schema_migrations') IS NOT NULL")
-            rows = await connection.fetch("SELECT version FROM schema_migrations") if exists else []
+            exists = await connection.fetchval("SELECT to_regclass('public.schema_migrations') IS NOT NULL")
+            rows = await connection.fetch("SELECT version FROM public.schema_migrations") if exists else []
         finally:
             await connection.close(timeout=5)
     except VENDOR_ERRORS as error:
         raise refusal_of(error) from error
     applied = {row[0] for row in rows}
     return [m.version for m in migrations() if m.version not in applied]
+
+
+async def _in_schema(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Raises Refusal(INVALID) where tables without a schema's name are made in another one than SCHEMA."""
+    found = await connection.fetchval("SELECT current_schema()")
+    if found != SCHEMA:
+        text = f"this login's search_path leads to the schema {found}, and Poplar's tables must be in {SCHEMA}"
+        login = await connection.fetchval("SELECT quote_ident(current_user)")
+        raise Refusal(Reason.INVALID, f"{text}: ALTER ROLE {login} SET search_path = {SCHEMA}")
 
 
 async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> bool:

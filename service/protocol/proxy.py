@@ -28,7 +28,8 @@ _SSL = Struct("!BI")
 _Kind = type[IPv4Address] | type[IPv6Address]
 _LINE_FAMILIES: dict[bytes, _Kind] = {b"TCP4": IPv4Address, b"TCP6": IPv6Address}
 _INET: dict[int, tuple[Struct, _Kind]] = {1: (Struct("!4s4sHH"), IPv4Address), 2: (Struct("!16s16sHH"), IPv6Address)}
-_UNIX_OCTETS = 216
+_ADDRESS_OCTETS = (0, 12, 36, 216)
+"""How long the address block of each family is: unspecified, IPv4, IPv6, UNIX."""
 _ALPN, _AUTHORITY, _CRC32C, _UNIQUE_ID, _SSL_TYPE = 0x01, 0x02, 0x03, 0x05, 0x20
 _SSL_VERSION, _SSL_CN, _SSL_CIPHER = 0x21, 0x22, 0x23
 _CLIENT_SSL, _CLIENT_CERTIFICATE = 0x01, 0x02 | 0x04
@@ -50,7 +51,7 @@ class ProxyTls:
 
 
 class Proxied(NamedTuple):
-    """What one header says. `source` is None when the socket's own peer is the address (LOCAL, UNKNOWN, AF_UNIX)."""
+    """What one header says. `source` is None when the socket's own peer is the address: LOCAL, no TCP."""
 
     source: tuple[str, int] | None = None
     tls: ProxyTls | None = None
@@ -173,10 +174,9 @@ def _parse_forwarded(header: bytes, family: int, transport: int) -> Proxied:
         raise ProxyError("unknown family or transport")
     # PROXY §2.2: "A receiver is not required to implement other ones, provided that it automatically
     # falls back to the UNSPEC mode for the valid combinations above that it does not support."
-    if family == 0 or transport != 1:
-        return Proxied()
-    if family == 3:
-        return _with_tlvs(header, None, V2_FIXED_OCTETS + _UNIX_OCTETS)
+    # PROXY §2.2: "The receiver should ignore address information." Its TLVs still count: they may say clear text.
+    if transport != 1 or family not in _INET:
+        return _with_tlvs(header, None, V2_FIXED_OCTETS + _ADDRESS_OCTETS[family])
     layout, kind = _INET[family]
     if len(header) < V2_FIXED_OCTETS + layout.size:
         raise ProxyError("the addresses are cut short")

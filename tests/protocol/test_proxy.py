@@ -44,13 +44,18 @@ GOOD = {
     "v2 from a UNIX socket": (header(UNIX_PATHS, UNIX), None),
     "v2 LOCAL": (header(b"", 0, LOCAL), None),
     "v2 LOCAL that carries octets nobody may read": (header(b"\xff" * 9, 0xFF, LOCAL), None),
-    "v2 of an unspecified family": (header(b"anything", 0x00), None),
+    "v2 of an unspecified family": (header(b"", 0x00), None),
+    "v2 of an unspecified family with a checksum": (checked(b"", 0x00), None),
     "v2 of datagrams, which fall back to unspecified": (header(V4, 0x12), None),
     "v2 with TLVs of unknown types": (header(V4 + tlv(0xEE, b"x") + tlv(0x30, b"ns")), ("203.0.113.7", 50000)),
     "v2 with the longest unique id": (header(V4 + tlv(5, b"u" * 128)), ("203.0.113.7", 50000)),
 }
 
 BAD = {
+    "octets that are no TLVs in an unspecified family": header(b"anything", 0x00),
+    "a wrong CRC32C in an unspecified family": header(tlv(3, bytes(4)), 0x00),
+    "addresses of datagrams cut short": header(V4[:-1], 0x12),
+    "a wrong CRC32C of datagrams": header(V4 + tlv(3, bytes(4)), 0x12),
     "F03: an address with 999": b"PROXY TCP4 999.1.1.1 1.1.1.1 1 1\r\n",
     "F05: a port over 65535": b"PROXY TCP4 1.1.1.1 1.1.1.1 1 99999\r\n",
     "F06: version 3": SIGNATURE + b"\x31\x11\x00\x0c" + V4,
@@ -189,14 +194,18 @@ def test_an_ssl_tlv_without_the_flag_says_clear_text() -> None:
     assert (said.tls, said.cleartext) == (None, True)
 
 
+@pytest.mark.parametrize(
+    ("block", "family"),
+    [(b"", 0x00), (b"", 0x01), (V4, 0x10), (V4, 0x12), (V6, 0x22), (UNIX_PATHS, UNIX), (UNIX_PATHS, 0x32)],
+)
+def test_a_header_without_an_address_for_us_tells_of_tls_all_the_same(block: bytes, family: int) -> None:
+    assert parse(header(block + tls(client=0), family)) == Proxied(cleartext=True)
+    assert parse(header(block + tls(), family)) == Proxied(tls=ProxyTls("TLSv1.3"))
+
+
 def test_a_header_without_an_ssl_tlv_says_nothing_of_tls() -> None:
     said = parse(header(V4))
     assert (said.tls, said.cleartext) == (None, False)
-
-
-def test_a_unix_socket_may_tell_of_tls_too() -> None:
-    said = parse(header(UNIX_PATHS + tls(), UNIX))
-    assert (said.source, said.tls) == (None, ProxyTls("TLSv1.3"))
 
 
 @given(st.binary(max_size=80))

@@ -18,7 +18,7 @@ from typing import cast
 from cryptography import x509
 
 from service.net.tls import server_context
-from service.net.tls_identity import Handshake, end_point
+from service.net.tls_identity import UNREADABLE, Handshake, end_point
 
 Report = Callable[[str, Exception], object]
 """Told the name of a pair that could not be loaded, and why; the pair's former certificate stays in use."""
@@ -185,11 +185,15 @@ def _signature(files: Mapping[str, _Files], client_ca: Path | None) -> bytes:
 
 
 def _load(files: _Files, rules: _Rules) -> _Pair:
+    """Raises OSError or ValueError where the pair can't be served, or its names can't be read."""
     context = rules.context()
     # An empty password makes an encrypted key an error; without one OpenSSL asks for it on the terminal.
     context.load_cert_chain(files.chain, files.key, password="")
-    leaf = x509.load_pem_x509_certificates(files.chain.read_bytes())[0]
-    return _Pair(context, _names(leaf), leaf.not_valid_after_utc, end_point(leaf))
+    try:
+        leaf = x509.load_pem_x509_certificates(files.chain.read_bytes())[0]
+        return _Pair(context, _names(leaf), leaf.not_valid_after_utc, end_point(leaf))
+    except UNREADABLE as error:
+        raise ValueError(f"the certificate can't be read: {error}") from error
 
 
 def _names(leaf: x509.Certificate) -> tuple[str, ...]:

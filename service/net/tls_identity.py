@@ -13,6 +13,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
+UNREADABLE = (ValueError, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType)
+"""What a certificate that TLS takes may raise where it is read: the last for an x400Address or an ediPartyName."""
 _WEAK = (hashes.MD5, hashes.SHA1)
 
 
@@ -60,7 +62,7 @@ def bindings(handshake: Handshake, version: str) -> Mapping[str, bytes]:
 
 
 def certified(handshake: Handshake) -> tuple[str, ...]:
-    """The addresses in the client's certificate; none where it showed none in this very handshake.
+    """The addresses in the client's certificate; none where it can't be read, or was not shown in this very handshake.
 
     RFC 8446 §4.6.1 lets a session be resumed with what its first handshake proved. An authority that is trusted no
     longer, or a certificate that has ended since, would go on opening maildrops.
@@ -71,6 +73,6 @@ def certified(handshake: Handshake) -> tuple[str, ...]:
     try:
         extensions = x509.load_der_x509_certificate(octets).extensions
         names = extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (ValueError, x509.ExtensionNotFound):
+    except (*UNREADABLE, x509.ExtensionNotFound):
         return ()
     return tuple(names.get_values_for_type(x509.RFC822Name))

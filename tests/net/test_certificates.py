@@ -23,6 +23,7 @@ from service.net.arrival import ListenerSpec
 from service.net.certificates import Certificates
 from service.net.peer import TlsMode
 from tests.net.conftest import Stage, write_pair
+from tests.net.odd_certificates import EDI, X400, host, odd
 from tests.net.wire import TlsWire, Wire
 
 pytestmark = pytest.mark.asyncio(loop_factories=["asyncio", "uvloop"])
@@ -189,6 +190,22 @@ async def test_a_broken_pair_keeps_the_old_one_and_is_reported_once(
     assert [name for name, _ in problems] == ["mail.tenant.example"]
     assert certificates.broken == 1
     assert names_shown(certificates, ca, "pop.tenant.example")[0] == "mail.tenant.example"
+
+
+@pytest.mark.parametrize("beside", [X400, EDI], ids=["x400Address", "ediPartyName"])
+async def test_a_pair_whose_names_can_t_be_read_is_reported_and_keeps_nothing_else_from_being_taken_up(
+    folder: Path, ca: trustme.CA, problems: list[tuple[str, Exception]], beside: bytes
+) -> None:
+    certificates = Certificates(folder, report=lambda *problem: problems.append(problem))
+    certificate, key = odd(ca, host("a.example"), beside)
+    (folder / "a.crt").write_bytes(certificate)
+    (folder / "a.key").write_bytes(key)
+    write_pair(folder, "default", ca, "renewed.example")
+    assert await certificates.reload()
+    assert names_shown(certificates, ca, None) == ["renewed.example"]
+    assert [(name, type(error)) for name, error in problems] == [("a", ValueError)]
+    assert certificates.broken == 1
+    assert names_shown(Certificates(folder), ca, None) == ["renewed.example"]
 
 
 async def test_a_certificate_without_its_key_yet_waits_for_it(

@@ -21,6 +21,7 @@ from service.net.listener import Rejection
 from service.net.peer import TlsFacts, TlsMode
 from service.net.tls_identity import end_point
 from tests.net.conftest import Stage, write_pair
+from tests.net.odd_certificates import EDI, X400, mailbox, odd
 from tests.net.wire import TlsWire, Wire
 
 IMPLICIT = ListenerSpec("pop3s", "127.0.0.1", 0, TlsMode.IMPLICIT)
@@ -148,6 +149,18 @@ async def test_a_certificate_without_an_address_names_nobody(
     asking: Stage, client_ca: trustme.CA, trusting: ssl.SSLContext
 ) -> None:
     client_ca.issue_cert("host.example", common_name=ADA).configure_cert(trusting)
+    known, _ = await facts(asking, trusting)
+    assert known.certified == ()
+    await over(asking)
+
+
+@both_loops
+@pytest.mark.parametrize("beside", [X400, EDI], ids=["x400Address", "ediPartyName"])
+async def test_a_certificate_whose_names_can_t_be_read_names_nobody(
+    asking: Stage, client_ca: trustme.CA, trusting: ssl.SSLContext, tmp_path: Path, beside: bytes
+) -> None:
+    (tmp_path / "odd.pem").write_bytes(b"".join(odd(client_ca, mailbox(ADA), beside)))
+    trusting.load_cert_chain(tmp_path / "odd.pem")
     known, _ = await facts(asking, trusting)
     assert known.certified == ()
     await over(asking)

@@ -48,6 +48,8 @@ class Record:
     _delivered: int = 0
     _counted_in: int = 0
     _counted_out: int = 0
+    _state: str = ""
+    """In which `opened` counted it; empty until then."""
     _began: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -57,7 +59,8 @@ class Record:
 
     def opened(self) -> None:
         """The connection is made."""
-        metrics.session_opened(self.listener, "open")
+        self._state = "open"
+        metrics.session_opened(self.listener, self._state)
 
     def answered(self, replies: Sequence[Answered], seconds: float, octets_out: int) -> None:
         """These replies were given; the last one took `seconds`. `octets_out` are all that were sent so far."""
@@ -105,7 +108,7 @@ class Record:
         """The connection is gone: the one line of the session, and its metrics."""
         self.trace.ended(end=ending.value)
         seconds = time.monotonic() - self._began
-        metrics.session_ended(self.listener, "open", ending.value, seconds)
+        metrics.session_ended(self.listener, self._state, ending.value, seconds)
         self._count_octets(octets_out)
         self.log.ended(
             SessionLine(

@@ -49,7 +49,8 @@ class Record:
     _counted_in: int = 0
     _counted_out: int = 0
     _seen: State = State.AUTHORIZATION
-    _state: str = "authorization"
+    _state: str = ""
+    """In which `opened` or `answered` counted it; empty until then."""
     _began: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
@@ -64,6 +65,7 @@ class Record:
 
     def opened(self, greets: bool) -> None:
         """The connection is made, and the client greeted unless it is turned away."""
+        self._state = _STATES[self._seen]
         metrics.session_opened(self.listener)
         if greets:
             levels.greeted(self.listener, time.monotonic() - self._began)

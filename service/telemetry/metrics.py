@@ -152,8 +152,9 @@ def session_moved(listener: str, before: str, after: str) -> None:
 
 
 def session_ended(listener: str, state: str, end: str, seconds: float) -> None:
-    """A session ended in `state` after `seconds`, for one of `labels.ENDS`."""
-    _sessions(listener, state).dec()
+    """A session ended in `state` after `seconds`, for one of `labels.ENDS`; `state` is empty if it never began."""
+    if state:
+        _sessions(listener, state).dec()
     _session_seconds(listener, end).observe(seconds)
 
 

@@ -13,9 +13,12 @@ from service.app.traces import whole_url
 from service.mail.text_memory import TextMemory
 from service.model.account import Recipient
 from service.model.address import Address
+from service.model.ending import Ending
 from service.model.event import Event, Kind
 from service.model.refusal import Reason, Refusal
 from service.net.certificates import Certificates
+from service.net.lmtp_record import Record
+from service.net.peer import Peer
 from service.stores.memory.directory import MemoryDirectory
 from service.stores.memory.state import MemoryState
 from service.telemetry.otlp import OtlpTracer, TraceOptions
@@ -99,6 +102,12 @@ async def test_a_text_for_which_there_is_no_memory_is_counted_and_told_once_for_
     assert [(event.kind, event.address, event.reason) for event in heard.events] == [
         (Kind.DELIVERY_REFUSAL, f"{local}@a.example", "overloaded") for local in "uv"
     ]
+
+
+async def test_a_connection_that_ends_before_its_session_began_is_not_counted_down(heard: Heard) -> None:
+    peer = Peer("192.0.2.1", 2525, "unbegun")
+    Record(peer.listener, peer.address, heard).ended(peer, Ending.FAULT, 0)
+    assert REGISTRY.get_sample_value("poplar_sessions", {"listener": "unbegun", "state": "open"}) in {None, 0}
 
 
 async def test_a_text_that_is_delivered_is_counted_once_for_each_recipient(lmtp: Stage) -> None:

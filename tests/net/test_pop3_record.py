@@ -7,10 +7,15 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
+from service.mail.events import Unheard
 from service.mail.scram import ScramChallenges
+from service.model.ending import Ending
 from service.model.refusal import Reason, Refusal
 from service.net.admission import Admission
+from service.net.peer import Peer
+from service.net.pop3_record import Record
 from service.net.pop3_service import Pop3Options
+from service.telemetry.labels import STATES
 from tests.mail.house import House
 from tests.net.front import LOGIN, Front, read_multi_line, until
 from tests.net.wire import Wire
@@ -60,6 +65,15 @@ async def test_a_retrieval_whose_listing_cant_be_had_counts_as_one_that_failed(
         assert (await wire.line()).startswith(b"-ERR [SYS/TEMP]")
         wire.close()
     assert value("poplar_retrievals_total", outcome="unavailable") == before + fails
+
+
+async def test_a_connection_that_ends_before_its_session_began_is_not_counted_down() -> None:
+    peer = Peer("192.0.2.1", 995, "unbegun")
+    record = Record("unbegun", Unheard(), peer)
+    record.ended(peer, Ending.FAULT, 0)
+    states = {state: value("poplar_sessions", listener="unbegun", state=state) for state in STATES}
+    assert states == dict.fromkeys(STATES, 0)
+    assert value("poplar_session_seconds_count", listener="unbegun", end="fault") == 1
 
 
 @pytest.mark.parametrize(("places", "greeted"), [(0, 0), (1, 1)])

@@ -63,3 +63,23 @@ async def test_what_is_restored_is_an_ordinary_message_again(world: World) -> No
     act = Act("tests", "acme")
     assert await tenancy.removed_messages.restore(act, ALICE, [removed.unique_id], WEEK) == 1
     assert await world.notes(key) == {1: (False, True), 2: (False, False)}
+
+
+async def test_each_of_two_that_a_catch_all_brought_of_one_mail_can_be_restored(world: World) -> None:
+    key, tenancy = await one_maildrop(world), tenancy_of(world)
+    first, second = (
+        message(101, f"Delivered-To: {local}@acme.example\r\n".encode(), blob_key="acme/2026/01/01/twins")
+        for local in ("jobs", "sales")
+    )
+    await deliver(world, key, first, second)
+    act, restorable = Act("tests", "acme"), tenancy.removed_messages
+    await world.index.open(key, FENCE)
+    await world.index.remove(key, FENCE, [1], NO_TRAIL)
+    # The other one is listed still.
+    assert [each.unique_id for each in await restorable.newest("acme", ALICE, WEEK, 10)] == [first.unique_id]
+    assert await restorable.restore(act, ALICE, [first.unique_id], WEEK) == 1
+    await world.index.remove(key, FENCE, [2, 3], NO_TRAIL)
+    assert await restorable.restore(act, ALICE, [first.unique_id, second.unique_id], WEEK) == 2
+    assert await restorable.newest("acme", ALICE, WEEK, 10) == []
+    located = await world.index.locate(key, [4, 5])
+    assert {each.trace for each in located.values()} == {first.trace, second.trace}

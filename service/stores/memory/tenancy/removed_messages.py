@@ -47,7 +47,7 @@ class MemoryRemovedMessages:
         """How many of these are listed again. Raises Refusal(NOT_FOUND)."""
         maildrop = maildrop_row(self._state, act.tenant, address)
         rows = [row for _, _, row in self._restorable(maildrop, within) if row.message.unique_id in unique_ids]
-        newest = {row.message.blob.key: row for row in sorted(rows, key=lambda row: row.sequence)}
+        newest = {_content(row): row for row in sorted(rows, key=lambda row: row.sequence)}
         for row in sorted(newest.values(), key=lambda row: row.sequence):
             self._copy(maildrop, row)
         detail = {"messages": len(newest), "unique_ids": [unique_id.hex for unique_id in unique_ids]}
@@ -58,8 +58,8 @@ class MemoryRemovedMessages:
     def _restorable(self, maildrop: MaildropRow, within: timedelta) -> list[tuple[datetime, datetime, MessageRow]]:
         """When each was removed, and until when it can be restored."""
         rows = list(self._state.messages.get(maildrop.key, {}).values())
-        listed = {row.message.blob.key for row in rows if row.removed_at is None}
-        removed = [(row.removed_at, row) for row in rows if row.removed_at and row.message.blob.key not in listed]
+        listed = {_content(row) for row in rows if row.removed_at is None}
+        removed = [(row.removed_at, row) for row in rows if row.removed_at and _content(row) not in listed]
         timed = [
             (moment, row.kept_until - MARGIN if row.kept_until else moment + within, row) for moment, row in removed
         ]
@@ -74,3 +74,8 @@ class MemoryRemovedMessages:
         maildrop.next_sequence += 1
         maildrop.messages += 1
         maildrop.octets += message.octets
+
+
+def _content(row: MessageRow) -> tuple[str, bytes]:
+    """What it has in common with what was restored of it alone: by the trace, twins that a catch-all brought differ."""
+    return row.message.blob.key, row.message.trace

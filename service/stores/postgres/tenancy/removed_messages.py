@@ -17,13 +17,15 @@ from service.stores.postgres.tenancy.rows import MAILDROP, lock_maildrop, maildr
 
 # Postgres' own clock judges both; to a message that a policy keeps the margin is left that `within` has already.
 UNTIL = "coalesce(m.kept_until - $4::interval, m.removed_at + $3::interval)"
-# One that was restored already lives on in a row that names the same blob.
+# One that was restored already lives on in a row that names the same blob with the same trace. By the trace the two
+# differ that a catch-all brought of one mail: they name one blob.
 RESTORABLE = f"""
 FROM messages m
 WHERE m.tenant_id = $1 AND m.maildrop_id = $2 AND m.removed_at IS NOT NULL AND {UNTIL} > now()
   AND NOT EXISTS (
     SELECT FROM messages l
-    WHERE l.blob_key = m.blob_key AND l.tenant_id = $1 AND l.maildrop_id = $2 AND l.removed_at IS NULL
+    WHERE l.blob_key = m.blob_key AND l.trace = m.trace
+      AND l.tenant_id = $1 AND l.maildrop_id = $2 AND l.removed_at IS NULL
   )
 """
 
@@ -44,8 +46,8 @@ FIRST = datetime.min.replace(tzinfo=UTC), UUID(int=0)
 # and it counts as received now, or its retention would remove it at once.
 RESTORE = f"""
 WITH wanted AS (
-    SELECT DISTINCT ON (m.blob_key) m.* {RESTORABLE} AND m.unique_id = ANY ($5)
-    ORDER BY m.blob_key, m.sequence DESC
+    SELECT DISTINCT ON (m.blob_key, m.trace) m.* {RESTORABLE} AND m.unique_id = ANY ($5)
+    ORDER BY m.blob_key, m.trace, m.sequence DESC
 ), copied AS (
     INSERT INTO messages (tenant_id, maildrop_id, sequence, octets, header_octets, received, unique_id, dotted,
                           sha256, blob_key, trace, beginnings)

@@ -273,6 +273,8 @@ def _server_settings(options: DatabaseOptions) -> dict[str, str]:
         settings |= {"statement_timeout": str(LONGEST_STATEMENT * milliseconds)}
         # Every statement here has one good plan whatever its values: planning each time cost a third of a login's.
         settings |= {"jit": "off", "plan_cache_mode": "force_generic_plan"}
+        # Days are added to moments by functions too, and a day has 24 hours in this zone alone.
+        settings |= {"timezone": "UTC"}
     return settings
 
 

@@ -14,13 +14,14 @@ from service.stores.postgres.database import Database
 
 # Zero days since a message was received never remove it: RFC 2449 §6.7 has EXPIRE 0 tell of what was downloaded, not of
 # mail that nobody has read. Zero days since it was retrieved remove what an earlier policy would have kept longer.
+# A day is counted as 24 hours, which it isn't everywhere where Postgres' time zone has summer time.
 DUE = """
 SELECT m.tenant_id, m.maildrop_id, p.received_before, p.retrieved_before
 FROM maildrops m
 JOIN tenants t USING (tenant_id)
 CROSS JOIN LATERAL (
-    SELECT now() - make_interval(days => nullif((v.policy ->> 'expire_days')::integer, 0)) AS received_before,
-           now() - make_interval(days => (v.policy ->> 'retrieved_days')::integer) AS retrieved_before
+    SELECT now() - make_interval(hours => 24 * nullif((v.policy ->> 'expire_days')::integer, 0)) AS received_before,
+           now() - make_interval(hours => 24 * (v.policy ->> 'retrieved_days')::integer) AS retrieved_before
     FROM (SELECT t.policy || m.policy AS policy) v
 ) p
 WHERE m.messages > 0 AND (

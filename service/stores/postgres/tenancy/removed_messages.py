@@ -16,7 +16,8 @@ from service.stores.postgres.database import Database
 from service.stores.postgres.tenancy.rows import MAILDROP, lock_maildrop, maildrop_key, record
 
 # Postgres' own clock judges both; to a message that a policy keeps the margin is left that `within` has already.
-UNTIL = "coalesce(m.kept_until - $4::interval, m.removed_at + $3::interval)"
+# Both are given in seconds: where its time zone has summer time, a day of Postgres' may have 25 hours, the sweep's has 24.
+UNTIL = "coalesce(m.kept_until - make_interval(secs => $4), m.removed_at + make_interval(secs => $3))"
 # One that was restored already lives on in a row that names the same blob with the same trace. By the trace the two
 # differ that a catch-all brought of one mail: they name one blob.
 RESTORABLE = f"""
@@ -75,7 +76,7 @@ class PostgresRemovedMessages:
         """The messages removed within this time, last removed first. Raises Refusal(NOT_FOUND)."""
         rows = await self._database.read(MAILDROP, tenant, address.domain, address.local)
         key = maildrop_key(rows[0] if rows else None, address)
-        found = await self._database.read(NEWEST, key.tenant_id, key.maildrop_id, within, MARGIN, limit)
+        found = await self._database.read(NEWEST, key.tenant_id, key.maildrop_id, *_seconds(within), limit)
         return [RemovedMessage(*row) for row in found]
 
     async def page(self, tenant: str, address: Address, within: timedelta, page: Page) -> Sequence[RemovedMessage]:
@@ -86,14 +87,15 @@ class PostgresRemovedMessages:
             raise Refusal(Reason.INVALID, "no removed message has such a name") from None
         rows = await self._database.read(MAILDROP, tenant, address.domain, address.local)
         key = maildrop_key(rows[0] if rows else None, address)
-        found = await self._database.read(PAGE, key.tenant_id, key.maildrop_id, within, MARGIN, *after, page.limit)
+        values = (*_seconds(within), *after, page.limit)
+        found = await self._database.read(PAGE, key.tenant_id, key.maildrop_id, *values)
         return [RemovedMessage(*row) for row in found]
 
     async def restore(self, act: Act, address: Address, unique_ids: Sequence[UUID], within: timedelta) -> int:
         """How many of these are listed again. Raises Refusal(NOT_FOUND)."""
         async with self._database.transaction() as connection:
             key = await lock_maildrop(connection, act, address)
-            values = (key.tenant_id, key.maildrop_id, within, MARGIN, list(unique_ids))
+            values = (key.tenant_id, key.maildrop_id, *_seconds(within), list(unique_ids))
             restored = await connection.fetchval(RESTORE, *values)
             await record(
                 connection,
@@ -103,3 +105,7 @@ class PostgresRemovedMessages:
                 {"messages": restored, "unique_ids": [unique_id.hex for unique_id in unique_ids]},
             )
         return int(restored)
+
+
+def _seconds(within: timedelta) -> tuple[float, float]:
+    return within.total_seconds(), MARGIN.total_seconds()

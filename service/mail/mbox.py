@@ -2,8 +2,8 @@
 
 Owns the format: a `From ` line with a date and time, after an empty line, begins a message, and so does Thunderbird's
 bare one before a header; of a line of `>` and then `From ` one `>` is taken away. That is mboxrd, and mboxo reads right
-but for a `>From ` that was the sender's own. The Content-Length of mboxcl is not believed. Works by whole-piece
-searches; no line is held whole.
+but for a `>From ` that was the sender's own. The Content-Length of mboxcl is not believed. What servers and clients
+write into a header for themselves is no part of a text. Works by whole-piece searches; no line is held whole.
 RFC 4155 §2, appendix A.
 """
 
@@ -17,7 +17,7 @@ from service.mail.archives import PIECE, ArchivedMessage, dovecot_unique_id, val
 from service.model.refusal import Reason, Refusal
 
 HEADER_OCTETS = 64 * 1024
-"""How far into a message X-UIDL and X-UID are looked for."""
+"""How far into a message X-UIDL and the notes are looked for."""
 
 _SEPARATOR = re.compile(rb"\n\r?\nFrom ")
 _SEPARATOR_OVERLAP = 7
@@ -36,7 +36,12 @@ _UNDECIDED = re.compile(rb"\n>*(?:F|Fr|Fro|From)?\Z")
 _X_UIDL = re.compile(rb"^X-UIDL:[ \t]*(\S+)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _X_UID = re.compile(rb"^X-UID:[ \t]*(\d{1,10})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _X_IMAP_BASE = re.compile(rb"^X-IMAP(?:base)?:[ \t]*(\d{1,10})[ \t]", re.IGNORECASE | re.MULTILINE)
-_HEADER_END = re.compile(rb"\n\r?\n")
+_NOTES = re.compile(
+    rb"^(?:Status|X-Status|X-Keywords|X-UID|X-IMAP(?:base)?|Content-Length)[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""Headers that change with every look at the mail. Dovecot never serves them, whoever wrote them."""
+_HEADER_END = re.compile(rb"^\r?\n", re.MULTILINE)
 _PSEUDO = re.compile(rb"^Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\r?$", re.MULTILINE)
 """The first message of a file that an IMAP server kept its notes in."""
 
@@ -66,13 +71,13 @@ class Mbox:
     def _message(self, file: BinaryIO, start: int, end: int, unique_ids: "_UniqueIds") -> Iterator[ArchivedMessage]:
         begin = start + _from_line(file, start)
         file.seek(begin)
-        header = _HEADER_END.split(file.read(min(HEADER_OCTETS, end - begin)), maxsplit=1)[0]
+        header = _header(file.read(min(HEADER_OCTETS, end - begin)))
         unique_id = unique_ids.of(header)
         if _PSEUDO.search(header):
             return
         text_end = end - _empty_line_before(file, begin, end)
         name = f"{self._path.name} at octet {start}"
-        yield ArchivedMessage(name, end - start, unique_id, partial(_pieces, self._path, begin, text_end))
+        yield ArchivedMessage(name, end - start, unique_id, partial(_pieces, self._path, begin, header, text_end))
 
 
 class _UniqueIds:
@@ -133,17 +138,32 @@ def _empty_line_before(file: BinaryIO, begin: int, end: int) -> int:
     return 1 if tail.endswith(b"\n\n") or tail == b"\n" else 0
 
 
-def _pieces(path: Path, begin: int, end: int) -> Iterator[bytes]:
-    """The text from `begin` to `end`, unquoted."""
+def _header(octets: bytes) -> bytes:
+    """The header that `octets` begin with, without the empty line after it."""
+    end = _HEADER_END.search(octets)
+    return octets[: end.start()] if end else octets
+
+
+def _pieces(path: Path, begin: int, header: bytes, end: int) -> Iterator[bytes]:
+    """The text from `begin` to `end`, unquoted and without the notes in its header."""
     with path.open("rb") as file:
-        file.seek(begin)
-        left, window, skipped = end - begin, b"\n", 1
-        while left > 0 and (block := file.read(min(PIECE, left))):
-            left -= len(block)
-            window += block
-            last_line = window.rfind(b"\n")
-            cut = last_line if left > 0 and _UNDECIDED.match(window, max(0, last_line)) else len(window)
-            yield _QUOTED.sub(rb"\n\1", window[:cut])[skipped:]
-            window, skipped = window[cut:], skipped if cut == 0 else 0
+        at = begin
+        for note in _NOTES.finditer(header):
+            yield from _unquoted(file, at, begin + note.start())
+            at = begin + note.end()
+        yield from _unquoted(file, at, end)
+
+
+def _unquoted(file: BinaryIO, begin: int, end: int) -> Iterator[bytes]:
+    """The octets from `begin`, where a line begins, to `end`."""
+    file.seek(begin)
+    left, window, skipped = end - begin, b"\n", 1
+    while left > 0 and (block := file.read(min(PIECE, left))):
+        left -= len(block)
+        window += block
+        last_line = window.rfind(b"\n")
+        cut = last_line if left > 0 and _UNDECIDED.match(window, max(0, last_line)) else len(window)
+        yield _QUOTED.sub(rb"\n\1", window[:cut])[skipped:]
+        window, skipped = window[cut:], skipped if cut == 0 else 0
     if left > 0:
-        raise OSError(f"{path} became shorter")
+        raise OSError(f"{file.name} became shorter")

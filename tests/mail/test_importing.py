@@ -194,6 +194,27 @@ async def test_a_second_run_adds_only_what_is_new(provider: Provider, key: Maild
     assert [step.known for step in steps] == [True] * 20 + [False]
 
 
+def test_what_dovecot_never_serves_of_a_header_is_no_part_of_a_text(tmp_path: Path) -> None:
+    header = b"A: b\nStatus: RO\nX-UIDL: own\nX-Status: A\r\nx-uid : 7\nX-Keywords: a\n b\n\tc\nLines: 1\n"
+    notes = b"Content-Length: 2\nX-IMAPbase: 7 8\n"
+    body = b"\nStatus: RO\n>From x\n"
+    octets = FROM + header + notes + body + b"\n" + FROM + body + b"\n" + FROM + b"Status: O\n\n"
+    served = b"\nStatus: RO\nFrom x\n"
+    assert texts(Mbox(mbox_file(tmp_path, octets))) == [b"A: b\nX-UIDL: own\nLines: 1\n" + served, served, b""]
+
+
+async def test_a_message_that_was_looked_at_since_is_known(
+    provider: Provider, key: MaildropKey, tmp_path: Path
+) -> None:
+    """As Dovecot leaves an mbox behind before and after its owner came."""
+    base, second = b"A: b\nX-IMAPbase: 7 0000000002\nX-UID: 1\n", b"A: c\nX-UID: 2\n"
+    for number, status in enumerate((b"Status: O\n", b"Status: RO\nX-Keywords:      \nContent-Length: 2\n")):
+        octets = FROM + base + status + b"\nx\n\n" + FROM + second + status + b"\ny\n\n"
+        steps = await run(provider, Mbox(mbox_file(tmp_path, octets)))
+        assert [step.known for step in steps] == [number == 1] * 2
+    assert await provider.texts(key) == [b"A: b\r\n\r\nx\r\n", b"A: c\r\n\r\ny\r\n"]
+
+
 async def test_a_message_its_owner_removed_is_not_listed_again(
     provider: Provider, key: MaildropKey, tmp_path: Path
 ) -> None:

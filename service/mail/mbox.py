@@ -89,22 +89,26 @@ class _UniqueIds:
         self._last_uid = 0
 
     def of(self, header: bytes) -> str | None:
-        """That of the message with this header: its own X-UIDL, or what Dovecot made of its UID."""
-        made = self._made(header)
-        own = _X_UIDL.search(header)
-        return (valid_unique_id(own[1].decode("latin-1")) if own else None) or made
+        """That of the message with this header: what Dovecot made of its UID, or its X-UIDL in a file without UIDs.
 
-    def _made(self, header: bytes) -> str | None:
+        Where there are UIDs, X-UIDL is of a sender or of an earlier server: no client was told it.
+        """
         if self._validity is None:
             base = _X_IMAP_BASE.search(header)
             self._validity = int(base[1]) if base else 0
+        if self._validity:
+            return self._made(header, self._validity)
+        own = _X_UIDL.search(header)
+        return valid_unique_id(own[1].decode("latin-1")) if own else None
+
+    def _made(self, header: bytes, validity: int) -> str | None:
         found = _X_UID.search(header)
         uid = int(found[1]) if found else 0
         # UIDs ascend (RFC 3501 §2.3.1.1), and Dovecot gave another one to whatever had the X-UID of its sender.
-        if not self._validity or uid <= self._last_uid:
+        if uid <= self._last_uid:
             return None
         self._last_uid = uid
-        return dovecot_unique_id(uid, self._validity)
+        return dovecot_unique_id(uid, validity)
 
 
 def _starts(file: BinaryIO, beside: BinaryIO) -> Iterator[int]:

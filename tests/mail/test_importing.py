@@ -145,7 +145,7 @@ def test_x_uidl_is_kept_from_the_header_alone(tmp_path: Path) -> None:
 def test_dovecots_unique_ids_are_kept_by_the_uids_of_an_mbox(tmp_path: Path) -> None:
     base = b"X-IMAPbase: 1795949044 0000000004\nX-UID: 1   \n\nx\n\n"
     later = [
-        b"X-UID: 2\nX-UIDL: own\n\n",
+        b"X-UID: 2\n\n",
         b"X-UID: 2\n\n",
         b"X-UID: 31\r\n\n",
         b"A: b\n\nX-UID: 32\n\n",
@@ -153,7 +153,15 @@ def test_dovecots_unique_ids_are_kept_by_the_uids_of_an_mbox(tmp_path: Path) -> 
     ]
     octets = b"".join(FROM + each for each in (base, *later))
     found = [message.unique_id for message in Mbox(mbox_file(tmp_path, octets)).messages()]
-    assert found == ["000000016b0c01f4", "own", None, "0000001f6b0c01f4", None, None]
+    assert found == ["000000016b0c01f4", "000000026b0c01f4", None, "0000001f6b0c01f4", None, None]
+
+
+def test_x_uidl_is_not_believed_where_there_are_uids(tmp_path: Path) -> None:
+    """What a sender, or an earlier server's fetcher, wrote was told to no client of Dovecot's."""
+    base = b"X-UIDL: a\nX-IMAPbase: 1795949044 0000000004\nX-UID: 1\n\nx\n\n"
+    octets = b"".join(FROM + each for each in (base, b"X-UIDL: b\nX-UID: 2\n\n", b"X-UIDL: c\n\n"))
+    found = [message.unique_id for message in Mbox(mbox_file(tmp_path, octets)).messages()]
+    assert found == ["000000016b0c01f4", "000000026b0c01f4", None]
 
 
 def test_dovecots_unique_ids_need_the_uidvalidity_of_the_first_message(tmp_path: Path) -> None:

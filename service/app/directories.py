@@ -86,7 +86,7 @@ def _query(settings: OutsideDirectorySettings, url: str) -> "contextlib.closing[
         return contextlib.closing(MySqlQuery(settings.name, url, settings.query, settings.parameters, tls))
     from service.stores.directories.postgres_query import PostgresQuery
 
-    return contextlib.closing(PostgresQuery(settings.name, url, settings.query, settings.parameters))
+    return contextlib.closing(PostgresQuery(settings.name, url, settings.query, settings.parameters, settings.deadline))
 
 
 def _tls(settings: OutsideDirectorySettings) -> ssl.SSLContext:

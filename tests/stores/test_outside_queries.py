@@ -21,6 +21,7 @@ from service.stores.directories.mysql_query import MySqlQuery
 from service.stores.directories.postgres_query import PostgresQuery
 from service.stores.directories.rows import MOST_ROWS
 from tests.backends.mariadb import DATABASE, PASSWORD, USER, MariaDb, mariadb_server
+from tests.stores.wiretap import silent
 
 pytestmark = pytest.mark.asyncio
 
@@ -251,6 +252,16 @@ async def test_a_question_that_was_given_up_answers_no_later_one(vendor: Vendor)
         await asyncio.wait_for(hanging, 0.2)
     assert await verifiers(directory, "bob@acme.example") == ["{SSHA}bob"]
     directory.close()
+
+
+async def test_of_several_hosts_of_postgres_the_second_is_asked_where_the_first_says_nothing(postgres_dsn: str) -> None:
+    login, _, rest = postgres_dsn.rpartition("@")
+    async with silent() as host:
+        query = "SELECT $1::text AS verifier"
+        directory = PostgresQuery("crm", f"{login}@{host},{rest}", query, ("address",), seconds=1.0)
+        async with asyncio.timeout(5.0):
+            assert await verifiers(directory, "ada@acme.example") == ["ada@acme.example"]
+        directory.close()
 
 
 async def test_nobody_listening_is_an_outage() -> None:

@@ -19,7 +19,7 @@ from service.stores.postgres.directory import PostgresDirectory
 from service.stores.postgres.errors import end_of
 from service.stores.postgres.index import PostgresMessageIndex
 from service.stores.postgres.migrate import migrate
-from tests.stores.wiretap import Wiretap, tapped
+from tests.stores.wiretap import Wiretap, silent, tapped
 from tests.stores.worlds import PostgresWorld, deliver, message, one_maildrop, recipient
 
 # The service runs on uvloop; how a connection ends is the loop's business.
@@ -123,6 +123,40 @@ async def test_a_removal_whose_answer_is_lost_is_found_done(postgres_world: Post
     assert (drop.messages, drop.removals) == (1, 1)
     # The repetition leaves no second entry in the audit.
     assert [entry.details["messages"] for entry in await postgres_world.audit(key.tenant_id)] == [1]
+
+
+async def test_of_several_hosts_the_second_is_reached_where_the_first_says_nothing(migrated_dsn: str) -> None:
+    async with silent() as host:
+        login, _, rest = migrated_dsn.rpartition("@")
+        database = Database(f"{login}@{host},{rest}", DatabaseOptions(connections=4, deadline=2.0, attempt=1.0))
+        await database.open()
+        try:
+            assert (await database.read("SELECT 1"))[0][0] == 1
+            # The silent host isn't asked first again: the others take no second each.
+            async with asyncio.timeout(0.4):
+                await asyncio.gather(*(database.read("SELECT pg_sleep(0.05)") for _ in range(4)))
+        finally:
+            await database.close()
+
+
+async def test_a_host_that_vanished_costs_one_try_and_not_one_for_each_idle_connection(migrated_dsn: str) -> None:
+    async with through(migrated_dsn, DatabaseOptions(connections=8, deadline=1.5, attempt=0.5)) as (tap, database):
+        await asyncio.gather(*(database.read("SELECT pg_sleep(0.05)") for _ in range(8)))
+        assert database.stats() == PoolStats(connections=8, idle=8, waiting=0)
+        tap.vanish()
+        assert (await database.read("SELECT 1"))[0][0] == 1
+        assert database.stats() == PoolStats(connections=1, idle=1, waiting=0)
+
+
+async def test_a_transaction_that_found_its_host_vanished_is_the_only_one(migrated_dsn: str) -> None:
+    async with through(migrated_dsn, IMPATIENT) as (tap, database):
+        await asyncio.gather(*(database.read("SELECT pg_sleep(0.05)") for _ in range(4)))
+        tap.vanish()
+        with pytest.raises(Refusal):
+            async with database.transaction():
+                pass
+        async with database.transaction() as connection:
+            assert await connection.fetchval("SELECT 1") == 1
 
 
 class Paced:

@@ -31,6 +31,7 @@ class Wiretap:
         self.go.set()
         self.waits = asyncio.Event()
         """Whether something has waited so."""
+        self._open: set[asyncio.StreamWriter] = set()
         self._fate: dict[asyncio.StreamWriter, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -40,6 +41,7 @@ class Wiretap:
             writer.close()
             return
         there, back = await asyncio.open_connection(*self._target)
+        self._open.add(writer)
         answers = asyncio.create_task(self._answers(there, writer))
         self._tasks.add(answers)
         try:
@@ -47,8 +49,13 @@ class Wiretap:
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
+            self._open.discard(writer)
             back.close()
             writer.close()
+
+    def vanish(self) -> None:
+        """Answer no more on the connections that there are, as a host whose power is gone."""
+        self._fate |= dict.fromkeys(self._open, "silence")
 
     async def _requests(
         self, reader: asyncio.StreamReader, back: asyncio.StreamWriter, client: asyncio.StreamWriter
@@ -87,6 +94,16 @@ class Wiretap:
         except ConnectionError:
             pass
         client.close()
+
+
+@asynccontextmanager
+async def silent() -> AsyncIterator[str]:
+    """A host and port that takes connections and says nothing."""
+    server = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
+    try:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
 
 
 @asynccontextmanager

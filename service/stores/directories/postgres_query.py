@@ -14,9 +14,11 @@ from service.model.outside import Answer, Question
 from service.model.refusal import Reason, Refusal
 from service.stores.directories.connections import Connections
 from service.stores.directories.rows import MOST_ROWS, stored, values
+from service.stores.hosts import Hosts
 
 Connection = asyncpg.Connection
 Row = asyncpg.Record
+CONNECTING = 60.0
 _AWAY = (
     OSError,
     asyncpg.InterfaceError,
@@ -29,16 +31,22 @@ _AWAY = (
 
 
 class PostgresQuery:
-    """Implements `OutsideDirectory`; `query` is the provider's, `parameters` say what it is given."""
+    """Implements `OutsideDirectory`; `query` is the provider's, `parameters` say what it is given.
+
+    `seconds` are for connecting, to all of the URL's hosts together.
+    """
 
     judges = False
 
-    def __init__(self, name: str, url: str, query: str, parameters: Sequence[str]) -> None:
+    def __init__(self, name: str, url: str, query: str, parameters: Sequence[str], seconds: float = CONNECTING) -> None:
+        limits = {"application_name": "poplar directory", "default_transaction_read_only": "on"}
         self._name = name
-        self._url = url
+        self._hosts = Hosts(url, seconds, server_settings=limits)
         self._query = query
         self._parameters = parameters
-        self._connections: Connections[Connection[Row]] = Connections(self._connect, lambda each: each.terminate())
+        self._connections: Connections[Connection[Row]] = Connections(
+            self._hosts.connect, lambda each: each.terminate()
+        )
 
     async def ask(self, question: Question) -> Answer:
         """What is stored for the address. Raises Refusal(UNAVAILABLE), AwayError."""
@@ -77,7 +85,3 @@ class PostgresQuery:
         rows = await cursor.fetch(MOST_ROWS + 1)
         await transaction.rollback()
         return rows
-
-    async def _connect(self) -> "Connection[Row]":
-        limits = {"application_name": "poplar directory", "default_transaction_read_only": "on"}
-        return await asyncpg.connect(self._url, server_settings=limits)

@@ -9,12 +9,12 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeVar
 
 import asyncpg
 
 from service.model.refusal import Reason, Refusal
+from service.stores.hosts import Hosts
 from service.stores.postgres.errors import (
     VENDOR_ERRORS,
     end_of,
@@ -76,15 +76,14 @@ class Database:
     async def open(self) -> None:
         """Make the pool; no connection is made yet."""
         o = self._options
-        connect = partial(
-            asyncpg.connect,
+        hosts = Hosts(
             self._dsn,
-            timeout=o.attempt,
+            o.attempt,
             statement_cache_size=256 if o.statement_cache else 0,
             server_settings=_server_settings(o),
             target_session_attrs=asyncpg.connect_utils.SessionAttribute.primary,
         )
-        self._pool = Pool(connect, o.connections)
+        self._pool = Pool(hosts.connect, o.connections)
 
     async def close(self) -> None:
         """Wait for the writes under way, at most one deadline and CLOSING, then end every connection."""
@@ -117,8 +116,9 @@ class Database:
         Its COMMIT goes on when the caller is cancelled, for the rest of the deadline, and as long as a try at least.
         Raises Refusal: EXISTS (a unique key), NOT_FOUND (a foreign key), INVALID (a check), UNAVAILABLE.
         """
+        limit = asyncio.timeout(self._options.deadline)
         try:
-            async with asyncio.timeout(self._options.deadline) as limit:
+            async with limit:
                 if (connection := self._try_acquire()) is None:
                     connection = await self._acquire(self._options.attempt)
                 async with self._begun(connection) as begun:
@@ -126,6 +126,7 @@ class Database:
                         yield connection
             await self._carried_out(self._commit(connection, begun, limit.when() or 0.0))
         except VENDOR_ERRORS as error:
+            self._learn(error, (limit.when() or 0.0) - self._options.deadline)
             raise refusal_of(error) from error
 
     async def ping(self) -> str:
@@ -146,18 +147,20 @@ class Database:
 
     async def _repeat(self, statement: str, values: Sequence[object], tries: "Tries", more: float = 0.0) -> list[Row]:
         clock = asyncio.get_running_loop().time
-        end = clock() + self._options.deadline + more
+        now = clock()
+        end = now + self._options.deadline + more
         pause = FIRST_PAUSE
         while True:
-            seconds = min(self._options.attempt + more, max(end - clock(), 0.001))
+            seconds = min(self._options.attempt + more, max(end - now, 0.001))
             try:
                 return await self._once(statement, values, seconds, tries)
             except VENDOR_ERRORS as error:
+                self._learn(error, now)
                 if self._pool is None or not may_pass(error) or clock() + pause >= end:
                     raise tries.refusal(error) from error
-                _forget_standby(self._pool, error)
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
+            now = clock()
 
     async def _once(self, statement: str, values: Sequence[object], seconds: float, tries: "Tries") -> list[Row]:
         if (connection := self._try_acquire()) is None:
@@ -235,6 +238,11 @@ class Database:
         finally:
             self._waiting -= 1
 
+    def _learn(self, error: BaseException | None, began: float) -> None:
+        """See `Pool.learn`."""
+        if self._pool is not None:
+            self._pool.learn(error, began)
+
     def _release(self, connection: Connection) -> None:
         if self._pool is not None:
             self._pool.release(connection)
@@ -276,12 +284,6 @@ def _server_settings(options: DatabaseOptions) -> dict[str, str]:
         # Days are added to moments by functions too, and a day has 24 hours in this zone alone.
         settings |= {"timezone": "UTC"}
     return settings
-
-
-def _forget_standby(pool: Pool, error: Exception) -> None:
-    """After a failover every connection may lead to the old primary: make all anew when next used."""
-    if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
-        pool.expire()
 
 
 def _cut(connection: Connection) -> None:

@@ -13,6 +13,8 @@ from typing import TypeAlias
 
 import asyncpg
 
+from service.stores.postgres.errors import may_have_happened
+
 IDLE_SECONDS = 300.0
 """After so long an idle connection is ended, once another one is returned."""
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
@@ -84,6 +86,17 @@ class Pool:
             self._idle.append((connection, now))
             self._end_idle(now - self._idle_seconds)
 
+    def learn(self, error: BaseException | None, began: float) -> None:
+        """What a failed use of one connection says of the others; `began` is when, by the monotonic clock.
+
+        After a failover every connection may lead to the old primary: none is used again. A host that vanished without
+        a word answers on none, and each would cost a try to find out: those end that nobody has used since.
+        """
+        if isinstance(error, asyncpg.ReadOnlySQLTransactionError):
+            self.expire()
+        elif error is not None and may_have_happened(error):
+            self._end_idle(began)
+
     def expire(self) -> None:
         """Use no connection again that there is now."""
         self._stale |= self._used
@@ -150,6 +163,7 @@ class Pool:
         return None
 
     def _end_idle(self, since: float) -> None:
+        """End the connections that nobody has used since then, in seconds of the monotonic clock."""
         while self._idle and self._idle[0][1] < since:
             self._idle.popleft()[0].terminate()
 

@@ -12,13 +12,15 @@ from typing import Any
 import asyncpg
 import pytest
 
-from service.model.account import MaildropKey
+from service.mail.tenancy import Act
+from service.model.account import MaildropKey, Status
 from service.model.refusal import Reason, Refusal
 from service.stores.postgres.database import Database, DatabaseOptions, PoolStats
 from service.stores.postgres.directory import PostgresDirectory
 from service.stores.postgres.errors import end_of
 from service.stores.postgres.index import PostgresMessageIndex
 from service.stores.postgres.migrate import migrate
+from service.stores.postgres.units import PostgresUnits
 from tests.stores.wiretap import Wiretap, silent, tapped
 from tests.stores.worlds import PostgresWorld, deliver, message, one_maildrop, recipient
 
@@ -139,10 +141,17 @@ async def test_of_several_hosts_the_second_is_reached_where_the_first_says_nothi
             await database.close()
 
 
+async def leave_idle(database: Database, connections: int) -> None:
+    """Make so many connections, and use them no more."""
+    await asyncio.gather(*(database.read("SELECT pg_sleep(0.05)") for _ in range(connections)))
+    assert database.stats() == PoolStats(connections=connections, idle=connections, waiting=0)
+    # The loop's clock may be a few milliseconds behind.
+    await asyncio.sleep(0.02)
+
+
 async def test_a_host_that_vanished_costs_one_try_and_not_one_for_each_idle_connection(migrated_dsn: str) -> None:
     async with through(migrated_dsn, DatabaseOptions(connections=8, deadline=1.5, attempt=0.5)) as (tap, database):
-        await asyncio.gather(*(database.read("SELECT pg_sleep(0.05)") for _ in range(8)))
-        assert database.stats() == PoolStats(connections=8, idle=8, waiting=0)
+        await leave_idle(database, 8)
         tap.vanish()
         assert (await database.read("SELECT 1"))[0][0] == 1
         assert database.stats() == PoolStats(connections=1, idle=1, waiting=0)
@@ -150,7 +159,7 @@ async def test_a_host_that_vanished_costs_one_try_and_not_one_for_each_idle_conn
 
 async def test_a_transaction_that_found_its_host_vanished_is_the_only_one(migrated_dsn: str) -> None:
     async with through(migrated_dsn, IMPATIENT) as (tap, database):
-        await asyncio.gather(*(database.read("SELECT pg_sleep(0.05)") for _ in range(4)))
+        await leave_idle(database, 4)
         tap.vanish()
         with pytest.raises(Refusal):
             async with database.transaction():
@@ -426,6 +435,31 @@ async def test_a_standby_that_was_the_primary_is_left_for_the_new_one(postgres_w
         "ALTER ROLE CURRENT_USER IN DATABASE " + await name(postgres_world) + " RESET default_transaction_read_only"
     )
     assert (await opening).messages == 1
+
+
+async def test_a_primary_that_was_read_only_for_a_while_takes_what_staff_writes(
+    postgres_world: PostgresWorld, migrated_dsn: str
+) -> None:
+    """Its sessions stay read-only that began meanwhile; staff's writes are transactions, which nothing repeats."""
+    await one_maildrop(postgres_world)
+    database = Database(migrated_dsn, IMPATIENT)
+    await database.open()
+    units = PostgresUnits(database)
+
+    async def suspend() -> None:
+        async with units.open(None) as unit:
+            await unit.tenancy.tenants.set_status(Act("tester", "acme"), Status.SUSPENDED)
+
+    await postgres_world.owner.execute("ALTER ROLE CURRENT_USER IN DATABASE " + await name(postgres_world) + READ_ONLY)
+    try:
+        assert await reason_of(suspend()) is Reason.UNAVAILABLE
+    finally:
+        await postgres_world.owner.execute(
+            "ALTER ROLE CURRENT_USER IN DATABASE " + await name(postgres_world) + " RESET default_transaction_read_only"
+        )
+    await suspend()
+    await database.close()
+    assert await postgres_world.owner.fetchval("SELECT status FROM tenants") == "suspended"
 
 
 READ_ONLY = " SET default_transaction_read_only = on"

@@ -128,6 +128,10 @@ class Database:
         except VENDOR_ERRORS as error:
             self._learn(error, (limit.when() or 0.0) - self._options.deadline)
             raise refusal_of(error) from error
+        except Refusal as refusal:
+            # What the block ran of its own may have been refused already.
+            self._learn(refusal.__cause__, (limit.when() or 0.0) - self._options.deadline)
+            raise
 
     async def ping(self) -> str:
         """Postgres' version. Raises Refusal(UNAVAILABLE) when it can't be reached."""

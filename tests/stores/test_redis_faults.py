@@ -342,6 +342,24 @@ async def test_rediss_speaks_tls_and_believes_only_the_given_authority(
         await doubting.aclose()
 
 
+async def test_sentinels_over_tls_are_believed_by_the_same_authority(ca: trustme.CA, tmp_path: Path) -> None:
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("127.0.0.1").configure_cert(tls)
+    asked: list[bytes] = []
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.read(4096))
+        writer.close()
+
+    async with await asyncio.start_server(listen, "127.0.0.1", 0, ssl=tls) as server:
+        port = server.sockets[0].getsockname()[1]
+        locks = RedisMaildropLocks(f"rediss+sentinel://127.0.0.1:{port}/mail?ssl_ca_certs={tmp_path}/ca.pem")
+        await refused(locks.acquire(lease()))
+        await locks.aclose()
+    assert asked[0].startswith(b"*")
+
+
 def keys_of(group: Group) -> list[MaildropKey]:
     """For each node of a cluster, a maildrop that it keeps."""
     found: dict[int, MaildropKey] = {}

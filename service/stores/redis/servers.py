@@ -220,8 +220,10 @@ def connect(target: Target, limits: Limits) -> Servers:
 
 
 def _sentinel(target: Target, options: dict[str, Any], limits: Limits) -> OneServer:
-    own = _options(limits) | target.sentinel_options | ({"ssl": True} if target.tls else {})
-    tls = {"ssl": True} if target.tls else {}
+    tls: dict[str, Any] = {"ssl": True} if target.tls else {}
+    # The Sentinels are spoken to as the master is: with its authority and the same certificate.
+    shared = {name: value for name, value in target.options.items() if target.tls and name.startswith("ssl_")}
+    own = _options(limits) | shared | target.sentinel_options | tls
     make: Callable[..., Sentinel] = Sentinel
     sentinel = make(target.hosts, sentinel_kwargs=own, **options, **tls)
     return OneServer(sentinel.master_for(target.service), limits, sentinel)

@@ -50,6 +50,8 @@ class House:
     blocks: Blocks
     default_directory: str = ""
     guard: Guard = field(default_factory=Guard)
+    certificates: bool = False
+    """Whether front ends ask clients for a certificate."""
 
 
 @dataclass(frozen=True, slots=True)

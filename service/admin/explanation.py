@@ -81,7 +81,8 @@ async def explain_maildrop(
     async with caller.desk() as desk:
         await desk.use.tenants.show(tenant)
         house = caller.house
-        sources = Sources(desk.unit.tenancy, house.recent, house.clock, house.default_directory, house.guard)
+        stores = desk.unit.tenancy, house.recent, house.clock
+        sources = Sources(*stores, house.default_directory, house.guard, house.certificates)
         return _resource(await explained(sources, address, tenant, str(client) if client else None))
 
 

@@ -44,4 +44,7 @@ async def admin_api(settings: Settings) -> AsyncIterator[ASGIApp]:
         tokens = TokenOffice(PostgresTokens(asked), clock)
         units, default = PostgresUnits(written), settings.directory.default
         blocks = blocks_of(settings, locks)
-        yield admin_app(House(tokens, units, locks, passwords, retention, recent, clock, blocks, default, guard))
+        asked_for = settings.tls.client_ca is not None
+        yield admin_app(
+            House(tokens, units, locks, passwords, retention, recent, clock, blocks, default, guard, asked_for)
+        )

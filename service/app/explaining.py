@@ -20,5 +20,7 @@ async def explain(settings: Settings, address: str, client: str | None) -> Expla
         open_locks(settings) as locks,
     ):
         default, guard = settings.directory.default, staff_guard(settings, locks)
-        sources = Sources(postgres_tenancy(database), recent, SystemClock(), default, guard)
+        sources = Sources(
+            postgres_tenancy(database), recent, SystemClock(), default, guard, bool(settings.tls.client_ca)
+        )
         return await explained(sources, address, client=client)

@@ -62,6 +62,7 @@ class Desk:
         self.recent = MemoryRecentLogins(self.clock, self.locks)
         self.act = Act("tester", "acme")
         self.guard = Guard()
+        self.certificates = False
 
     async def furnished(self) -> "Desk":
         for name in ("acme", "other"):
@@ -76,6 +77,10 @@ class Desk:
 
     async def policy(self, **values: PolicyValue) -> None:
         await self.tenancy.maildrops.set_policy(self.act, ADA, PolicyChange(values))
+
+    async def issuer(self) -> None:
+        terms = IssuerTerms("https://id.example", ("poplar",))
+        await self.tenancy.issuers.create(self.act, NewIssuer("staff-login", terms))
 
     @property
     def key(self) -> MaildropKey:
@@ -92,7 +97,7 @@ class Desk:
         await self.recent.take([event])
 
     async def ask(self, address: str = str(ADA), tenant: str | None = None, client: str | None = None) -> Explanation:
-        sources = Sources(self.tenancy, self.recent, self.clock, guard=self.guard)
+        sources = Sources(self.tenancy, self.recent, self.clock, guard=self.guard, certificates=self.certificates)
         return await explained(sources, address, tenant, client)
 
 
@@ -254,11 +259,43 @@ async def test_a_token_that_was_refused_is_not_called_a_password(desk: Desk) -> 
 
 async def test_a_maildrop_without_a_password_may_be_opened_by_tokens(desk: Desk) -> None:
     await desk.tenancy.credentials.remove(desk.act, ADA, "main")
-    terms = IssuerTerms("https://id.example", ("poplar",))
-    await desk.tenancy.issuers.create(desk.act, NewIssuer("staff-login", terms))
+    await desk.issuer()
     answer = await desk.ask()
     assert codes(answer, Weight.WRONG) == []
     assert "Tokens of these issuers open it: staff-login." in text(answer, "issuers")
+
+
+async def test_a_maildrop_without_a_password_may_be_opened_by_client_certificates(desk: Desk) -> None:
+    """RFC 4422 appendix A: EXTERNAL."""
+    await desk.tenancy.credentials.remove(desk.act, ADA, "main")
+    desk.certificates = True
+    answer = await desk.ask()
+    assert codes(answer, Weight.WRONG) == []
+    assert "client certificates alone open it" in text(answer, "certificates_alone")
+
+
+async def test_where_no_password_can_be_used_others_may_still_open_the_maildrop(desk: Desk) -> None:
+    await desk.tenancy.credentials.set_status(desk.act, ADA, "main", Status.SUSPENDED)
+    assert "so nothing can open it: main" in text(await desk.ask(), "no_usable_credential")
+    await desk.issuer()
+    desk.certificates = True
+    answer = await desk.ask()
+    assert codes(answer, Weight.WRONG) == []
+    assert codes(answer, Weight.DOUBTFUL) == ["no_usable_credential"]
+    assert "so tokens and client certificates alone open it: main" in answer.verdict
+
+
+@pytest.mark.parametrize(("mechanisms", "code"), [(("PLAIN",), "no_credential"), (("EXTERNAL",), "certificates_alone")])
+async def test_what_the_policy_has_no_mechanism_for_opens_nothing(
+    desk: Desk, mechanisms: tuple[str, ...], code: str
+) -> None:
+    await desk.tenancy.credentials.remove(desk.act, ADA, "main")
+    await desk.issuer()
+    desk.certificates = True
+    await desk.policy(mechanisms=mechanisms)
+    answer = await desk.ask()
+    assert code in codes(answer, Weight.WRONG, Weight.NOTE)
+    assert "issuers" not in codes(answer, Weight.GOOD)
 
 
 async def test_the_name_for_recent_mail_alone_is_the_same_account(desk: Desk) -> None:

@@ -43,6 +43,8 @@ class Sources:
     """The outside directory of tenants that chose none; empty for Poplar's own credentials."""
     guard: Guard = field(default_factory=Guard)
     """Who is held back for wrong passwords."""
+    certificates: bool = False
+    """Whether front ends ask clients for a certificate, with which EXTERNAL logs in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,8 @@ class Facts:
     credentials: Sequence[CredentialView] = ()
     issuers: Sequence[str] = ()
     """Names of those whose tokens open the tenant's maildrops."""
+    certificates: bool = False
+    """Whether a client certificate that names it opens it."""
     attempts: Sequence[Attempt] | None = ()
     """The last one first; None while the register is out of reach."""
     holder: Holder | None = None
@@ -88,11 +92,16 @@ class Facts:
         return [each for each in self.attempts or () if each.kind is Kind.LOGIN]
 
 
+def when(moment: datetime) -> str:
+    """A moment as a person reads it, in UTC."""
+    return moment.strftime("%Y-%m-%d %H:%M:%SZ")
+
+
 async def gathered(sources: Sources, text: str, tenant: str | None, client: str | None) -> Facts:
     """The facts about the address in `text`. Raises Refusal: INVALID, NOT_FOUND, UNAVAILABLE."""
     with plainly():
         address = parse_address(bare(text))
-    facts = Facts(sources.clock.now(), address, client, recent=is_recent(text))
+    facts = Facts(sources.clock.now(), address, client, certificates=sources.certificates, recent=is_recent(text))
     domains = sources.tenancy.domains
     domain = await owned(domains, address.domain, tenant) if tenant else await domains.find(address.domain)
     if domain is None:

@@ -5,32 +5,23 @@ in which a login meets them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import MappingProxyType
 
-from service.mail.explaining.facts import Facts
+from service.mail.explaining.credentials import credentials, outside
+from service.mail.explaining.facts import Facts, when
 from service.mail.explaining.treatment import treatment
-from service.mail.passwords import KIND as PASSWORD
-from service.mail.policy import obstacle
 from service.model.account import Status
 from service.model.attempts import Kind
 from service.model.explanation import Finding, Weight
-from service.model.policy_table import policy_of
-from service.model.tenancy import CredentialView, MaildropView
+from service.model.tenancy import MaildropView
 
-SOON = timedelta(days=7)
 GOOD, NOTE, DOUBTFUL, WRONG = Weight.GOOD, Weight.NOTE, Weight.DOUBTFUL, Weight.WRONG
 
 
 def findings(facts: Facts) -> Sequence[Finding]:
     """All of them, in order."""
     return [finding for part in _PARTS for finding in part(facts)]
-
-
-def when(moment: datetime) -> str:
-    """A moment as a person reads it, in UTC."""
-    return moment.strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def _name(facts: Facts) -> Iterator[Finding]:
@@ -90,64 +81,10 @@ def _networks(facts: Facts, networks: tuple[str, ...]) -> Finding:
     if facts.client is None:
         text = f"The policy lets clients in from these networks alone: {listed}."
         return Finding(DOUBTFUL, "networks", text, "Ask with --client and the client's address.")
-    if _outside(facts, networks):
+    if outside(facts, networks):
         text = f"The policy doesn't let {facts.client} in: only {listed}."
         return Finding(WRONG, "network_refused", text, "Connect from there, or change the policy value networks.")
     return Finding(GOOD, "network_allowed", f"The policy lets {facts.client} in: {listed}.")
-
-
-def _outside(facts: Facts, networks: tuple[str, ...]) -> bool:
-    only = replace(policy_of({}), networks=networks)
-    return facts.client is not None and obstacle(only, "", facts.client) is not None
-
-
-def _credentials(facts: Facts) -> Iterator[Finding]:
-    if facts.directory is not None:
-        text = f"Its password is judged by the outside directory {facts.directory}, by none that is kept here."
-        yield Finding(NOTE, "directory", text, "Look there whether the account may log in; `poplar doctor` asks it.")
-        return
-    if facts.maildrop is None:
-        return
-    usable = [each for each in facts.credentials if _obstacle(each, facts) is None]
-    if facts.issuers:
-        yield Finding(GOOD, "issuers", f"Tokens of these issuers open it: {', '.join(facts.issuers)}.")
-    if not facts.credentials and facts.issuers:
-        yield Finding(NOTE, "tokens_alone", "It has no password: tokens alone open it.")
-    elif not facts.credentials:
-        advice = f"To set one: poplar credential create {facts.maildrop.address}"
-        yield Finding(WRONG, "no_credential", "It has no password, so nothing can open it.", advice)
-    elif not usable:
-        text = f"None of its credentials can be used: {_listed(facts.credentials, facts)}."
-        yield Finding(WRONG, "no_usable_credential", text, "Resume one, or set a new password.")
-    else:
-        yield Finding(GOOD, "credentials", f"It can be opened by: {_listed(usable, facts)}.")
-        if useless := [each for each in facts.credentials if each not in usable]:
-            text = f"These can't be used: {_listed(useless, facts)}."
-            yield Finding(DOUBTFUL, "useless_credentials", text, "A client that has one of them is refused.")
-
-
-def _listed(credentials: Sequence[CredentialView], facts: Facts) -> str:
-    return "; ".join(_described(each, facts) for each in credentials)
-
-
-def _described(credential: CredentialView, facts: Facts) -> str:
-    used = f"last used about {when(credential.last_used)}" if credential.last_used else "never used yet"
-    parts = [credential.kind, *filter(None, [_obstacle(credential, facts)]), used]
-    if credential.expires is not None and facts.now < credential.expires < facts.now + SOON:
-        parts.append(f"expires {when(credential.expires)}")
-    return f"{credential.label} ({', '.join(parts)})"
-
-
-def _obstacle(credential: CredentialView, facts: Facts) -> str | None:
-    """Why this credential opens nothing; None if it does."""
-    if credential.status is Status.SUSPENDED:
-        return "suspended"
-    if credential.expires is not None and credential.expires <= facts.now:
-        return f"expired {when(credential.expires)}"
-    if facts.policy.app_passwords == "required" and credential.kind == PASSWORD:
-        return "the policy wants an app password"
-    networks = policy_of(credential.policy).networks
-    return "not for this client's network" if networks is not None and _outside(facts, networks) else None
 
 
 def _held_back(facts: Facts) -> Iterator[Finding]:
@@ -235,7 +172,7 @@ _PARTS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     _name,
     _status,
     _policy,
-    _credentials,
+    credentials,
     _held_back,
     _session,
     _delay,

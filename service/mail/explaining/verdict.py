@@ -7,8 +7,7 @@ against the next one. Refuses to find anything itself.
 from collections.abc import Sequence
 
 from service.mail.explaining.attempts import told
-from service.mail.explaining.facts import Facts
-from service.mail.explaining.findings import when
+from service.mail.explaining.facts import Facts, when
 from service.model.event import Kind
 from service.model.explanation import Finding, Weight
 

@@ -8,11 +8,13 @@ RFC 8314 §4.4 (a valid certificate for every name served), RFC 6066 §3 (SNI), 
 
 import asyncio
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
+from math import inf
 from pathlib import Path
+from time import time
 from typing import cast
 
 from cryptography import x509
@@ -45,6 +47,7 @@ class _Rules:
 class _Pair:
     context: ssl.SSLContext
     names: tuple[str, ...]
+    begins: datetime
     expires: datetime
     end_point: bytes
     """What connections that are shown it can be bound to (RFC 5929 §4)."""
@@ -55,7 +58,14 @@ class _Shelf:
     """What is served at one moment."""
 
     pairs: Mapping[str, _Pair] = field(default_factory=dict)
+    begun: Mapping[str, _Pair] = field(default_factory=dict)
+    """Those whose certificate holds already; all of them where none does."""
     by_name: Mapping[str, _Pair] = field(default_factory=dict)
+    """Which of those that have begun answers to a name."""
+    staged: Mapping[str, _Pair] = field(default_factory=dict)
+    """Which of those that begin later answers to a name, as long as no other does."""
+    until: float = inf
+    """When the next of these begins, Unix seconds: then it has to be arranged anew."""
     signature: bytes = b""
     broken: int = 0
     """Pairs that can't be loaded as their files are now."""
@@ -65,7 +75,8 @@ class Certificates:
     """The pairs of `directory`: each NAME.crt or NAME.pem with NAME.key, each folder with tls.crt and tls.key.
 
     Names are the certificates' own (SAN). A client that names none, or an unknown one, gets the pair called
-    `default`, or else the first by name. Where two hold the same name, the one that expires later answers.
+    `default`, or else the first by name. Where two hold the same name, the one that expires later answers, and one that
+    isn't valid yet only where nothing else does.
     Where `client_ca` names a file of authorities, clients are asked for a certificate of theirs.
     Raises OSError (ssl.SSLError is one) or ValueError if no pair can be loaded at the start.
     """
@@ -97,6 +108,11 @@ class Certificates:
         return {name: pair.expires for name, pair in self._shelf.pairs.items()}
 
     @property
+    def begins(self) -> Mapping[str, datetime]:
+        """From when on the certificate of each pair holds, in UTC, by the pair's name."""
+        return {name: pair.begins for name, pair in self._shelf.pairs.items()}
+
+    @property
     def broken(self) -> int:
         """How many pairs can't be loaded as their files are now, though each may have a former certificate in use."""
         return self._shelf.broken
@@ -123,14 +139,17 @@ class Certificates:
 
     def _pair_for(self, name: str | None) -> _Pair:
         shelf = self._shelf
+        if shelf.until <= time():
+            shelf = self._shelf = _arranged(shelf)
         if not name:
-            return _default(shelf.pairs)
+            return _default(shelf.begun)
         wanted = name.lower().removesuffix(".")
         # RFC 6125 §6.4.3: "the client SHOULD NOT compare against anything but the left-most label of the
         # reference identifier (e.g., *.example.com would match foo.example.com but not bar.foo.example.com or
         # example.com)."
         wildcard = "*." + wanted.partition(".")[2]
-        return shelf.by_name.get(wanted) or shelf.by_name.get(wildcard) or _default(shelf.pairs)
+        found = shelf.by_name.get(wanted) or shelf.by_name.get(wildcard)
+        return found or shelf.staged.get(wanted) or shelf.staged.get(wildcard) or _default(shelf.begun)
 
     def _read(self) -> tuple[_Shelf, dict[str, Exception]]:
         files = _find(self._directory)
@@ -147,7 +166,7 @@ class Certificates:
                 problems[name] = error
                 if name in self._shelf.pairs:
                     pairs[name] = self._shelf.pairs[name]
-        return _Shelf(pairs, _by_name(pairs), signature, len(problems)), problems
+        return _arranged(_Shelf(pairs, signature=signature, broken=len(problems))), problems
 
     def _put(self, shelf: _Shelf, problems: Mapping[str, Exception]) -> None:
         for name, error in problems.items():
@@ -191,7 +210,7 @@ def _load(files: _Files, rules: _Rules) -> _Pair:
     context.load_cert_chain(files.chain, files.key, password="")
     try:
         leaf = x509.load_pem_x509_certificates(files.chain.read_bytes())[0]
-        return _Pair(context, _names(leaf), leaf.not_valid_after_utc, end_point(leaf))
+        return _Pair(context, _names(leaf), leaf.not_valid_before_utc, leaf.not_valid_after_utc, end_point(leaf))
     except UNREADABLE as error:
         raise ValueError(f"the certificate can't be read: {error}") from error
 
@@ -205,8 +224,18 @@ def _names(leaf: x509.Certificate) -> tuple[str, ...]:
     return tuple(name.lower() for name in alternatives.get_values_for_type(x509.DNSName))
 
 
-def _by_name(pairs: Mapping[str, _Pair]) -> dict[str, _Pair]:
-    oldest_first = sorted(pairs.values(), key=lambda pair: pair.expires)
+def _arranged(shelf: _Shelf) -> _Shelf:
+    """The same pairs by what has begun by now."""
+    now = time()
+    begun = {name: pair for name, pair in shelf.pairs.items() if pair.begins.timestamp() <= now}
+    staged = [pair for name, pair in shelf.pairs.items() if name not in begun]
+    until = min((pair.begins.timestamp() for pair in staged), default=inf)
+    by_name = _by_name(begun.values())
+    return replace(shelf, begun=begun or shelf.pairs, by_name=by_name, staged=_by_name(staged), until=until)
+
+
+def _by_name(pairs: Iterable[_Pair]) -> dict[str, _Pair]:
+    oldest_first = sorted(pairs, key=lambda pair: pair.expires)
     return {name: pair for pair in oldest_first for name in pair.names}
 
 

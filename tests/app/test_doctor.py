@@ -14,7 +14,7 @@ import trustme
 
 from service.app.blobs import make_blobs
 from service.app.doctor import Finding, examine
-from service.app.doctor.certificates import expiry
+from service.app.doctor.certificates import validity
 from service.app.doctor.systems import clocks
 from service.app.provisioning import provisioning
 from service.app.telling import why
@@ -260,8 +260,14 @@ async def test_an_expired_certificate_is_wrong(make: Make, ca: trustme.CA, tmp_p
 
 def test_a_certificate_that_expires_soon_is_doubtful() -> None:
     now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-    assert expiry("a", now + datetime.timedelta(days=13), now).text == "expires in 13 days"
-    assert expiry("a", now + datetime.timedelta(days=15), now).state == "good"
+    assert validity("a", now, now + datetime.timedelta(days=13), now).text == "expires in 13 days"
+    assert validity("a", now, now + datetime.timedelta(days=15), now).state == "good"
+
+
+def test_a_certificate_that_begins_later_is_doubtful() -> None:
+    now = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    finding = validity("a", now + datetime.timedelta(hours=1), now + datetime.timedelta(days=90), now)
+    assert (finding.state, finding.text) == ("doubtful", "begins on 2026-01-01 01:00Z")
 
 
 async def test_a_taken_port_is_told(make: Make) -> None:

@@ -28,10 +28,12 @@ def write_pair(
     *names: str,
     days: int = 30,
     key_type: trustme.KeyType = trustme.KeyType.ECDSA,
+    begins: datetime | None = None,
 ) -> None:
     """A chain and its key as NAME.crt and NAME.key."""
     folder.mkdir(parents=True, exist_ok=True)
-    issued = ca.issue_cert(*names, not_after=datetime.now(UTC) + timedelta(days=days), key_type=key_type)
+    ends = datetime.now(UTC) + timedelta(days=days)
+    issued = ca.issue_cert(*names, not_before=begins, not_after=ends, key_type=key_type)
     (folder / f"{name}.key").write_bytes(issued.private_key_pem.bytes())
     (folder / f"{name}.crt").write_bytes(b"".join(part.bytes() for part in issued.cert_chain_pems))
 

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import ssl
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -105,6 +105,45 @@ async def test_of_two_pairs_with_one_name_the_one_that_expires_later_answers(tmp
     write_pair(tmp_path, "a-long", ca, "pop.example", "long.example", days=90)
     write_pair(tmp_path, "b-short", ca, "pop.example", "short.example", days=2)
     assert "long.example" in names_shown(Certificates(tmp_path), ca, "pop.example")
+
+
+@pytest.fixture
+def staged(folder: Path, ca: trustme.CA) -> Certificates:
+    """With a later `default`, and later ones for two names, one of which a wildcard covers until then."""
+    begins = datetime.now(UTC) + timedelta(days=10)
+    for name, names in {"default": ["late.example"], "x": ["pop.tenant.example", "x"], "y": ["a.wild.example"]}.items():
+        write_pair(folder, name, ca, *names, days=90, begins=begins)
+    write_pair(folder, "alone", ca, "alone.example", days=90, begins=begins + timedelta(days=1))
+    return Certificates(folder)
+
+
+async def test_a_certificate_that_isn_t_valid_yet_answers_only_where_no_other_does(
+    staged: Certificates, ca: trustme.CA
+) -> None:
+    assert names_shown(staged, ca, "pop.tenant.example")[0] == "mail.tenant.example"
+    assert names_shown(staged, ca, "a.wild.example") == ["*.wild.example"]
+    for name in (None, "stranger.example"):
+        assert names_shown(staged, ca, name)[0] == "mail.tenant.example"
+    for name in ("alone.example", "late.example"):
+        assert staged._pair_for(name).names == (name,)
+
+
+async def test_a_certificate_answers_from_the_moment_it_is_valid_without_a_reload(
+    staged: Certificates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begins = staged.begins["x"].timestamp()
+    monkeypatch.setattr("service.net.certificates.time", lambda: begins - 1)
+    assert staged._pair_for("pop.tenant.example").names[0] == "mail.tenant.example"
+    monkeypatch.setattr("service.net.certificates.time", lambda: begins)
+    assert staged._pair_for("pop.tenant.example").names == ("pop.tenant.example", "x")
+    assert staged._pair_for("a.wild.example").names == ("a.wild.example",)
+    assert staged._pair_for(None).names == ("late.example",)
+
+
+async def test_where_no_certificate_is_valid_yet_they_are_served_all_the_same(tmp_path: Path, ca: trustme.CA) -> None:
+    """The clock may be wrong here, and right at the client."""
+    write_pair(tmp_path, "a", ca, "a.example", begins=datetime.now(UTC) + timedelta(days=1))
+    assert Certificates(tmp_path)._pair_for(None).names == ("a.example",)
 
 
 async def test_a_certificate_without_alternative_names_answers_to_its_common_name(

@@ -32,12 +32,15 @@ async def check_certificates(settings: Settings) -> AsyncIterator[Finding]:
     for told in broken:
         yield wrong("certificates", f"can't be loaded: {told}", f"Put the right pair into {directory}.")
     for name, expires in certificates.expires.items():
-        yield expiry(name, expires, datetime.now(UTC))
+        yield validity(name, certificates.begins[name], expires, datetime.now(UTC))
 
 
-def expiry(name: str, expires: datetime, now: datetime) -> Finding:
-    """How long a certificate still holds."""
+def validity(name: str, begins: datetime, expires: datetime, now: datetime) -> Finding:
+    """Whether a certificate holds, and how long."""
     subject = f"certificate {name}"
+    if now < begins:
+        advice = "Until then another has to answer for its names. If it should hold now, look at this machine's clock."
+        return doubtful(subject, f"begins on {begins:%Y-%m-%d %H:%MZ}", advice)
     if expires <= now:
         return wrong(subject, f"expired on {expires:%Y-%m-%d}", "Renew it: mail clients refuse to connect.")
     if expires - now < SOON:

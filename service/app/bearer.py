@@ -44,7 +44,7 @@ async def open_bearer(
     settings: OAuthSettings, database: Database, tasks: Background
 ) -> AsyncIterator[tuple[Bearer, Callable[[], bool]]]:
     """The use case, and whether tokens are offered. Raises SettingsError for a file that can't be read."""
-    _check_authorities(settings)
+    check_authorities(settings)
     clock, issuers = SystemClock(), PostgresIssuers(database)
     checks = ChecksOnDemand(settings)
     try:
@@ -132,7 +132,7 @@ def _loaded(settings: OAuthSettings) -> "tuple[Fetcher, TokenChecks]":
     return fetcher, OidcTokenChecks(fetcher, SystemClock(), settings.keys_seconds)
 
 
-def _check_authorities(settings: OAuthSettings) -> None:
+def check_authorities(settings: OAuthSettings) -> None:
     """Say at the start, rather than at the first token, that the file can't be read. Raises SettingsError."""
     try:
         if settings.ca_file is not None:

@@ -6,6 +6,7 @@ Owns that one failing check never hides another, and that the round ends. Refuse
 import asyncio
 from collections.abc import AsyncIterator, Callable
 
+from service.app.doctor.authorities import check_authority_files
 from service.app.doctor.certificates import check_certificates
 from service.app.doctor.directories import check_directories
 from service.app.doctor.events import check_events
@@ -25,6 +26,7 @@ CHECKS: dict[str, Check] = {
     "directories": check_directories,
     "events": check_events,
     "certificates": check_certificates,
+    "authorities": check_authority_files,
     "ports": check_ports,
     "open files": check_descriptors,
 }

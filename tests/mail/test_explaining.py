@@ -257,6 +257,24 @@ async def test_a_token_that_was_refused_is_not_called_a_password(desk: Desk) -> 
     assert "Sign in anew" in told.advice
 
 
+async def test_a_certificate_that_was_refused_is_not_called_a_password(desk: Desk) -> None:
+    await desk.tried(1, Why.WRONG_SECRET, mechanism="EXTERNAL", detail="no credential matches")
+    (told,) = (await desk.ask()).attempts
+    assert told.text == "refused: its client certificate doesn't have this address"
+    assert "password" not in told.advice
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "shown"),
+    [("PLAIN", "password"), ("XOAUTH2", "token"), ("OAUTHBEARER", "token"), ("EXTERNAL", "client certificate")],
+)
+async def test_a_policy_that_refused_names_what_was_right(desk: Desk, mechanism: str, shown: str) -> None:
+    detail = f"the policy does not allow {mechanism}"
+    await desk.tried(1, Why.POLICY, mechanism=mechanism, detail=detail)
+    (told,) = (await desk.ask()).attempts
+    assert told.text == f"refused: the {shown} was right, but {detail}"
+
+
 async def test_a_maildrop_without_a_password_may_be_opened_by_tokens(desk: Desk) -> None:
     await desk.tenancy.credentials.remove(desk.act, ADA, "main")
     await desk.issuer()

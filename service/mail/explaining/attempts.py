@@ -73,7 +73,9 @@ _WORDS: Mapping[Why, tuple[str, str]] = MappingProxyType(
 
 
 _TOKENS = frozenset({"OAUTHBEARER", "XOAUTH2"})
+_CERTIFICATES = frozenset({"EXTERNAL"})
 _SIGN_IN = "Sign in anew in the mail program; compare the tenant's issuers: poplar issuer list"
+_OWN_CERTIFICATE = "Choose, in the mail program, the client certificate that has this address as an rfc822Name."
 
 
 def told(attempt: Attempt) -> Told:
@@ -85,9 +87,20 @@ def told(attempt: Attempt) -> Told:
     text, advice = _WORDS[why]
     if why is Why.WRONG_SECRET and attempt.mechanism in _TOKENS:
         text, advice = f"its token was not accepted ({attempt.detail})", _SIGN_IN
+    if why is Why.WRONG_SECRET and attempt.mechanism in _CERTIFICATES:
+        text, advice = "its client certificate doesn't have this address", _OWN_CERTIFICATE
+    if why is Why.POLICY:
+        text = f"the {_shown(attempt.mechanism)} was right, but"
     if why is Why.POLICY and attempt.detail:
         text = f"{text} {attempt.detail}"
     return Told(attempt, f"refused: {text}", advice)
+
+
+def _shown(mechanism: str) -> str:
+    """What a client proves itself with."""
+    if mechanism in _TOKENS:
+        return "token"
+    return "client certificate" if mechanism in _CERTIFICATES else "password"
 
 
 def _why(attempt: Attempt) -> Why:

@@ -19,9 +19,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.admin.problems import ForbiddenError, of_refusal, problem
 from service.mail.blocks import Blocks
+from service.mail.evicting import LiveSessions
 from service.mail.guard import Guard
 from service.mail.passwords import Passwords
-from service.mail.ports import Clock, MaildropLocks
+from service.mail.ports import Clock
 from service.mail.provisioning import Office, Provisioning, provisioning
 from service.mail.recent import RecentLogins
 from service.mail.tokens import TokenOffice
@@ -42,7 +43,7 @@ class House:
 
     tokens: TokenOffice
     units: Units
-    locks: MaildropLocks
+    locks: LiveSessions
     passwords: Passwords
     removed_retention: timedelta
     recent: RecentLogins

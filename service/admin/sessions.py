@@ -51,9 +51,12 @@ async def list_tenant_sessions(
 
 @router.delete("/tenants/{tenant}/maildrops/{address:address}/session", status_code=204)
 async def end_session(caller: Assistant, tenant: TenantName, address: AddressName) -> None:
-    """End the session that holds this maildrop, within the renewal of its lease."""
+    """End the session that holds this maildrop, within the renewal of its lease.
+
+    Where nobody holds it, a session is ended that stayed in a maildrop of this address when that was removed.
+    """
     async with caller.desk() as desk:
-        await evict(desk.office, caller.house.locks, address, tenant)
+        await evict(desk.office, caller.house.locks, address, tenant, caller.token.bound_to)
 
 
 async def _listed(caller: Caller, window: Window, tenant: str | None, address: str | None) -> Listing[Session]:

@@ -45,7 +45,10 @@ def _those(holders: "Sequence[Holder]", tenant: str | None, address: str | None)
 
 @app.command("kick")
 def kick(address: AddressName, as_json: AsJson = False) -> None:
-    """End the session that holds this maildrop; it removes nothing, and ends within the renewal of its lease."""
+    """End the session that holds this maildrop; it removes nothing, and ends within the renewal of its lease.
+
+    Where nobody holds it, a session is ended that stayed in a maildrop of this address when that was removed.
+    """
     from service.app.staff import evict
     from service.settings import load_settings
 

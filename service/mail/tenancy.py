@@ -5,7 +5,7 @@ Every write belongs to one tenant and writes its audit row in the same transacti
 Nothing here reaches beyond the tenant it names (G10), save `Domains.find`, which tells who owns a domain.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -232,7 +232,7 @@ class AuditQuery:
 class Audit(Protocol):
     """What was done to a tenant; it outlives what it tells of."""
 
-    async def note(self, act: Act, what: tuple[str, str]) -> None:
+    async def note(self, act: Act, what: tuple[str, str], details: Mapping[str, object] | None = None) -> None:
         """Keep an act that changes no row: `what` is the action and its subject. Raises Refusal(NOT_FOUND)."""
 
     async def page(self, tenant: str | None, query: AuditQuery) -> Sequence[AuditEntry]:

@@ -147,6 +147,20 @@ async def test_a_delegated_admin_can_neither_see_change_nor_detect_another_tenan
     assert [holder.tenant for holder in await served.locks.holders()] == [OTHER]
 
 
+async def test_a_delegated_admin_ends_no_session_in_a_removed_maildrop_of_another_tenant(served: Served) -> None:
+    await hold(served, OTHER)
+    address = f"ada@{OTHER}.example"
+    async with served.client() as full:
+        assert (await full.delete(f"/tenants/{OTHER}/domains/{OTHER}.example?cascade=true")).status_code == 204
+    async with served.client("acme") as client:
+        for tenant in ("acme", OTHER):
+            absent = await client.delete(f"/tenants/{tenant}/maildrops/{address.replace(OTHER, NOBODY)}/session")
+            there = await client.delete(f"/tenants/{tenant}/maildrops/{address}/session")
+            assert there.status_code == 404
+            assert there.text.replace(OTHER, NOBODY) == absent.text
+    assert [holder.tenant for holder in await served.locks.holders()] == [OTHER]
+
+
 @pytest.mark.parametrize("query", [f"?address=ada@{OTHER}.example", f"?domain={OTHER}.example", "?limit=500"])
 async def test_no_list_of_a_delegated_admins_holds_anything_of_another_tenants(served: Served, query: str) -> None:
     await hold(served, OTHER)

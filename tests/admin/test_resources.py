@@ -354,6 +354,16 @@ async def test_a_live_session_is_listed_and_ended(served: Served) -> None:
         assert good(await client.get("/tenants/acme/sessions"))["items"] == []
         (ended,) = good(await client.get("/tenants/acme/audit?action=session.end"))["items"]
     assert (ended["actor"], ended["subject"]) == ("token:support", "ada@acme.example")
+    assert ended["details"] == {"session": session["session_id"], "client": "192.0.2.1"}
+
+
+async def test_a_live_session_is_ended_though_its_maildrop_is_removed(served: Served) -> None:
+    await hold(served, "acme")
+    async with served.client("acme") as client:
+        good(await client.delete(ADA), 204)
+        good(await client.delete(f"{ADA}/session"), 204)
+        problem(await client.delete(f"{ADA}/session"), 404)
+    assert await served.locks.holders() == []
 
 
 async def test_the_audit_names_the_token_and_is_filtered_and_paged(served: Served) -> None:

@@ -9,6 +9,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.asyncio.cluster import RedisCluster
 
+from service.mail.evicting import LiveSessions
 from service.mail.ports import Holder, Lease, MaildropLocks
 from service.model.account import MaildropKey
 from service.stores.memory.locks import MemoryMaildropLocks
@@ -41,6 +42,7 @@ class OnMemory:
         self._clock = TurnableClock()
         self._twin = MemoryMaildropLocks(self._clock, LEASE)
         self.locks: MaildropLocks = self._twin
+        self.sessions: LiveSessions = self._twin
 
     async def let_pass(self, seconds: float) -> None:
         self._clock.passed += seconds
@@ -57,6 +59,7 @@ class OnRedis:
 
     def __init__(self, locks: RedisMaildropLocks, client: Redis | RedisCluster) -> None:
         self.locks: MaildropLocks = locks
+        self.sessions: LiveSessions = locks
         self._client = client
 
     async def let_pass(self, seconds: float) -> None:
@@ -257,6 +260,19 @@ async def test_holders_are_listed_oldest_first_with_all_that_staff_see(locks: Ma
         await locks.acquire(each)
     expected = sorted((each.holder for each in leases), key=lambda one: one.since)
     assert list(await locks.holders()) == expected
+
+
+async def test_staff_find_who_holds_a_maildrop_and_what_was_held_under_an_address(backend: Backend) -> None:
+    first, second, other = lease(since=1), lease(since=2), lease()
+    other = other._replace(holder=holder("bob@one.example"))
+    for each in (second, first, other):
+        await backend.locks.acquire(each)
+    assert await backend.sessions.holder(first.key) == first.holder
+    held = [(each.key, each.holder) for each in (first, second)]
+    assert list(await backend.sessions.held_as("ann@one.example")) == held
+    await backend.locks.evict(first.key)
+    assert await backend.sessions.holder(first.key) is None
+    assert list(await backend.sessions.held_as("ann@one.example")) == held[1:]
 
 
 async def test_a_released_session_is_no_longer_listed(locks: MaildropLocks) -> None:

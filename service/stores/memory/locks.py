@@ -74,6 +74,17 @@ class MemoryMaildropLocks:
         held = [self._current(key) for key in list(self._held)]
         return sorted((one.holder for one in held if one and one.holder), key=lambda holder: holder.since)
 
+    async def holder(self, key: MaildropKey) -> Holder | None:
+        """Who holds this maildrop."""
+        held = self._current(key)
+        return held.holder if held is not None else None
+
+    async def held_as(self, address: str) -> Sequence[tuple[MaildropKey, Holder]]:
+        """Who holds maildrops that have this address, or had it, oldest first."""
+        held = [(key, await self.holder(key)) for key in list(self._held)]
+        found = [(key, holder) for key, holder in held if holder is not None and holder.address == address]
+        return sorted(found, key=lambda each: each[1].since)
+
     async def evict(self, key: MaildropKey) -> bool:
         """Make the holder lose its lease at its next renewal; False if nobody held it."""
         held = self._current(key)

@@ -6,6 +6,7 @@ Refuses to know commands. No secret is ever in a key or an entry.
 
 import json
 from datetime import datetime
+from uuid import UUID
 
 from pydantic_core import to_json
 
@@ -24,6 +25,15 @@ def lock_key(key: MaildropKey) -> str:
 def session_key(key: MaildropKey) -> str:
     """Where staff see who holds the maildrop."""
     return f"session:{_tag(key)}"
+
+
+def parse_session_key(name: str) -> MaildropKey | None:
+    """The maildrop whose session's entry is there, or None when it is no such name."""
+    try:
+        tenant_id, maildrop_id = name.removeprefix("session:").strip("{}").split(":")
+        return MaildropKey(UUID(tenant_id), UUID(maildrop_id))
+    except ValueError:
+        return None
 
 
 def lease_keys(key: MaildropKey) -> tuple[str, str]:

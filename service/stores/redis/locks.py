@@ -15,7 +15,16 @@ from service.model.account import MaildropKey
 from service.stores.observing import Calls, Observer, Unobserved
 from service.stores.redis.batch import Limits
 from service.stores.redis.errors import kind_of
-from service.stores.redis.keys import SESSIONS, delay_key, entry, lease_keys, lock_key, parse_entry
+from service.stores.redis.keys import (
+    SESSIONS,
+    delay_key,
+    entry,
+    lease_keys,
+    lock_key,
+    parse_entry,
+    parse_session_key,
+    session_key,
+)
 from service.stores.redis.renewals import Answer, Renewals
 from service.stores.redis.scripts import ACQUIRE, EVICT, MAY_LOG_IN, RELEASE, RENEW, SEIZE, Command, Script, Word
 from service.stores.redis.servers import PING, Servers, connect
@@ -104,12 +113,17 @@ class RedisMaildropLocks:
 
     async def holders(self) -> Sequence[Holder]:
         """The live sessions, oldest first. Walks all keys: for staff, not for sessions."""
-        with self._calls.observed("holders"):
-            async with asyncio.timeout(STAFF_SECONDS):
-                keys = sorted({key.decode() async for key in self._servers.scan(SESSIONS)})
-                entries = [each for page in _pages(keys, self._limits.batch) for each in await self._entries(page)]
-        holders = [holder for holder in map(parse_entry, entries) if holder is not None]
-        return sorted(holders, key=lambda holder: holder.since)
+        return [holder for _, holder in await self._held()]
+
+    async def holder(self, key: MaildropKey) -> Holder | None:
+        """Who holds this maildrop."""
+        with self._calls.observed("holder"):
+            return parse_entry(await self._submit(name := session_key(key), Command(("GET", name))))
+
+    async def held_as(self, address: str) -> Sequence[tuple[MaildropKey, Holder]]:
+        """Who holds maildrops that have this address, or had it, oldest first. Walks all keys."""
+        held = [(parse_session_key(name), holder) for name, holder in await self._held() if holder.address == address]
+        return [(key, holder) for key, holder in held if key is not None]
 
     async def evict(self, key: MaildropKey) -> bool:
         """Make the holder lose its lease at its next renewal; False if nobody held it.
@@ -135,6 +149,15 @@ class RedisMaildropLocks:
         """Give back what was abandoned and close every connection."""
         await asyncio.gather(*self._abandoned, return_exceptions=True)
         await self._servers.aclose()
+
+    async def _held(self) -> Sequence[tuple[str, Holder]]:
+        """The name of the entry and what it says, oldest first."""
+        with self._calls.observed("holders"):
+            async with asyncio.timeout(STAFF_SECONDS):
+                keys = sorted({key.decode() async for key in self._servers.scan(SESSIONS)})
+                entries = [each for page in _pages(keys, self._limits.batch) for each in await self._entries(page)]
+        held = [(key, holder) for key, each in zip(keys, entries, strict=True) if (holder := parse_entry(each))]
+        return sorted(held, key=lambda each: each[1].since)
 
     async def _entries(self, keys: Sequence[str]) -> list[object]:
         # A cluster keeps them on different nodes, so each is asked for by itself, in shared pipelines.

@@ -3,7 +3,7 @@
 Owns the same answers as `stores.postgres.tenancy.audit`. Refuses to change an entry.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
@@ -13,7 +13,6 @@ from service.model.refusal import Reason, Refusal
 from service.model.tenancy import AuditEntry
 from service.model.token import SERVICE
 from service.stores.memory.state import REMOVED, MemoryState
-from service.stores.memory.tenancy.rows import tenant_row
 
 
 class MemoryAudit:
@@ -26,10 +25,10 @@ class MemoryAudit:
         """The tenant's entries, newest first. Raises Refusal(NOT_FOUND)."""
         return await self.page(tenant, AuditQuery(limit=limit))
 
-    async def note(self, act: Act, what: tuple[str, str]) -> None:
+    async def note(self, act: Act, what: tuple[str, str], details: Mapping[str, object] | None = None) -> None:
         """Keep an act that changes no row. Raises Refusal(NOT_FOUND)."""
-        tenant_id = tenant_row(self._state, act.tenant).tenant_id if act.tenant else SERVICE
-        self._state.audit.append((tenant_id, AuditEntry(datetime.now(UTC), act.actor, *what, {})))
+        tenant_id = self._tenant_id(act.tenant) if act.tenant else SERVICE
+        self._state.audit.append((tenant_id, AuditEntry(datetime.now(UTC), act.actor, *what, dict(details or {}))))
 
     async def page(self, tenant: str | None, query: AuditQuery) -> Sequence[AuditEntry]:
         """The matching entries, newest first. Raises Refusal(NOT_FOUND)."""

@@ -5,7 +5,7 @@ Owns the reading of the table `audit`. Refuses to change it: its rows are writte
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from service.mail.tenancy import Act, AuditQuery
@@ -39,10 +39,11 @@ class PostgresAudit:
         """The tenant's entries, newest first. Raises Refusal(NOT_FOUND)."""
         return await self.page(tenant, AuditQuery(limit=limit))
 
-    async def note(self, act: Act, what: tuple[str, str]) -> None:
+    async def note(self, act: Act, what: tuple[str, str], details: Mapping[str, object] | None = None) -> None:
         """Keep an act that changes no row. Raises Refusal(NOT_FOUND)."""
         async with self._database.transaction() as connection:
-            await record(connection, await self._tenant_id(act.tenant) if act.tenant else SERVICE, act, what)
+            tenant_id = await self._tenant_id(act.tenant) if act.tenant else SERVICE
+            await record(connection, tenant_id, act, what, details)
 
     async def page(self, tenant: str | None, query: AuditQuery) -> Sequence[AuditEntry]:
         """The matching entries, newest first. Raises Refusal(NOT_FOUND)."""

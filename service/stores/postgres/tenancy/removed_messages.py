@@ -16,7 +16,7 @@ from service.stores.postgres.database import Database
 from service.stores.postgres.tenancy.rows import MAILDROP, lock_maildrop, maildrop_key, record
 
 # Postgres' own clock judges both; to a message that a policy keeps the margin is left that `within` has already.
-# Both are given in seconds: where its time zone has summer time, a day of Postgres' may have 25 hours, the sweep's has 24.
+# Both are given in seconds: a day of Postgres' has 25 hours where its time zone ends summer time, the sweep's has 24.
 UNTIL = "coalesce(m.kept_until - make_interval(secs => $4), m.removed_at + make_interval(secs => $3))"
 # One that was restored already lives on in a row that names the same blob with the same trace. By the trace the two
 # differ that a catch-all brought of one mail: they name one blob.

@@ -10,10 +10,11 @@ RFC 4155 §2, appendix A.
 import re
 from collections.abc import Iterator
 from functools import partial
+from itertools import chain, pairwise
 from pathlib import Path
-from typing import BinaryIO
 
 from service.mail.archives import PIECE, ArchivedMessage, dovecot_unique_id, valid_unique_id
+from service.mail.spool import Spool
 from service.model.refusal import Reason, Refusal
 
 HEADER_OCTETS = 64 * 1024
@@ -47,37 +48,32 @@ _PSEUDO = re.compile(rb"^Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL D
 
 
 class Mbox:
-    """One file. Raises Refusal(INVALID) if it doesn't begin like an mbox, OSError if it can't be read."""
+    """One file, locked for as long as it or one of its messages is kept.
+
+    Raises Refusal(INVALID) if it doesn't begin like an mbox or is being written to, OSError if it can't be read.
+    """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self.octets = path.stat().st_size
-        with path.open("rb") as file:
-            if self.octets and not _from_line(file, 0):
-                raise Refusal(Reason.INVALID, f"{path} doesn't begin with a From line")
+        self._file = Spool(path)
+        self.octets = self._file.octets
+        if self.octets and not _from_line(self._file, 0):
+            raise Refusal(Reason.INVALID, f"{path} doesn't begin with a From line")
 
     def messages(self) -> Iterator[ArchivedMessage]:
         """The messages in the order of the file."""
-        with self._path.open("rb") as file, self._path.open("rb") as beside:
-            unique_ids = _UniqueIds()
-            before: int | None = None
-            for start in _starts(file, beside):
-                if before is not None:
-                    yield from self._message(beside, before, start, unique_ids)
-                before = start
-            if before is not None:
-                yield from self._message(beside, before, self.octets, unique_ids)
+        unique_ids = _UniqueIds()
+        for start, end in pairwise(chain(_starts(self._file), [self.octets])):
+            yield from self._message(start, end, unique_ids)
 
-    def _message(self, file: BinaryIO, start: int, end: int, unique_ids: "_UniqueIds") -> Iterator[ArchivedMessage]:
-        begin = start + _from_line(file, start)
-        file.seek(begin)
-        header = _header(file.read(min(HEADER_OCTETS, end - begin)))
+    def _message(self, start: int, end: int, unique_ids: "_UniqueIds") -> Iterator[ArchivedMessage]:
+        begin = start + _from_line(self._file, start)
+        header = _header(self._file.read(begin, min(HEADER_OCTETS, end - begin)))
         unique_id = unique_ids.of(header)
         if _PSEUDO.search(header):
             return
-        text_end = end - _empty_line_before(file, begin, end)
-        name = f"{self._path.name} at octet {start}"
-        yield ArchivedMessage(name, end - start, unique_id, partial(_pieces, self._path, begin, header, text_end))
+        text_end = end - _empty_line_before(self._file, begin, end)
+        name = f"{self._file.path.name} at octet {start}"
+        yield ArchivedMessage(name, end - start, unique_id, partial(_pieces, self._file, begin, header, text_end))
 
 
 class _UniqueIds:
@@ -111,32 +107,30 @@ class _UniqueIds:
         return dovecot_unique_id(uid, validity)
 
 
-def _starts(file: BinaryIO, beside: BinaryIO) -> Iterator[int]:
-    """Where each `From ` line begins; `beside` is a second handle to look at a line with."""
+def _starts(file: Spool) -> Iterator[int]:
+    """Where each `From ` line begins."""
     window, at, last = b"\n\n", -2, -1
-    while block := file.read(PIECE):
+    while block := file.read(at + len(window), PIECE):
         window += block
         for found in _SEPARATOR.finditer(window):
             start = at + found.end() - len(b"From ")
-            if start > last and _from_line(beside, start):
+            if start > last and _from_line(file, start):
                 last = start
                 yield start
         kept = window[-_SEPARATOR_OVERLAP:]
         at, window = at + len(window) - len(kept), kept
 
 
-def _from_line(file: BinaryIO, start: int) -> int:
+def _from_line(file: Spool, start: int) -> int:
     """The octets of the `From ` line at `start`, its line end included; 0 if there is none."""
-    file.seek(start)
-    found = _FROM_LINE.match(file.read(1024))
+    found = _FROM_LINE.match(file.read(start, 1024))
     return found.end() if found else 0
 
 
-def _empty_line_before(file: BinaryIO, begin: int, end: int) -> int:
+def _empty_line_before(file: Spool, begin: int, end: int) -> int:
     """The octets of the empty line that ends every message of the format, as far as it is there."""
     at = max(begin, end - 4)
-    file.seek(at)
-    tail = file.read(end - at)
+    tail = file.read(at, end - at)
     if tail.endswith(b"\n\r\n"):
         return 2
     return 1 if tail.endswith(b"\n\n") or tail == b"\n" else 0
@@ -148,26 +142,24 @@ def _header(octets: bytes) -> bytes:
     return octets[: end.start()] if end else octets
 
 
-def _pieces(path: Path, begin: int, header: bytes, end: int) -> Iterator[bytes]:
+def _pieces(file: Spool, begin: int, header: bytes, end: int) -> Iterator[bytes]:
     """The text from `begin` to `end`, unquoted and without the notes in its header."""
-    with path.open("rb") as file:
-        at = begin
-        for note in _NOTES.finditer(header):
-            yield from _unquoted(file, at, begin + note.start())
-            at = begin + note.end()
-        yield from _unquoted(file, at, end)
+    at = begin
+    for note in _NOTES.finditer(header):
+        yield from _unquoted(file, at, begin + note.start())
+        at = begin + note.end()
+    yield from _unquoted(file, at, end)
 
 
-def _unquoted(file: BinaryIO, begin: int, end: int) -> Iterator[bytes]:
-    """The octets from `begin`, where a line begins, to `end`."""
-    file.seek(begin)
-    left, window, skipped = end - begin, b"\n", 1
-    while left > 0 and (block := file.read(min(PIECE, left))):
-        left -= len(block)
+def _unquoted(file: Spool, at: int, end: int) -> Iterator[bytes]:
+    """The octets from `at`, where a line begins, to `end`."""
+    window, skipped = b"\n", 1
+    while at < end and (block := file.read(at, min(PIECE, end - at))):
+        at += len(block)
         window += block
         last_line = window.rfind(b"\n")
-        cut = last_line if left > 0 and _UNDECIDED.match(window, max(0, last_line)) else len(window)
+        cut = last_line if at < end and _UNDECIDED.match(window, max(0, last_line)) else len(window)
         yield _QUOTED.sub(rb"\n\1", window[:cut])[skipped:]
         window, skipped = window[cut:], skipped if cut == 0 else 0
-    if left > 0:
-        raise OSError(f"{file.name} became shorter")
+    if at < end:
+        raise OSError(f"{file.path} became shorter")

@@ -32,6 +32,10 @@ class Relay:
         """Let nothing come back from now on, with every connection left open."""
         self._flowing.clear()
 
+    def lead_to(self, port: int) -> None:
+        """Relay new connections there."""
+        self._to = port
+
     def speak(self) -> None:
         """Let everything flow, what was held back first."""
         self._flowing.set()

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4
@@ -29,6 +30,7 @@ from tests.backends.relay import Relay, relay_to
 from tests.backends.valkey_group import (
     Group,
     Node,
+    cluster,
     cluster_of_process,
     fail_over,
     replicated_cluster,
@@ -509,6 +511,23 @@ async def test_a_node_that_left_the_cluster_is_forgotten(tmp_path: Path) -> None
         await servers.aclose()
     finally:
         await asyncio.to_thread(context.__exit__, None, None, None)
+
+
+async def test_a_cluster_that_came_back_under_other_addresses_is_found_by_its_name(tmp_path: Path) -> None:
+    """As pods do. To whoever asks, another cluster is the same one with its nodes elsewhere."""
+    with ExitStack() as stack:
+        old, new = [await asyncio.to_thread(stack.enter_context, cluster(tmp_path / name)) for name in ("old", "new")]
+        async with relay_to(old.nodes[0].port) as name:
+            locks = RedisMaildropLocks(f"redis+cluster://127.0.0.1:{name.port}", limits=replace(SHORT, deadline=1.0))
+            for _ in range(10):
+                assert await locks.acquire(lease())
+            for node in old.nodes:
+                node.process.kill()
+            name.lead_to(new.nodes[0].port)
+            for _ in range(10):
+                mine = lease()
+                await eventually(partial(locks.acquire, mine))
+            await locks.aclose()
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,8 @@ class Cluster:
         self._first = Batcher(partial(_run, client), client.initialize, limits)
         self._nodes: dict[str, _Node] = {}
         self._leaving: set[asyncio.Task[None]] = set()
+        self._named = dict(client.nodes_manager.startup_nodes)
+        """The nodes that the settings name; redis-py forgets them for the addresses that a cluster tells."""
 
     def keeping(self, key: str) -> Batcher:
         """The batcher of the primary that keeps `key`, as far as known: a node that knows better redirects."""
@@ -184,7 +186,10 @@ class Cluster:
 
     async def _probe(self, node: ClusterNode) -> None:
         """Learn who keeps what now; a node that keeps nothing any more needs no answer."""
-        await self._client.nodes_manager.initialize()
+        manager = self._client.nodes_manager
+        # All nodes may have come back under other addresses, to which only a name of the settings leads.
+        manager.startup_nodes = self._named | manager.startup_nodes
+        await manager.initialize()
         self._part()
         if node.name in self._nodes:
             await node.execute_command("PING")

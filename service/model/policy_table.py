@@ -27,6 +27,9 @@ WAYS = (
 SCRAM-SHA-256 allows SCRAM-SHA-256-PLUS too, which is the same bound to its connection.
 """
 
+APP_PASSWORD_WAYS = ("USER", "PLAIN", "LOGIN")
+"""The ways that take an app password: no keys for SCRAM are kept of it."""
+
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "login_delay": Number(
@@ -140,11 +143,14 @@ def policy_of(values: Mapping[str, PolicyValue]) -> Policy:
 
 
 def check_narrowing(values: Mapping[str, PolicyValue]) -> None:
-    """Raises ValueError naming the first value that an app password can't set, or that isn't sound."""
+    """Raises ValueError naming the first value that an app password can't set, isn't sound, or shuts it out."""
     for name in values:
         if name in RULES and name not in NARROWING:
             raise ValueError(f"{name} is not for an app password")
     check_policy(values)
+    mechanisms = policy_of(values).mechanisms
+    if mechanisms is not None and not set(APP_PASSWORD_WAYS) & set(mechanisms):
+        raise ValueError(f"mechanisms has none that takes an app password: these do, {', '.join(APP_PASSWORD_WAYS)}")
 
 
 def narrowed(policy: Policy, values: Mapping[str, PolicyValue]) -> Policy:

@@ -82,7 +82,7 @@ async def test_where_app_passwords_are_required_the_ordinary_one_reads_like_a_wr
 
 @pytest.mark.parametrize(
     ("narrowing", "mechanism", "client"),
-    [({"networks": ("10.0.0.0/8",)}, "PLAIN", "192.0.2.1"), ({"mechanisms": ("SCRAM-SHA-256",)}, "PLAIN", "10.0.0.1")],
+    [({"networks": ("10.0.0.0/8",)}, "PLAIN", "192.0.2.1"), ({"mechanisms": ("LOGIN",)}, "PLAIN", "10.0.0.1")],
 )
 async def test_an_app_password_may_be_allowed_less_than_the_ordinary_one(
     narrowing: Mapping[str, PolicyValue], mechanism: str, client: str
@@ -121,6 +121,13 @@ async def test_g11_a_suspended_app_password_opens_nothing() -> None:
     text = furnish_app(house)
     house.provider.state.credentials[-1].status = "suspended"
     assert await cause_of(house, text) == "no credential matches"
+
+
+@pytest.mark.parametrize("mechanisms", [("SCRAM-SHA-256",), ("SCRAM-SHA-256-PLUS", "OAUTHBEARER", "EXTERNAL")])
+def test_an_app_password_that_no_mechanism_of_its_own_takes_is_not_made(mechanisms: tuple[str, ...]) -> None:
+    with pytest.raises(Refusal, match="none that takes an app password: these do, USER, PLAIN, LOGIN") as refused:
+        Passwords(MemoryPasswordHashes(), str, SetClock()).app("phone", {"mechanisms": mechanisms})
+    assert refused.value.reason is Reason.INVALID
 
 
 @pytest.mark.parametrize("narrowing", [{"quota_octets": 1}, {"pop3": False}, {"networks": ("ten",)}, {"x": 1}])

@@ -72,8 +72,12 @@ class Desk:
         await self.credential("main")
         return self
 
-    async def credential(self, label: str, kind: str = "password", expires: datetime | None = None) -> None:
-        await self.tenancy.credentials.create(self.act, ADA, NewCredential(label, kind, "v", expires))
+    async def credential(
+        self, label: str, kind: str = "password", expires: datetime | None = None, own: PolicyValue = None
+    ) -> None:
+        await self.tenancy.credentials.create(
+            self.act, ADA, NewCredential(label, kind, "v", expires, policy={"mechanisms": own} if own else {})
+        )
 
     async def policy(self, **values: PolicyValue) -> None:
         await self.tenancy.maildrops.set_policy(self.act, ADA, PolicyChange(values))
@@ -180,6 +184,31 @@ async def test_a_policy_that_wants_app_passwords_leaves_an_ordinary_one_useless(
     assert "the policy wants an app password" in text(await desk.ask(), "no_usable_credential")
     await desk.credential("phone", kind="app")
     assert codes(await desk.ask(), Weight.WRONG) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "own", "policy", "usable"),
+    [
+        ("app", ("SCRAM-SHA-256",), None, False),
+        ("app", None, ("SCRAM-SHA-256", "EXTERNAL"), False),
+        ("app", ("PLAIN",), ("USER",), False),
+        ("app", ("PLAIN", "EXTERNAL"), ("PLAIN",), True),
+        ("password", None, ("SCRAM-SHA-256-PLUS",), True),
+        ("password", None, ("OAUTHBEARER",), False),
+    ],
+)
+async def test_a_credential_that_no_allowed_mechanism_takes_is_no_use(
+    desk: Desk, kind: str, own: PolicyValue, policy: PolicyValue, usable: bool
+) -> None:
+    """RFC 5802 §3: keys are needed, which an app password has none of."""
+    await desk.tenancy.credentials.remove(desk.act, ADA, "main")
+    await desk.credential("phone", kind, own=own)
+    if policy:
+        await desk.policy(mechanisms=policy)
+    answer = await desk.ask()
+    assert ("credentials" in codes(answer, Weight.GOOD)) is usable
+    if not usable:
+        assert f"phone ({kind}, no way to log in that takes it is allowed" in text(answer, "no_usable_credential")
 
 
 async def test_a_policy_says_what_it_allows_and_who_set_it(desk: Desk) -> None:

@@ -12,11 +12,12 @@ from service.mail.passwords import KIND as PASSWORD
 from service.mail.policy import obstacle
 from service.model.account import Status
 from service.model.explanation import Finding, Weight
-from service.model.policy_table import policy_of
+from service.model.policy_table import APP_PASSWORD_WAYS, policy_of
 from service.model.tenancy import CredentialView
 
 SOON = timedelta(days=7)
 TOKENS, CERTIFICATES = "tokens", "client certificates"
+PASSWORD_WAYS = {*APP_PASSWORD_WAYS, "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"}
 _MECHANISMS = {TOKENS: {"OAUTHBEARER", "XOAUTH2"}, CERTIFICATES: {"EXTERNAL"}}
 
 
@@ -87,8 +88,16 @@ def _obstacle(credential: CredentialView, facts: Facts) -> str | None:
         return f"expired {when(credential.expires)}"
     if facts.policy.app_passwords == "required" and credential.kind == PASSWORD:
         return "the policy wants an app password"
-    networks = policy_of(credential.policy).networks
-    return "not for this client's network" if networks is not None and outside(facts, networks) else None
+    own = policy_of(credential.policy)
+    if not _ways(credential.kind, facts.policy.mechanisms, own.mechanisms):
+        return "no way to log in that takes it is allowed"
+    return "not for this client's network" if own.networks is not None and outside(facts, own.networks) else None
+
+
+def _ways(kind: str, *allowed: tuple[str, ...] | None) -> set[str]:
+    """The ways to log in that take a credential of this kind, and are allowed by all."""
+    taking = PASSWORD_WAYS if kind == PASSWORD else {*APP_PASSWORD_WAYS}
+    return taking.intersection(*(each for each in allowed if each is not None))
 
 
 def outside(facts: Facts, networks: tuple[str, ...]) -> bool:

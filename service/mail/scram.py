@@ -45,7 +45,8 @@ class ScramChallenges:
         own = _with_keys(account)
         keys = own[1] if own else fake
         # The exchange tells a right password before the login is judged: whoever is refused anyhow is to learn nothing
-        # by that. Neither a suspension nor a policy nor a block may show in another salt.
+        # by that. Neither the suspension of a tenant, domain or maildrop nor a policy nor a block may show in another
+        # salt. The end or suspension of the credential itself does: the look-up finds none that is over.
         if account is None or own is None or blocked or _stands_against(account, own[0], (mechanism, client, recent)):
             keys = replace(fake, salt=keys.salt, iterations=keys.iterations)
         # RFC 5802 §7: `c-nonce = printable`, which has no comma; 18 octets are 24 letters of URL-safe base64.

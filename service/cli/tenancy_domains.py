@@ -56,7 +56,10 @@ def catch_all(
 
 @app.command()
 def suspend(name: DomainName, as_json: AsJson = False) -> None:
-    """Refuse logins and deliveries of the domain's maildrops from now on; nothing is lost."""
+    """Refuse logins and deliveries of the domain's maildrops from now on; nothing is lost.
+
+    Retention waits too, until the first sweep after it is resumed.
+    """
     tell(f"Suspended domain {name}.", as_json, _put(name, Status.SUSPENDED))
 
 

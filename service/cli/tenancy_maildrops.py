@@ -66,7 +66,10 @@ def set_(address: AddressName, flags: PolicyFlags, as_json: AsJson = False) -> N
 
 @app.command()
 def suspend(address: AddressName, as_json: AsJson = False) -> None:
-    """Refuse logins and deliveries from now on; nothing is lost."""
+    """Refuse logins and deliveries from now on; nothing is lost.
+
+    Retention waits too, until the first sweep after it is resumed.
+    """
     tell(f"Suspended {address}.", as_json, _put(address, Status.SUSPENDED))
 
 

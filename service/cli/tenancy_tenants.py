@@ -54,7 +54,10 @@ def set_(name: TenantName, flags: PolicyFlags, as_json: AsJson = False) -> None:
 
 @app.command()
 def suspend(name: TenantName, as_json: AsJson = False) -> None:
-    """Refuse logins and deliveries of all its maildrops from now on; nothing is lost."""
+    """Refuse logins and deliveries of all its maildrops from now on; nothing is lost.
+
+    Retention waits too, until the first sweep after it is resumed.
+    """
     tell(f"Suspended tenant {name}.", as_json, _put(name, Status.SUSPENDED))
 
 

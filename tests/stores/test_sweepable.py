@@ -5,9 +5,13 @@ RFC 2449 §6.7: a message is kept at least as long as EXPIRE announces.
 
 from datetime import UTC, datetime, timedelta
 
-from service.model.account import MaildropKey
+import pytest
+
+from service.mail.tenancy import Act
+from service.model.account import MaildropKey, Status
 from service.model.aftermath import Aftermath
 from service.model.trail import NO_TRAIL
+from tests.stores.test_undo import ALICE, tenancy_of
 from tests.stores.worlds import World, deliver, message, one_maildrop
 
 FENCE = b"\x01" * 16
@@ -49,6 +53,23 @@ async def test_a_maildrops_own_retention_goes_before_its_tenants(world: World) -
         await deliver(world, each, message(received=days_ago(5)))
     assert await world.sweepable.expire(100) == 1
     assert [await listed(world, each) for each in (key, kept, longer)] == [0, 1, 1]
+
+
+@pytest.mark.parametrize("suspended", ["tenant", "domain", "maildrop"])
+async def test_what_is_suspended_keeps_its_mail_until_the_sweep_after_it_is_resumed(
+    world: World, suspended: str
+) -> None:
+    key, tenancy, act = await one_maildrop(world, {"expire_days": 1}), tenancy_of(world), Act("tests", "acme")
+    await deliver(world, key, message(received=days_ago(5)), message())
+    for status, expired in ((Status.SUSPENDED, 0), (Status.ACTIVE, 1)):
+        match suspended:
+            case "tenant":
+                await tenancy.tenants.set_status(act, status)
+            case "domain":
+                await tenancy.domains.set_status(act, "acme.example", status)
+            case _:
+                await tenancy.maildrops.set_status(act, ALICE, status)
+        assert await world.sweepable.expire(100) == expired
 
 
 async def test_expiry_stops_at_its_limit_and_goes_on_the_next_time(world: World) -> None:

@@ -144,13 +144,20 @@ class MemoryState:
 
     def active(self, maildrop: MaildropRow) -> bool:
         """Whether the maildrop, its domain and its tenant all are."""
-        tenant = self.tenants[maildrop.key.tenant_id]
-        domain = next(d for d in self.domains if (d.tenant_id, d.name) == (maildrop.key.tenant_id, maildrop.domain))
-        return {tenant.status, domain.status, maildrop.status} == {ACTIVE}
+        return self._statuses(maildrop) == {ACTIVE}
+
+    def suspended(self, maildrop: MaildropRow) -> bool:
+        """Whether any of them is."""
+        return SUSPENDED in self._statuses(maildrop)
 
     def policy(self, maildrop: MaildropRow) -> Policy:
         """The policy in force: the tenant's, overridden key by key."""
         return policy_of(self.tenants[maildrop.key.tenant_id].policy | maildrop.policy)
+
+    def _statuses(self, maildrop: MaildropRow) -> set[str]:
+        tenant = self.tenants[maildrop.key.tenant_id]
+        domain = next(d for d in self.domains if (d.tenant_id, d.name) == (maildrop.key.tenant_id, maildrop.domain))
+        return {tenant.status, domain.status, maildrop.status}
 
     def rows(self) -> list[MessageRow]:
         """Every message's row, removed ones included."""

@@ -24,7 +24,8 @@ class MemorySweepable:
         """Remove what is past its maildrop's expire_days or retrieved_days, at most `limit`; how many were."""
         removed = 0
         for maildrop in self._state.maildrops.values():
-            gone = remove_rows(maildrop, self._due(maildrop)[: limit - removed], None, self._state.now())
+            due = [] if self._state.suspended(maildrop) else self._due(maildrop)
+            gone = remove_rows(maildrop, due[: limit - removed], None, self._state.now())
             record_removal(self._state, maildrop, ("sweep", "messages.expire"), gone, {})
             removed += len(gone)
         return removed

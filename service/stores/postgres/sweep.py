@@ -14,17 +14,19 @@ from service.stores.postgres.database import Database
 
 # Zero days since a message was received never remove it: RFC 2449 §6.7 has EXPIRE 0 tell of what was downloaded, not of
 # mail that nobody has read. Zero days since it was retrieved remove what an earlier policy would have kept longer.
+# Whoever is suspended can't fetch mail in time, so that its retention waits for the sweep after the suspension.
 # A day is counted as 24 hours, which it isn't everywhere where Postgres' time zone has summer time.
 DUE = """
 SELECT m.tenant_id, m.maildrop_id, p.received_before, p.retrieved_before
 FROM maildrops m
 JOIN tenants t USING (tenant_id)
+JOIN domains d ON d.tenant_id = m.tenant_id AND d.name = m.domain
 CROSS JOIN LATERAL (
     SELECT now() - make_interval(hours => 24 * nullif((v.policy ->> 'expire_days')::integer, 0)) AS received_before,
            now() - make_interval(hours => 24 * (v.policy ->> 'retrieved_days')::integer) AS retrieved_before
     FROM (SELECT t.policy || m.policy AS policy) v
 ) p
-WHERE m.messages > 0 AND (
+WHERE m.messages > 0 AND 'suspended' NOT IN (m.status, d.status, t.status) AND (
     p.received_before IS NOT NULL AND EXISTS (
         SELECT FROM messages x
         WHERE x.tenant_id = m.tenant_id AND x.maildrop_id = m.maildrop_id
@@ -116,7 +118,10 @@ class PostgresSweepable:
         self._database = database
 
     async def expire(self, limit: int) -> int:
-        """Remove what is past its maildrop's expire_days or retrieved_days, at most `limit`, in short transactions."""
+        """Remove what is past its maildrop's expire_days or retrieved_days, at most `limit`, in short transactions.
+
+        The suspended are left alone.
+        """
         removed = 0
         for tenant, maildrop, *moments in await self._database.read(DUE, limit):
             for statement, moment in zip((EXPIRE, EXPIRE_RETRIEVED), moments, strict=True):

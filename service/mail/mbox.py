@@ -2,8 +2,9 @@
 
 Owns the format: a `From ` line with a date and time, after an empty line, begins a message, and so does Thunderbird's
 bare one before a header; of a line of `>` and then `From ` one `>` is taken away. That is mboxrd, and mboxo reads right
-but for a `>From ` that was the sender's own. The Content-Length of mboxcl is not believed. What servers and clients
-write into a header for themselves is no part of a text. Works by whole-piece searches; no line is held whole.
+but for a `>From ` that was the sender's own. The Content-Length of mboxcl may be a sender's: it is believed where the
+next `From ` line, or the file's end, follows exactly there. What servers and clients write into a header for themselves
+is no part of a text. Works by whole-piece searches; no line is held whole.
 RFC 4155 §2, appendix A.
 """
 
@@ -37,6 +38,7 @@ _UNDECIDED = re.compile(rb"\n>*(?:F|Fr|Fro|From)?\Z")
 _X_UIDL = re.compile(rb"^X-UIDL:[ \t]*(\S+)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _X_UID = re.compile(rb"^X-UID:[ \t]*(\d{1,10})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _X_IMAP_BASE = re.compile(rb"^X-IMAP(?:base)?:[ \t]*(\d{1,10})[ \t]", re.IGNORECASE | re.MULTILINE)
+_CONTENT_LENGTH = re.compile(rb"^Content-Length[ \t]*:[ \t]*(\d{1,18})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 _NOTES = re.compile(
     rb"^(?:Status|X-Status|X-Keywords|X-UID|X-IMAP(?:base)?|Content-Length)[ \t]*:[^\n]*\n(?:[ \t][^\n]*\n)*",
     re.IGNORECASE | re.MULTILINE,
@@ -109,16 +111,32 @@ class _UniqueIds:
 
 def _starts(file: Spool) -> Iterator[int]:
     """Where each `From ` line begins."""
-    window, at, last = b"\n\n", -2, -1
+    window, at, earliest = b"\n\n", -2, 0
     while block := file.read(at + len(window), PIECE):
         window += block
         for found in _SEPARATOR.finditer(window):
             start = at + found.end() - len(b"From ")
-            if start > last and _from_line(file, start):
-                last = start
+            if start >= earliest and _from_line(file, start):
                 yield start
+                earliest = _declared_end(file, start) or start + 1
         kept = window[-_SEPARATOR_OVERLAP:]
         at, window = at + len(window) - len(kept), kept
+
+
+def _declared_end(file: Spool, start: int) -> int | None:
+    """Where the message at `start` ends by its Content-Length, if the file or a `From ` line bears that out."""
+    begin = start + _from_line(file, start)
+    octets = file.read(begin, HEADER_OCTETS)
+    header = _header(octets)
+    declared, header_end = _CONTENT_LENGTH.search(header), _HEADER_END.match(octets, len(header))
+    if declared is None or header_end is None:
+        return None
+    end = begin + header_end.end() + int(declared[1])
+    # Some count the empty line that ends the message, Dovecot doesn't.
+    uncounted = _HEADER_END.match(file.read(end, 2))
+    end += uncounted.end() if uncounted else 0
+    separated = file.read(end - 3, 3).endswith((b"\n\n", b"\n\r\n")) and _from_line(file, end)
+    return end if end == file.octets or separated else None
 
 
 def _from_line(file: Spool, start: int) -> int:

@@ -93,6 +93,9 @@ def dovecot(folder: Path, *names: str) -> Path:
         (FROM + b"\nx\n\nFrom Mon Jan 5 we open at 9:00\n", [b"\nx\n\nFrom Mon Jan 5 we open at 9:00\n"]),
         (b"From \nA: b\n\nx\n\nFrom \r\nC: d\n\ny\n\n", [b"A: b\n\nx\n", b"C: d\n\ny\n"]),
         (FROM + b"A: b\n\nx\n\nFrom \nus all\n", [b"A: b\n\nx\n\nFrom \nus all\n"]),
+        (FROM + b"Content-Length: 48\n\nx\n\n" + FROM + b"\ny\n\n" + FROM, [b"\nx\n\n" + FROM + b"\ny\n", b""]),
+        (FROM + b"Content-Length: 47\n\nx\n\n" + FROM + b"\ny\n\n" + FROM, [b"\nx\n", b"\ny\n", b""]),
+        (FROM + b"Content-Length: 99999999999\n\nx\n\n" + FROM + b"\ny\n", [b"\nx\n", b"\ny\n"]),
     ],
 )
 def test_an_mbox_is_cut_at_its_from_lines(
@@ -100,6 +103,24 @@ def test_an_mbox_is_cut_at_its_from_lines(
 ) -> None:
     monkeypatch.setattr(mbox_module, "PIECE", piece)
     assert texts(Mbox(mbox_file(tmp_path, octets))) == expected
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize(
+    ("more", "whole"), [(b"", True), (b"\n", True), (b"\nFr", False), (b"\n" + FROM, False), (b"x" * 500, False)]
+)
+def test_a_content_length_is_believed_where_a_message_ends_there(
+    tmp_path: Path, more: bytes, whole: bool, end: bytes
+) -> None:
+    """Dovecot leaves a line of text as it is that looks like a From line. Some count the empty line after the text."""
+    first, rest = b"see\n", b"A: in text\n\nmore\n"
+    text = (first + b"\n" + FROM + rest).replace(b"\n", end)
+    length = len(text + more.replace(b"\n", end))
+    head = FROM.replace(b"\n", end) + b"A: b" + end
+    octets = (head + b"content-length: %d" % length + end * 2 + text + end) * 2
+    header = b"A: b" + end + end
+    parts = [header + text] if whole else [header + first.replace(b"\n", end), rest.replace(b"\n", end)]
+    assert texts(Mbox(mbox_file(tmp_path, octets))) == parts * 2
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from service.mail.archives import PIECE
+from service.mail.unlinked import opened
 
 T = TypeVar("T")
 
@@ -37,26 +38,26 @@ _FIRST = 16
 
 def pieces(file: Path) -> Iterator[bytes]:
     """The message's text. Raises OSError if it can't be read, or not in this format."""
-    with file.open("rb") as opened:
-        first = opened.read(_FIRST)
+    with opened(file) as plain:
+        first = plain.read(_FIRST)
         if how := _found(_UNREAD, first):
             raise OSError(f"it is {how}, which an import can't read")
-        opened.seek(0)
+        plain.seek(0)
         expand = _found(_READ, first)
-        yield from _expanded(expand(opened)) if expand else _all(opened)
+        yield from _expanded(expand(plain)) if expand else _all(plain)
 
 
 def _found(formats: Mapping[bytes, T], first: bytes) -> T | None:
     return next((found for magic, found in formats.items() if re.match(magic, first)), None)
 
 
-def _all(opened: BufferedIOBase) -> Iterator[bytes]:
-    while piece := opened.read(PIECE):
+def _all(file: BufferedIOBase) -> Iterator[bytes]:
+    while piece := file.read(PIECE):
         yield piece
 
 
-def _expanded(opened: BufferedIOBase) -> Iterator[bytes]:
+def _expanded(file: BufferedIOBase) -> Iterator[bytes]:
     try:
-        yield from _all(opened)
+        yield from _all(file)
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise OSError(f"it is compressed, and broken: {error}") from error

@@ -40,8 +40,11 @@ class Maildir:
 
 
 def _files(path: Path) -> Iterator[Path]:
+    """The messages; and `cur` or `new` itself where it is a link, to be refused as a message that is one."""
     for folder in (path / "cur", path / "new"):
-        if folder.is_dir():
+        if folder.is_symlink() and folder.is_dir():
+            yield folder
+        elif folder.is_dir():
             yield from (file for file in folder.iterdir() if file.is_file() and _is_message(file.name))
 
 

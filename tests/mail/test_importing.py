@@ -376,6 +376,30 @@ async def test_a_file_that_vanishes_or_changes_is_refused_alone(
     assert len(provider.rows(key)) == len(await provider.keys()) == 1
 
 
+async def test_g10_no_link_in_a_maildir_leads_to_anothers_mail(
+    provider: Provider, key: MaildropKey, tmp_path: Path
+) -> None:
+    """Nor one that takes the place of a folder while the import runs. The operator may name the Maildir by a link."""
+    other, own = dovecot(tmp_path / "other", "cur/1.a", "new/2.b"), dovecot(tmp_path / "own", "new/2.b", "new/3.c")
+    (own / "cur").rmdir()
+    (own / "cur").symlink_to(other / "cur")
+    (own / "new/1.x").symlink_to(other / "cur/1.a")
+    (own / "new/4.x").symlink_to(tmp_path / "nothing")
+    (tmp_path / "named").symlink_to(own)
+    steps = await run(provider, open_archive(tmp_path / "named"))
+    assert {step.name for step in steps if step.refusal and "is a link" in step.refusal.cause} == {
+        "named/cur",
+        "new/1.x",
+    }
+    assert [step.name for step in steps if not step.refusal] == ["new/2.b", "new/3.c"]
+    messages = list(open_archive(own).messages())
+    (own / "new").rename(own / "old")
+    (own / "new").symlink_to(other / "new")
+    for message in messages:
+        with pytest.raises(OSError, match="is a link"):
+            list(message.pieces())
+
+
 @pytest.mark.parametrize("address", ["other@a.example", "whoever@a.example", "nonsense"])
 async def test_only_a_maildrops_own_address_is_imported_into(
     provider: Provider, key: MaildropKey, address: str

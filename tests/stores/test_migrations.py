@@ -17,6 +17,7 @@ from service.stores.postgres.index import PostgresMessageIndex
 from service.stores.postgres.logins import GROUPS, create_login, scram_verifier
 from service.stores.postgres.migrate import migrate, migrations, pending
 from service.stores.postgres.sweep import PostgresSweepable
+from tests.stores.wiretap import tapped
 from tests.stores.worlds import PostgresWorld, message, one_maildrop, recipient
 
 FENCE = b"\x01" * 16
@@ -53,6 +54,15 @@ async def test_migrating_twice_applies_each_file_once_and_in_order(postgres_dsn:
     assert await migrate(postgres_dsn) == VERSIONS
     assert await migrate(postgres_dsn) == []
     assert await pending(postgres_dsn) == []
+
+
+async def test_a_migration_leaves_no_prepared_statement_to_whoever_a_pooler_gives_the_connection(
+    postgres_dsn: str,
+) -> None:
+    async with tapped(postgres_dsn) as (tap, dsn):
+        assert await migrate(dsn) == await pending(postgres_dsn) + VERSIONS
+        assert await pending(dsn) == []
+        assert tap.prepared == []
 
 
 async def test_two_pods_that_migrate_at_once_apply_each_file_once(postgres_dsn: str) -> None:

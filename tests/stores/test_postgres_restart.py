@@ -9,6 +9,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -16,7 +17,7 @@ import pytest
 from service.embedded.postgres import PostgresServer, running_postgres
 from service.model.refusal import Reason, Refusal
 from service.stores.postgres.database import Database, DatabaseOptions
-from service.stores.postgres.migrate import migrate
+from service.stores.postgres.migrate import migrate, migrations, pending
 from tests.stores.worlds import PostgresWorld, deliver, message, one_maildrop
 
 # The service runs on uvloop; how a connection ends is the loop's business.
@@ -48,6 +49,22 @@ async def world_in(database: Database, dsn: str) -> PostgresWorld:
     await migrate(dsn)
     await database.open()
     return PostgresWorld(database, await asyncpg.connect(dsn))
+
+
+async def test_a_migration_looks_for_the_primary_as_a_process_does(tmp_path: Path, postgres_dsn: str) -> None:
+    parts = urlsplit(postgres_dsn)
+    with running_postgres(tmp_path, durable=True) as first:
+        owner = await asyncpg.connect(first.dsn())
+        if parts.username != urlsplit(first.dsn()).username:
+            await owner.execute(f"CREATE ROLE {parts.username} LOGIN")
+        await owner.execute(f"ALTER ROLE {parts.username} PASSWORD '{parts.password}'")
+        await owner.execute(f"CREATE DATABASE {parts.path[1:]}")
+        await owner.close()
+    (first.state / "data" / "standby.signal").touch()
+    with running_postgres(tmp_path, durable=True) as standby:
+        both = parts._replace(netloc=parts.netloc.replace("@", f"@127.0.0.1:{standby.port},")).geturl()
+        assert await pending(both) == [each.version for each in migrations()]
+        assert await migrate(both) == await pending(postgres_dsn) + [each.version for each in migrations()]
 
 
 async def test_a_restart_costs_no_session_and_no_login_an_error(server: Restartable) -> None:

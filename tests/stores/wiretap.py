@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 SSL_REQUEST = 80877103
-SYNC = ord("S")
+SYNC, PARSE = ord("S"), ord("P")
 
 
 class Wiretap:
@@ -31,6 +31,8 @@ class Wiretap:
         self.go.set()
         self.waits = asyncio.Event()
         """Whether something has waited so."""
+        self.prepared: list[bytes] = []
+        """The names under which clients prepared statements."""
         self._open: set[asyncio.StreamWriter] = set()
         self._fate: dict[asyncio.StreamWriter, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -67,6 +69,8 @@ class Wiretap:
             body = await reader.readexactly(octets - 4)
             if started and head[0] == SYNC:
                 self._count(client)
+            if started and head[0] == PARSE and (name := body.partition(b"\0")[0]):
+                self.prepared.append(name)
             if not self.go.is_set():
                 self.waits.set()
                 await self.go.wait()

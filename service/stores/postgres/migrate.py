@@ -14,12 +14,15 @@ from importlib.resources import files
 import asyncpg
 
 from service.model.refusal import Reason, Refusal
+from service.stores.hosts import Connection, Hosts
 from service.stores.postgres.errors import VENDOR_ERRORS, refusal_of
 
 LOCK = 0x706F706C6172
 """The advisory lock of Poplar's migrations: its name in ASCII."""
 SCHEMA = "public"
 """Where all tables are: the functions that run with their owner's rights name it."""
+CONNECTING = 10.0
+"""Seconds for all hosts of a URL."""
 LOCK_WAIT = "10s"
 """How long a migration may wait for a table that is in use before it gives up and rolls back."""
 
@@ -75,7 +78,7 @@ async def migrate(dsn: str) -> list[str]:
     changed since or tables would be made in another schema than SCHEMA, UNAVAILABLE when Postgres refuses.
     """
     try:
-        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(dsn, timeout=10)
+        connection = await _connected(dsn)
         try:
             await _in_schema(connection)
             applied = [m.version for m in migrations() if await _apply(connection, m)]
@@ -89,7 +92,7 @@ async def migrate(dsn: str) -> list[str]:
 async def pending(dsn: str) -> list[str]:
     """The versions that `migrate` would apply. Raises Refusal(UNAVAILABLE) when Postgres can't be reached."""
     try:
-        connection: asyncpg.Connection[asyncpg.Record] = await asyncpg.connect(dsn, timeout=10)
+        connection = await _connected(dsn)
         try:
             exists = await connection.fetchval("SELECT to_regclass('public.schema_migrations') IS NOT NULL")
             rows = await connection.fetch("SELECT version FROM public.schema_migrations") if exists else []
@@ -101,7 +104,13 @@ async def pending(dsn: str) -> list[str]:
     return [m.version for m in migrations() if m.version not in applied]
 
 
-async def _in_schema(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+async def _connected(dsn: str) -> Connection:
+    """To the primary, and without prepared statements: behind a pooler the next one may go to another connection."""
+    primary = asyncpg.connect_utils.SessionAttribute.primary
+    return await Hosts(dsn, CONNECTING, statement_cache_size=0, target_session_attrs=primary).connect()
+
+
+async def _in_schema(connection: Connection) -> None:
     """Raises Refusal(INVALID) where tables without a schema's name are made in another one than SCHEMA."""
     found = await connection.fetchval("SELECT current_schema()")
     if found != SCHEMA:
@@ -110,7 +119,7 @@ async def _in_schema(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         raise Refusal(Reason.INVALID, f"{text}: ALTER ROLE {login} SET search_path = {SCHEMA}")
 
 
-async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Migration) -> bool:
+async def _apply(connection: Connection, migration: Migration) -> bool:
     async with _locked(connection):
         await connection.execute(_TABLE)
         before = await connection.fetchval(
@@ -128,7 +137,7 @@ async def _apply(connection: "asyncpg.Connection[asyncpg.Record]", migration: Mi
     return before is None
 
 
-async def _admit(connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
+async def _admit(connection: Connection) -> bool:
     """Make the policies anew that miss a role, in one transaction; whether there were any."""
     async with _locked(connection):
         missing = await connection.fetch(_POLICIES)
@@ -139,7 +148,7 @@ async def _admit(connection: "asyncpg.Connection[asyncpg.Record]") -> bool:
 
 
 @asynccontextmanager
-async def _locked(connection: "asyncpg.Connection[asyncpg.Record]") -> AsyncIterator[None]:
+async def _locked(connection: Connection) -> AsyncIterator[None]:
     """A transaction that no other pod's migration is beside."""
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)

@@ -3,6 +3,7 @@
 import datetime
 import socket
 from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
@@ -26,6 +27,7 @@ from service.stores.postgres.logins import create_login
 from service.stores.postgres.migrate import migrate
 from tests.app.conftest import Make, Values, listener, write_pair
 from tests.backends.unlisted_s3 import unlisted_s3
+from tests.backends.valkey_group import start_node
 from tests.stores.test_migrations import lead_elsewhere
 from tests.stores.test_other_owner import another_owner
 
@@ -147,6 +149,28 @@ async def test_a_redis_that_is_away_is_named_with_what_it_was_asked_and_without_
     assert "127.0.0.1:1" in finding.text
     assert "Connect call failed" in finding.text
     assert SECRET not in finding.text + finding.advice
+
+
+REFUSING = {
+    "read_only": (("REPLICAOF", "127.0.0.1", "1"), "Name the primary"),
+    "full": (("CONFIG", "SET", "maxmemory", "1"), "more memory"),
+    "denied": (("ACL", "SETUSER", "default", "-eval", "-evalsha"), "least-privilege.md"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSING)
+async def test_a_redis_that_answers_and_grants_no_lease_is_wrong(make: Make, tmp_path: Path, kind: str) -> None:
+    words, advice = REFUSING[kind]
+    with ExitStack() as stack:
+        node = start_node(stack, tmp_path / "valkey")
+        settings = make(redis={"url": f"redis://127.0.0.1:{node.port}/0", "deadline": 20.0})
+        assert (await found(settings, "redis")).state == "good"
+        assert node.ask("DBSIZE") == 0
+        node.ask(*words)
+        finding = await found(settings, "redis")
+    assert finding.state == "wrong"
+    assert kind in finding.text
+    assert advice in finding.advice
 
 
 @pytest.fixture

@@ -76,6 +76,11 @@ async def refused(call: Awaitable[object]) -> Refusal:
     return caught.value
 
 
+async def succeeds(call: Awaitable[None]) -> bool:
+    await call
+    return True
+
+
 async def eventually(call: Callable[[], Awaitable[bool]]) -> None:
     """Repeat `call` until it is true; what is refused meanwhile is forgiven. Raises TimeoutError after 30 s."""
     async with asyncio.timeout(30):
@@ -420,11 +425,26 @@ async def test_a_cluster_tells_doctor_what_it_is(valkey_cluster: Group) -> None:
     await locks.aclose()
 
 
+async def test_doctor_tries_a_lease_on_every_node_of_a_cluster(valkey_cluster: Group) -> None:
+    locks = RedisMaildropLocks(valkey_cluster.url, limits=PATIENT)
+    await locks.ping()
+    await locks.try_out()
+    for node in valkey_cluster.nodes:
+        assert await asyncio.to_thread(node.ask, "DBSIZE") == 0
+        await asyncio.to_thread(node.ask, "CONFIG", "SET", "maxmemory", 1)
+        try:
+            assert (await refused(locks.try_out())).cause == "redis: full"
+        finally:
+            await asyncio.to_thread(node.ask, "CONFIG", "SET", "maxmemory", 0)
+    await locks.aclose()
+
+
 async def test_sentinels_new_master_is_followed(tmp_path: Path) -> None:
     context = sentinel(tmp_path)
     group = await asyncio.to_thread(context.__enter__)
     try:
         locks = RedisMaildropLocks(group.url, limits=replace(SHORT, deadline=1.0))
+        await eventually(lambda: succeeds(locks.try_out()))
         mine = lease()
         assert await locks.acquire(mine)
         assert not await locks.acquire(lease(mine.key))

@@ -6,8 +6,9 @@ Owns the advice. Refuses to know SQL and commands: the stores ask their systems 
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import unquote, urlsplit
 
 from service.app.blobs import make_blobs
@@ -24,8 +25,16 @@ from service.settings.systems import Role
 from service.stores.objects import probe_key
 from service.stores.postgres.checkup import Checkup, check_up
 from service.stores.postgres.migrate import pending
+from service.stores.redis import RedisMaildropLocks
 from service.telemetry.cleaning import scrubbed
 
+GRANTING: Mapping[str, str] = MappingProxyType(
+    {
+        "read_only": "It is a replica. Name the primary in redis.url, or the Sentinels, which know where it is.",
+        "full": "Give it more memory (maxmemory), and leave maxmemory-policy at noeviction.",
+    }
+)
+"""What helps where a lease is refused, by the kind of refusal."""
 CLOCKS_APART = 10.0
 """Seconds by which this machine's clock and Postgres' may differ before someone should look."""
 
@@ -104,21 +113,40 @@ async def _migrated(settings: Settings) -> Finding:
 
 
 async def check_redis(settings: Settings) -> AsyncIterator[Finding]:
-    """Reachable, and never dropping a lease for want of memory; deliveries and the sweep don't need it."""
+    """Reachable, granting leases, and never dropping one for want of memory; deliveries and the sweep don't need it."""
     if not parts_of(settings) & {"front", "api"}:
         return
     try:
         async with open_locks(settings) as locks:
             await locks.ping()
             facts = await locks.facts()
+            refusal = await _ungranted(locks)
     except (Refusal, SettingsError, TimeoutError) as error:
         where = masked_url(settings.redis.url.get_secret_value())
         advice = "Check that it runs, and redis.url. Logins go on; of two sessions only the newer may remove mail."
         yield wrong("redis", f"{where} can't be used ({why(error)})", advice)
         return
-    yield good("redis", f"{facts.mode} {facts.version} answers")
+    who = f"{facts.mode} {facts.version} answers"
+    yield (
+        wrong("redis", f"{who}, but grants no lease ({why(refusal)})", _aid(refusal)) if refusal else good("redis", who)
+    )
     for warning in facts.warnings:
         yield doubtful("redis", warning.rstrip("."), "CONFIG SET maxmemory-policy noeviction")
+
+
+async def _ungranted(locks: RedisMaildropLocks) -> Refusal | None:
+    """Why a lease is refused, on any of the servers; answering is no proof that it isn't."""
+    try:
+        await locks.try_out()
+    except Refusal as refusal:
+        return refusal
+    return None
+
+
+def _aid(refusal: Refusal) -> str:
+    """What helps; what only Redis' own words say is mostly a right of its user's, or its disk."""
+    rights = "Give its user the rights that deploy/decisions/least-privilege.md lists, and see to what it says itself."
+    return GRANTING.get(refusal.cause.removeprefix("redis: "), rights)
 
 
 async def check_objects(settings: Settings) -> AsyncIterator[Finding]:

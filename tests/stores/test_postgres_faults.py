@@ -20,6 +20,7 @@ from service.stores.postgres.directory import PostgresDirectory
 from service.stores.postgres.errors import end_of
 from service.stores.postgres.index import PostgresMessageIndex
 from service.stores.postgres.migrate import migrate
+from service.stores.postgres.observed import kind_of
 from service.stores.postgres.units import PostgresUnits
 from tests.stores.wiretap import Wiretap, silent, tapped
 from tests.stores.worlds import PostgresWorld, deliver, message, one_maildrop, recipient
@@ -460,6 +461,11 @@ async def test_a_primary_that_was_read_only_for_a_while_takes_what_staff_writes(
     await suspend()
     await database.close()
     assert await postgres_world.owner.fetchval("SELECT status FROM tenants") == "suspended"
+
+
+async def test_a_standby_is_counted_as_such() -> None:
+    for error in (asyncpg.TargetServerAttributeNotMatched("none matches"), asyncpg.ReadOnlySQLTransactionError("no")):
+        assert kind_of(error) == "read_only"
 
 
 READ_ONLY = " SET default_transaction_read_only = on"

@@ -1,9 +1,10 @@
 """Poplar on a Valkey whose user may do what deploy/decisions/least-privilege.md says, and nothing else.
 
 Each thing that Poplar does there is done once. The server's own record of refusals then tells what was missing, and its
-count of commands what nobody needed. On a real Valkey alone.
+count of commands what nobody needed. On a real Valkey, and as far as they need more, on Sentinels and a cluster.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from redis.exceptions import ResponseError
 from service.embedded.valkey import running_valkey
 from service.mail.allowances import Circle
 from service.mail.attempts import Charge
-from service.mail.ports import Holder, Lease
+from service.mail.ports import Holder, Lease, Renewal
 from service.model.account import MaildropKey
 from service.model.attempts import Kind as Counter
 from service.model.attempts import Subject, mark_of
@@ -31,6 +32,10 @@ from service.stores.redis import (
     RedisRecentLogins,
     RedisShowings,
 )
+from service.stores.redis.keys import lease_keys
+from tests.backends.valkey_group import Group, cluster_of_process, sentinel, valkey_cluster
+
+__all__ = ["cluster_of_process", "valkey_cluster"]
 
 GUIDE = Path(__file__).resolve().parents[2] / "deploy" / "decisions" / "least-privilege.md"
 NOW = datetime.now(UTC)
@@ -49,6 +54,13 @@ def rule() -> list[str]:
     )
     assert found is not None
     return found[1].replace("\\\n", " ").split()
+
+
+def more(kind: str) -> list[str]:
+    """The rights that the guide names for Sentinels or a cluster."""
+    found = re.search(rf"`(\+[^`]*{kind}\|[^`]*)`", GUIDE.read_text("utf-8"))
+    assert found is not None
+    return found[1].split()
 
 
 @pytest.fixture
@@ -139,6 +151,45 @@ async def test_the_documented_user_suffices_and_each_of_its_rights_is_used(admin
     assert granted - used <= {"info"}
     patterns = {word[1:].rstrip("*:") for word in rule() if word.startswith("~")}
     assert {str(key).partition(":")[0] for key in await admin.keys()} <= patterns
+
+
+async def test_at_sentinels_the_documented_user_suffices(tmp_path: Path) -> None:
+    context = sentinel(tmp_path)
+    group = await asyncio.to_thread(context.__enter__)
+    try:
+        watcher = group.nodes[2]
+        rights = ("resetkeys", "resetchannels", "-@all", *more("sentinel"))
+        await asyncio.to_thread(watcher.ask, "ACL", "SETUSER", "poplar", "on", ">orchard", *rights)
+        await asyncio.to_thread(watcher.ask, "ACL", "SETUSER", "default", "-sentinel")
+        url = f"{group.url}?sentinel_username=poplar&sentinel_password=orchard"
+        locks = RedisMaildropLocks(url, limits=UNHURRIED)
+        assert await locks.acquire(lease("a"))
+        await locks.aclose()
+    finally:
+        await asyncio.to_thread(context.__exit__, None, None, None)
+
+
+async def test_at_a_cluster_the_documented_user_suffices_while_a_slot_moves(valkey_cluster: Group) -> None:
+    nodes = valkey_cluster.nodes
+    one, key = lease("a"), lease_keys(KEY)[0]
+    owner = valkey_cluster.owner(key)
+    slot = int(owner.ask("CLUSTER", "KEYSLOT", key))
+    other = next(node for node in nodes if node is not owner)
+    for node in nodes:
+        node.ask("ACL", "SETUSER", "poplar", "on", ">orchard", *rule(), *more("cluster"))
+    locks = RedisMaildropLocks(valkey_cluster.url.replace("//", "//poplar:orchard@"), limits=UNHURRIED)
+    try:
+        assert await locks.acquire(one)
+        other.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", owner.ask("CLUSTER", "MYID"))
+        owner.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", other.ask("CLUSTER", "MYID"))
+        owner.ask("MIGRATE", "127.0.0.1", other.port, "", 0, 5000, "KEYS", *lease_keys(KEY))
+        assert (await locks.renew([one])) == Renewal([], [], [])
+        assert await locks.release(one)
+    finally:
+        await locks.aclose()
+        for node in nodes:
+            node.ask("CLUSTER", "SETSLOT", slot, "STABLE")
+            node.ask("ACL", "DELUSER", "poplar")
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ _FAILED = frozenset({Reason.UNAVAILABLE, Reason.UNKNOWN_OUTCOME, Reason.OVERLOAD
 _KINDS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], str], ...] = (
     ((TimeoutError, asyncpg.QueryCanceledError), "timeout"),
     (asyncpg.TooManyConnectionsError, "overload"),
-    (asyncpg.ReadOnlySQLTransactionError, "read_only"),
+    ((asyncpg.ReadOnlySQLTransactionError, asyncpg.TargetServerAttributeNotMatched), "read_only"),
     ((asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InsufficientPrivilegeError), "denied"),
     ((asyncpg.DiskFullError, asyncpg.OutOfMemoryError), "full"),
     (

@@ -243,6 +243,23 @@ async def test_a_login_delay_says_until_when(desk: Desk) -> None:
     assert codes(await desk.ask(), Weight.DOUBTFUL) == []
 
 
+async def test_a_login_that_was_refused_for_too_many_sessions_stands_against_the_next(desk: Desk) -> None:
+    assert {"sessions_policy", "too_many_sessions"}.isdisjoint(codes(await desk.ask(), *Weight))
+    await desk.policy(sessions_per_tenant=5, sessions_per_address=2)
+    told = text(await desk.ask(), "sessions_policy")
+    assert "2 of the tenant from one client address (set by the maildrop), 5 of all the tenant's maildrops" in told
+    await desk.tried(4, Why.TOO_MANY_SESSIONS)
+    answer = await desk.ask()
+    assert "Nothing stands against" not in answer.verdict
+    assert f"at {NOW - timedelta(minutes=4):%Y-%m-%d %H:%M:%SZ}" in text(answer, "too_many_sessions")
+    assert codes(await desk.ask(client="198.51.100.7"), Weight.DOUBTFUL) == []
+    await desk.tried(3)
+    assert codes(await desk.ask(), Weight.DOUBTFUL) == []
+    await desk.tried(2, Why.TOO_MANY_SESSIONS)
+    desk.clock.move(minutes=59)
+    assert codes(await desk.ask(), Weight.DOUBTFUL) == []
+
+
 @pytest.mark.parametrize("why", Why)
 async def test_every_refusal_has_words_and_advice(desk: Desk, why: Why) -> None:
     await desk.tried(1, why)
@@ -391,6 +408,8 @@ async def no_pause(_seconds: float) -> None:
         ({"dele": "refuse"}, "dele", "no client can remove anything"),
         ({"dele": "undo", "undo_days": 9}, "dele", "can be restored for 9 days"),
         ({"retrieved_days": 0}, "retrieved_days", "is removed when it quits"),
+        ({"expire_days": 30}, "expire_days", "removed 30 days after it came"),
+        ({"octets_per_day": 100}, "octets_per_day", "may retrieve 100 octets of messages in 24 hours"),
         ({"retrieved_days": 14}, "retrieved_days", "is removed 14 days later"),
     ],
 )

@@ -13,9 +13,13 @@ from service.mail.explaining.facts import Facts, when
 from service.mail.explaining.treatment import treatment
 from service.model.account import Status
 from service.model.attempts import Kind
+from service.model.event import Kind as Attempted
 from service.model.explanation import Finding, Weight
 from service.model.tenancy import MaildropView
+from service.model.why import Why
 
+LATELY = timedelta(hours=1)
+"""How long a refusal tells of how many sessions there are now."""
 GOOD, NOTE, DOUBTFUL, WRONG = Weight.GOOD, Weight.NOTE, Weight.DOUBTFUL, Weight.WRONG
 
 
@@ -135,6 +139,35 @@ def _delay(facts: Facts) -> Iterator[Finding]:
         yield Finding(NOTE, "login_delay_policy", f"The policy wants {wanted}.")
 
 
+def _places(facts: Facts) -> Iterator[Finding]:
+    limits = [
+        f"{limit} {whose}{_origin(facts.maildrop, name)}"
+        for name, limit, whose in (
+            ("sessions_per_address", facts.policy.sessions_per_address, "of the tenant from one client address"),
+            ("sessions_per_tenant", facts.policy.sessions_per_tenant, "of all the tenant's maildrops"),
+        )
+        if limit is not None
+    ]
+    if not limits or facts.maildrop is None:
+        return
+    wanted = f"The policy allows so many sessions at once: {', '.join(limits)}"
+    refused = _refused_for_sessions(facts)
+    if refused is not None:
+        text = f"{wanted}; a login was refused for that at {when(refused)}: another may be until some of them end."
+        advice = "Look who is there (poplar session list), wait until some are done, or raise the limit."
+        yield Finding(DOUBTFUL, "too_many_sessions", text, advice)
+    else:
+        yield Finding(NOTE, "sessions_policy", f"{wanted}.")
+
+
+def _refused_for_sessions(facts: Facts) -> datetime | None:
+    """When that was, unless it is long ago or a login succeeded since."""
+    refused = [each.last for each in facts.tried if each.reason == Why.TOO_MANY_SESSIONS.value]
+    logins = [each.last for each in facts.tried if each.kind is Attempted.LOGIN]
+    last = max(refused, default=None)
+    return last if last is not None and last > max([facts.now - LATELY, *logins]) else None
+
+
 def _mail(facts: Facts) -> Iterator[Finding]:
     maildrop, policy = facts.maildrop, facts.policy
     if maildrop is None:
@@ -147,7 +180,8 @@ def _mail(facts: Facts) -> Iterator[Finding]:
         text = f"{held}, which is its quota: mail for it bounces or waits. Logins don't mind."
         yield Finding(NOTE, "over_quota", text, "Have mail removed, or raise the quota.")
     else:
-        last = f"the last one came {when(facts.last_delivery)}" if facts.last_delivery else "none ever came"
+        # Nobody can tell from a message that it was restored or imported, so that it came by no delivery.
+        last = f"the newest was stored {when(facts.last_delivery)}" if facts.last_delivery else "none ever came"
         yield Finding(NOTE, "mail", f"{held}; {last}.")
 
 
@@ -176,6 +210,7 @@ _PARTS: tuple[Callable[[Facts], Iterator[Finding]], ...] = (
     _held_back,
     _session,
     _delay,
+    _places,
     _tried,
     _mail,
     treatment,

@@ -40,7 +40,12 @@ def _told(policy: Policy) -> Iterator[tuple[str, str]]:
         yield "shown_days", f"Clients see only mail received in the last {policy.shown_days} days"
     if policy.dele in DELE:
         yield "dele", DELE[policy.dele].format(policy.undo_days)
+    if policy.expire_days is not None:
+        yield "expire_days", f"Mail is removed {policy.expire_days} days after it came, whether it was retrieved or not"
     if policy.retrieved_days == 0:
         yield "retrieved_days", "What a client retrieves is removed when it quits, whether it asks for that or not"
     elif policy.retrieved_days is not None:
         yield "retrieved_days", f"What a client retrieved is removed {policy.retrieved_days} days later"
+    if policy.octets_per_day is not None:
+        text = f"Clients may retrieve {policy.octets_per_day} octets of messages in 24 hours"
+        yield "octets_per_day", f"{text}, and are told then for how long they get no more"

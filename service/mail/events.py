@@ -84,7 +84,7 @@ class Pipe:
         self._idle = asyncio.Event()
         self._idle.set()
         self._lost = 0
-        """Events dropped since the stream last said so."""
+        """Events dropped after all that wait, which the stream has not said yet."""
 
     def __len__(self) -> int:
         """Events that wait."""
@@ -97,7 +97,7 @@ class Pipe:
     def put(self, event: Event) -> None:
         """Queue the event, or drop it where there is no room."""
         if len(self._queue) >= self._bounds.queue:
-            self._drop([event])
+            self._lost += self._dropped([event])
             return
         if self._lost:
             self._queue.append(_gap(event, self._lost))
@@ -117,7 +117,7 @@ class Pipe:
             for _ in batch:
                 self._queue.popleft()
             if not taken:
-                self._drop(batch)
+                self._leave_gap(self._dropped(batch))
             if not self._queue:
                 self._filled.clear()
                 self._idle.set()
@@ -148,11 +148,20 @@ class Pipe:
             await asyncio.sleep(_jittered(pause))
             pause = min(2 * pause, self._bounds.longest_pause)
 
-    def _drop(self, events: Sequence[Event]) -> None:
-        lost = sum(int(event.counts.get("dropped", 1)) for event in events)
-        self._lost += lost
+    def _dropped(self, events: Sequence[Event]) -> int:
+        """How many are lost with these, which is told."""
         # What a gap tells of was counted when it was dropped itself.
         self._told("dropped", sum(event.kind is not Kind.DROPPED for event in events))
+        return sum(int(event.counts.get("dropped", 1)) for event in events)
+
+    def _leave_gap(self, lost: int) -> None:
+        """Say that `lost` events are missing before the queue's first one, or before whatever comes next."""
+        if not self._queue:
+            self._lost += lost
+        elif (following := self._queue[0]).kind is Kind.DROPPED:
+            self._queue[0] = following._replace(counts={"dropped": int(following.counts["dropped"]) + lost})
+        else:
+            self._queue.appendleft(_gap(following, lost))
 
 
 class EventStream:

@@ -119,6 +119,30 @@ async def test_a_batch_that_is_never_taken_is_dropped_and_said() -> None:
     assert (receiver.sessions, told.counts) == (["", "b"], {"dropped": 1, "delivered": 2})
 
 
+class RefusingOnce(Receiver):
+    """Never takes the first batch."""
+
+    async def take(self, batch: Sequence[Event]) -> None:
+        self.reason = Reason.INVALID if self.tried == 0 else None
+        await super().take(batch)
+
+
+async def test_a_batch_that_is_given_up_is_said_before_what_waited_behind_it() -> None:
+    receiver = RefusingOnce()
+    pipe = Pipe(receiver, QUICK, Told())
+    stream = EventStream([pipe], SetClock(), "pod:1")
+    for number in range(7):
+        # The last two find no room.
+        stream.tell(Event(Kind.LOGIN, session=str(number)))
+    async with running(pipe):
+        assert await pipe.settled(10.0) == 0
+        stream.tell(Event(Kind.LOGIN, session="next"))
+        assert await pipe.settled(10.0) == 0
+    events = [each for batch in receiver.batches for each in batch]
+    assert [each.counts.get("dropped", each.session) for each in events] == [2, "2", "3", "4", 2, "next"]
+    assert events[0].event_id == f"{events[1].event_id}-gap"
+
+
 async def test_patience_ends_and_the_gap_counts_what_earlier_gaps_said() -> None:
     receiver, told, pipe, tell = made(PipeBounds(2, 2, 0.0, 0.001, 0.001))
     receiver.reason = Reason.UNAVAILABLE

@@ -108,7 +108,7 @@ class Conversation(Hooks):
             self._wind_up()
 
     def end(self) -> None:
-        """Close now, without another octet."""
+        """Close now, by default without another octet."""
         self._abort(Ending.DRAINED)
 
     @property

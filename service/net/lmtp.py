@@ -64,6 +64,18 @@ class LmtpConnection(Conversation):
         if self._task is None and self._transport is not None:
             self._go_on()
 
+    def end(self) -> None:
+        """Say so and close now. What is being performed has an outcome of its own, which 421 would tell wrongly.
+
+        RFC 5321 §3.8: "An SMTP server that is forcibly shut down via external means SHOULD attempt to send a line
+        containing a 421 response code to the SMTP client before exiting."
+        """
+        if self._task is None and self._running:
+            self._outlet.write(bytes(replies.SHUTTING_DOWN))
+            self._close(Ending.DRAINED)
+        else:
+            super().end()
+
     @property
     def _bound(self) -> int:
         return self._service.options.buffered

@@ -356,14 +356,30 @@ async def test_a_drain_finishes_the_transaction_in_the_middle(lmtp: Stage) -> No
 
 
 @BOTH_LOOPS
-async def test_an_end_in_the_middle_of_a_text_leaves_nothing(lmtp: Stage) -> None:
+@pytest.mark.parametrize(("sent", "replies"), [(b"LHLO x\r\n", 1), (ENVELOPE, 3), (ENVELOPE + b"DATA\r\nSubject", 4)])
+async def test_an_end_says_so_and_leaves_nothing(lmtp: Stage, sent: bytes, replies: int) -> None:
     wire = await lmtp.dial()
-    await wire.send(ENVELOPE + b"DATA\r\nSubject")
-    await codes(wire, 4)
+    await wire.send(sent)
+    await codes(wire, replies)
     lmtp.listener.end()
-    assert await wire.receive() == b""
+    assert await wire.rest() == b"421 4.3.2 Service shutting down, try again\r\n"
     await lmtp.listener.wait_closed()
     assert await lmtp.provider.keys() == []
+
+
+@BOTH_LOOPS
+async def test_g18_an_end_says_nothing_of_a_text_that_is_being_stored(lmtp: Stage) -> None:
+    lmtp.provider.blobs = blobs = GatedBlobs()
+    wire = await lmtp.dial()
+    await wire.send(ENVELOPE + b"DATA\r\n")
+    await codes(wire, 4)
+    await wire.send(TEXT)
+    await until(lambda: lmtp.connections[0]._task is not None)
+    lmtp.listener.end()
+    assert await wire.rest() == b""
+    blobs.gate.set()
+    await lmtp.listener.wait_closed()
+    assert len(lmtp.provider.rows(lmtp.key)) == 1
 
 
 @BOTH_LOOPS

@@ -5,7 +5,7 @@ change anything: files keep their names and flags; and to know how a file is com
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -24,28 +24,62 @@ class Maildir:
     """One directory with `new` and `cur`; sub-folders are not looked into. Raises OSError if it can't be read."""
 
     def __init__(self, path: Path) -> None:
-        self._files = sorted(_files(path), key=_arrival)
-        self._unique_ids = _unique_ids(path / UID_LIST)
-        self.octets = sum(file.stat().st_size for file in self._files)
+        self._path = path
+        self._look()
+        self.octets = sum(_octets(file) or 0 for file in self._files)
+
+    def _look(self) -> None:
+        """List the files, then what Dovecot knows of them."""
+        self._files = _files(self._path)
+        self._unique_ids = _unique_ids(self._path / UID_LIST)
 
     def messages(self) -> Iterator[ArchivedMessage]:
-        """The messages by their time of arrival, which their file names begin with. Those that vanish are left out."""
-        for file in self._files:
-            try:
-                octets = file.stat().st_size
-            except FileNotFoundError:
-                continue
-            unique_id = self._unique_ids.get(_base(file))
-            yield ArchivedMessage(f"{file.parent.name}/{file.name}", octets, unique_id, partial(pieces, file))
+        """The messages by their time of arrival, which their file names begin with. Those that get another name while
+        they are read (other flags, or a move to `cur`) or arrive meanwhile come after the rest, those that vanish are
+        left out.
+        """
+        told: set[str] = set()
+        while files := [file for file in self._files if _base(file) not in told]:
+            for file in files:
+                octets = _octets(file)
+                if octets is not None:
+                    told.add(_base(file))
+                    yield self._message(file, octets)
+            self._look()
+
+    def _message(self, file: Path, octets: int) -> ArchivedMessage:
+        unique_id = self._unique_ids.get(_base(file))
+        return ArchivedMessage(f"{file.parent.name}/{file.name}", octets, unique_id, partial(self._pieces, file))
+
+    def _pieces(self, file: Path) -> Iterator[bytes]:
+        """The text, found again if it got another name. Raises OSError."""
+        try:
+            yield from pieces(file)
+        except FileNotFoundError:
+            renamed = next((other for other in _files(self._path) if _base(other) == _base(file)), file)
+            yield from pieces(renamed)
 
 
-def _files(path: Path) -> Iterator[Path]:
-    """The messages; and `cur` or `new` itself where it is a link, to be refused as a message that is one."""
-    for folder in (path / "cur", path / "new"):
-        if folder.is_symlink() and folder.is_dir():
-            yield folder
-        elif folder.is_dir():
-            yield from (file for file in folder.iterdir() if file.is_file() and _is_message(file.name))
+def _files(path: Path) -> Sequence[Path]:
+    """The messages' files by time of arrival, without those that vanish while it looks."""
+    files = ((_arrival(file), file) for folder in (path / "cur", path / "new") for file in _listed(folder))
+    return [file for _, file in sorted((arrival, file) for arrival, file in files if arrival is not None)]
+
+
+def _listed(folder: Path) -> Iterator[Path]:
+    """The messages in it; itself where it is a link, to be refused as a message that is one."""
+    if folder.is_symlink() and folder.is_dir():
+        yield folder
+    elif folder.is_dir():
+        yield from (file for file in folder.iterdir() if file.is_file() and _is_message(file.name))
+
+
+def _octets(file: Path) -> int | None:
+    """Its octets, or None once it vanished."""
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return None
 
 
 def _is_message(name: str) -> bool:
@@ -58,9 +92,13 @@ def _base(file: Path) -> str:
     return file.name.partition(":")[0]
 
 
-def _arrival(file: Path) -> tuple[float, str]:
+def _arrival(file: Path) -> tuple[float, str] | None:
+    """What messages are ordered by, or None once it vanished."""
     found = _MOMENT.match(file.name)
-    return (float(found[0]) if found else file.stat().st_mtime, file.name)
+    try:
+        return (float(found[0]) if found else file.stat().st_mtime, file.name)
+    except FileNotFoundError:
+        return None
 
 
 def _unique_ids(path: Path) -> Mapping[str, str]:

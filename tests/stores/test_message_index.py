@@ -74,6 +74,20 @@ async def test_an_imported_message_keeps_the_unique_id_of_its_server(world: Worl
     assert len(listing.unique_id(2)) == 32
 
 
+async def test_an_imported_unique_id_is_stored_for_one_message_alone(world: World) -> None:
+    """G7: whatever an import asked before; within one append as well, and after the first was removed."""
+    key = await one_maildrop(world)
+    once = [message(imported_unique_id="once") for _ in range(4)]
+    assert await world.index.append([(recipient(key), each) for each in once[:2]]) == [None, None]
+    await deliver(world, key, once[2], message(imported_unique_id="other"))
+    await world.index.open(key, FENCE)
+    await world.index.remove(key, FENCE, [1])
+    await deliver(world, key, once[3])
+    listing = await world.index.listing(key, await world.index.open(key, FENCE))
+    told = [listing.unique_id(number) for number in range(1, 5)]
+    assert told == [once[1].unique_id.hex, once[2].unique_id.hex, "other", once[3].unique_id.hex]
+
+
 async def test_octets_are_not_limited_to_32_bits(world: World) -> None:
     key = await one_maildrop(world)
     await deliver(world, key, message(5_000_000_000), message(6_000_000_000))

@@ -82,6 +82,16 @@ async def test_the_same_message_appended_at_once_by_many_is_stored_once(postgres
     assert await consistent(postgres_world, key) == 1
 
 
+async def test_imports_at_once_give_a_unique_id_to_one_message(postgres_world: PostgresWorld) -> None:
+    """G7."""
+    key = await one_maildrop(postgres_world)
+    await asyncio.gather(
+        *(deliver(postgres_world, key, *(message(imported_unique_id=f"u{n}") for n in range(5))) for _ in range(4))
+    )
+    listing = await postgres_world.index.listing(key, await postgres_world.index.open(key, FENCE))
+    assert sorted(listing.imported.values()) == [f"u{n}" for n in range(5)]
+
+
 async def test_a_quota_holds_against_concurrent_appends(postgres_world: PostgresWorld) -> None:
     key = await one_maildrop(postgres_world, {"quota_messages": 5})
     outcomes = await asyncio.gather(*(postgres_world.index.append([(recipient(key), message())]) for _ in range(20)))

@@ -6,6 +6,7 @@ await anything, so that each method is one transaction. RFC 1939 §4 (numbers an
 
 from array import array
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -109,11 +110,16 @@ class MemoryMessageIndex:
         reason = self._obstacle(row, message)
         if reason is not None:
             return Refusal(reason, f"maildrop {key.maildrop_id}")
-        self._rows(key)[row.next_sequence] = MessageRow(key, row.next_sequence, message)
+        self._rows(key)[row.next_sequence] = MessageRow(key, row.next_sequence, self._once(key, message))
         row.next_sequence += 1
         row.messages += 1
         row.octets += message.octets
         return None
+
+    def _once(self, key: MaildropKey, message: NewMessage) -> NewMessage:
+        """`message` without the imported unique-id that another message of the maildrop has, removed or not."""
+        others = (each.message.imported_unique_id for each in self._rows(key).values())
+        return replace(message, imported_unique_id=None) if message.imported_unique_id in others else message
 
     def _obstacle(self, row: MaildropRow, message: NewMessage) -> Reason | None:
         policy = self._state.policy(row)

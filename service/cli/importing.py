@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 Address = Annotated[str, typer.Argument(metavar="ADDRESS", help="The maildrop's address.")]
 Source = Annotated[Path, typer.Argument(metavar="PATH", help="An mbox file, or a Maildir.")]
+Uidl = Annotated[
+    str,
+    typer.Option("--uidl", metavar="FORMAT", help="What `doveconf pop3_uidl_format` says at the earlier server."),
+]
 
 
 def mount(root: typer.Typer) -> None:
@@ -25,16 +29,21 @@ def mount(root: typer.Typer) -> None:
     root.command("import")(import_)
 
 
-def import_(address: Address, path: Source) -> None:
+def import_(address: Address, path: Source, uidl: Uidl = "%08Xu%08Xv") -> None:
     """Add the messages of an mbox file or a Maildir to a maildrop; running it again adds only what is missing.
+
+    A message keeps the UIDL that clients know it by, so that they don't download it again, where dovecot-uidlist or an
+    mbox's X-UID headers have its number and --uidl says how Dovecot made a UIDL of it, or where an mbox without these
+    has an X-UIDL. The last line says how many did.
 
     What was removed since is known for as long as the sweep keeps its rows (sweep.removed_retention_days): a later run
     brings it back.
     """
     from service.mail.importing import open_archive
 
-    tally = _imported(address, open_archive(path))
-    typer.echo(f"{tally['stored']} imported, {tally['known']} known already, {tally['refused']} refused")
+    tally = _imported(address, open_archive(path, uidl))
+    stored = f"{tally['stored']} imported, {tally['kept']} of them with the earlier server's UIDL"
+    typer.echo(f"{stored}, {tally['known']} known already, {tally['refused']} refused")
     sys.exit(1 if tally["refused"] else 0)
 
 
@@ -52,6 +61,7 @@ def _imported(address: str, archive: "Archive") -> Counter[str]:
 
         def tell(imported: "Imported") -> None:
             tally[_outcome(imported)] += 1
+            tally["kept"] += imported.kept
             progress.advance(bar, imported.octets)
 
         asyncio.run(import_archive(load_settings(), address, archive, tell))

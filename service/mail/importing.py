@@ -10,13 +10,14 @@ RFC 1939 §7 (unique-ids).
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from uuid import UUID
 
 from service.mail.archives import Archive, ArchivedMessage
+from service.mail.dovecot import DEFAULT_FORMAT, UidlFormat
 from service.mail.maildir import Maildir
 from service.mail.mbox import Mbox
 from service.mail.ports import BlobStore, Clock, Directory, MessageIndex
@@ -40,6 +41,8 @@ class Imported:
     octets: int
     """Octets it takes in the archive."""
     known: bool = False
+    kept: bool = False
+    """It was stored with the UIDL that the earlier server's clients know it by."""
     refusal: Refusal | None = None
 
 
@@ -51,14 +54,18 @@ class _Prepared:
     blob: Blob
 
 
-def open_archive(path: Path) -> Archive:
-    """The archive at `path`: a Maildir if it is a directory with `cur` or `new`, an mbox if it is a file.
+def open_archive(path: Path, uidl: str = DEFAULT_FORMAT) -> Archive:
+    """The archive at `path`: a Maildir if it is a directory with `cur` or `new`, an mbox if it is a file. `uidl` is the
+    `pop3_uidl_format` of a Dovecot that it comes from.
 
-    Raises Refusal(INVALID) if it is neither, or can't be read.
+    Raises Refusal(INVALID) if it is neither, or can't be read, or if no UIDL can be made by this format.
     """
+    made_by = UidlFormat(uidl)
     try:
         if (path / "cur").is_dir() or (path / "new").is_dir():
-            return Maildir(path)
+            return Maildir(path, made_by)
+        if path.is_file() and uidl != DEFAULT_FORMAT:
+            raise Refusal(Reason.INVALID, f"{path} is an mbox: UIDLs of another format are made for a Maildir alone")
         if path.is_file():
             return Mbox(path)
     except OSError as error:
@@ -108,8 +115,9 @@ class Import:
             readable = [one for one in prepared if isinstance(one, _Prepared)]
             fresh = await self._fresh(readable)
             outcomes = dict(zip((one.unique_id for one in fresh), await self._store(fresh), strict=True))
+            kept = {one.unique_id for one in fresh if one.kept is not None}
             for one in prepared:
-                yield one if isinstance(one, Imported) else _told(one, outcomes)
+                yield one if isinstance(one, Imported) else _told(one, outcomes, kept)
 
     def _prepare(self, message: ArchivedMessage) -> _Prepared | Imported:
         """What is known of a message once it was read through."""
@@ -170,9 +178,10 @@ def _unreadable(error: OSError) -> Refusal:
     return Refusal(Reason.NOT_FOUND if isinstance(error, FileNotFoundError) else Reason.INVALID, str(error))
 
 
-def _told(one: _Prepared, outcomes: "dict[UUID, Refusal | None]") -> Imported:
-    known = one.unique_id not in outcomes
-    return Imported(one.message.name, one.message.octets, known, outcomes.get(one.unique_id))
+def _told(one: _Prepared, outcomes: Mapping[UUID, Refusal | None], kept: Set[UUID]) -> Imported:
+    known, refusal = one.unique_id not in outcomes, outcomes.get(one.unique_id)
+    with_its_own = one.unique_id in kept and refusal is None
+    return Imported(one.message.name, one.message.octets, known, with_its_own, refusal)
 
 
 def _canonical(pieces: Iterable[bytes]) -> Iterator[bytes]:

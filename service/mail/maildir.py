@@ -1,6 +1,6 @@
 """Messages in a Maildir: one file each, in `new` and `cur`.
 
-Owns the format, and Dovecot's list of unique-ids beside it. Messages flagged T (trashed) are left out. Refuses to
+Owns the format, and where Dovecot's list of unique-ids is. Messages flagged T (trashed) are left out. Refuses to
 change anything: files keep their names and flags; and to know how a file is compressed.
 """
 
@@ -9,29 +9,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from service.mail.archives import ArchivedMessage, dovecot_unique_id, valid_unique_id
+from service.mail.archives import ArchivedMessage
 from service.mail.compressed import pieces
+from service.mail.dovecot import UidlFormat, unique_ids
 
 UID_LIST = "dovecot-uidlist"
 
-_HEAD = re.compile(r"3 (?:.* )?V(?P<validity>\d+)(?: .*)?")
-_ENTRY = re.compile(r"(?P<uid>\d+)(?P<facts>(?: [A-Z]\S*)*) :(?P<name>.+)")
-_KEPT = re.compile(r"(?:^| )P(?P<unique_id>\S+)")
 _MOMENT = re.compile(r"\d+")
 
 
 class Maildir:
     """One directory with `new` and `cur`; sub-folders are not looked into. Raises OSError if it can't be read."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, uidl: UidlFormat) -> None:
+        """`uidl` is how Dovecot makes UIDLs, if it lists the messages."""
+        self._path, self._uidl = path, uidl
         self._look()
         self.octets = sum(_octets(file) or 0 for file in self._files)
 
     def _look(self) -> None:
         """List the files, then what Dovecot knows of them."""
         self._files = _files(self._path)
-        self._unique_ids = _unique_ids(self._path / UID_LIST)
+        self._unique_ids = _unique_ids(self._path / UID_LIST, self._uidl)
 
     def messages(self) -> Iterator[ArchivedMessage]:
         """The messages by their time of arrival, which their file names begin with. Those that get another name while
@@ -101,25 +100,7 @@ def _arrival(file: Path) -> tuple[float, str] | None:
         return None
 
 
-def _unique_ids(path: Path) -> Mapping[str, str]:
-    """The UIDL of each file by its base name, as Dovecot has served it: the one it was told to keep (a P record),
-    else the one that it makes.
-    """
+def _unique_ids(path: Path, uidl: UidlFormat) -> Mapping[str, str | None]:
     if not path.is_file():
         return {}
-    lines = path.read_text("utf-8", "surrogateescape").splitlines()
-    head = _HEAD.fullmatch(lines[0]) if lines else None
-    if head is None:
-        return {}
-    known = {}
-    for line in lines[1:]:
-        entry = _ENTRY.fullmatch(line)
-        unique_id = valid_unique_id(_served(entry, int(head["validity"]))) if entry else None
-        if entry and unique_id:
-            known[entry["name"].partition(":")[0]] = unique_id
-    return known
-
-
-def _served(entry: "re.Match[str]", validity: int) -> str:
-    kept = _KEPT.search(entry["facts"])
-    return kept["unique_id"] if kept else dovecot_unique_id(int(entry["uid"]), validity)
+    return unique_ids(path.read_text("utf-8", "surrogateescape").split("\n"), uidl)

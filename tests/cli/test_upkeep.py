@@ -126,13 +126,28 @@ async def test_an_import_adds_each_message_once(
     archive.flush()
     arguments = ("--config", config(migrated_dsn), "import", ADDRESS, str(tmp_path / "old.mbox"))
     first, second = run(*arguments), run(*arguments)
-    assert (first.returncode, first.stdout) == (0, "3 imported, 0 known already, 0 refused\n"), first.stderr
-    assert second.stdout == "0 imported, 3 known already, 0 refused\n"
+    assert (first.returncode, first.stdout) == (
+        0,
+        "3 imported, 0 of them with the earlier server's UIDL, 0 known already, 0 refused\n",
+    ), first.stderr
+    assert second.stdout == "0 imported, 0 of them with the earlier server's UIDL, 3 known already, 0 refused\n"
 
 
 def test_the_help_of_an_import_says_how_long_removed_mail_is_known(run: Run) -> None:
     shown = " ".join(run("import", "--help", COLUMNS="200").stdout.split())
     assert "keeps its rows (sweep.removed_retention_days): a later run" in shown
+
+
+def test_the_help_of_an_import_says_which_unique_ids_are_kept(run: Run) -> None:
+    shown = " ".join(run("import", "--help", COLUMNS="200").stdout.split())
+    assert "What `doveconf pop3_uidl_format` says at the earlier server. [default: %08Xu%08Xv]" in shown
+    assert "The last line says how many did." in shown
+
+
+def test_an_import_refuses_a_format_of_unique_ids_that_it_cannot_make(run: Run, tmp_path: Path) -> None:
+    ended = run("import", ADDRESS, str(tmp_path), "--uidl", "%m")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("poplar: the format %m can't be made from %m on: known are %u")
 
 
 async def test_an_import_says_why_a_message_is_refused(
@@ -143,7 +158,10 @@ async def test_an_import_says_why_a_message_is_refused(
     assert run("--config", file, "maildrop", "set", ADDRESS, "--quota-octets", "10").returncode == 0
     (tmp_path / "old.mbox").write_text("From a Mon Jan  1 00:00:00 2024\nSubject: x\n\nText.\n")
     ended = run("--config", file, "import", ADDRESS, str(tmp_path / "old.mbox"))
-    assert (ended.returncode, ended.stdout) == (1, "0 imported, 0 known already, 1 refused\n")
+    assert (ended.returncode, ended.stdout) == (
+        1,
+        "0 imported, 0 of them with the earlier server's UIDL, 0 known already, 1 refused\n",
+    )
     assert ": never fits: maildrop " in ended.stderr
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from service.mail.importing import open_archive
-from service.mail.maildir import Maildir
 
 LETTER = b"Subject: %d\n\ntext\n"
 
@@ -52,6 +51,6 @@ def test_what_vanishes_while_files_are_listed_is_left_out(folder: Path, monkeypa
 
     (folder / "cur/no-moment").write_bytes(LETTER % 9)
     monkeypatch.setattr(Path, "is_file", vanish)
-    archive = Maildir(folder)
+    archive = open_archive(folder)
     assert archive.octets == 3 * len(LETTER % 0)
     assert [message.name for message in archive.messages()] == ["new/0.host", "new/2.host", "new/3.host"]

@@ -22,6 +22,9 @@ Uidl = Annotated[
     str,
     typer.Option("--uidl", metavar="FORMAT", help="What `doveconf pop3_uidl_format` says at the earlier server."),
 ]
+Unlisted = Annotated[
+    bool, typer.Option("--unlisted", help="Take also what isn't in dovecot-uidlist yet, with a UIDL of Poplar's own.")
+]
 
 
 def mount(root: typer.Typer) -> None:
@@ -29,7 +32,7 @@ def mount(root: typer.Typer) -> None:
     root.command("import")(import_)
 
 
-def import_(address: Address, path: Source, uidl: Uidl = "%08Xu%08Xv") -> None:
+def import_(address: Address, path: Source, uidl: Uidl = "%08Xu%08Xv", unlisted: Unlisted = False) -> None:
     """Add the messages of an mbox file or a Maildir to a maildrop; running it again adds only what is missing.
 
     A message keeps the UIDL that clients know it by, so that they don't download it again, where dovecot-uidlist or an
@@ -41,7 +44,7 @@ def import_(address: Address, path: Source, uidl: Uidl = "%08Xu%08Xv") -> None:
     """
     from service.mail.importing import open_archive
 
-    tally = _imported(address, open_archive(path, uidl))
+    tally = _imported(address, open_archive(path, uidl, unlisted=unlisted))
     stored = f"{tally['stored']} imported, {tally['kept']} of them with the earlier server's UIDL"
     typer.echo(f"{stored}, {tally['known']} known already, {tally['refused']} refused")
     sys.exit(1 if tally["refused"] else 0)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from service.model.refusal import Refusal
+
 PIECE = 256 * 1024
 """Octets read at once."""
 
@@ -26,6 +28,8 @@ class ArchivedMessage:
     unique_id: str | None
     """The UIDL that clients of the earlier server know it by."""
     pieces: Callable[[], Iterator[bytes]]
+    refusal: Refusal | None = None
+    """Why it isn't to be imported as it is."""
 
 
 class Archive(Protocol):

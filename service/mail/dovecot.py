@@ -89,15 +89,15 @@ def _expanded(part: "re.Match[str]", listed: Listed) -> str:
     return value[:width] if width else value
 
 
-def unique_ids(lines: Sequence[str], uidl: UidlFormat) -> Mapping[str, str | None]:
-    """The UIDL of each listed file by its name without flags, None where no server may serve it.
+def unique_ids(lines: Sequence[str], uidl: UidlFormat) -> Mapping[str, str | None] | None:
+    """The UIDL of each listed file by its name without flags, None where no server may serve it; None for no list.
 
     It is what Dovecot has served: the one it was told to keep (a P record; an empty one is the file's name), else the
     one that it makes.
     """
     head = _HEAD.fullmatch(lines[0]) if lines else None
     if head is None:
-        return {}
+        return None
     entry, validity = _FIRST_ENTRY if head["first"] else _ENTRY, int(head["first"] or head["validity"])
     entries = (found for line in lines[1:] if (found := entry.fullmatch(line)))
     return dict(_served(found, validity, uidl) for found in entries)

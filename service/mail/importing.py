@@ -54,16 +54,16 @@ class _Prepared:
     blob: Blob
 
 
-def open_archive(path: Path, uidl: str = DEFAULT_FORMAT) -> Archive:
+def open_archive(path: Path, uidl: str = DEFAULT_FORMAT, *, unlisted: bool = False) -> Archive:
     """The archive at `path`: a Maildir if it is a directory with `cur` or `new`, an mbox if it is a file. `uidl` is the
-    `pop3_uidl_format` of a Dovecot that it comes from.
+    `pop3_uidl_format` of a Dovecot that it comes from; with `unlisted` what that has given no UIDL yet is taken too.
 
     Raises Refusal(INVALID) if it is neither, or can't be read, or if no UIDL can be made by this format.
     """
     made_by = UidlFormat(uidl)
     try:
         if (path / "cur").is_dir() or (path / "new").is_dir():
-            return Maildir(path, made_by)
+            return Maildir(path, made_by, unlisted=unlisted)
         if path.is_file() and uidl != DEFAULT_FORMAT:
             raise Refusal(Reason.INVALID, f"{path} is an mbox: UIDLs of another format are made for a Maildir alone")
         if path.is_file():
@@ -121,6 +121,8 @@ class Import:
 
     def _prepare(self, message: ArchivedMessage) -> _Prepared | Imported:
         """What is known of a message once it was read through."""
+        if message.refusal is not None:
+            return Imported(message.name, message.octets, refusal=message.refusal)
         measure = Measure()
         try:
             for piece in _canonical(message.pieces()):

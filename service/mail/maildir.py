@@ -12,8 +12,15 @@ from pathlib import Path
 from service.mail.archives import ArchivedMessage
 from service.mail.compressed import pieces
 from service.mail.dovecot import UidlFormat, unique_ids
+from service.model.refusal import Reason, Refusal
 
 UID_LIST = "dovecot-uidlist"
+
+NO_UIDL = Refusal(
+    Reason.INVALID,
+    "Dovecot has given it no UIDL yet: run `doveadm mailbox status -u USER messages INBOX` there, then import again; or"
+    " take it as it is with --unlisted",
+)
 
 _MOMENT = re.compile(r"\d+")
 
@@ -21,9 +28,11 @@ _MOMENT = re.compile(r"\d+")
 class Maildir:
     """One directory with `new` and `cur`; sub-folders are not looked into. Raises OSError if it can't be read."""
 
-    def __init__(self, path: Path, uidl: UidlFormat) -> None:
-        """`uidl` is how Dovecot makes UIDLs, if it lists the messages."""
-        self._path, self._uidl = path, uidl
+    def __init__(self, path: Path, uidl: UidlFormat, *, unlisted: bool = False) -> None:
+        """`uidl` is how Dovecot makes UIDLs, if it lists the messages; with `unlisted` those it hasn't listed yet are
+        as good as the others.
+        """
+        self._path, self._uidl, self._unlisted = path, uidl, unlisted
         self._look()
         self.octets = sum(_octets(file) or 0 for file in self._files)
 
@@ -47,8 +56,11 @@ class Maildir:
             self._look()
 
     def _message(self, file: Path, octets: int) -> ArchivedMessage:
-        unique_id = self._unique_ids.get(_base(file))
-        return ArchivedMessage(f"{file.parent.name}/{file.name}", octets, unique_id, partial(self._pieces, file))
+        known, base = self._unique_ids, _base(file)
+        # Its clients are told a UIDL once Dovecot lists it, and then know the message by that one.
+        refusal = NO_UIDL if known is not None and base not in known and not self._unlisted else None
+        unique_id, text = (known or {}).get(base), partial(self._pieces, file)
+        return ArchivedMessage(f"{file.parent.name}/{file.name}", octets, unique_id, text, refusal)
 
     def _pieces(self, file: Path) -> Iterator[bytes]:
         """The text, found again if it got another name. Raises OSError."""
@@ -100,7 +112,7 @@ def _arrival(file: Path) -> tuple[float, str] | None:
         return None
 
 
-def _unique_ids(path: Path, uidl: UidlFormat) -> Mapping[str, str | None]:
+def _unique_ids(path: Path, uidl: UidlFormat) -> Mapping[str, str | None] | None:
     if not path.is_file():
-        return {}
+        return None
     return unique_ids(path.read_text("utf-8", "surrogateescape").split("\n"), uidl)

@@ -68,6 +68,29 @@ def test_a_list_of_version_1_is_read(tmp_path: Path) -> None:
     assert kept(tmp_path, listed, "%u.%v") == ["7.1700000000", "11.1700000000", "12.1700000000"]
 
 
+async def test_a_message_that_dovecot_has_not_listed_yet_is_refused_by_itself(
+    provider: Provider, key: MaildropKey, tmp_path: Path
+) -> None:
+    """Its clients are told a UIDL later, and would download it again if it had another one here."""
+    assert kept(tmp_path, LIST.replace(NAMES[0], "other")) == [None, NAMES[1], "000000236b0c326f"]
+    steps = await run(provider, open_archive(tmp_path))
+    assert [step.refusal.reason if step.refusal else None for step in steps] == [Reason.INVALID, None, None]
+    assert "doveadm mailbox status" in str(steps[0].refusal.cause if steps[0].refusal else "")
+    (tmp_path / "dovecot-uidlist").write_text(LIST)
+    await run(provider, open_archive(tmp_path))
+    assert unique_ids(provider, key) == [NAMES[1], "000000236b0c326f", "000000116b0c326f"]
+
+
+@pytest.mark.parametrize("listed", [HEAD + "\n", LIST.replace(NAMES[0], "other")])
+async def test_what_dovecot_has_not_listed_is_taken_as_it_is_on_request(
+    provider: Provider, key: MaildropKey, tmp_path: Path, listed: str
+) -> None:
+    kept(tmp_path, listed)
+    steps = await run(provider, open_archive(tmp_path, unlisted=True))
+    assert not any(step.refusal for step in steps)
+    assert unique_ids(provider, key)[0] is None
+
+
 def test_of_an_mbox_unique_ids_of_the_usual_format_alone_are_made(tmp_path: Path) -> None:
     path = mbox_file(tmp_path, FROM + b"A: b\n\nx\n")
     with pytest.raises(Refusal, match="is an mbox"):

@@ -90,3 +90,10 @@ def test_each_one_is_explained_and_its_secrets_masked() -> None:
     assert rows["directory.outside[0].url"].value == "postgresql://p:********@db/users"
     assert rows["directory.outside[1].secret"].value == "********"
     assert "verifier" in rows["directory.outside[0].query"].meaning
+
+
+def test_of_a_list_the_variable_that_sets_it_is_told() -> None:
+    file = {"directory": {"outside": [QUERY]}}
+    of_both = Sources(settings(QUERY), None, file, {"directory": {"default": "crm"}})
+    row = {row.key: row for row in explain(of_both)}["directory.outside[0].name"]
+    assert (row.variable, row.origin) == ("POPLAR_DIRECTORY__OUTSIDE", "file")

@@ -8,13 +8,14 @@ import os
 import resource
 from collections.abc import Collection, Coroutine
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import uvloop
 
 from service.app.channel import WorkerEnd
 from service.app.garbage import keep_what_is_there
 from service.app.large_pages import LargePagesError, use_large_pages
-from service.app.running import ALONE, WORKER, Place, Role, running
+from service.app.running import ALONE, WORKER, Place, Role, Running, running
 from service.app.signals import Stop
 from service.app.workers import supervise
 from service.settings import Settings, SettingsError
@@ -88,6 +89,14 @@ def _use_large_pages() -> None:
         log.warning("no large pages", cause=str(error))
 
 
+def open_at(settings: Settings, served: Running) -> dict[str, object]:
+    """The hosts as they were set and the ports: "*" is every address, where a way to get there would say 127.0.0.1."""
+    hosts = {each.name: each.host for each in settings.listeners}
+    listeners = {name: f"{hosts[name]}:{port}" for name, (_, port) in served.ports.items()}
+    port = urlsplit(served.http_url).port
+    return {"listeners": listeners, "http": f"http://{settings.http.host}:{port}" if port else ""}
+
+
 async def _until_signal(
     settings: Settings, roles: Collection[Role], place: Place = ALONE, descriptor: int | None = None
 ) -> None:
@@ -100,8 +109,7 @@ async def _until_signal(
         _use_large_pages()
     async with running(settings, roles, place) as served:
         keep_what_is_there()
-        ports = {name: f"{host}:{port}" for name, (host, port) in served.ports.items()}
-        log.info("serving", version=VERSION, pid=os.getpid(), listeners=ports, http=served.http_url)
+        log.info("serving", version=VERSION, pid=os.getpid(), **open_at(settings, served))
         if supervisor is not None:
             supervisor.ready()
         await stop.wait()

@@ -53,16 +53,22 @@ def _explain(section: Section, place: tuple[str, ...], sources: Sources) -> Iter
 
 
 def _row(place: tuple[str, ...], meaning: str, field: FieldInfo, value: object, sources: Sources) -> Explained:
-    plain = tuple(part.partition("[")[0] for part in place)
-    in_list = plain != place
+    settable = _settable(place)
     return Explained(
         key=".".join(place),
-        variable="POPLAR_" + ("__".join(plain[:1] if in_list else plain)).upper(),
+        variable="POPLAR_" + "__".join(settable).upper(),
         meaning=meaning,
         default=_default(field),
         value=shown(value),
-        origin=_origin(plain[:1] if in_list else plain, sources),
+        origin=_origin(settable, sources),
     )
+
+
+def _settable(place: tuple[str, ...]) -> tuple[str, ...]:
+    """What a variable sets: the setting itself, or the whole list that it stands in."""
+    plain = tuple(part.partition("[")[0] for part in place)
+    depth = next((number for number, part in enumerate(place, 1) if "[" in part), len(place))
+    return plain[:depth]
 
 
 def _default(field: FieldInfo) -> str:

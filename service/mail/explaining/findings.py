@@ -5,7 +5,7 @@ in which a login meets them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from service.mail.explaining.credentials import credentials, outside

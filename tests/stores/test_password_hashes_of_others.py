@@ -59,6 +59,9 @@ GLIBC = [
 ]
 LIBPASS = [
     "$pbkdf2-sha256$1000$c2FsdHNhbHQ$qQDPSZa3Ormyy9oK1Pu0ZLLwP2Svzmx3yu8OvDdq/J0",
+    "$pbkdf2-sha256$i=1000$c2FsdHNhbHQ$qQDPSZa3Ormyy9oK1Pu0ZLLwP2Svzmx3yu8OvDdq/J0",
+    "$pbkdf2-sha256$i=1000,l=32$c2FsdHNhbHQ$qQDPSZa3Ormyy9oK1Pu0ZLLwP2Svzmx3yu8OvDdq/J0",
+    "$pbkdf2$i=1000,l=20$c2FsdHNhbHQ$wQoBU7GXMNo2CJC+raijrf6key4",
     "$pbkdf2$1000$c2FsdHNhbHQ$wQoBU7GXMNo2CJC.raijrf6key4",
     "{PBKDF2}1000$c2FsdHNhbHQ$wQoBU7GXMNo2CJC.raijrf6key4",
     "{PBKDF2-SHA256}1000$c2FsdHNhbHQ$qQDPSZa3Ormyy9oK1Pu0ZLLwP2Svzmx3yu8OvDdq/J0",
@@ -176,6 +179,9 @@ REFUSED = {
     "{SSHA}!!!": "is not base64",
     "{SHA.hex}zz": "is not hexadecimal",
     "{PBKDF2-SHA256}1000$c2FsdHNhbHQ$wQoBU7GXMNo2CJC.raijrf6key4": "no sha256 digest",
+    "$pbkdf2-sha256$i=1000,l=20$c2FsdHNhbHQ$qQDPSZa3Ormyy9oK1Pu0ZLLwP2Svzmx3yu8OvDdq/J0": "32 octets, and says 20",
+    "$pbkdf2-sha256$i=1000,l=20$c2FsdHNhbHQ$wQoBU7GXMNo2CJC.raijrf6key4": "no sha256 digest",
+    "$pbkdf2-sha256$i=2000001,l=32$c2FsdA$" + "a" * 43: "asks for 2000001 rounds",
     "{PBKDF2}1000$c2FsdHNhbHQ": "not a whole PBKDF2 hash",
     "{PLAIN}secret": "is of the scheme {PLAIN}, which isn't accepted: ARGON2I, ARGON2ID, BLF-CRYPT",
     "{CRAM-MD5}e02d374fde0dc75a": "is of the scheme {CRAM-MD5}",

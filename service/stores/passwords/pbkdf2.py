@@ -1,6 +1,6 @@
-"""PBKDF2 verifiers (RFC 8018 §5.2), as Dovecot, OpenLDAP and passlib write them; OpenSSL computes.
+"""PBKDF2 verifiers (RFC 8018 §5.2), as Dovecot, OpenLDAP, passlib and PHC write them; OpenSSL computes.
 
-Owns the three forms and the bound on rounds. Refuses to know prefixes in braces, save which digest they named.
+Owns the forms and the bound on rounds. Refuses to know prefixes in braces, save which digest they named.
 """
 
 import hashlib
@@ -15,9 +15,11 @@ MOST_ROUNDS = 2_000_000
 
 # Dovecot: the salt is text, the key SHA-1's and hexadecimal.
 _DOVECOT = re.compile(r"\$1\$([\x21-\x23\x25-\x7e]{1,64})\$(\d{1,9})\$([0-9A-Fa-f]{40})", re.ASCII)
-# passlib and OpenLDAP: salt and key in base64 with `.` for `+`.
+# passlib and OpenLDAP: salt and key in base64 with `.` for `+`. PHC: plain base64, and rounds and octets are named.
 _ADAPTED = re.compile(
-    r"(?:\$pbkdf2(?:-(sha1|sha256|sha512))?\$)?(\d{1,9})\$([./0-9A-Za-z+]{1,88})\$([./0-9A-Za-z+]{27,88})", re.ASCII
+    r"(?:\$pbkdf2(?:-(sha1|sha256|sha512))?\$)?(?:(\d{1,9})|i=(\d{1,9})(?:,l=(\d{1,3}))?)"
+    r"\$([./0-9A-Za-z+]{1,88})\$([./0-9A-Za-z+]{27,88})",
+    re.ASCII,
 )
 
 
@@ -28,7 +30,10 @@ def pbkdf2_matcher(text: str, algorithm: str = "sha1") -> Matcher:
     found = _ADAPTED.fullmatch(text)
     if not found:
         raise ValueError("is not a whole PBKDF2 hash")
-    return _matcher(found[1] or algorithm, _plain(found[3]), int(found[2]), _plain(found[4]))
+    key = _plain(found[6])
+    if found[4] and int(found[4]) != len(key):
+        raise ValueError(f"has a key of {len(key)} octets, and says {int(found[4])}")
+    return _matcher(found[1] or algorithm, _plain(found[5]), int(found[2] or found[3]), key)
 
 
 def _matcher(algorithm: str, salt: bytes, rounds: int, key: bytes) -> Matcher:

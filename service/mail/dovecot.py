@@ -55,12 +55,19 @@ class UidlFormat:
 
     def __init__(self, text: str) -> None:
         self._parts = _parts(text)
-        if not any((part["variable"] or _LONG.get(part["long"])) in {"u", "f", "g"} for part in self._parts):
+        variables = {part["variable"] or _LONG.get(part["long"]) for part in self._parts}
+        self.takes_files = bool(variables & {"f", "g"})
+        """It takes more than numbers: names of files, which an mbox hasn't."""
+        if not variables & {"u", "f", "g"}:
             raise Refusal(Reason.INVALID, f"the format {text} needs %u, %f or %g to tell messages apart")
 
     def of(self, listed: Listed) -> str | None:
         """The UIDL, if a server may serve it."""
         return valid_unique_id("".join(_expanded(part, listed) for part in self._parts))
+
+    def of_numbers(self, uid: int, validity: int) -> str | None:
+        """The same of a message that is no file; for a format that takes none."""
+        return self.of(Listed(uid, validity, "", ""))
 
 
 def _parts(text: str) -> "Sequence[re.Match[str]]":

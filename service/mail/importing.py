@@ -64,10 +64,10 @@ def open_archive(path: Path, uidl: str = DEFAULT_FORMAT, *, unlisted: bool = Fal
     try:
         if (path / "cur").is_dir() or (path / "new").is_dir():
             return Maildir(path, made_by, unlisted=unlisted)
-        if path.is_file() and uidl != DEFAULT_FORMAT:
-            raise Refusal(Reason.INVALID, f"{path} is an mbox: UIDLs of another format are made for a Maildir alone")
+        if path.is_file() and made_by.takes_files:
+            raise Refusal(Reason.INVALID, f"{path} is an mbox: its messages have no files to make UIDLs of")
         if path.is_file():
-            return Mbox(path)
+            return Mbox(path, made_by.of_numbers)
     except OSError as error:
         raise Refusal(Reason.INVALID, f"{path}: {error.strerror}") from error
     wrong = "is neither an mbox file nor a Maildir, which has cur and new" if path.exists() else "isn't there"

@@ -9,7 +9,7 @@ RFC 4155 §2, appendix A.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain, pairwise
 from pathlib import Path
@@ -48,6 +48,9 @@ _HEADER_END = re.compile(rb"^\r?\n", re.MULTILINE)
 _PSEUDO = re.compile(rb"^Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\r?$", re.MULTILINE)
 """The first message of a file that an IMAP server kept its notes in."""
 
+MadeOf = Callable[[int, int], str | None]
+"""Makes a UIDL of IMAP's UID and UIDVALIDITY."""
+
 
 class Mbox:
     """One file, locked for as long as it or one of its messages is kept.
@@ -55,15 +58,16 @@ class Mbox:
     Raises Refusal(INVALID) if it doesn't begin like an mbox or is being written to, OSError if it can't be read.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = Spool(path)
+    def __init__(self, path: Path, made: MadeOf = dovecot_unique_id) -> None:
+        """`made` is how Dovecot makes a UIDL of UID and UIDVALIDITY, if it gave the messages any."""
+        self._file, self._made = Spool(path), made
         self.octets = self._file.octets
         if self.octets and not _from_line(self._file, 0):
             raise Refusal(Reason.INVALID, f"{path} doesn't begin with a From line")
 
     def messages(self) -> Iterator[ArchivedMessage]:
         """The messages in the order of the file."""
-        unique_ids = _UniqueIds()
+        unique_ids = _UniqueIds(self._made)
         for start, end in pairwise(chain(_starts(self._file), [self.octets])):
             yield from self._message(start, end, unique_ids)
 
@@ -81,7 +85,8 @@ class Mbox:
 class _UniqueIds:
     """The UIDLs that clients of the earlier server know the messages by; to be asked in the order of the file."""
 
-    def __init__(self) -> None:
+    def __init__(self, made: MadeOf) -> None:
+        self._made = made
         self._validity: int | None = None
         """IMAP's UIDVALIDITY, as the first message tells it; 0 where it doesn't."""
         self._last_uid = 0
@@ -95,18 +100,18 @@ class _UniqueIds:
             base = _X_IMAP_BASE.search(header)
             self._validity = int(base[1]) if base else 0
         if self._validity:
-            return self._made(header, self._validity)
+            return self._of_uid(header, self._validity)
         own = _X_UIDL.search(header)
         return valid_unique_id(own[1].decode("latin-1")) if own else None
 
-    def _made(self, header: bytes, validity: int) -> str | None:
+    def _of_uid(self, header: bytes, validity: int) -> str | None:
         found = _X_UID.search(header)
         uid = int(found[1]) if found else 0
         # UIDs ascend (RFC 3501 §2.3.1.1), and Dovecot gave another one to whatever had the X-UID of its sender.
         if uid <= self._last_uid:
             return None
         self._last_uid = uid
-        return dovecot_unique_id(uid, validity)
+        return self._made(uid, validity)
 
 
 def _starts(file: Spool) -> Iterator[int]:

@@ -91,10 +91,13 @@ async def test_what_dovecot_has_not_listed_is_taken_as_it_is_on_request(
     assert unique_ids(provider, key)[0] is None
 
 
-def test_of_an_mbox_unique_ids_of_the_usual_format_alone_are_made(tmp_path: Path) -> None:
-    path = mbox_file(tmp_path, FROM + b"A: b\n\nx\n")
-    with pytest.raises(Refusal, match="is an mbox"):
-        open_archive(path, "%u.%v")
+def test_of_an_mbox_unique_ids_are_made_of_its_numbers(tmp_path: Path) -> None:
+    path = mbox_file(tmp_path, FROM + b"X-IMAPbase: 7 9\nX-UID: 5\n\nx\n")
+    for uidl, expected in ((DEFAULT_FORMAT, "0000000500000007"), ("%u.%v", "5.7")):
+        assert [message.unique_id for message in open_archive(path, uidl).messages()] == [expected]
+    for uidl in ("%f", "%u%{guid}"):
+        with pytest.raises(Refusal, match="is an mbox"):
+            open_archive(path, uidl)
 
 
 async def test_an_import_says_which_messages_kept_a_unique_id(

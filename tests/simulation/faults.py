@@ -121,8 +121,7 @@ class Faults:
             fault = "refused"
         self.hit += 1
         self.counted[fault] += 1
-        touched = "redis" if fault == "forgotten" else call.partition(" ")[2].partition(".")[0]
-        self.told(f"{fault} at {call}", LASTS.get(fault, 1.0), (touched, call.partition(" ")[0]))
+        self.told(f"{fault} at {call}", LASTS.get(fault, 1.0), _touched(fault, call))
         return fault
 
     def cut(self, process: str, system: str) -> None:
@@ -286,3 +285,11 @@ async def _quietly(method: Callable[..., Any], args: tuple[Any, ...]) -> None:
         await method(*args)
     except Refusal:
         return
+
+
+def _touched(fault: str, call: str) -> tuple[str, ...]:
+    """The process alone where it stands still or dies at a call, else the system as the process sees it."""
+    process, _, asked = call.partition(" ")
+    if fault in {"paused", "died"}:
+        return (process,)
+    return "redis" if fault == "forgotten" else asked.partition(".")[0], process

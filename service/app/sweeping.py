@@ -16,7 +16,7 @@ from service.app.clock import SystemClock
 from service.app.databases import open_database
 from service.app.observed import Outages
 from service.app.signals import Stop
-from service.mail.sweep import Sweep, SweepReport, SweepRules
+from service.mail.sweep import Sweep, SweepReport, SweepRules, SweepTold
 from service.model.refusal import Refusal
 from service.model.tenancy import counted
 from service.settings import Settings
@@ -100,7 +100,12 @@ def told(report: SweepReport) -> str:
 async def _sweep(settings: Settings) -> AsyncIterator[Sweep]:
     blobs = make_blobs(settings.object_store)
     async with open_database(settings.database, "sweep") as database:
-        yield Sweep(PostgresSweepable(database), blobs, SystemClock(), sweep_rules(settings.sweep), metrics.swept)
+        rows, rules = PostgresSweepable(database), sweep_rules(settings.sweep)
+        yield Sweep(rows, blobs, SystemClock(), rules, SweepTold(metrics.swept, _say_what_stays))
+
+
+def _say_what_stays(key: str, refusal: Refusal) -> None:
+    get_log("sweep").warning("blob not deleted", blob=key, cause=refusal.cause)
 
 
 def sweep_rules(settings: SweepSettings) -> SweepRules:

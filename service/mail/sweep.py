@@ -3,18 +3,23 @@
 Owns the order, which any crash and a second sweep at the same time survive. A removed message's blob goes first
 and its row after it: in between, the row still says which blob to delete again. Staff restore only messages
 removed less than the retention ago, so no restored row can name a blob that goes here. What no row
-names may still be another database's mail: it goes only where its tenant is one of these rows', or was (G1). Refuses to
-know vendors. RFC 2449 §6.7 (EXPIRE).
+names may still be another database's mail: it goes only where its tenant is one of these rows', or was (G1). What the
+store keeps, or a part that fails, holds up nothing else. Refuses to know vendors. RFC 2449 §6.7 (EXPIRE).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import TypeVar
 from uuid import UUID
 
+from service.mail.blob_removal import BlobRemoval, Kept
 from service.mail.ports import BlobStore, Clock, Expired, Sweepable
 from service.mail.shipment import is_blob_key
 from service.mail.tenants_stored import AFTER_EVERY_KEY, scanned, tenants_stored
+from service.model.refusal import Refusal
+
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,20 @@ def _uncounted(_messages: int, _blobs: int, _orphans: int) -> None:
     """Where nobody counts."""
 
 
+def _untold(_key: str, _refusal: Refusal) -> None:
+    """Where nobody hears of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SweepTold:
+    """Who hears at once of what a sweep does: one that fails reports nothing."""
+
+    deleted: Callable[[int, int, int], None] = _uncounted
+    """Rows, their blobs and orphans that went."""
+    kept: Kept = _untold
+    """A blob that the store doesn't delete."""
+
+
 class Sweep:
     """The use case. One object sweeps again and again; each time it searches the days it has not finished."""
 
@@ -66,23 +85,26 @@ class Sweep:
         blobs: BlobStore,
         clock: Clock,
         rules: SweepRules | None = None,
-        deleted: Callable[[int, int, int], None] = _uncounted,
+        told: SweepTold | None = None,
     ) -> None:
-        """`deleted` hears at once of rows, their blobs and orphans that went: a sweep that fails reports nothing."""
         self._rows = rows
-        self._deleted = deleted
+        self._told = told or SweepTold()
         self._blobs = blobs
         self._clock = clock
         self._rules = rules or SweepRules()
         self._first_day: date | None = None
 
     async def __call__(self) -> SweepReport:
-        """Sweep once. Raises Refusal(UNAVAILABLE) when a store fails; what was done by then stays done."""
+        """Sweep once. Raises Refusal(UNAVAILABLE) when a store fails, or keeps a blob; what was done stays done."""
         moment = self._clock.now() - self._rules.removed_retention
+        removal = BlobRemoval(self._blobs, self._clock, self._told.kept)
         expired = await self._expire()
-        messages, blobs = await self._forget(moment)
-        orphans, strangers = await self._delete_orphans(self._clock.now() - self._rules.orphan_age)
-        audit = await self._forget_audit()
+        messages, blobs = await _tried(self._forget(moment, removal), (0, 0), removal)
+        old = self._clock.now() - self._rules.orphan_age
+        orphans, strangers = await _tried(self._delete_orphans(old, removal), (0, 0), removal)
+        audit = await _tried(self._forget_audit(), 0, removal)
+        if removal.failures:
+            raise removal.failures[0]
         return SweepReport(expired, messages, blobs, orphans, await self._rows.backlog(moment), audit, strangers)
 
     async def backlog(self) -> int:
@@ -96,19 +118,27 @@ class Sweep:
             total += removed
         return total
 
-    async def _forget(self, moment: datetime) -> tuple[int, int]:
-        """Delete removed messages, their blobs first; how many rows and blobs."""
+    async def _forget(self, moment: datetime, removal: BlobRemoval) -> tuple[int, int]:
+        """Delete removed messages, their blobs first; how many rows and blobs. The rows of blobs that stay do too."""
         messages = blobs = 0
         before: Sequence[Expired] = ()
-        while batch := await self._rows.removed_before(moment, self._rules.batch):
+        staying: set[Expired] = set()
+        while batch := await self._next_removed(moment, staying):
             if batch == before:
                 break
             keys = await self._rows.release_blobs(batch)
-            await self._blobs.delete(keys)
-            await self._rows.forget(batch)
-            self._deleted(len(batch), len(keys), 0)
-            messages, blobs, before = messages + len(batch), blobs + len(keys), batch
+            gone = await removal(keys) if keys else frozenset[str]()
+            kept = set(keys) - gone
+            staying |= {row for row in batch if row.blob_key in kept}
+            rows = [row for row in batch if row.blob_key not in kept]
+            await self._rows.forget(rows)
+            self._told.deleted(len(rows), len(gone), 0)
+            messages, blobs, before = messages + len(rows), blobs + len(gone), batch
         return messages, blobs
+
+    async def _next_removed(self, moment: datetime, staying: set[Expired]) -> Sequence[Expired]:
+        found = await self._rows.removed_before(moment, self._rules.batch + len(staying))
+        return [row for row in found if row not in staying][: self._rules.batch]
 
     async def _forget_audit(self) -> int:
         """Delete what the audit has kept long enough; how many entries."""
@@ -119,18 +149,19 @@ class Sweep:
             total += deleted
         return total
 
-    async def _delete_orphans(self, moment: datetime) -> tuple[int, int]:
+    async def _delete_orphans(self, moment: datetime, removal: BlobRemoval) -> tuple[int, int]:
         """Delete blobs older than `moment` that no row names; how many, and how many tenants are strangers."""
         last = moment.date()
         first = self._first_day or last - timedelta(days=self._rules.orphan_days)
         stored = await tenants_stored(self._blobs)
         known = await self._known(stored)
-        total = 0
+        total, failed = 0, len(removal.failures)
         for tenant in stored:
             if tenant in known:
-                total += await self._delete_orphans_of(tenant.hex, first, moment)
-        # A blob that was written past midnight under the day before gets old enough a day later.
-        self._first_day = last - timedelta(days=1)
+                total += await self._delete_orphans_of(tenant.hex, first, moment, removal)
+        if len(removal.failures) == failed:
+            # A blob that was written past midnight under the day before gets old enough a day later.
+            self._first_day = last - timedelta(days=1)
         return total, len(stored) - len(known)
 
     async def _known(self, tenants: Sequence[UUID]) -> set[UUID]:
@@ -139,7 +170,7 @@ class Sweep:
             known |= await self._rows.known(tenants[begin : begin + self._rules.batch])
         return known
 
-    async def _delete_orphans_of(self, tenant: str, first: date, moment: datetime) -> int:
+    async def _delete_orphans_of(self, tenant: str, first: date, moment: datetime, removal: BlobRemoval) -> int:
         total = 0
         candidates: list[str] = []
         end = f"{tenant}/{moment:%Y/%m/%d}/{AFTER_EVERY_KEY}"
@@ -150,15 +181,26 @@ class Sweep:
                 if blob.modified < moment and is_blob_key(blob.key):
                     candidates.append(blob.key)
                 if len(candidates) >= self._rules.batch:
-                    total += await self._delete_unnamed(candidates)
+                    total += await self._delete_unnamed(candidates, removal)
                     candidates.clear()
-        return total + await self._delete_unnamed(candidates)
+        return total + await self._delete_unnamed(candidates, removal)
 
-    async def _delete_unnamed(self, keys: Sequence[str]) -> int:
+    async def _delete_unnamed(self, keys: Sequence[str], removal: BlobRemoval) -> int:
         if not keys:
             return 0
         named = await self._rows.named(keys)
         orphans = [key for key in keys if key not in named]
-        await self._blobs.delete(orphans)
-        self._deleted(0, 0, len(orphans))
-        return len(orphans)
+        if not orphans:
+            return 0
+        gone = await removal(orphans)
+        self._told.deleted(0, 0, len(gone))
+        return len(gone)
+
+
+async def _tried(part: Awaitable[Part], otherwise: Part, removal: BlobRemoval) -> Part:
+    """What the part of a sweep did; `otherwise` where it failed, which is kept for the sweep's end."""
+    try:
+        return await part
+    except Refusal as refusal:
+        removal.failures.append(refusal)
+        return otherwise

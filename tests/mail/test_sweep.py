@@ -8,7 +8,7 @@ import pytest
 
 from service.mail.delivery import Delivery, DeliveryStores
 from service.mail.ports import Expired, StoredBlob
-from service.mail.sweep import Sweep, SweepReport, SweepRules
+from service.mail.sweep import Sweep, SweepReport, SweepRules, SweepTold
 from service.mail.tenants_stored import tenants_stored
 from service.mail.text_memory import TextMemory
 from service.model.account import MaildropKey
@@ -157,6 +157,60 @@ async def test_a_store_that_cannot_delete_keeps_the_rows(provider: Provider) -> 
     assert len(provider.rows(key)) == 1
 
 
+class HoldingBlobs(AgedBlobs):
+    """Some stay, as under a legal hold, of which a bulk delete fails as a whole; each delete takes `seconds`."""
+
+    def __init__(self, provider: Provider, seconds: float = 0.0) -> None:
+        super().__init__()
+        self.held: set[str] = set()
+        self.asked = 0
+        self._clock, self._seconds = provider.clock, seconds
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        self.asked += 1
+        self._clock.seconds += self._seconds
+        if self.held.intersection(keys):
+            raise Refusal(Reason.UNAVAILABLE, "objects: denied")
+        await super().delete(keys)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 500])
+async def test_a_blob_that_the_store_keeps_holds_up_no_other(provider: Provider, batch: int) -> None:
+    provider.blobs = blobs = HoldingBlobs(provider)
+    key = provider.add("u@a.example")
+    for _ in range(5):
+        await deliver(provider, "u@a.example")
+    removed(provider, key, 8 * DAY)
+    orphans = [f"{key.tenant_id.hex}/2025/03/07/{n * 32}" for n in "123"]
+    for orphan in orphans:
+        await put(provider, orphan)
+    first, *_ = sorted(await provider.keys())[3:]
+    blobs.held = {first, orphans[0]}
+    kept: list[str] = []
+    told = SweepTold(kept=lambda blob, _: kept.append(blob))
+    sweeper = Sweep(provider.sweepable, blobs, provider.clock, SweepRules(batch=batch), told)
+    with pytest.raises(Refusal, match="denied"):
+        await sweeper()
+    assert sorted(kept) == sorted(await provider.keys()) == sorted(blobs.held)
+    assert [row.message.blob.key for row in provider.rows(key)] == [first]
+    blobs.held.clear()
+    report = await sweeper()
+    assert (report.messages, report.orphans, await provider.keys()) == (1, 1, [])
+
+
+async def test_a_store_that_is_away_is_not_asked_for_long(provider: Provider) -> None:
+    provider.blobs = blobs = HoldingBlobs(provider, seconds=10.0)
+    key = provider.add("u@a.example")
+    for _ in range(50):
+        await deliver(provider, "u@a.example")
+    removed(provider, key, 8 * DAY)
+    blobs.held = set(await provider.keys())
+    with pytest.raises(Refusal):
+        await sweep(provider)()
+    assert blobs.asked < 12
+    assert len(provider.rows(key)) == 50
+
+
 async def test_what_a_sweep_deleted_before_it_failed_is_counted(provider: Provider) -> None:
     class Rows(MemorySweepable):
         async def known(self, tenant_ids: Sequence[UUID]) -> set[UUID]:
@@ -168,13 +222,12 @@ async def test_what_a_sweep_deleted_before_it_failed_is_counted(provider: Provid
     removed(provider, key, 8 * DAY)
     await put(provider, f"{key.tenant_id.hex}/2025/03/07/{'1' * 32}")
     counted: list[tuple[int, int, int]] = []
-    sweeper = Sweep(
-        Rows(provider.state), provider.blobs, provider.clock, SweepRules(batch=2), lambda *each: counted.append(each)
-    )
+    told = SweepTold(deleted=lambda *each: counted.append(each))
+    sweeper = Sweep(Rows(provider.state), provider.blobs, provider.clock, SweepRules(batch=2), told)
     with pytest.raises(Refusal):
         await sweeper()
     assert counted == [(2, 2, 0), (1, 1, 0)]
-    sweeper = Sweep(provider.sweepable, provider.blobs, provider.clock, deleted=lambda *each: counted.append(each))
+    sweeper = Sweep(provider.sweepable, provider.blobs, provider.clock, told=told)
     await sweeper()
     assert counted[2:] == [(0, 0, 1)]
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from service.mail.batches import MaildropRow, Manner, Outcome, app_password_stays
+from service.mail.batches import MaildropRow, Manner, Outcome, app_password_stays, over_already
 from service.mail.issuing import TenantIssuers
 from service.model.account import Status
 from service.model.address import Address
@@ -202,16 +202,20 @@ class Credentials(Protocol):
         """Raises Refusal(NOT_FOUND)."""
 
 
-def changed(there: Sequence[CredentialView], address: Address, new: NewCredential) -> NewCredential:
+def changed(there: Sequence[CredentialView], address: Address, new: NewCredential, now: datetime) -> NewCredential:
     """What stands under the label of `new` after a change of the password: it ends when it did, unless `new` ends.
 
-    Raises Refusal: NOT_FOUND; INVALID for an app password, which a password would free of its limits.
+    Raises Refusal: NOT_FOUND; INVALID for an app password, which a password would free of its limits, and where the
+    end is past, so that the new password would open nothing.
     """
     for view in there:
         if view.label == new.label:
             if view.kind == APP:
                 raise app_password_stays(address, view.label)
-            return replace(new, expires=new.expires or view.expires)
+            ends = new.expires or view.expires
+            if ends is not None and ends <= now:
+                raise over_already(address, view.label, ends)
+            return replace(new, expires=ends)
     raise Refusal(Reason.NOT_FOUND, f"{address} has no credential labelled {new.label}")
 
 

@@ -161,6 +161,20 @@ async def test_a_password_that_is_reset_ends_when_the_old_one_did(stores: Stores
     assert (after.expires, after.credential_id == before.credential_id) == (end, False)
 
 
+async def test_a_password_that_ended_is_not_reset_and_its_row_says_so(stores: Stores) -> None:
+    tenancy, _ = stores
+    past = datetime(2020, 1, 1, tzinfo=UTC)
+    await tenancy.credentials.create(ACME, at("ada"), NewCredential("main", "password", "v", past))
+    before = await tenancy.credentials.of("acme", at("ada"))
+    row = MaildropRow(at("ada"), credential=armed("w"))
+    [said] = outcomes(await tenancy.batches.put(ACME, [row], RESET))
+    assert str(said).startswith("main of ada@acme.example ended at 2020-01-01T00:00:00")
+    assert await tenancy.credentials.of("acme", at("ada")) == before
+    same = MaildropRow(at("ada"), credential=armed("v"))
+    assert await tenancy.batches.put(ACME, [same], RESET) == [Outcome.KEPT]
+    assert await tenancy.batches.put(ACME, [row], UPDATE) == [Outcome.KEPT]
+
+
 async def test_an_app_password_is_not_reset_and_its_row_says_so(stores: Stores) -> None:
     tenancy, _ = stores
     phone = NewCredential("phone", "app", "digest", None, None, uuid4(), {"dele": "keep"})

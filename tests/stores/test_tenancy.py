@@ -239,6 +239,18 @@ async def test_a_changed_password_ends_when_the_old_one_did_unless_it_says_when(
     assert [view.expires for view in await tenancy.credentials.of("acme", ADA)] == [None]
 
 
+async def test_no_password_is_changed_to_one_that_opens_nothing(tenancy: Tenancy) -> None:
+    past, later = datetime(2020, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+    await tenancy.credentials.create(ACME, ADA, NewCredential("main", "password", "v", past))
+    before = await tenancy.credentials.of("acme", ADA)
+    with pytest.raises(Refusal, match=r"main of ada@acme\.example ended at 2020-01-01T00:00:00") as refusal:
+        await tenancy.credentials.change(ACME, ADA, password(verifier="w"))
+    assert refusal.value.reason is Reason.INVALID
+    assert await tenancy.credentials.of("acme", ADA) == before
+    await tenancy.credentials.change(ACME, ADA, NewCredential("main", "password", "w", later))
+    assert [view.expires for view in await tenancy.credentials.of("acme", ADA)] == [later]
+
+
 async def test_a_change_of_the_password_binds_the_next_login(world: World, tenancy: Tenancy) -> None:
     """G11."""
     await tenancy.credentials.create(ACME, ADA, NewCredential("main", "password", "v", None, "keys"))

@@ -54,7 +54,12 @@ class MemoryMaildropBatches:
             for each in self._state.credentials
             if each.kind == APP and each.key.maildrop_id in addresses
         }
-        return Names({each.name for each in of_tenant}, maildrops, aliases, apps)
+        ended = {
+            (addresses[each.key.maildrop_id], each.label): (each.expires, each.verifier)
+            for each in self._state.credentials
+            if each.key.maildrop_id in addresses and each.expires is not None and each.expires <= self._state.now()
+        }
+        return Names({each.name for each in of_tenant}, maildrops, aliases, apps, ended)
 
     def _done(
         self, tenant: kept.TenantRow, row: MaildropRow, outcome: Outcome | Refusal, manner: Manner

@@ -59,7 +59,7 @@ class MemoryCredentials:
     async def change(self, act: Act, address: Address, credential: NewCredential) -> None:
         """Put another verifier under the same label, as `changed`. Raises Refusal: NOT_FOUND, INVALID."""
         there = await self.of(act.tenant, address)
-        await self.replace(act, address, changed(there, address, credential))
+        await self.replace(act, address, changed(there, address, credential, self._state.now()))
 
     async def set_status(self, act: Act, address: Address, label: str, status: Status) -> None:
         """Suspend or resume. Raises Refusal(NOT_FOUND)."""

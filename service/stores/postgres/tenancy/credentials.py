@@ -73,7 +73,8 @@ class PostgresCredentials:
         async with self._database.transaction() as connection:
             key = await lock_maildrop(connection, act, address)
             rows = await connection.fetch(OF, key.tenant_id, key.maildrop_id)
-            c = changed([_view(row) for row in rows], address, credential)
+            now = await connection.fetchval("SELECT now()")
+            c = changed([_view(row) for row in rows], address, credential, now)
             await connection.execute(REPLACE, key.tenant_id, key.maildrop_id, c.label, *_replacing(c))
             what = ("credential.replace", str(address))
             await record(connection, key.tenant_id, act, what, {"label": c.label, **_told(c)})

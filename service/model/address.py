@@ -97,9 +97,10 @@ def _a_labels(text: str) -> str:
 
     RFC 5894 §7.2: sharp s and final sigma are letters of their own, and of two domains that differ in one, whose owners
     may be two, Python's codec makes one, as it knows IDNA 2003 alone. RFC 5895 §2: capitals and full-width letters are
-    read as small and narrow ones.
+    read as small and narrow ones. A label in ASCII is taken as in a domain that is all ASCII.
     """
     # Its tables are a few megabytes, of which who has no such domains needs none.
     import idna
 
-    return idna.encode(text, uts46=True).decode("ascii")
+    labels = idna.uts46_remap(text, std3_rules=False).split(".")
+    return ".".join(label if label.isascii() else idna.alabel(label).decode("ascii") for label in labels)

@@ -66,7 +66,6 @@ def test_an_address_has_one_form(text: str, base: str, tag: str) -> None:
         "ada@-ü.example",
         "ada@ü..example",
         "ada@\u2024.example",
-        "ada@xn--zzzz.bücher.example",
         "ada@" + "ü" * 64 + ".example",
         "ada@" + "ü." * 100_000 + "example",
         "ada@" + ".".join(["a" * 63] * 4) + ".x",
@@ -87,6 +86,7 @@ def test_what_is_no_address_is_refused(text: str) -> None:
         ("βόλοσ.example", "xn--nxasmq6b.example"),
         ("BÜCHER。ｅｘａｍｐｌｅ", "xn--bcher-kva.example"),
         ("Under_score.123.XN--zzzz", "under_score.123.xn--zzzz"),
+        ("Under_score.r3---sn.XN--zzzz.bücher.example", "under_score.r3---sn.xn--zzzz.xn--bcher-kva.example"),
     ],
 )
 def test_g10_domains_that_are_registered_apart_stay_apart(text: str, domain: str) -> None:

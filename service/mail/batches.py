@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import Enum
 from uuid import UUID
 
+from service.mail.new_names import unfit_alias, unfit_maildrop
 from service.model.account import Status
 from service.model.address import Address
 from service.model.refusal import Reason, Refusal
@@ -104,7 +105,9 @@ class _Judge:
     def _taken(self, address: Address, known: bool) -> Refusal | None:
         if address.domain not in self.names.domains:
             return Refusal(Reason.NOT_FOUND, f"there is no domain {address.domain}")
-        return None if known or address not in self.aliases else Refusal(Reason.EXISTS, f"{address} is an alias")
+        if known:
+            return None
+        return Refusal(Reason.EXISTS, f"{address} is an alias") if address in self.aliases else unfit_maildrop(address)
 
     def _limited(self, row: MaildropRow) -> Refusal | None:
         if row.credential is None:
@@ -124,4 +127,6 @@ class _Judge:
         if leads != row.address:
             return Refusal(Reason.EXISTS, f"the alias {alias} leads to {leads} already")
         taken = alias in self.names.maildrops or alias in self.listed
-        return Refusal(Reason.EXISTS, f"the alias {alias} is a maildrop") if taken else None
+        if taken:
+            return Refusal(Reason.EXISTS, f"the alias {alias} is a maildrop")
+        return None if alias in self.names.aliases else unfit_alias(alias)

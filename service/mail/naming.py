@@ -3,23 +3,20 @@
 Owns which tenant a name belongs to, and turns broken invariants and absent things into refusals whose cause is one
 plain sentence. Where a tenant is given, a name of another tenant's is simply not there (G10).
 Refuses to know what is done with the name.
-RFC 4616 §2 (what a login name may not have).
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
+from service.mail.new_names import unfit_alias, unfit_maildrop
 from service.mail.tenancy import Domains, Page
 from service.mail.viewing import PREFIX, is_recent
 from service.model.address import Address, parse_address, parse_domain
 from service.model.refusal import Reason, Refusal
-from service.model.saslprep import mapped
 from service.model.tenancy import DomainView
 
 T = TypeVar("T")
-JOINERS = "\u200c\u200d"
-"""Persian and the languages of India write words with them."""
 
 
 @contextmanager
@@ -58,20 +55,16 @@ def maildrop_address(text: str) -> Address:
 def new_alias(text: str) -> Address:
     """The address in `text`, as `maildrop_address` reads it, of an alias that is to be. Raises Refusal(INVALID)."""
     address = maildrop_address(text)
-    if not all(character.isprintable() or character in JOINERS for character in address.local):
-        raise Refusal(Reason.INVALID, "the name of a maildrop or alias has only characters that can be seen")
+    if refusal := unfit_alias(address):
+        raise refusal
     return address
 
 
 def new_maildrop(text: str) -> Address:
-    """The address in `text`, as `new_alias` reads it, of a maildrop that is to be. Raises Refusal(INVALID)."""
-    address = new_alias(text)
-    # RFC 4616 §2: "if preparation fails or results in an empty string, verification SHALL fail."
-    try:
-        mapped(address.local)
-    except ValueError:
-        prohibited = "a login may not have such a character (RFC 4013), nobody could log in under this name"
-        raise Refusal(Reason.INVALID, prohibited) from None
+    """The address in `text`, as `maildrop_address` reads it, of a maildrop that is to be. Raises Refusal(INVALID)."""
+    address = maildrop_address(text)
+    if refusal := unfit_maildrop(address):
+        raise refusal
     return address
 
 

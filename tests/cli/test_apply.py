@@ -11,6 +11,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from service.cli.applying.forms import DocumentForm
 from tests.cli.conftest import PATIENCE, Poplar
 
 TENANTS = """
@@ -175,16 +176,6 @@ def test_a_folder_and_standard_input_are_read_like_files(poplar: Poplar, tmp_pat
             " (what follows it is a tag)",
         ),
         (
-            'tenants:\n  a:\n    maildrops:\n      "\\ufffd@a.example": \n',
-            "line 4: tenants.a.maildrops.\ufffd@a.example: a login may not have such a character (RFC 4013), nobody"
-            " could log in under this name",
-        ),
-        (
-            'tenants:\n  a:\n    maildrops:\n      x@a.example:\n        aliases: ["\\u202ey@a.example"]\n',
-            "line 5: tenants.a.maildrops.x@a.example.aliases.0: the name of a maildrop or alias has only characters"
-            " that can be seen",
-        ),
-        (
             "tenants:\n  a:\n    maildrops:\n",
             "line 3: tenants.a.maildrops: names with what belongs to each stand here; {{}} for none",
         ),
@@ -198,6 +189,13 @@ def test_a_mistake_is_told_with_its_file_and_line(poplar: Poplar, tmp_path: Path
     outcome = poplar("apply", "-f", str(path))
     assert (outcome.code, outcome.out) == (2, "")
     assert outcome.err == f"poplar: {path} {said.format(file=path)}\n"
+
+
+def test_a_document_may_name_what_no_new_maildrop_may_be_called() -> None:
+    """It may be there already."""
+    maildrops = {"so\u00adft@a.example": {"aliases": ["hy\u00adphen@a.example"]}}
+    form = DocumentForm.model_validate({"tenants": {"a": {"maildrops": maildrops}}})
+    assert list(form.tenants["a"].maildrops) == list(maildrops)
 
 
 @pytest.mark.parametrize(

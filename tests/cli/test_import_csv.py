@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import io
 import os
 import pty
 import subprocess
@@ -11,7 +12,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from service.cli.bulk.lists import LONGEST
+from service.cli.bulk.lists import LONGEST, Reading
+from service.model.refusal import Refusal
+from service.model.tenancy import NewCredential
 from service.stores.passwords.hashing import Argon2Hashes
 from tests.cli.conftest import ADA, PATIENCE, Poplar
 
@@ -52,6 +55,17 @@ def test_what_is_there_is_updated_when_asked(acme: Poplar, tmp_path: Path) -> No
     assert acme("maildrop", "import-csv", file, "--update", "--json").json["updated"] == 1
     assert acme("maildrop", "show", ADA, "--json").json["status"] == "suspended"
     assert acme("maildrop", "import-csv", file, "--update", "--json").json["updated"] == 0
+
+
+def test_a_line_may_name_what_no_new_maildrop_may_be_called() -> None:
+    """It may be there already."""
+    file = io.BytesIO("address,aliases\nso\u00adft@acme.example,hy\u00adphen@acme.example\n".encode())
+    [entry] = Reading(lambda verifier, label: NewCredential(label, "password", verifier), "main").entries(file)
+    assert not isinstance(entry.row, Refusal)
+    assert [str(each) for each in (entry.row.address, *entry.row.aliases)] == [
+        "so\u00adft@acme.example",
+        "hy\u00adphen@acme.example",
+    ]
 
 
 def test_standard_input_is_a_list_too(acme: Poplar, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

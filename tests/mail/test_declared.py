@@ -156,6 +156,23 @@ async def test_what_is_missing_is_made_in_an_order_in_which_it_can_be(world: Wor
     assert found.catch_all == "ada@acme.example"
 
 
+async def test_rules_for_new_names_leave_those_that_are_there(world: World) -> None:
+    await world.apply(ACME)
+    old, alias = (parse_address(f"{local}@acme.example") for local in ("so\u00adft", "hy\u00adphen"))
+    await world.tenancy.maildrops.create(STAFF, old, {})
+    await world.tenancy.aliases.create(STAFF, alias, old)
+    there = maildrop(str(old), status=Status.SUSPENDED, aliases=[str(alias)])
+    assert await world.apply(with_maildrops(there)) == [f"change maildrop {old}"]
+    for new, why in (
+        (maildrop("\u202eeve@acme.example"), "can be seen"),
+        (maildrop("\ufffd@acme.example"), "could log in"),
+        (maildrop("eve@acme.example", aliases=["\u202ee@acme.example"]), "can be seen"),
+    ):
+        with pytest.raises(Refusal, match=f"@acme.example: .*{why}") as refusal:
+            await world.apply(with_maildrops(there, new))
+        assert refusal.value.reason is Reason.INVALID
+
+
 async def test_a_second_run_has_nothing_to_do_and_reads_no_secret(world: World) -> None:
     counting = Counting()
     armed = maildrop("ada@acme.example", credentials={"main": WantedCredential(secret=Secret(counting.read))})

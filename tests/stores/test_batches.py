@@ -175,6 +175,22 @@ async def test_a_password_that_ended_is_not_reset_and_its_row_says_so(stores: St
     assert await tenancy.batches.put(ACME, [row], UPDATE) == [Outcome.KEPT]
 
 
+async def test_rules_for_new_names_leave_those_that_are_there(stores: Stores) -> None:
+    tenancy, _ = stores
+    old, alias = at("so\u00adft"), at("hy\u00adphen")
+    await tenancy.maildrops.create(ACME, old, {})
+    await tenancy.aliases.create(ACME, alias, old)
+    rows = [
+        MaildropRow(old, Status.SUSPENDED, aliases=(alias,)),
+        MaildropRow(at("\u202eeve")),
+        MaildropRow(at("\ufffd")),
+        MaildropRow(at("ada"), aliases=(at("\u202ea"),)),
+    ]
+    [kept, *refused] = outcomes(await tenancy.batches.put(ACME, rows, UPDATE))
+    assert kept is Outcome.UPDATED
+    assert ["be seen" in str(each) or "log in" in str(each) for each in refused] == [True] * 3
+
+
 async def test_an_app_password_is_not_reset_and_its_row_says_so(stores: Stores) -> None:
     tenancy, _ = stores
     phone = NewCredential("phone", "app", "digest", None, None, uuid4(), {"dele": "keep"})

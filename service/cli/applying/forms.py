@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, model_validator
 
-from service.mail.naming import maildrop_address, new_alias, new_maildrop
+from service.mail.naming import maildrop_address
 from service.model.address import Address, parse_domain
 from service.model.outside import parse_directory_name
 from service.model.policy_table import check_policy
@@ -57,8 +57,6 @@ def _domain(text: str) -> str:
 Standing = Literal["active", "suspended"]
 PolicyValues = Annotated[dict[str, Any], AfterValidator(_policy)]
 AddressText = Annotated[str, _read_by(maildrop_address)]
-AliasText = Annotated[str, _read_by(new_alias)]
-MaildropText = Annotated[str, _read_by(new_maildrop)]
 
 
 class Form(BaseModel):
@@ -108,7 +106,7 @@ class MaildropForm(Form):
 
     status: Standing = "active"
     policy: PolicyValues = {}
-    aliases: list[AliasText] = []
+    aliases: list[AddressText] = []
     credentials: dict[
         Annotated[str, AfterValidator(parse_label)], Annotated[CredentialForm, BeforeValidator(_named)]
     ] = {}
@@ -129,7 +127,7 @@ class TenantForm(Form):
     directory: Annotated[str, AfterValidator(parse_directory_name)] | None = None
     """The outside directory that keeps its users, by its name in the settings; `own`, or null for the default."""
     domains: dict[Annotated[str, AfterValidator(_domain)], Annotated[DomainForm, BeforeValidator(_named)]] = {}
-    maildrops: dict[MaildropText, Annotated[MaildropForm, BeforeValidator(_named)]] = {}
+    maildrops: dict[AddressText, Annotated[MaildropForm, BeforeValidator(_named)]] = {}
 
 
 class DocumentForm(Form):

@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from service.mail.batches import MaildropRow
 from service.mail.bulk import Entry
-from service.mail.naming import new_alias, new_maildrop, plainly
+from service.mail.naming import maildrop_address, plainly
 from service.model.account import Status
 from service.model.policy import PolicyValue
 from service.model.policy_table import POLICY_NAMES, RULES, check_policy
@@ -60,9 +60,9 @@ class Reading:
         verifier = cells.get("verifier")
         if verifier and cells.get("password"):
             raise Refusal(Reason.INVALID, "a line has a password or a verifier, not both")
-        aliases = tuple(map(new_alias, filter(None, _BETWEEN.split(cells.get("aliases", "")))))
+        aliases = tuple(map(maildrop_address, filter(None, _BETWEEN.split(cells.get("aliases", "")))))
         return MaildropRow(
-            new_maildrop(cells["address"]),
+            maildrop_address(cells["address"]),
             _status(cells.get("status")),
             _policy(cells),
             tuple(dict.fromkeys(aliases)),

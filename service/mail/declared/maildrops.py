@@ -9,8 +9,10 @@ from service.mail.declared.present import Present
 from service.mail.declared.steps import Change, Kind, Step, differences
 from service.mail.declared.wanted import WantedMaildrop, WantedTenant
 from service.mail.declared.wishes import Wishes, policy_change
+from service.mail.new_names import unfit_alias, unfit_maildrop
 from service.model.account import Status
 from service.model.address import Address, parse_address
+from service.model.refusal import Refusal
 from service.model.tenancy import NOTHING_SET, AliasView, MaildropView, counted
 
 
@@ -26,7 +28,7 @@ def in_order(wanted: WantedTenant, there: Present) -> Sequence[WantedMaildrop]:
 
 
 def steps(wanted: WantedMaildrop, there: Present, wishes: Wishes) -> Iterator[Step]:
-    """Create the maildrop or change it."""
+    """Create the maildrop or change it. Raises Refusal(INVALID) where a new one may not have its name."""
     view = there.maildrops.get(wanted.address.base)
     if view is None:
         yield _creation(wanted)
@@ -37,10 +39,16 @@ def steps(wanted: WantedMaildrop, there: Present, wishes: Wishes) -> Iterator[St
 
 def _creation(wanted: WantedMaildrop) -> Step:
     address, policy = wanted.address, wanted.policy or NOTHING_SET
+    _refuse(address, unfit_maildrop(address))
     changes = differences({}, policy)
     return Step(
         Kind.CREATE, "maildrop", str(address), lambda h: h.tenancy.maildrops.create(h.act, address, policy), changes
     )
+
+
+def _refuse(address: Address, refusal: Refusal | None) -> None:
+    if refusal is not None:
+        raise Refusal(refusal.reason, f"{address}: {refusal.cause}")
 
 
 def _standing(wanted: WantedMaildrop, view: MaildropView | None) -> Iterator[Step]:
@@ -106,10 +114,12 @@ def _alias_removal(alias: Address, view: AliasView) -> Step:
 
 
 def alias_steps(wanted: WantedTenant, there: Present, wishes: Wishes) -> Iterator[Step]:
-    """Create aliases, and point those that lead elsewhere."""
+    """Create aliases, and point those that lead elsewhere. Raises Refusal(INVALID) as `steps` does."""
     removed = gone(wanted, there, wishes)
     for alias, target in wanted.aliases():
         view = there.aliases.get(str(alias))
+        if view is None:
+            _refuse(alias, unfit_alias(alias))
         if view is None or view.address in removed:
             yield _alias_creation(alias, target)
         elif view.address != target.base:

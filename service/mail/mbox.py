@@ -31,8 +31,12 @@ _DATE = rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),?[ \t]+(?:[A-Z][a-z]{2}[ \t]+\d{1,2}|
 # which goes by Content-Length, leaves such lines as they are.
 _TIME = rb"(?:\d{2,4}[ \t]+)?\d{1,2}:\d\d[^\n]*\n"
 _DATED = rb"From (?:" + _SENDER + rb"[ \t]+)?" + _DATE + rb"[ \t]+" + _TIME
+# Some senders have spaces, "anna at orchard.example" of Mailman's archives: of such a line a year is asked too.
+_YEAR = rb"(?:19|20)\d\d\b"
+_YEARLY = rb"(?:" + _YEAR + rb"[ \t]+\d{1,2}:\d\d|\d{1,2}:\d\d[^\n]*[ \t]" + _YEAR + rb")[^\n]*\n"
+_SPACED = rb"From [^\n]*?[ \t]" + _DATE + rb"[ \t]+" + _YEARLY
 _BARE = rb"From \r?\n(?=[!-9;-~]+:)"
-_FROM_LINE = re.compile(_DATED + rb"|" + _BARE)
+_FROM_LINE = re.compile(_DATED + rb"|" + _SPACED + rb"|" + _BARE)
 _QUOTED = re.compile(rb"\n>(>*From )")
 _UNDECIDED = re.compile(rb"\n>*(?:F|Fr|Fro|From)?\Z")
 _X_UIDL = re.compile(rb"^X-UIDL:[ \t]*(\S+)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)

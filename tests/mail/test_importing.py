@@ -91,6 +91,7 @@ def dovecot(folder: Path, *names: str) -> Path:
             [b"\nx\n\nFrom 9:00 to 17:00 we are open.\n", b""],
         ),
         (FROM + b"\nx\n\nFrom Mon Jan 5 we open at 9:00\n", [b"\nx\n\nFrom Mon Jan 5 we open at 9:00\n"]),
+        (FROM + b"\nx\n\nFrom us all: Mon Jan 5 9:00 to 17:00\n", [b"\nx\n\nFrom us all: Mon Jan 5 9:00 to 17:00\n"]),
         (b"From \nA: b\n\nx\n\nFrom \r\nC: d\n\ny\n\n", [b"A: b\n\nx\n", b"C: d\n\ny\n"]),
         (FROM + b"A: b\n\nx\n\nFrom \nus all\n", [b"A: b\n\nx\n\nFrom \nus all\n"]),
         (FROM + b"Content-Length: 48\n\nx\n\n" + FROM + b"\ny\n\n" + FROM, [b"\nx\n\n" + FROM + b"\ny\n", b""]),
@@ -135,6 +136,8 @@ def test_a_content_length_is_believed_where_a_message_ends_there(
         "From 17@xxx Thu Jan 01 00:00:00 +0000 2026",
         "From a@b.example Thu, 01 Jan 2026 00:00:00 +0000",
         "From Thu Jan  1 00:00:00 2026",
+        "From anna at orchard.example  Thu Jan  1 00:00:00 2026",
+        "From John Smith <j@c.example> Thu, 01 Jan 2026 00:00:00 +0000",
     ],
 )
 def test_from_lines_of_many_writers_begin_a_message(tmp_path: Path, line: str) -> None:

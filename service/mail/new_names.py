@@ -11,6 +11,8 @@ from service.model.saslprep import mapped
 
 JOINERS = "\u200c\u200d"
 """Persian and the languages of India write words with them."""
+MOST_OCTETS = 255
+"""Of a login name (RFC 4616 §2). RFC 5321 §4.5.3.1.3 has no mail to a longer one: a path has 256 with its < and >."""
 
 
 def unfit_alias(address: Address) -> Refusal | None:
@@ -24,6 +26,9 @@ def unfit_maildrop(address: Address) -> Refusal | None:
     """Why no maildrop is to be called `address`; None if it may."""
     if refusal := unfit_alias(address):
         return refusal
+    if len(str(address).encode()) > MOST_OCTETS:
+        too_long = f"a login name has at most {MOST_OCTETS} octets, nobody could log in under this one"
+        return Refusal(Reason.INVALID, too_long)
     # RFC 4616 §2: "if preparation fails or results in an empty string, verification SHALL fail."
     try:
         mapped(address.local)

@@ -14,6 +14,7 @@ from service.model.address import parse_address
 from service.model.refusal import Reason, Refusal
 from service.model.saslprep import prepare
 from service.model.tenancy import PolicyChange
+from service.protocol.sasl.login_name import login_name
 from service.stores.memory.passwords import MemoryPasswordHashes
 from service.stores.memory.state import MemoryState
 from service.stores.memory.tenancy import memory_tenancy
@@ -115,6 +116,18 @@ async def test_a_maildrop_that_nobody_could_log_in_to_is_refused(desk: Provision
     with refused(Reason.INVALID, "nobody could log in"):
         await desk.maildrops.create(f"{local}@acme.example")
     await desk.aliases.create(f"{local}@acme.example", "ada@acme.example")
+
+
+async def test_a_maildrop_is_called_what_a_login_name_has_room_for(desk: Provisioning) -> None:
+    """RFC 4616 §2: up to 255 octets."""
+    domain = ".".join(["d" * 63] * 3 + ["example"])
+    await desk.domains.create("acme", domain)
+    longest = "ä" * ((255 - len(domain) - 1) // 2)
+    longest += "x" * (255 - len(f"{longest}@{domain}".encode()))
+    assert login_name(f"{longest}@{domain}") == str(parse_address(f"{longest}@{domain}"))
+    await desk.maildrops.create(f"{longest}@{domain}")
+    with refused(Reason.INVALID, "nobody could log in"):
+        await desk.maildrops.create(f"x{longest}@{domain}")
 
 
 @pytest.mark.parametrize(

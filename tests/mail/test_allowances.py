@@ -194,6 +194,31 @@ async def test_a_session_that_is_cancelled_while_it_gives_back_its_place_is_coun
     await enter(house, TWIN)
 
 
+class Stuck(Severable):
+    """Counters of which those of one session can't be reached."""
+
+    token: str | None = None
+
+    async def leave(self, circle: str, token: str) -> None:
+        if token == self.token:
+            raise Refusal(Reason.UNAVAILABLE)
+        await super().leave(circle, token)
+
+
+async def test_f3_a_part_of_the_counters_that_stays_away_keeps_no_other_session_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(allowances_module, "PAUSE", 0)
+    house, places = await two_maildrops(allowances := Stuck(), sessions_per_tenant=2)
+    both = [await enter(house), await enter(house, TWIN)]
+    allowances.away = True
+    for held in both:
+        await house.update.close(held)
+    allowances.token = next(iter(places._left))
+    await asyncio.wait_for(given_back(allowances, places), 5)
+    assert list(places._left) == [allowances.token]
+
+
 async def test_of_more_sessions_than_are_kept_the_first_are_left_to_their_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(allowances_module, "MOST", 2)
     house, places = await two_maildrops(allowances := Severable(), sessions_per_tenant=9)

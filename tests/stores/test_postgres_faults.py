@@ -15,6 +15,7 @@ import pytest
 from service.mail.tenancy import Act
 from service.model.account import MaildropKey, Status
 from service.model.refusal import Reason, Refusal
+from service.stores.postgres import database as database_module
 from service.stores.postgres.database import Database, DatabaseOptions, PoolStats
 from service.stores.postgres.directory import PostgresDirectory
 from service.stores.postgres.errors import end_of
@@ -415,6 +416,18 @@ async def test_a_service_without_postgres_starts_and_refuses_until_it_comes(migr
         tap.refuse = False
         database._options = PATIENT
         assert int((await database.ping()).split(".")[0]) >= 14
+
+
+async def test_a_write_that_never_ends_holds_up_the_close_no_longer_than_that_may_take(
+    migrated_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "CLOSING", 0.05)
+    database = Database(migrated_dsn, PATIENT)
+    await database.open()
+    database._writes.add(write := asyncio.ensure_future(asyncio.Event().wait()))
+    await asyncio.wait_for(database.close(), 5)
+    assert not write.done()
+    write.cancel()
 
 
 async def test_a_closed_database_refuses(migrated_dsn: str) -> None:

@@ -119,7 +119,7 @@ async def test_a_maildrop_that_nobody_could_log_in_to_is_refused(desk: Provision
 
 
 async def test_a_maildrop_is_called_what_a_login_name_has_room_for(desk: Provisioning) -> None:
-    """RFC 4616 §2: up to 255 octets."""
+    """RFC 4616 §2: up to 255 octets. RFC 5321 §4.5.3.1.3."""
     domain = ".".join(["d" * 63] * 3 + ["example"])
     await desk.domains.create("acme", domain)
     longest = "ä" * ((255 - len(domain) - 1) // 2)

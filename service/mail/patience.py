@@ -46,6 +46,11 @@ class Patience:
         if self._flow is not None:
             self._flow.heard = self._since
 
+    @property
+    def over(self) -> bool:
+        """Whether the wait was ended for it: what is cancelled now is cancelled for that."""
+        return self._alarm is not None and self._alarm.expired()
+
     def line_up(self, flow: Flow) -> None:
         """Stand in line from now on: what the store gives to others shows that it isn't what is waited for."""
         self._flow, self._lined_up = flow, self._loop.time()

@@ -315,10 +315,10 @@ def test_an_unknown_setting_is_an_error_without_secrets_in_it() -> None:
 
 
 def test_an_azure_account_is_named_by_itself_or_by_the_access_key() -> None:
-    assert ObjectOptions(account="mail").config("az") == {"account_name": "mail"}
+    assert ObjectOptions(account="mail").config("az", "c") == {"account_name": "mail"}
     keys = {"account_name": "mail", "account_key": "aGk="}
-    assert ObjectOptions(access_key="mail", secret_key="aGk=").config("az") == keys
-    assert ObjectOptions(account="mail", access_key="x", secret_key="aGk=").config("az") == keys
+    assert ObjectOptions(access_key="mail", secret_key="aGk=").config("az", "c") == keys
+    assert ObjectOptions(account="mail", access_key="x", secret_key="aGk=").config("az", "c") == keys
     assert open_blobs("az://mail/prefix", ObjectOptions(account="mail"))
 
 

@@ -19,7 +19,7 @@ from service.mail.patience import Patience
 from service.mail.ports import StoredBlob
 from service.model.refusal import Reason, Refusal
 from service.stores.objects.begun import Begun, Overdue
-from service.stores.objects.errors import kind_of, only_the_blob_is_missing
+from service.stores.objects.errors import answered, kind_of, only_the_blob_is_missing
 from service.stores.objects.keys import checked, folder_of, is_key, probe_key
 from service.stores.objects.uploads import PART, Upload, gather
 from service.stores.observing import Calls, Observer
@@ -148,13 +148,20 @@ class ObjectBlobStore:
             raise
 
     async def _read(self, key: str, start: int, end: int, patience: Patience | None) -> bytes:
-        async with self._step("get") as span:
+        call = self._calls.observed("get")
+        with call as span:
             try:
-                octets = await self._range(checked(key), start, max(start, end), patience)
+                async with asyncio.timeout(self._deadline):
+                    octets = await self._range(checked(key), start, max(start, end), patience)
             except FileNotFoundError as error:
                 if not only_the_blob_is_missing(error):
                     raise
                 raise Refusal(Reason.BROKEN, f"objects: no such blob: {key}") from error
+            except asyncio.CancelledError:
+                # It is ended from outside, before the deadline: a store that hangs would be counted nowhere.
+                if patience is not None and patience.over:
+                    call.failed("timeout")
+                raise
             span.note(octets=len(octets))
         return octets
 
@@ -174,7 +181,9 @@ class ObjectBlobStore:
             if patience is None:
                 return bytes(await found.bytes_async())[: end - start]
             return (await _gathered(found, patience))[: end - start]
-        except BaseError:
+        except BaseError as error:
+            if answered(error):
+                raise
             # Stores refuse a range that begins after the end; there is nothing of it, which is an answer too.
             if (await self._store.head_async(key))["size"] > start:
                 raise

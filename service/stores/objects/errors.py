@@ -16,24 +16,44 @@ _KINDS: tuple[tuple[type[BaseException], str], ...] = (
     (FileNotFoundError, "missing"),
 )
 _CODE = re.compile(r"<Code>(\w+)</Code>")
+_MEANS = (
+    (re.compile(r"\b(SlowDown|TooManyRequests|ServerBusy|ServiceUnavailable|status code: (429|503))\b"), "overload"),
+    (
+        re.compile(
+            r"\b(AccessDenied|ExpiredToken|InvalidToken|InvalidAccessKeyId|SignatureDoesNotMatch|RequestTimeTooSkewed)\b"
+        ),
+        "denied",
+    ),
+    (re.compile(r"\b(XMinioStorageFull|QuotaExceeded|status code: 507)\b"), "full"),
+)
+"""What stores say in words of their own, whatever the status; object_store has one class for most of it."""
 _BLOB_MISSING = frozenset({"NoSuchKey", "NoSuchVersion", "BlobNotFound"})
 _WORDS = (("timed out", "timeout"), ("error sending request", "connection"), ("No space left", "full"))
 
 
 def kind_of(error: BaseException) -> str:
     """The kind of `error`, out of telemetry's closed set."""
+    text = str(error)
+    for words, kind in _MEANS:
+        if words.search(text):
+            return kind
     for family, kind in _KINDS:
         if isinstance(error, family):
             return kind
     # obstore has one class for most failures; only its text tells them apart.
-    text = str(error)
     return next((kind for words, kind in _WORDS if words in text), "protocol")
 
 
 def only_the_blob_is_missing(error: FileNotFoundError) -> bool:
     """Whether `error` says so of one blob; a bucket or an access key that isn't there is no defect of the blob.
 
-    obstore calls every 404 the same; the code in its body tells. A directory's error has none.
+    obstore calls every 404 the same; the code in its body tells. One without is a proxy's before the store, which knows
+    of no blob, or the answer to a HEAD. A directory's error is no 404.
     """
     code = _CODE.search(str(error))
-    return code is None or code[1] in _BLOB_MISSING
+    return code[1] in _BLOB_MISSING if code else "status code: 404" not in str(error)
+
+
+def answered(error: Exception) -> bool:
+    """Whether the store refused a request as such, with another status than that of a range beyond the end."""
+    return "status code" in str(error) and "status code: 416" not in str(error)

@@ -40,7 +40,8 @@ def _remote(url: str, scheme: str, options: ObjectOptions) -> ObjectStore:
     try:
         # Its overloads know each vendor's settings one by one; ours are chosen by scheme.
         make: Callable[..., ObjectStore] = from_url
-        return make(url, config=options.config(scheme), client_options=options.client(), retry_config=options.retry())
+        config = options.config(scheme, urlsplit(url).netloc)
+        return make(url, config=config, client_options=options.client(), retry_config=options.retry())
     except (BaseError, TypeError) as error:
         # The vendor's text may quote the settings, secrets among them.
         raise ValueError(f"the settings of {scheme}:// storage are not valid ({type(error).__name__})") from None

@@ -35,11 +35,10 @@ class ObjectOptions:
     extra: Mapping[str, str] = field(default_factory=dict)
     """Further settings by obstore's names, such as `server_side_encryption` or `service_account`."""
 
-    def config(self, scheme: str) -> dict[str, Any]:
-        """The vendor's settings."""
-        return {name: value for name, value in self._named(scheme).items() if value not in {"", None}} | dict(
-            self.extra
-        )
+    def config(self, scheme: str, bucket: str) -> dict[str, Any]:
+        """The vendor's settings for this bucket."""
+        named = self._named(scheme, bucket)
+        return {name: value for name, value in named.items() if value not in {"", None}} | dict(self.extra)
 
     def client(self) -> dict[str, Any]:
         """How HTTP is spoken. One try gets half the deadline, so that a second one fits into it."""
@@ -58,10 +57,17 @@ class ObjectOptions:
             "backoff": backoff,
         }
 
-    def _named(self, scheme: str) -> dict[str, Any]:
+    def _at(self, bucket: str) -> str:
+        """The endpoint of a bucket: object_store leaves the bucket out of the path, and puts it before no host."""
+        scheme, slashes, host = self.endpoint.partition("://")
+        if not (host and self.virtual_hosted) or host.startswith(f"{bucket}."):
+            return self.endpoint
+        return f"{scheme}{slashes}{bucket}.{host}"
+
+    def _named(self, scheme: str, bucket: str) -> dict[str, Any]:
         if scheme == "s3":
             return {
-                "endpoint": self.endpoint,
+                "endpoint": self._at(bucket),
                 "region": self.region,
                 "access_key_id": self.access_key,
                 "secret_access_key": self.secret_key,

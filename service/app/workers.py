@@ -36,8 +36,8 @@ LONGEST_PAUSE = 30.0
 STEADY_SECONDS = 60.0
 """A worker that lived this long failed for a new reason: the back-off begins anew."""
 COMMANDS: Mapping[Role, str] = {"pop3": "serve", "lmtp": "lmtp"}
-KILL_MARGIN = 15.0
-"""Seconds beyond the drain's own until a worker is killed."""
+KILL_MARGIN = 13.0
+"""Seconds beyond what a drain and the sinks after it may take until a worker is killed."""
 
 
 @dataclass(eq=False)
@@ -109,12 +109,17 @@ async def _run_all(crew: Crew, count: int) -> list[int]:
     keepers = [asyncio.create_task(_keep(crew, number), name=f"worker {number}") for number in range(count)]
     await crew.stop.wait()
     crew.signal(signal.SIGTERM)
-    longest = crew.settings.drain.announce + crew.settings.drain.grace + KILL_MARGIN
-    _, late = await asyncio.wait(keepers, timeout=longest)
+    _, late = await asyncio.wait(keepers, timeout=longest_end(crew.settings))
     if late:
         get_log("supervisor").warning("workers killed", count=len(late))
         crew.signal(signal.SIGKILL)
     return await asyncio.gather(*keepers)
+
+
+def longest_end(settings: Settings) -> float:
+    """Seconds that a worker has from SIGTERM on: for its sessions, and for what events and spans wait to be taken."""
+    sinks = settings.events.flush + (settings.traces.flush if settings.traces.enabled else 0.0)
+    return settings.drain.announce + settings.drain.grace + sinks + KILL_MARGIN
 
 
 async def _keep(crew: Crew, number: int) -> int:

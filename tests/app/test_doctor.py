@@ -82,6 +82,17 @@ async def test_a_login_with_the_rights_of_another_part_is_wrong_and_told_what_it
     assert finding.advice == "GRANT poplar_api TO doctor_lmtp;"
 
 
+async def test_an_api_that_can_t_act_for_a_tenant_is_wrong(make: Make, migrated_dsn: str) -> None:
+    await create_login(migrated_dsn, "doctor_api", SECRET, "poplar_api")
+    settings = make(database={"url": migrated_dsn, "api_url": with_login(migrated_dsn, "doctor_api")})
+    assert (await found(settings, "postgres as api")).state == "good"
+    connection = await asyncpg.connect(migrated_dsn)
+    await connection.execute("REVOKE SELECT ON tenants FROM poplar_delegate")
+    await connection.close()
+    finding = await found(settings, "postgres as api")
+    assert (finding.state, "poplar_delegate" in finding.text) == ("wrong", True)
+
+
 async def test_a_login_that_may_do_too_much_is_doubtful(make: Make) -> None:
     finding = await found(make(), "postgres as front")
     assert finding.state == "doubtful"

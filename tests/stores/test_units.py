@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -13,7 +14,7 @@ from service.model.refusal import Reason, Refusal
 from service.stores.memory.state import MemoryState
 from service.stores.memory.units import MemoryUnits
 from service.stores.postgres.database import Database
-from service.stores.postgres.units import PostgresUnits
+from service.stores.postgres.units import CONFINE, PostgresUnits
 
 ACME = Act("tester", "acme")
 ADA = parse_address("ada@acme.example")
@@ -65,6 +66,19 @@ async def test_a_refused_act_does_not_end_the_unit(units: Units) -> None:
         await unit.tenancy.maildrops.create(ACME, parse_address("bob@acme.example"), {})
     async with units.open(None) as unit:
         assert (await unit.tenancy.tenants.usage("acme")).maildrops == 2
+
+
+async def test_a_role_that_isn_t_there_is_a_fault_of_the_service(
+    migrated_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.stores.postgres.units.CONFINE", CONFINE.replace("poplar_delegate", "poplar_nobody"))
+    database = Database(migrated_dsn)
+    await database.open()
+    with pytest.raises(Refusal) as refused:
+        async with PostgresUnits(database).open(uuid4()):
+            pass
+    await database.close()
+    assert refused.value.reason is Reason.UNAVAILABLE
 
 
 async def test_only_what_is_there_can_be_held(units: Units) -> None:

@@ -66,14 +66,16 @@ def _key(settings: Settings, role: Role) -> str:
 def _rights(role: str, found: Checkup) -> Finding:
     subject = f"postgres as {role}"
     who = f"Postgres {found.version} answers {found.login}"
-    if found.astray:
-        advice = "Have the search_path of the owner and of this login be public: deploy/by-hand.md, The database."
-        return wrong(subject, f"{who}, but finds tables in the schema {found.astray}: no QUIT removes there", advice)
-    if not found.has_schema:
-        return wrong(subject, f"{who}, but Poplar's tables aren't there", "Run `poplar migrate`, then look again.")
+    if absent := _tables_absent(subject, who, found):
+        return absent
     if found.missing:
         advice = f"GRANT poplar_{role} TO {found.login};"
         return wrong(subject, f"{who}, but it lacks: {', '.join(found.missing)}", advice)
+    if role == "api" and not found.delegates:
+        advice = (
+            f"GRANT poplar_delegate TO {found.login}; deploy/by-hand.md, The database, says when it has to be made."
+        )
+        return wrong(subject, f"{who}, but can't act as poplar_delegate: every tenant's own token is refused", advice)
     if found.shut_out:
         hidden = f"row-level security hides the tables' rows from {' and '.join(found.shut_out)}"
         advice = "Run `poplar migrate` as the tables' owner: it admits the groups and the owner that are there."
@@ -82,6 +84,16 @@ def _rights(role: str, found: Checkup) -> Finding:
         advice = f"Give this part a login of its own that is a member of poplar_{role} alone: database.{role}_url."
         return doubtful(subject, f"{who}, which may do more than it needs: {', '.join(found.undue)}", advice)
     return good(subject, f"{who}, with the rights it needs")
+
+
+def _tables_absent(subject: str, who: str, found: Checkup) -> Finding | None:
+    """Where Poplar's tables aren't, or can't be found by all that looks for them."""
+    if found.astray:
+        advice = "Have the search_path of the owner and of this login be public: deploy/by-hand.md, The database."
+        return wrong(subject, f"{who}, but finds tables in the schema {found.astray}: no QUIT removes there", advice)
+    if not found.has_schema:
+        return wrong(subject, f"{who}, but Poplar's tables aren't there", "Run `poplar migrate`, then look again.")
+    return None
 
 
 def durability(role: str, found: Checkup) -> list[Finding]:

@@ -33,6 +33,9 @@ SELECT current_setting('server_version') AS version, current_user::text AS login
        extract(epoch FROM clock_timestamp())::float8 AS clock,
        to_regclass('public.messages') IS NOT NULL AS has_schema,
        (SELECT relnamespace::regnamespace::text FROM pg_class WHERE oid = to_regclass('messages')) AS schema,
+       CASE WHEN to_regrole('poplar_delegate') IS NULL OR to_regclass('public.tenants') IS NULL THEN false
+            ELSE pg_has_role(current_user, 'poplar_delegate', 'MEMBER')
+                 AND has_table_privilege('poplar_delegate', 'public.tenants', 'SELECT') END AS delegates,
        array(SELECT name FROM unnest(ARRAY['fsync', 'full_page_writes', 'synchronous_commit']) AS name
              WHERE current_setting(name) = 'off') AS careless
 """
@@ -70,6 +73,8 @@ class Checkup:
     """Settings that are off and without which a crash loses what was acknowledged (G1)."""
     shut_out: tuple[str, ...] = ()
     """This login and the tables' owner, as far as row-level security hides every row of a table from them."""
+    delegates: bool = True
+    """Whether this login can act for a tenant's own token, as the role that row-level security holds to one tenant."""
     astray: str | None = None
     """The schema other than `public` whose tables this login's statements take for Poplar's."""
 
@@ -88,6 +93,7 @@ async def check_up(database: Database, role: str) -> Checkup:
         tuple(name for name in map(" ".join, undue) if name in held),
         tuple(row["careless"]),
         tuple([shut[0] for shut in await database.read(_SHUT_OUT)]),
+        row["delegates"],
         row["schema"] if row["schema"] != "public" else None,
     )
 

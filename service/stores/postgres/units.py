@@ -9,9 +9,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
 
+import asyncpg
+
 from service.mail.tenancy import Act
 from service.mail.units import Unit
 from service.model.address import Address
+from service.model.refusal import Reason, Refusal
 from service.stores.postgres.database import Database, Row
 from service.stores.postgres.errors import in_plain_words
 from service.stores.postgres.tenancy import postgres_tenancy
@@ -31,8 +34,16 @@ class PostgresUnits:
         """One transaction. Raises Refusal(UNAVAILABLE), also when the role can't be taken."""
         async with self._database.transaction() as connection:
             if tenant_id is not None:
-                await connection.execute(CONFINE, str(tenant_id))
+                await _confine(connection, tenant_id)
             yield Unit(postgres_tenancy(_InTransaction(connection)), PostgresHolds(connection))
+
+
+async def _confine(connection: Connection, tenant_id: UUID) -> None:
+    try:
+        await connection.execute(CONFINE, str(tenant_id))
+    except asyncpg.InvalidParameterValueError as error:
+        # No value of the caller's: Postgres says so of a role that isn't there.
+        raise Refusal(Reason.UNAVAILABLE, "postgres: the role poplar_delegate isn't there") from error
 
 
 @dataclass(frozen=True, slots=True)

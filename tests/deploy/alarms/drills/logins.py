@@ -109,7 +109,7 @@ DRILLS = {
         (
             ("poplar_directory_seconds_count", r'directory="crm", outcome="(shut|unavailable)"\} [0-9.]*[1-9]'),
             ("poplar_directory_seconds_bucket", r'directory="crm"'),
-            ("poplar tenant list", r"orchard"),
+            ("FROM tenants", r"orchard"),
             ("poplar doctor", r"FAIL  directory crm: gives no clear answer"),
         ),
     ),

@@ -219,7 +219,7 @@ DRILLS = {
             ("poplar_leases_lost_total", r"\} 1[0-9]"),
             ("poplar_loop_lag_seconds_bucket", r"\} [1-9]"),
             ("poplar doctor", r"ok    redis"),
-            ("poplar audit", r""),
+            ("FROM audit", r""),
         ),
     ),
     "PoplarMessageDamaged": Drill(

@@ -105,9 +105,9 @@ async def test_a_text_for_which_there_is_no_memory_is_counted_and_told_once_for_
 
 
 async def test_a_connection_that_ends_before_its_session_began_is_not_counted_down(heard: Heard) -> None:
-    peer = Peer("192.0.2.1", 2525, "unbegun")
+    peer = Peer("192.0.2.1", 2525, "unbegun lmtp")
     Record(peer.listener, peer.address, heard).ended(peer, Ending.FAULT, 0)
-    assert REGISTRY.get_sample_value("poplar_sessions", {"listener": "unbegun", "state": "open"}) in {None, 0}
+    assert REGISTRY.get_sample_value("poplar_sessions", {"listener": "unbegun lmtp", "state": "open"}) in {None, 0}
 
 
 async def test_a_text_that_is_delivered_is_counted_once_for_each_recipient(lmtp: Stage) -> None:

@@ -256,11 +256,10 @@ async def test_a_question_that_was_given_up_answers_no_later_one(vendor: Vendor)
 
 async def test_of_several_hosts_of_postgres_the_second_is_asked_where_the_first_says_nothing(postgres_dsn: str) -> None:
     login, _, rest = postgres_dsn.rpartition("@")
-    async with silent() as host:
+    async with silent() as silence:
         query = "SELECT $1::text AS verifier"
-        directory = PostgresQuery("crm", f"{login}@{host},{rest}", query, ("address",), seconds=1.0)
-        async with asyncio.timeout(5.0):
-            assert await verifiers(directory, "ada@acme.example") == ["ada@acme.example"]
+        directory = PostgresQuery("crm", f"{login}@{silence.host},{rest}", query, ("address",), seconds=4.0)
+        assert await verifiers(directory, "ada@acme.example") == ["ada@acme.example"]
         directory.close()
 
 

@@ -7,6 +7,7 @@ import asyncio
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
 
 SSL_REQUEST = 80877103
@@ -100,12 +101,27 @@ class Wiretap:
         client.close()
 
 
+@dataclass
+class Silence:
+    """A host that takes connections and says nothing."""
+
+    host: str = ""
+    """With its port."""
+    taken: int = 0
+
+    def take(self, _reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        """One more connection."""
+        self.taken += 1
+
+
 @asynccontextmanager
-async def silent() -> AsyncIterator[str]:
-    """A host and port that takes connections and says nothing."""
-    server = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
+async def silent() -> AsyncIterator[Silence]:
+    """It, on a port of the loopback interface."""
+    silence = Silence()
+    server = await asyncio.start_server(silence.take, "127.0.0.1", 0)
+    silence.host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield silence
     finally:
         server.close()
 

@@ -102,5 +102,6 @@ def _started(port: int, folder: Path) -> "subprocess.Popen[bytes]":
     log.unlink(missing_ok=True)
     command = ["node", str(SCRIPT), str(PACKAGE), str(port)]
     process = spawn(dying_with_parent(command, signal.SIGKILL), folder, log)
-    assert await_ready(process, lambda: "ready" in log.read_text(), 60), log.read_text()
+    # It is there within a second; but where the disk stands still, a minute passed before it had read its modules.
+    assert await_ready(process, lambda: "ready" in log.read_text(), 240), log.read_text()
     return process

@@ -11,7 +11,7 @@ from service.mail.ports import BlobStore, Clock
 from service.model.refusal import Refusal
 
 TRYING_SECONDS = 60.0
-"""For how long blobs of refused batches are tried by themselves, in one sweep."""
+"""For how long deletions may fail, and blobs of refused batches be tried by themselves, in one sweep."""
 MOST_TOLD = 20
 
 Kept = Callable[[str, Refusal], None]
@@ -31,10 +31,12 @@ class BlobRemoval:
         """Why the sweep didn't do all it should, in order."""
 
     async def __call__(self, keys: Sequence[str]) -> AbstractSet[str]:
-        """Those of `keys` that went. Raises Refusal(UNAVAILABLE) once others were tried by themselves for long."""
+        """Those of `keys` that went. Raises Refusal(UNAVAILABLE) once it failed for so long."""
+        began = self._clock.monotonic()
         try:
             await self._blobs.delete(keys)
         except Refusal as refusal:
+            self._left -= self._clock.monotonic() - began
             if self._left <= 0:
                 raise
             if len(keys) > 1:

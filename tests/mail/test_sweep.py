@@ -198,7 +198,8 @@ async def test_a_blob_that_the_store_keeps_holds_up_no_other(provider: Provider,
     assert (report.messages, report.orphans, await provider.keys()) == (1, 1, [])
 
 
-async def test_a_store_that_is_away_is_not_asked_for_long(provider: Provider) -> None:
+@pytest.mark.parametrize("batch", [1, 2, 500])
+async def test_a_store_that_is_away_is_not_asked_for_long(provider: Provider, batch: int) -> None:
     provider.blobs = blobs = HoldingBlobs(provider, seconds=10.0)
     key = provider.add("u@a.example")
     for _ in range(50):
@@ -206,7 +207,7 @@ async def test_a_store_that_is_away_is_not_asked_for_long(provider: Provider) ->
     removed(provider, key, 8 * DAY)
     blobs.held = set(await provider.keys())
     with pytest.raises(Refusal):
-        await sweep(provider)()
+        await sweep(provider, batch)()
     assert blobs.asked < 12
     assert len(provider.rows(key)) == 50
 

@@ -45,5 +45,7 @@ def object_options(settings: ObjectStoreSettings) -> ObjectOptions:
         checksum=settings.checksum,
         connect_timeout=settings.connect_timeout,
         deadline=settings.deadline,
+        # The second request has as long as the first one until the client is refused.
+        again_after=settings.first_octets / 2,
         retries=settings.retries,
     )

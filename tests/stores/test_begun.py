@@ -5,11 +5,13 @@ import gc
 from collections.abc import AsyncIterator
 
 import pytest
+from obstore import Bytes
 
 from service.model.refusal import Reason, Refusal
 from service.stores.objects import ObjectBlobStore, ObjectOptions, open_blobs
-from service.stores.objects.begun import Begun, Overdue
+from service.stores.objects.begun import Begun
 from service.stores.objects.errors import kind_of
+from service.stores.objects.twice import Due, Twice
 from service.stores.observing import Calls, Unobserved
 from tests.stores.dribbling import Dribbling
 
@@ -38,7 +40,7 @@ def store_at(port: int, observer: Counted, deadline: float) -> ObjectBlobStore:
     endpoint = f"http://127.0.0.1:{port}"
     options = ObjectOptions(endpoint=endpoint, region="x", access_key="x", secret_key="x", allow_http=True, retries=0)
     store = open_blobs("s3://mail/p", options, observer)
-    store._overdue = Overdue(deadline)
+    store._overdue = Due(deadline, Begun.give_up)
     return store
 
 
@@ -82,8 +84,9 @@ async def test_a_failure_that_nobody_asks_for_is_no_fault(caplog: pytest.LogCapt
 
 async def test_f7_a_request_that_others_cancelled_is_a_failure_and_cancels_nobody_who_waits() -> None:
     seen = Counted()
-    request = asyncio.get_running_loop().create_future()
-    begun = Begun(request, Calls("objects", seen, kind_of).observed("get"), lambda _begun, _seconds: None)
+    request: asyncio.Future[Bytes] = asyncio.get_running_loop().create_future()
+    call = Calls("objects", seen, kind_of).observed("get")
+    begun = Begun(Twice(lambda: request), call, lambda _begun, _seconds: None)
     request.cancel()
     with pytest.raises(Refusal) as refused:
         await begun

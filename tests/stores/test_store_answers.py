@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from obstore import exceptions
@@ -50,6 +51,14 @@ class Answering:
         writer.close()
 
 
+def whole(octets: int) -> tuple[str, bytes]:
+    """The answer with all of a blob that has so many."""
+    proofs = (
+        f'Content-Range: bytes 0-{octets - 1}/{octets}\r\nETag: "x"\r\nLast-Modified: Thu, 26 Nov 2026 12:00:00 GMT'
+    )
+    return f"206 Partial Content\r\n{proofs}", b"x" * octets
+
+
 def options(port: int) -> ObjectOptions:
     endpoint = f"http://127.0.0.1:{port}"
     return ObjectOptions(endpoint=endpoint, region="x", access_key="x", secret_key="x", allow_http=True, retries=0)
@@ -93,6 +102,33 @@ async def test_a_store_that_hangs_longer_than_a_client_waits_is_counted() -> Non
             async with patience.kept("the text"):
                 await open_blobs("s3://mail/p", options(store.port), seen).read("t/1", 0, 10, patience)
     assert (seen.outcomes, seen.kinds) == (["failed"], ["timeout"])
+
+
+@pytest.mark.parametrize("octets", [10, 100_000])
+async def test_g14_one_request_that_is_lost_refuses_nobody_while_the_store_is_well(octets: int) -> None:
+    seen = Counted()
+    async with asyncio.timeout(30), Answering(None, whole(octets)).listening() as store:
+        blobs = open_blobs("s3://mail/p", replace(options(store.port), again_after=0.05), seen)
+        assert await blobs.read("t/1", 0, octets, Patience(20.0)) == b"x" * octets
+    assert store.asked == ["GET /mail/p/t/1"] * 2
+    assert (seen.outcomes, seen.kinds) == (["failed", "ok"], ["timeout"])
+
+
+async def test_g14_nor_does_one_that_was_begun_ahead() -> None:
+    seen = Counted()
+    async with asyncio.timeout(30), Answering(None, whole(10)).listening() as store:
+        begun = open_blobs("s3://mail/p", replace(options(store.port), again_after=0.05), seen).begin("t/1", 10)
+        assert begun is not None
+        assert await begun == b"x" * 10
+    assert (seen.outcomes, seen.kinds) == (["failed", "ok"], ["timeout"])
+
+
+async def test_nobody_waits_for_what_the_audit_reads_so_it_is_asked_for_once() -> None:
+    async with asyncio.timeout(30), Answering(None, whole(10)).listening() as store:
+        late = replace(options(store.port), again_after=0.05, deadline=1.0)
+        with pytest.raises(Refusal):
+            await open_blobs("s3://mail/p", late).read("t/1", 0, 10)
+    assert store.asked.count("GET /mail/p/t/1") == 1
 
 
 def test_what_a_bulk_delete_tells_of_one_blob_is_understood() -> None:

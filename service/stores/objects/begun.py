@@ -1,7 +1,7 @@
 """A read that was begun and that nobody waits for: what the vendor's future comes to, in the port's words.
 
-Owns how it is counted and how it ends: with octets, with a refusal, or cancelled, the vendor's request with it; and the
-one clock for all of them, as each has the same time. Refuses to repeat anything, and to know what is read.
+Owns how it is counted and how it ends: with octets, with a refusal, or cancelled, the vendor's request with it.
+Refuses to repeat anything, and to know what is read.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from service.model.refusal import Reason, Refusal
 from service.stores.objects.errors import only_the_blob_is_missing
+from service.stores.objects.twice import Twice
 from service.stores.observing import Observed
 
 if TYPE_CHECKING:
@@ -20,9 +21,7 @@ if TYPE_CHECKING:
 class Begun(asyncio.Future[bytes]):
     """Octets to come. Whoever cancels it cancels the request."""
 
-    def __init__(
-        self, reading: "asyncio.Future[Bytes]", call: Observed, ended: "Callable[[Begun, float], None]"
-    ) -> None:
+    def __init__(self, reading: "Twice[Bytes]", call: Observed, ended: "Callable[[Begun, float], None]") -> None:
         """`call` counts it; `ended` hears that the request is over, whatever it came to, and after how many seconds."""
         super().__init__(loop=reading.get_loop())
         self._reading = reading
@@ -42,7 +41,7 @@ class Begun(asyncio.Future[bytes]):
             self._fail(TimeoutError())
             self._reading.cancel()
 
-    def _came(self, reading: "asyncio.Future[Bytes]") -> None:
+    def _came(self, reading: "Twice[Bytes]") -> None:
         if self.done():
             # What is no longer wanted failed, or came after all.
             _ = reading.cancelled() or reading.exception()
@@ -52,6 +51,8 @@ class Begun(asyncio.Future[bytes]):
         elif (error := reading.exception()) is not None:
             self._fail(error)
         else:
+            if reading.overtaken:
+                self._call.failed("timeout")
             with self._call:
                 self.set_result(bytes(reading.result()))
         self._ended(self, time.monotonic() - self._asked)
@@ -65,32 +66,3 @@ class Begun(asyncio.Future[bytes]):
             self.set_exception(refusal)
             # Nobody may ever ask for it: that is no fault to be told of.
             self.exception()
-
-
-class Overdue:
-    """Gives up what isn't there after `seconds`: one timer for all, as whoever began first is late first."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._due: dict[Begun, float] = {}
-        self._timer: asyncio.TimerHandle | None = None
-
-    def watch(self, begun: Begun) -> None:
-        """Give it up in time, unless it is to be forgotten before."""
-        self._due[begun] = time.monotonic() + self._seconds
-        if self._timer is None:
-            self._timer = begun.get_loop().call_later(self._seconds, self._look)
-
-    def forget(self, begun: Begun) -> None:
-        """It is over: nothing of it is kept."""
-        self._due.pop(begun, None)
-
-    def _look(self) -> None:
-        self._timer = None
-        now = time.monotonic()
-        for begun, due in list(self._due.items()):
-            if due > now:
-                self._timer = begun.get_loop().call_later(due - now, self._look)
-                return
-            begun.give_up()
-            self.forget(begun)

@@ -7,9 +7,10 @@ deleted. Every request has a deadline. Refuses to keep anything in memory beyond
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from obstore import get_range_async
 from obstore.exceptions import BaseError
@@ -18,16 +19,18 @@ from obstore.store import ObjectStore
 from service.mail.patience import Patience
 from service.mail.ports import StoredBlob
 from service.model.refusal import Reason, Refusal
-from service.stores.objects.begun import Begun, Overdue
+from service.stores.objects.begun import Begun
 from service.stores.objects.errors import answered, kind_of, only_the_blob_is_missing
 from service.stores.objects.keys import checked, folder_of, is_key, probe_key
+from service.stores.objects.twice import Due, Twice
 from service.stores.objects.uploads import PART, Upload, gather
-from service.stores.observing import Calls, Observer
+from service.stores.observing import Calls, Observed, Observer
 from service.telemetry.spans import Span
 
 if TYPE_CHECKING:
     from obstore import GetResult, ListStream, ObjectMeta
 
+T = TypeVar("T")
 PIECE = 1 << 20
 PAGE = 1000
 CHUNK = 1 << 16
@@ -35,14 +38,18 @@ CHUNK = 1 << 16
 
 
 class ObjectBlobStore:
-    """Implements `mail.ports.BlobStore`; a step that takes longer than `deadline` seconds is refused as UNAVAILABLE."""
+    """Implements `mail.ports.BlobStore`; a step that takes longer than `deadline` seconds is refused as UNAVAILABLE.
 
-    def __init__(self, store: ObjectStore, *, deadline: float, observer: Observer) -> None:
+    A read for a client is asked for once more, beside, where nothing of it came after `again_after` seconds.
+    """
+
+    def __init__(self, store: ObjectStore, *, deadline: float, again_after: float, observer: Observer) -> None:
         self._store = store
         self._deadline = deadline
         self._observer = observer
         self._calls = Calls("objects", observer, kind_of)
-        self._overdue = Overdue(deadline)
+        self._silent: Due[Twice[Any]] = Due(again_after, Twice.again)
+        self._overdue: Due[Begun] = Due(deadline, Begun.give_up)
 
     async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
         """Store the concatenation of `chunks`, whose own exceptions pass through and leave nothing behind.
@@ -93,8 +100,7 @@ class ObjectBlobStore:
         if not 0 < octets <= CHUNK:
             return None
         call = self._calls.observed("get")
-        # What is there already is a future, which this only lets a type checker know.
-        reading = asyncio.ensure_future(get_range_async(self._store, checked(key), start=0, end=octets))
+        reading = self._asked(partial(get_range_async, self._store, checked(key), start=0, end=octets))
         begun = Begun(reading, call, self._ended)
         self._overdue.watch(begun)
         return begun
@@ -152,7 +158,7 @@ class ObjectBlobStore:
         with call as span:
             try:
                 async with asyncio.timeout(self._deadline):
-                    octets = await self._range(checked(key), start, max(start, end), patience)
+                    octets = await self._range(checked(key), start, max(start, end), patience, call)
             except FileNotFoundError as error:
                 if not only_the_blob_is_missing(error):
                     raise
@@ -165,7 +171,7 @@ class ObjectBlobStore:
             span.note(octets=len(octets))
         return octets
 
-    async def _range(self, key: str, start: int, end: int, patience: Patience | None) -> bytes:
+    async def _range(self, key: str, start: int, end: int, patience: Patience | None, call: Observed) -> bytes:
         """What exists of the range. Raises FileNotFoundError or obstore's errors."""
         asked = time.monotonic()
         # No store answers a range of nothing, and only a GET says what exactly is missing: ask for one octet.
@@ -173,10 +179,12 @@ class ObjectBlobStore:
         try:
             if at_least - start <= CHUNK:
                 # One wake-up of the event loop by obstore's threads instead of two.
-                octets = bytes(await get_range_async(self._store, key, start=start, end=at_least))
+                ask = partial(get_range_async, self._store, key, start=start, end=at_least)
+                octets = bytes(await self._first(ask, patience, call))
                 self._observer.blob_first_octets(time.monotonic() - asked)
                 return octets[: end - start]
-            found = await self._store.get_async(key, options={"range": (start, at_least)})
+            get = partial(self._store.get_async, key, options={"range": (start, at_least)})
+            found = await self._first(get, patience, call)
             self._observer.blob_first_octets(time.monotonic() - asked)
             if patience is None:
                 return bytes(await found.bytes_async())[: end - start]
@@ -188,6 +196,22 @@ class ObjectBlobStore:
             if (await self._store.head_async(key))["size"] > start:
                 raise
             return b""
+
+    async def _first(self, ask: Callable[[], Awaitable[T]], patience: Patience | None, call: Observed) -> T:
+        """What the store answers; a request that was lost counts as failed. Raises as `ask` does."""
+        if patience is None:
+            return await ask()
+        asked = self._asked(ask)
+        answer = await asked
+        if asked.overtaken:
+            call.failed("timeout")
+        return answer
+
+    def _asked(self, ask: Callable[[], Awaitable[T]]) -> Twice[T]:
+        asked = Twice(ask)
+        self._silent.watch(asked)
+        asked.add_done_callback(self._silent.forget)
+        return asked
 
     def _ended(self, begun: Begun, seconds: float) -> None:
         self._overdue.forget(begun)

@@ -29,7 +29,7 @@ from service.stores.objects.folders import Folders, is_under_way
 from service.stores.objects.keys import folder_of, is_key
 from service.stores.objects.puts import SHORT, Puts
 from service.stores.objects.uploads import gather
-from service.stores.observing import Observer
+from service.stores.observing import Observed, Observer
 from service.stores.standing_back import stand_back
 
 THREADS = 16
@@ -46,7 +46,7 @@ class DirectoryBlobStore(ObjectBlobStore):
     """Implements `mail.ports.BlobStore` below `root`."""
 
     def __init__(self, store: LocalStore, root: Path, *, deadline: float, observer: Observer) -> None:
-        super().__init__(store, deadline=deadline, observer=observer)
+        super().__init__(store, deadline=deadline, again_after=deadline, observer=observer)
         self._root = root
         self._folders = Folders(root)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="blobs")
@@ -85,7 +85,7 @@ class DirectoryBlobStore(ObjectBlobStore):
         async with self._step("list"):
             return await self._run(lambda: list(islice(walk, PAGE)))
 
-    async def _range(self, key: str, start: int, end: int, patience: Patience | None) -> bytes:
+    async def _range(self, key: str, start: int, end: int, patience: Patience | None, call: Observed) -> bytes:
         asked = time.monotonic()
         octets = await self._run(lambda: _read(self._present() / key, start, end))
         self._observer.blob_first_octets(time.monotonic() - asked)

@@ -29,11 +29,12 @@ def open_blobs(url: str, options: ObjectOptions | None = None, observer: Observe
     if parts.scheme == "file":
         root = Path(unquote(parts.path))
         return DirectoryBlobStore(LocalStore(root, mkdir=True), root, deadline=chosen.deadline, observer=seen)
+    times = {"deadline": chosen.deadline, "again_after": chosen.again_after}
     if parts.scheme == "memory":
-        return ObjectBlobStore(MemoryStore(), deadline=chosen.deadline, observer=seen)
+        return ObjectBlobStore(MemoryStore(), **times, observer=seen)
     if parts.scheme not in {"s3", "gs", "az"} or not parts.netloc:
         raise ValueError("a store's URL begins with s3://bucket, gs://bucket, az://container, file:/// or memory://")
-    return ObjectBlobStore(_remote(url, parts.scheme, chosen), deadline=chosen.deadline, observer=seen)
+    return ObjectBlobStore(_remote(url, parts.scheme, chosen), **times, observer=seen)
 
 
 def _remote(url: str, scheme: str, options: ObjectOptions) -> ObjectStore:

@@ -31,6 +31,8 @@ class ObjectOptions:
     connect_timeout: float = 2.0
     deadline: float = 10.0
     """Seconds that one request may take, its retries included."""
+    again_after: float = 2.25
+    """Seconds after which a read for a client that has brought nothing is asked for once more, beside."""
     retries: int = 2
     extra: Mapping[str, str] = field(default_factory=dict)
     """Further settings by obstore's names, such as `server_side_encryption` or `service_account`."""

@@ -31,7 +31,7 @@ def migrate() -> None:
     from service.app.migrating import migrate as apply
     from service.settings import load_settings
 
-    applied = asyncio.run(apply(load_settings()))
+    applied = asyncio.run(apply(load_settings(), lambda sentence: typer.echo(f"note: {sentence}", err=True)))
     typer.echo("\n".join(f"applied {version}" for version in applied) or "nothing to do")
 
 

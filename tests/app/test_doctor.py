@@ -25,6 +25,7 @@ from service.settings import Settings
 from service.stores.postgres.checkup import Checkup
 from service.stores.postgres.logins import create_login
 from service.stores.postgres.migrate import migrate
+from service.stores.postgres.rights import RIGHTS, ROW_SECURITY
 from tests.app.conftest import Make, Values, listener, write_pair
 from tests.backends.unlisted_s3 import unlisted_s3
 from tests.backends.valkey_group import start_node
@@ -80,6 +81,19 @@ async def test_a_login_with_the_rights_of_another_part_is_wrong_and_told_what_it
     assert finding.state == "wrong"
     assert "credentials INSERT" in finding.text
     assert finding.advice == "GRANT poplar_api TO doctor_lmtp;"
+
+
+async def test_a_group_without_its_rights_is_for_migrate_to_mend(make: Make, migrated_dsn: str) -> None:
+    await create_login(migrated_dsn, "doctor_front", SECRET, "poplar_front")
+    urls = {"url": migrated_dsn, "front_url": with_login(migrated_dsn, "doctor_front")}
+    connection = await asyncpg.connect(migrated_dsn)
+    await connection.execute("DROP OWNED BY poplar_front")
+    await connection.close()
+    finding = await found(make(database=urls), "postgres as front")
+    assert finding.state == "wrong"
+    assert finding.advice.startswith("Run `poplar migrate`")
+    assert await migrate(migrated_dsn) == [RIGHTS, ROW_SECURITY]
+    assert (await found(make(database=urls), "postgres as front")).state == "good"
 
 
 async def test_an_api_that_can_t_act_for_a_tenant_is_wrong(make: Make, migrated_dsn: str) -> None:

@@ -13,7 +13,8 @@ from service.model.refusal import Refusal
 from service.stores.postgres.checkup import check_up
 from service.stores.postgres.database import Database
 from service.stores.postgres.index import PostgresMessageIndex
-from service.stores.postgres.migrate import ROW_SECURITY, migrate
+from service.stores.postgres.migrate import migrate
+from service.stores.postgres.rights import ROW_SECURITY
 from tests.stores.test_migrations import as_login, login_dsn
 from tests.stores.worlds import PostgresWorld, deliver, message, one_maildrop
 

@@ -35,6 +35,7 @@ GRANTING: Mapping[str, str] = MappingProxyType(
     }
 )
 """What helps where a lease is refused, by the kind of refusal."""
+MIGRATE_FOR_RIGHTS = "Run `poplar migrate` as the tables' owner: it gives the groups, and the owner, what they lack."
 CLOCKS_APART = 10.0
 """Seconds by which this machine's clock and Postgres' may differ before someone should look."""
 
@@ -69,16 +70,14 @@ def _rights(role: str, found: Checkup) -> Finding:
     if absent := _tables_absent(subject, who, found):
         return absent
     if found.missing:
-        advice = f"GRANT poplar_{role} TO {found.login};"
+        advice = MIGRATE_FOR_RIGHTS if found.member else f"GRANT poplar_{role} TO {found.login};"
         return wrong(subject, f"{who}, but it lacks: {', '.join(found.missing)}", advice)
     if role == "api" and not found.delegates:
-        advice = (
-            f"GRANT poplar_delegate TO {found.login}; deploy/by-hand.md, The database, says when it has to be made."
-        )
+        advice = f"{MIGRATE_FOR_RIGHTS} It says what somebody else has to grant."
         return wrong(subject, f"{who}, but can't act as poplar_delegate: every tenant's own token is refused", advice)
     if found.shut_out:
         hidden = f"row-level security hides the tables' rows from {' and '.join(found.shut_out)}"
-        advice = "Run `poplar migrate` as the tables' owner: it admits the groups and the owner that are there."
+        advice = MIGRATE_FOR_RIGHTS
         return wrong(subject, f"{who}, but {hidden}", advice)
     if found.undue:
         advice = f"Give this part a login of its own that is a member of poplar_{role} alone: database.{role}_url."

@@ -36,6 +36,7 @@ SELECT current_setting('server_version') AS version, current_user::text AS login
        CASE WHEN to_regrole('poplar_delegate') IS NULL OR to_regclass('public.tenants') IS NULL THEN false
             ELSE pg_has_role(current_user, 'poplar_delegate', 'MEMBER')
                  AND has_table_privilege('poplar_delegate', 'public.tenants', 'SELECT') END AS delegates,
+       CASE WHEN to_regrole($1) IS NULL THEN false ELSE pg_has_role(current_user, $1, 'MEMBER') END AS member,
        array(SELECT name FROM unnest(ARRAY['fsync', 'full_page_writes', 'synchronous_commit']) AS name
              WHERE current_setting(name) = 'off') AS careless
 """
@@ -77,11 +78,13 @@ class Checkup:
     """Whether this login can act for a tenant's own token, as the role that row-level security holds to one tenant."""
     astray: str | None = None
     """The schema other than `public` whose tables this login's statements take for Poplar's."""
+    member: bool = False
+    """Whether this login is in the role's group: what it lacks then is the group's to have."""
 
 
 async def check_up(database: Database, role: str) -> Checkup:
     """What this role's login can do. Raises Refusal(UNAVAILABLE)."""
-    (row,) = await database.read(_SELF)
+    (row,) = await database.read(_SELF, f"poplar_{role}")
     needed, undue = NEEDED.get(role, ()), UNDUE.get(role, ())
     held = await _held(database, needed + undue)
     return Checkup(
@@ -95,6 +98,7 @@ async def check_up(database: Database, role: str) -> Checkup:
         tuple([shut[0] for shut in await database.read(_SHUT_OUT)]),
         row["delegates"],
         row["schema"] if row["schema"] != "public" else None,
+        row["member"],
     )
 
 

@@ -1,12 +1,11 @@
 """Applies the ordered SQL files of `migrations/`, each once and each in a transaction of its own.
 
-Owns the table `schema_migrations` and the lock that lets two pods migrate at once, and that row-level security lets the
-processes' groups and the owner through: a restored dump names those of before. Refuses to know what the files say; a
-file that was changed after it was applied is refused.
+Owns the table `schema_migrations` and the lock that lets two pods migrate at once, and that rights are looked after
+once all are applied. Refuses to know what the files say; a file that was changed after it was applied is refused.
 """
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -16,6 +15,7 @@ import asyncpg
 from service.model.refusal import Reason, Refusal
 from service.stores.hosts import Connection, Hosts
 from service.stores.postgres.errors import VENDOR_ERRORS, refusal_of
+from service.stores.postgres.rights import lacking, make_good
 
 LOCK = 0x706F706C6172
 """The advisory lock of Poplar's migrations: its name in ASCII."""
@@ -26,24 +26,6 @@ CONNECTING = 10.0
 LOCK_WAIT = "10s"
 """How long a migration may wait for a table that is in use before it gives up and rolls back."""
 
-ROW_SECURITY = "row security"
-"""What was applied where the policies `processes` of 0008_row_security.sql had to be made anew."""
-
-# The owner is among the roles, for functions with their owner's rights. Where a role that a policy names is missing, a
-# restore makes the table without the policy, and nobody sees its rows.
-_POLICIES = """
-SELECT format('DROP POLICY IF EXISTS processes ON %s', c.oid::regclass),
-       format('CREATE POLICY processes ON %s TO %s USING (true) WITH CHECK (true)', c.oid::regclass, w.names)
-FROM pg_class c CROSS JOIN LATERAL (
-    SELECT array_agg(r.oid) AS roles, string_agg(quote_ident(r.rolname), ', ') AS names FROM pg_roles r
-    WHERE r.oid = c.relowner OR r.rolname IN ('poplar_front', 'poplar_lmtp', 'poplar_sweep', 'poplar_api')
-) w
-WHERE c.relforcerowsecurity AND c.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = 'tenants'::regclass)
-  AND EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'tenant_id' AND a.attnum = 1)
-  AND NOT EXISTS (
-      SELECT FROM pg_policy p WHERE p.polrelid = c.oid AND p.polname = 'processes' AND p.polroles @> w.roles
-  )
-"""
 _TABLE = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
     version text PRIMARY KEY, checksum text NOT NULL, applied timestamptz NOT NULL DEFAULT now()
@@ -71,9 +53,10 @@ def migrations() -> list[Migration]:
     )
 
 
-async def migrate(dsn: str) -> list[str]:
-    """Bring the database up to this release, as its owner; the versions that were applied now, ROW_SECURITY after them.
+async def migrate(dsn: str, told: Callable[[str], None] = lambda _: None) -> list[str]:
+    """Bring the database up to this release, as its owner; the versions that were applied now, and what was made good.
 
+    `told` hears of each right that only somebody else can give.
     Safe to run twice and from two pods at once. Raises Refusal: INVALID when an applied file has
     changed since or tables would be made in another schema than SCHEMA, UNAVAILABLE when Postgres refuses.
     """
@@ -82,7 +65,11 @@ async def migrate(dsn: str) -> list[str]:
         try:
             await _in_schema(connection)
             applied = [m.version for m in migrations() if await _apply(connection, m)]
-            return applied + ([ROW_SECURITY] if await _admit(connection) else [])
+            async with _locked(connection):
+                good = await make_good(connection)
+            for sentence in await lacking(connection):
+                told(sentence)
+            return applied + good
         finally:
             await connection.close(timeout=5)
     except VENDOR_ERRORS as error:
@@ -135,16 +122,6 @@ async def _apply(connection: Connection, migration: Migration) -> bool:
         elif before != migration.checksum:
             raise Refusal(Reason.INVALID, f"migration {migration.version} was changed after it was applied")
     return before is None
-
-
-async def _admit(connection: Connection) -> bool:
-    """Make the policies anew that miss a role, in one transaction; whether there were any."""
-    async with _locked(connection):
-        missing = await connection.fetch(_POLICIES)
-        for drop, create in missing:
-            await connection.execute(drop)
-            await connection.execute(create)
-    return bool(missing)
 
 
 @asynccontextmanager

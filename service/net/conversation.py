@@ -148,7 +148,8 @@ class Conversation(Hooks):
             # Whoever called has nobody to tell: a connection that answers nothing would keep its maildrop.
             self._abort(self._ending_of(error))
             raise
-        self._throttle()
+        if not self._reading or self._outlet.paused or self._waiting():
+            self._throttle()
         return began
 
     def _begin(self, effect: Coroutine[Any, Any, None]) -> None:
@@ -238,9 +239,7 @@ class Conversation(Hooks):
             self._idle()
 
     def _throttle(self) -> None:
-        """Read no further while what was read waits to run."""
-        if self._reading and not self._outlet.paused and not self._waiting():
-            return
+        """Read no further while what was read waits to run, and again once it doesn't."""
         if self._transport is None or self._handshaking or self._transport.is_closing():
             return
         full = self._waiting() > self._most_waiting or self._outlet.paused

@@ -88,7 +88,7 @@ class Pop3Connection(Conversation):
         self._session.receive(data)
 
     def _run(self) -> None:
-        if not self._running:
+        if self._ending is not None or self._outlet.paused:
             return
         output, effect, commands, more = self._session.advance()
         self._record.answered(self._session, time.monotonic() - self._since)
@@ -103,7 +103,7 @@ class Pop3Connection(Conversation):
             self._await_octets()
         if more:
             self._let_others_first()
-        elif self._heard_all and self._running:
+        elif self._heard_all and not self._outlet.paused:
             self._close(Ending.VANISHED)
 
     def _start(self, effect: Effect, output: bytes) -> None:

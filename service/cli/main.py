@@ -23,6 +23,7 @@ MODULES: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys(("serve", "lmtp", "api", "sweep"), "serving"),
         **dict.fromkeys(("migrate", "doctor", "settings", "version"), "operating"),
         "import": "importing",
+        "export": "exporting",
         "probe": "probing",
         "session": "sessions",
         "block": "blocks",

@@ -23,6 +23,7 @@ from service.model.tenancy import (
     AuditEntry,
     CredentialView,
     DomainView,
+    ListedMessage,
     MaildropView,
     NewCredential,
     Overrides,
@@ -132,6 +133,13 @@ class Maildrops(Protocol):
         The rows stay until the sweep has deleted their blobs. A session that has it open may still retrieve.
         Raises Refusal(NOT_FOUND).
         """
+
+
+class ListedMessages(Protocol):
+    """Messages that clients are shown."""
+
+    async def page(self, tenant: str, address: Address, after: int, limit: int) -> Sequence[ListedMessage]:
+        """Those of the maildrop whose sequence number is greater than `after`, in order. Raises Refusal(NOT_FOUND)."""
 
 
 class RemovedMessages(Protocol):
@@ -280,6 +288,7 @@ class Tenancy:
     tenants: Tenants
     domains: Domains
     maildrops: Maildrops
+    listed_messages: ListedMessages
     removed_messages: RemovedMessages
     aliases: Aliases
     credentials: Credentials

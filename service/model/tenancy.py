@@ -13,6 +13,7 @@ from types import MappingProxyType
 from uuid import UUID
 
 from service.model.account import Status
+from service.model.message import StoredMessage
 from service.model.policy import PolicyValue
 from service.model.policy_table import POLICY_NAMES, default_of
 
@@ -149,6 +150,18 @@ class NewCredential:
     credential_id: UUID | None = None
     """Its id, where the secret's text names it; else the store makes one up."""
     policy: Overrides = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedMessage:
+    """A message that clients are shown, and what they know of it."""
+
+    message: StoredMessage
+    unique_id: str
+    """What UIDL tells of it."""
+    received: datetime
+    retrieved: bool
+    """Whether a client is known to have retrieved it; that is noted where a policy asks for it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from service.app.provisioning import provisioning
+from service.mail.importing import open_archive
 from service.mail.ports import Holder, Lease
 from service.model.account import MaildropKey
 from service.settings import Settings
@@ -133,6 +134,33 @@ async def test_an_import_adds_each_message_once(
     assert second.stdout == "0 imported, 0 of them with the earlier server's UIDL, 3 known already, 0 refused\n"
 
 
+async def test_what_was_exported_is_imported_elsewhere_under_the_same_uidls(
+    run: Run, config: Callable[[str], str], migrated_dsn: str, tmp_path: Path
+) -> None:
+    await provide(migrated_dsn)
+    archive = mailbox.mbox(tmp_path / "old.mbox")
+    for number in range(3):
+        archive.add(f"X-UIDL: uidl{number}\nSubject: {number}\n\nText {number}.\n".encode())
+    archive.flush()
+    command, maildir = ("--config", config(migrated_dsn)), str(tmp_path / "Maildir")
+    run(*command, "import", ADDRESS, str(tmp_path / "old.mbox"))
+    first, second = (run(*command, "export", ADDRESS, maildir) for _ in range(2))
+    assert (first.returncode, first.stdout) == (0, "3 exported, 0 there already, 0 refused\n"), first.stderr
+    assert second.stdout == "0 exported, 3 there already, 0 refused\n"
+    assert sorted(str(each.unique_id) for each in open_archive(Path(maildir)).messages()) == ["uidl0", "uidl1", "uidl2"]
+    audit = run(*command, "audit", "--tenant", "orchard", "--json").stdout
+    assert audit.count("maildrop.export") == 2
+
+
+def test_an_export_says_what_keeps_it_from_writing(
+    run: Run, config: Callable[[str], str], migrated_dsn: str, tmp_path: Path
+) -> None:
+    asyncio.run(provide(migrated_dsn))
+    (tmp_path / "file").write_text("x")
+    ended = run("--config", config(migrated_dsn), "export", ADDRESS, str(tmp_path / "file"))
+    assert (ended.returncode, ended.stderr) == (1, f"poplar: {tmp_path / 'file'}: Not a directory\n")
+
+
 def test_the_help_of_an_import_says_how_long_removed_mail_is_known(run: Run) -> None:
     shown = " ".join(run("import", "--help", COLUMNS="200").stdout.split())
     assert "keeps its rows (sweep.removed_retention_days): a later run" in shown
@@ -187,7 +215,8 @@ async def test_a_session_is_listed_whole_where_nobody_looks_at_a_screen(
     address, process = f"{'a' * 60}@orchard.example", "a-host-with-a-name.orchard.example:1234"
     holder = Holder("5e55" * 4, "orchard", address, "2001:db8::1", "PLAIN", process, datetime.now(UTC))
     lease = Lease(key, "token", holder)
-    locks = RedisMaildropLocks(redis_url)
+    # Two commands may take longer than a lease usually lasts, where the machine is busy.
+    locks = RedisMaildropLocks(redis_url, lease_seconds=600)
     assert await locks.acquire(lease)
     listing = ("--config", config(migrated_dsn), "session", "list")
     listed = await asyncio.to_thread(run, *listing)

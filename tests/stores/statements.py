@@ -24,7 +24,7 @@ import service.stores.postgres as package
 from service.stores.postgres.migrate import migrations
 
 # What passes statements on, and what only the schema's owner sends.
-NOT_SENDERS = {"database", "observed", "fair", "migrate", "logins"}
+NOT_SENDERS = {"database", "observed", "fair", "migrate", "rights", "logins"}
 SENDING = {"read", "write", "fetch", "fetchrow", "fetchval", "execute", "executemany"}
 LOCKS = ("SHARE", "NO KEY UPDATE")
 COMPLETED: Mapping[str, tuple[str, ...]] = {

@@ -525,6 +525,27 @@ async def test_usage_counts_what_is_there_and_not_what_was_removed(world: World,
     assert (usage.maildrops, usage.messages, usage.octets) == (1, 1, 117)
 
 
+async def test_listed_messages_are_given_in_order_with_what_clients_know_of_them(
+    world: World, tenancy: Tenancy
+) -> None:
+    delivered = await world.deliver(count=5)
+    key = (await world.account()).key
+    before = await world.index.open(key, FENCE)
+    await world.index.remove(key, FENCE, [2])
+    pages = tenancy.listed_messages
+    first = await pages.page("acme", ADA, 0, 2)
+    rest = await pages.page("acme", ADA, first[-1].message.sequence, 10)
+    assert [each.message.sequence for each in (*first, *rest)] == [1, 3, 4, 5]
+    assert [each.unique_id for each in (*first, *rest)] == [delivered[n].hex for n in (0, 2, 3, 4)]
+    assert [each.message for each in first] == list((await world.index.locate(key, [1, 3])).values())
+    assert not any(each.retrieved for each in first)
+    assert await pages.page("acme", ADA, 5, 10) == []
+    assert before.messages == 5
+    with pytest.raises(Refusal) as refused:
+        await pages.page("other", ADA, 0, 10)
+    assert refused.value.reason is Reason.NOT_FOUND
+
+
 async def test_a_restored_message_is_listed_as_a_new_one(world: World, tenancy: Tenancy) -> None:
     """G7: never under the unique-id that clients saw removed."""
     old, kept = await world.deliver(count=2)

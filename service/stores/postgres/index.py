@@ -107,7 +107,7 @@ class PostgresMessageIndex:
     async def locate(self, key: MaildropKey, sequences: Sequence[int]) -> Mapping[int, StoredMessage]:
         """Where these messages are stored, also those removed since the listing was frozen."""
         rows = await self._database.read(LOCATE, key.tenant_id, key.maildrop_id, list(sequences))
-        return {row["sequence"]: _stored(row) for row in rows}
+        return {row["sequence"]: stored(row) for row in rows}
 
     async def remove(
         self,
@@ -156,7 +156,8 @@ class PostgresMessageIndex:
         return {row[0] for row in rows}
 
 
-def _stored(row: Row) -> StoredMessage:
+def stored(row: Row) -> StoredMessage:
+    """The message of a row with the columns of LOCATE."""
     blob_octets = row["octets"] - len(row["trace"])
     proof = (row["sha256"], row["beginnings"])
     blob = Blob(row["blob_key"], blob_octets, row["header_octets"], row["dotted"], *proof)

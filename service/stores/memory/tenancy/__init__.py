@@ -13,6 +13,7 @@ from service.stores.memory.tenancy.credentials import MemoryCredentials
 from service.stores.memory.tenancy.directories import MemoryDirectoryChoices
 from service.stores.memory.tenancy.domains import MemoryDomains
 from service.stores.memory.tenancy.issuers import MemoryIssuers
+from service.stores.memory.tenancy.listed_messages import MemoryListedMessages
 from service.stores.memory.tenancy.maildrops import MemoryMaildrops
 from service.stores.memory.tenancy.removed_messages import MemoryRemovedMessages
 from service.stores.memory.tenancy.tenants import MemoryTenants
@@ -24,6 +25,7 @@ def memory_tenancy(state: MemoryState) -> Tenancy:
         MemoryTenants(state),
         MemoryDomains(state),
         MemoryMaildrops(state),
+        MemoryListedMessages(state),
         MemoryRemovedMessages(state),
         MemoryAliases(state),
         MemoryCredentials(state),

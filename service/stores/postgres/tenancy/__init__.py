@@ -14,6 +14,7 @@ from service.stores.postgres.tenancy.credentials import PostgresCredentials
 from service.stores.postgres.tenancy.directories import PostgresDirectoryChoices
 from service.stores.postgres.tenancy.domains import PostgresDomains
 from service.stores.postgres.tenancy.issuers import PostgresIssuers
+from service.stores.postgres.tenancy.listed_messages import PostgresListedMessages
 from service.stores.postgres.tenancy.maildrops import PostgresMaildrops
 from service.stores.postgres.tenancy.removed_messages import PostgresRemovedMessages
 from service.stores.postgres.tenancy.tenants import PostgresTenants
@@ -25,6 +26,7 @@ def postgres_tenancy(database: Database) -> Tenancy:
         PostgresTenants(database),
         PostgresDomains(database),
         PostgresMaildrops(database),
+        PostgresListedMessages(database),
         PostgresRemovedMessages(database),
         PostgresAliases(database),
         PostgresCredentials(database),

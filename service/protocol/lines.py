@@ -19,12 +19,16 @@ class Overlong:
 
 
 class Lines:
-    """Cuts received octets into lines; no more than `bound` octets of an unfinished line are held."""
+    """Cuts received octets into lines; no more than `bound` octets of an unfinished line are held.
 
-    __slots__ = ("_bound", "_octets", "_overlong", "_taken", "held")
+    Nearly every line has come whole and has at most `usual` octets, its line end included: `take` looks for no other.
+    """
 
-    def __init__(self, bound: int) -> None:
+    __slots__ = ("_bound", "_octets", "_overlong", "_room", "_taken", "_usual", "held")
+
+    def __init__(self, bound: int, usual: int) -> None:
         self._bound = bound
+        self._usual = self._room = usual
         self._octets = b""
         self._taken = 0
         self._overlong: bytes | None = None
@@ -33,16 +37,27 @@ class Lines:
 
     def receive(self, data: bytes) -> None:
         """Take `data`."""
-        self._octets = self._octets[self._taken :] + data if self.held else data
-        self._taken = 0
-        self.held += len(data)
+        if self.held:
+            data = self._octets[self._taken :] + data
+        self._octets, self._taken = data, 0
+        self.held = len(data)
 
-    def take(self) -> bytes | Overlong | None:
-        """The next line without its line end, or None until more octets arrive.
+    def take(self) -> bytes | None:
+        """The next line without its line end, if it is whole and of usual length; else `take_long` tells what is there.
 
         RFC 1939 §3: "All commands are terminated by a CRLF pair."
         Deviates: a bare LF ends a line too, as people type into `nc` and `openssl s_client`.
         """
+        start, octets = self._taken, self._octets
+        end = octets.find(b"\n", start, start + self._room)
+        if end < 0:
+            return None
+        self._taken = end + 1
+        self.held -= end + 1 - start
+        return octets[start:end].removesuffix(b"\r")
+
+    def take_long(self) -> bytes | Overlong | None:
+        """The next line where `take` gave none, or None until more octets arrive."""
         start, octets = self._taken, self._octets
         end = octets.find(b"\n", start)
         if end < 0:
@@ -52,10 +67,9 @@ class Lines:
         self.held -= end + 1 - start
         if self._overlong is not None or end - start > self._bound:
             cut = Overlong(self._overlong or octets[start : start + KEPT_OF_OVERLONG])
-            self._overlong = None
+            self._overlong, self._room = None, self._usual
             return cut
-        line = octets[start:end]
-        return line[:-1] if line.endswith(b"\r") else line
+        return octets[start:end].removesuffix(b"\r")
 
     def unfinished(self) -> bytes:
         """The octets of the line that has not ended, the first few of an overlong one; if no whole one is left."""
@@ -63,13 +77,14 @@ class Lines:
 
     def discard(self) -> None:
         """Forget every octet received and not taken."""
-        self._octets, self._taken, self._overlong = b"", 0, None
-        self.held = 0
+        self._octets, self._taken, self.held = b"", 0, 0
+        self._overlong, self._room = None, self._usual
 
     def _drop_overlong(self) -> None:
         """Drop what an unfinished line holds over the bound."""
         if self._overlong is None and self.held > self._bound:
             self._overlong = self._octets[self._taken : self._taken + KEPT_OF_OVERLONG]
         if self._overlong is not None:
-            self._octets, self._taken = b"", 0
-            self.held = 0
+            # What follows is the same line's, however short.
+            self._octets, self._taken, self.held = b"", 0, 0
+            self._room = 0

@@ -33,16 +33,10 @@ class SyntaxRefusedError(ValueError):
     """The line breaks the grammar."""
 
 
-def split(line: bytes) -> tuple[bytes, bytes | None]:
-    """The keyword in upper case and what follows the first space, or None.
-
-    RFC 1939 §3: "Keywords and arguments are each separated by a single SPACE character."
-    Raises SyntaxRefusedError for an empty line, a NUL, or a control character in the keyword.
-    """
-    keyword, space, rest = line.partition(b" ")
+def check(keyword: bytes, rest: bytes) -> None:
+    """Raises SyntaxRefusedError where there is no keyword, or a control character in it, or a NUL in what follows."""
     if not keyword or _CONTROL.search(keyword) or 0 in rest:
         raise SyntaxRefusedError
-    return keyword.upper(), rest if space else None
 
 
 def nothing(rest: bytes | None) -> tuple[()]:
@@ -91,7 +85,7 @@ def name(rest: bytes | None) -> tuple[str]:
 
 def password(rest: bytes | None) -> tuple[bytes]:
     """RFC 1939 §7 PASS: "a POP3 server may treat spaces in the argument as part of the password"."""
-    if rest is None:
+    if rest is None or 0 in rest:
         raise SyntaxRefusedError
     return (rest,)
 

@@ -91,14 +91,9 @@ class Close(NamedTuple):
 Effect = LogIn | FetchKeys | LoadListing | Retrieve | Top | SendListing | Update | StartTls | Close
 
 
-class Step(NamedTuple):
-    """What one advance gave: octets to send, and the effect to perform after them.
+Step = tuple[bytes, Effect | None, int, bool]
+"""What one advance gave: octets to send, the effect to perform after them, how many lines were taken, and more.
 
-    `commands` counts the lines taken. With no effect, `more` tells that the bound on output was reached
-    before the input was used up: advance again once the output is on its way.
-    """
-
-    output: bytes
-    effect: Effect | None
-    commands: int
-    more: bool
+With no effect, `more` tells that the bound on output was reached before the input was used up: advance again once the
+output is on its way.
+"""

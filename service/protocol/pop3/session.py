@@ -14,15 +14,14 @@ from service.model.policy import Policy
 from service.model.proof import Proof
 from service.model.refusal import Reason
 from service.model.scram import ScramKeys
-from service.protocol.foreign import TLS_RECORD
 from service.protocol.lines import Lines
 from service.protocol.pop3 import effects, responses
 from service.protocol.pop3.authentication import Authentication, Failures
 from service.protocol.pop3.capabilities import Surroundings
-from service.protocol.pop3.commands import MAX_AUTH_LINE_OCTETS, State
+from service.protocol.pop3.commands import MAX_AUTH_LINE_OCTETS, MAX_LINE_OCTETS, State
 from service.protocol.pop3.effects import Close, Effect, Step
 from service.protocol.pop3.marks import NO_PARTING, Marks
-from service.protocol.pop3.running import OTHER, run
+from service.protocol.pop3.running import OTHER, run, run_long
 
 OUTPUT_BOUND = 64 * 1024
 """Octets of responses after which `advance` pauses, however many commands wait (RFC 2449 §6.6)."""
@@ -39,7 +38,7 @@ class Session:
     """One client's session, from the greeting to the last response."""
 
     __slots__ = (
-        "_again", "_around", "_counts_retrieval", "_effect", "_octets", "_output", "_parting",
+        "_again", "_around", "_counts_retrieval", "_effect", "_output", "_parting",
         "authentication", "completed", "failures", "lines", "marks", "policy", "read_only", "state", "utf8", "verb",
     )  # fmt: skip
 
@@ -54,9 +53,8 @@ class Session:
         self.marks = Marks(_NO_DROP)
         self.completed: list[tuple[str, bool]] = []
         """Each command that was answered and whether with `+OK`, for whoever counts; the caller empties it."""
-        self.lines = Lines(MAX_AUTH_LINE_OCTETS)
-        self._output: list[bytes] = []
-        self._octets = 0
+        self.lines = Lines(MAX_AUTH_LINE_OCTETS, MAX_LINE_OCTETS - 1)
+        self._output = b""
         self._effect: Effect | None = None
         self.verb = OTHER
         """The keyword of the command that is running, for whoever counts."""
@@ -97,29 +95,26 @@ class Session:
         """
         commands, more, lines = 0, False, self.lines
         while lines.held and self._effect is None:
-            if commands and (self._octets >= OUTPUT_BOUND or commands >= COMMANDS_BOUND):
+            if commands and (len(self._output) >= OUTPUT_BOUND or commands >= COMMANDS_BOUND):
                 more = True
                 break
             line = lines.take()
-            if line is None:
-                self._refuse_foreign_start()
+            if line is not None:
+                run(self, line)
+            elif not run_long(self):
                 break
             commands += 1
-            run(self, line)
-        output = b"".join(self._output)
-        self._output.clear()
-        self._octets = 0
-        return Step(output, self._effect, commands, more)
+        output, self._output = self._output, b""
+        return output, self._effect, commands, more
 
     def respond(self, response: bytes) -> None:
         """Answer the command that is running."""
-        self._output.append(response)
-        self._octets += len(response)
+        self._output += response
         self.completed.append((self.verb, not response.startswith(b"-")))
 
     def ask(self, challenge: bytes) -> None:
         """Send a challenge, which is no response yet."""
-        self._output.append(challenge)
+        self._output += challenge
 
     def perform(self, effect: Effect) -> None:
         """Pause until the outcome of `effect` is told."""
@@ -245,11 +240,6 @@ class Session:
 
     def _settle(self) -> None:
         self._effect = None
-
-    def _refuse_foreign_start(self) -> None:
-        """A TLS ClientHello where a command is due has no line end to wait for: close without a word."""
-        if self.strangers_turn and self.lines.unfinished().startswith(TLS_RECORD):
-            self.close(Ending.FOREIGN)
 
     @property
     def strangers_turn(self) -> bool:

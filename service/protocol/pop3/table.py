@@ -45,5 +45,9 @@ _ROWS = (
     Command("RSET", _AFTER, commands.nothing, transaction.rset),
 )
 
-# RFC 1939 §3: "Commands in the POP3 consist of a case-insensitive keyword": `commands.split` gives it in upper case.
+# RFC 1939 §3: "Commands in the POP3 consist of a case-insensitive keyword": it is looked up in upper case.
 TABLE: dict[bytes, Command] = {row.keyword.encode(): row for row in _ROWS}
+VALID: dict[State, dict[bytes, Command]] = {
+    state: {keyword: row for keyword, row in TABLE.items() if state in row.states} for state in State
+}
+"""Those that are valid in each state."""

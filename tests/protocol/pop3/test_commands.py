@@ -4,9 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.protocol.pop3 import commands
+from service.model.proof import Password
+from service.protocol.pop3 import commands, responses
+from service.protocol.pop3.effects import LogIn
 from service.protocol.pop3.table import TABLE
-from tests.protocol.pop3.world import TLS, World
+from tests.protocol.pop3.world import NAME, TLS, World
 
 
 def test_every_command_of_rfc_1939_and_its_extensions_exists_but_apop_and_lang() -> None:
@@ -18,11 +20,22 @@ def test_every_command_of_rfc_1939_and_its_extensions_exists_but_apop_and_lang()
 
 @pytest.mark.parametrize("line", [b"stat", b"Stat", b"sTaT"])
 def test_keywords_are_matched_without_regard_to_case(line: bytes) -> None:
-    assert commands.split(line) == (b"STAT", None)
+    assert World().log_in().send(line + b"\r\n").startswith(b"+OK 3 ")
 
 
 def test_spaces_belong_to_a_password() -> None:
-    assert commands.password(commands.split(b"PASS  two  spaces ")[1]) == (b" two  spaces ",)
+    assert commands.password(b" two  spaces ") == (b" two  spaces ",)
+    world = World()
+    world.send(f"USER {NAME}\r\nPASS  two  spaces \r\n".encode())
+    assert world.performed == [LogIn("USER", Password(NAME, " two  spaces "))]
+
+
+@pytest.mark.parametrize("line", [b"PASS a\0b", b"XYZZY a\0b", b"STAT \0", b"\0", b"ST\x7fAT", b" ", b""])
+def test_a_nul_or_a_control_character_in_the_keyword_is_a_syntax_error_in_each_state(line: bytes) -> None:
+    for world in (World(), World().log_in()):
+        world.send(f"USER {NAME}\r\n".encode())
+        assert world.send(line + b"\r\n") == responses.SYNTAX_ERROR
+        assert world.performed == []
 
 
 def test_a_name_may_be_utf_8_and_hold_spaces() -> None:

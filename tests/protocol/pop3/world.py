@@ -72,12 +72,12 @@ class World:
         self.session.receive(data)
         read = b""
         while self.closed is None:
-            step = self.session.advance()
-            read += step.output
-            if step.effect is not None:
-                self.performed.append(step.effect)
-                read += self._perform(step.effect)
-            elif not step.more:
+            output, effect, _, more = self.session.advance()
+            read += output
+            if effect is not None:
+                self.performed.append(effect)
+                read += self._perform(effect)
+            elif not more:
                 break
         return read
 

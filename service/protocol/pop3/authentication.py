@@ -1,8 +1,7 @@
-"""Where a session stands on its way through AUTHORIZATION.
+"""What AUTH began, and what failed of all logins of a connection.
 
-Owns the name that USER gave, the SASL exchange in progress and what failed. Refuses to know how a
-proof is verified.
-RFC 1939 §7 (USER, PASS), RFC 5034 §4 (AUTH), RFC 7628 §3.2.3 (a failure that is told in a challenge).
+Owns the SASL exchange in progress and the count of failures. Refuses to know how a proof is verified.
+RFC 5034 §4 (AUTH), RFC 7628 §3.2.3 (a failure that is told in a challenge).
 """
 
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ from service.model.proof import Proof
 from service.model.scram import ScramKeys
 from service.protocol.pop3 import responses
 from service.protocol.pop3.effects import FetchKeys, LogIn
-from service.protocol.sasl.exchange import Challenge, Exchange, Fetch, Mechanism, Move, decode, encode
+from service.protocol.sasl.exchange import Challenge, Exchange, Fetch, Mechanism, Move, Outside, decode, encode
 
 if TYPE_CHECKING:
     from service.protocol.pop3.session import Session
@@ -45,28 +44,21 @@ class Failures:
 
 
 class Authentication:
-    """One attempt after another, until a login succeeds."""
+    """One AUTH, from its mechanism to what comes of its login; while a session has one, lines answer challenges."""
 
-    __slots__ = ("_fetch", "_if_refused", "_mechanism", "_owed", "_refused", "exchange", "name")
+    __slots__ = ("_exchange", "_fetch", "_if_refused", "_mechanism", "_owed", "_refused")
 
-    def __init__(self) -> None:
-        self.name: str | None = None
-        """What USER named; forgotten by any command but PASS, which may only follow immediately (RFC 1939 §7)."""
-        self.exchange: Exchange | None = None
-        self._mechanism = ""
+    def __init__(self, mechanism: Mechanism, outside: Outside) -> None:
+        self._mechanism = mechanism
+        self._exchange: Exchange = mechanism.begin(outside)
         self._fetch: Fetch | None = None
         self._if_refused: bytes | None = None
         self._owed = False
         self._refused: Proof | None = None
 
-    @property
-    def under_way(self) -> bool:
-        """Whether the next line answers a challenge."""
-        return self.exchange is not None or self._owed
-
-    def begin(self, session: "Session", mechanism: Mechanism, initial: bytes | None) -> None:
-        """Start an exchange, with the client's initial response if it sent one."""
-        self.exchange, self._mechanism = mechanism.begin(session.around.outside), mechanism.name
+    def begin(self, session: "Session", initial: bytes | None) -> None:
+        """Start the exchange, with the client's initial response if it sent one."""
+        mechanism = self._mechanism
         if initial is None:
             # RFC 5034 §4: without an initial response a client-first mechanism gets an empty challenge, exactly `+ `.
             session.ask(responses.challenge(encode(mechanism.first_challenge)))
@@ -79,14 +71,13 @@ class Authentication:
 
     def answer(self, session: "Session", line: bytes) -> None:
         """Take the client's line in an exchange."""
-        exchange = self.exchange
         if self._owed:
             # RFC 7628 §3.2.3: "The client MUST then send either an additional client response consisting of a single
             # %x01 (control A) character to the server in order to allow the server to finish the exchange" or cancel.
             # Whatever it says, the exchange fails now.
             session.fail(self._refused)
             return
-        if line == b"*" or exchange is None:
+        if line == b"*":
             # RFC 5034 §4: "If the client wishes to cancel the authentication exchange, it issues a line with a single
             # "*"."
             self._end(session, responses.CANCELLED)
@@ -96,7 +87,7 @@ class Authentication:
         except ValueError:
             self._end(session, responses.SYNTAX_ERROR)
             return
-        self._go_on(session, exchange.respond(response))
+        self._go_on(session, self._exchange.respond(response))
 
     def keys_fetched(self, session: "Session", keys: ScramKeys, nonce: str) -> None:
         """Go on with the keys that the exchange asked for."""
@@ -118,15 +109,14 @@ class Authentication:
                 session.ask(responses.challenge(encode(data)))
             case Fetch(name=name):
                 self._fetch = move
-                session.perform(FetchKeys(name, self._mechanism))
+                session.perform(FetchKeys(name, self._mechanism.name))
             case _:
-                self.exchange, self._if_refused = None, move.if_refused
-                session.perform(LogIn(self._mechanism, move.proof))
+                self._if_refused = move.if_refused
+                session.perform(LogIn(self._mechanism.name, move.proof))
 
     def _end(self, session: "Session", response: bytes) -> None:
         """The exchange is over without a login; one that cost a look-up counts as a failed login."""
-        looked_up = self._fetch is not None
-        self.exchange = self._fetch = None
+        session.authentication = None
         session.respond(response)
-        if looked_up:
+        if self._fetch is not None:
             session.login_failed(None)

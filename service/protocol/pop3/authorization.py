@@ -8,6 +8,7 @@ RFC 1939 §4, §7; RFC 2449 §5; RFC 2595 §4; RFC 5034 §4; RFC 6856 §2.
 from typing import TYPE_CHECKING
 
 from service.protocol.pop3 import responses
+from service.protocol.pop3.authentication import Authentication
 from service.protocol.pop3.capabilities import after_login, before_login
 from service.protocol.pop3.commands import State
 from service.protocol.pop3.effects import LogIn, StartTls
@@ -56,14 +57,13 @@ def user(session: "Session", name: str) -> None:
     if not session.around.private:
         session.respond(responses.TLS_REQUIRED)
         return
-    session.authentication.name = name
+    session.named = name
     session.respond(responses.PASSWORD_WANTED)
 
 
 def pass_(session: "Session", password: bytes) -> None:
     """RFC 1939 §7: PASS is valid only "immediately after a successful USER command"."""
-    name = session.authentication.name
-    session.authentication.name = None
+    name, session.named = session.named, None
     if not session.around.private:
         session.respond(responses.TLS_REQUIRED)
     elif name is None:
@@ -83,7 +83,8 @@ def auth(session: "Session", mechanism: str, initial: bytes | None) -> None:
     elif mechanism not in session.around.offered:
         session.respond(responses.UNSUPPORTED_MECHANISM)
     else:
-        session.authentication.begin(session, MECHANISMS[mechanism], initial)
+        session.authentication = Authentication(MECHANISMS[mechanism], session.around.outside)
+        session.authentication.begin(session, initial)
 
 
 def _may_start_tls(session: "Session") -> bool:

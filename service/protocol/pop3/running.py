@@ -11,7 +11,6 @@ from service.model.ending import Ending
 from service.protocol.foreign import TLS_RECORD, is_foreign
 from service.protocol.lines import Overlong
 from service.protocol.pop3 import responses
-from service.protocol.pop3.authentication import Authentication
 from service.protocol.pop3.commands import MAX_LINE_OCTETS, State, SyntaxRefusedError, check
 from service.protocol.pop3.table import TABLE, VALID
 
@@ -24,7 +23,7 @@ OTHER = "other"
 
 def run(session: "Session", line: bytes) -> None:
     """Run one line: a command, or the response to a challenge."""
-    if session.authentication.under_way:
+    if session.authentication is not None:
         session.authentication.answer(session, line)
         return
     # RFC 1939 §3: "Keywords and arguments are each separated by a single SPACE character."
@@ -34,13 +33,13 @@ def run(session: "Session", line: bytes) -> None:
         _refuse(session, line)
         return
     session.verb = command.keyword
-    if command.keyword != "PASS":
+    if session.named is not None and command.keyword != "PASS":
         # RFC 1939 §7: PASS may only follow a successful USER immediately.
-        session.authentication.name = None
+        session.named = None
     try:
         arguments = command.parse(rest if space else None)
     except SyntaxRefusedError:
-        session.authentication.name = None
+        session.named = None
         session.respond(responses.SYNTAX_ERROR)
         return
     command.act(session, *arguments)
@@ -56,7 +55,7 @@ def run_long(session: "Session") -> bool:
         return False
     if isinstance(line, Overlong):
         _refuse_overlong(session, line.start)
-    elif session.authentication.under_way or len(line) + 2 <= MAX_LINE_OCTETS or line[:5].upper() == b"AUTH ":
+    elif session.authentication is not None or len(line) + 2 <= MAX_LINE_OCTETS or line[:5].upper() == b"AUTH ":
         run(session, line)
     else:
         # RFC 2449 §4: "Servers which support the CAPA command MUST support commands up to 255 octets." We take
@@ -67,7 +66,7 @@ def run_long(session: "Session") -> bool:
 
 def _refuse(session: "Session", line: bytes) -> None:
     """Answer what is no command, or none that is valid now."""
-    session.verb, session.authentication.name = OTHER, None
+    session.verb, session.named = OTHER, None
     keyword, _, rest = line.partition(b" ")
     command = TABLE.get(keyword.upper())
     if session.state is State.AUTHORIZATION and is_foreign(line):
@@ -93,10 +92,10 @@ def _refuse_overlong(session: "Session", start: bytes) -> None:
     if session.strangers_turn and is_foreign(start):
         session.close(Ending.FOREIGN)
         return
-    in_exchange = session.authentication.under_way
+    in_exchange = session.authentication is not None
     if not in_exchange:
         session.verb = OTHER
-    session.authentication = Authentication()
+    session.authentication = session.named = None
     session.respond(responses.LINE_TOO_LONG)
     if in_exchange:
         session.close(Ending.LINE_TOO_LONG)

@@ -39,13 +39,17 @@ class Session:
 
     __slots__ = (
         "_again", "_around", "_counts_retrieval", "_effect", "_output", "_parting",
-        "authentication", "completed", "failures", "lines", "marks", "policy", "read_only", "state", "utf8", "verb",
+        "authentication", "completed", "failures", "lines", "marks", "named", "policy", "read_only", "state", "utf8",
+        "verb",
     )  # fmt: skip
 
     def __init__(self, surroundings: Callable[[], Surroundings]) -> None:
         self.come_to(surroundings)
         self.state = State.AUTHORIZATION
-        self.authentication = Authentication()
+        self.named: str | None = None
+        """What USER named; forgotten by any command but PASS, which may only follow immediately (RFC 1939 §7)."""
+        self.authentication: Authentication | None = None
+        """What AUTH began, until it succeeds or fails."""
         self.failures = Failures()
         self.utf8 = False
         self.policy = _NO_POLICY
@@ -145,7 +149,7 @@ class Session:
         """
         self._settle()
         self.state = State.TRANSACTION
-        self.authentication = Authentication()
+        self.authentication = None
         self.policy = policy
         self.marks = Marks(drop)
         self._counts_retrieval = counts_retrieval and not read_only
@@ -161,6 +165,8 @@ class Session:
     def keys_fetched(self, keys: ScramKeys, nonce: str) -> None:
         """The keys for a name are there, and a nonce that was never used: go on with the exchange."""
         self._settle()
+        if self.authentication is None:
+            raise AssertionError("keys that no exchange asked for")
         self.authentication.keys_fetched(self, keys, nonce)
 
     def login_failed(self, proof: Proof | None) -> None:
@@ -203,7 +209,7 @@ class Session:
         """
         self._settle()
         self.lines.discard()
-        self.authentication = Authentication()
+        self.authentication = self.named = None
         self.utf8 = False
         self.come_to(surroundings)
 
@@ -216,7 +222,7 @@ class Session:
         self._settle()
         self._again = None
         if isinstance(effect, effects.LogIn) and reason is Reason.CREDENTIALS and not final:
-            if not self.authentication.tells(self, effect.proof):
+            if self.authentication is None or not self.authentication.tells(self, effect.proof):
                 self.fail(effect.proof)
             return
         self.respond(responses.refusal(reason, wait))
@@ -228,13 +234,13 @@ class Session:
         elif isinstance(effect, effects.LogIn | effects.FetchKeys):
             # RFC 5034 §4: "If an AUTH command fails, [...] the server MUST behave as if the client had not issued the
             # AUTH command."
-            self.authentication = Authentication()
+            self.authentication = None
             if final:
                 self.close(Ending.LOGIN_FAILURES)
 
     def fail(self, proof: Proof | None) -> None:
         """The login with `proof` is refused: say so and forget the attempt."""
-        self.authentication = Authentication()
+        self.authentication = None
         self.respond(responses.refusal(Reason.CREDENTIALS))
         self.login_failed(proof)
 
@@ -244,4 +250,4 @@ class Session:
     @property
     def strangers_turn(self) -> bool:
         """Whether a command is due from somebody who isn't logged in."""
-        return self.state is State.AUTHORIZATION and not self.authentication.under_way
+        return self.state is State.AUTHORIZATION and self.authentication is None

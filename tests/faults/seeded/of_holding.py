@@ -12,7 +12,6 @@ from service.model.account import Account, Credential, MaildropKey
 from service.model.listing import DropListing
 from service.model.refusal import Reason, Refusal
 from service.protocol.pop3 import responses
-from service.protocol.pop3.authentication import Authentication
 from service.protocol.pop3.capabilities import Surroundings
 from service.protocol.pop3.session import Session
 from service.stores.memory.directory import MemoryDirectory
@@ -122,7 +121,7 @@ def what_came_before_tls_is_kept(patch: MonkeyPatch) -> None:
 
     def careless(self: Session, surroundings: Callable[[], Surroundings]) -> None:
         self._settle()
-        self.authentication = Authentication()
+        self.authentication = self.named = None
         self.come_to(surroundings)
 
     patch.setattr(Session, "tls_started", careless)

@@ -138,7 +138,7 @@ def test_r51_utf8_issued_before_stls_is_not_possible_and_user_before_it_is_forgo
     world = World(CLEAR)
     world.send(b"STLS\r\n")
     assert world.session.utf8 is False
-    assert world.session.authentication.name is None
+    assert world.session.named is None
 
 
 def test_r67_a_failed_auth_leaves_the_session_as_before() -> None:

@@ -46,7 +46,7 @@ class Pop3Connection(Conversation):
         options = service.options
         super().__init__(peer, _patience(options), service.tls)
         self._service = service
-        self._session = Session(partial(service.surroundings, peer))
+        self._session = Session(peer.private, partial(service.surroundings, peer))
         self._record = Record(peer.listener, service.events, peer, service.tracer)
         self._turns = SessionTurns(service.fairness, peer.address)
         self._performer = Performer(service, self._session, self._outlet, self._record, self._turns)
@@ -75,7 +75,7 @@ class Pop3Connection(Conversation):
     def _opened(self) -> None:
         if self._peer is not self._record.peer:
             self._record.peer = self._peer
-            self._session.come_to(partial(self._service.surroundings, self._peer))
+            self._session.come_to(self._peer.private, partial(self._service.surroundings, self._peer))
         greets = self._farewell is None and self._running
         self._record.opened(greets)
         if greets:
@@ -177,7 +177,7 @@ class Pop3Connection(Conversation):
 
     def _tls_started(self) -> None:
         self._record.peer = self._peer
-        self._session.tls_started(partial(self._service.surroundings, self._peer))
+        self._session.tls_started(self._peer.private, partial(self._service.surroundings, self._peer))
 
     def _idle(self) -> None:
         """RFC 1939 §3: "the session does NOT enter the UPDATE state--the server should close the TCP connection

@@ -46,7 +46,7 @@ def marks(messages: int) -> Marks:
 @pytest.fixture
 def session() -> Session:
     """One that is logged in, with its listing loaded."""
-    session = Session(lambda: Surroundings(private=True, may_start_tls=False, announced=Announced()))
+    session = Session(True, lambda: Surroundings(private=True, may_start_tls=False, announced=Announced()))
     session.logged_in(drop(100), Policy())
     session.marks.load(listing(100))
     session.advance()

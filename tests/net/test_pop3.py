@@ -66,6 +66,9 @@ async def test_what_it_may_offer_is_asked_for_once_and_by_who_needs_it(monkeypat
         looking = await front.client()
         await looking.send(b"QUIT\r\n")
         assert (await looking.line()).startswith(b"+OK")
+        polling = await front.logged_in()
+        await polling.send(b"STAT\r\nQUIT\r\n")
+        assert (await polling.rest()).startswith(b"+OK 1 ")
         assert asked == []
         wire = await front.client()
         await wire.send(b"CAPA\r\nCAPA\r\n")

@@ -54,7 +54,7 @@ def user(session: "Session", name: str) -> None:
 
     Deviates: a second USER replaces the first; an `-ERR` to USER stops Thunderbird.
     """
-    if not session.around.private:
+    if not session.private:
         session.respond(responses.TLS_REQUIRED)
         return
     session.named = name
@@ -64,7 +64,7 @@ def user(session: "Session", name: str) -> None:
 def pass_(session: "Session", password: bytes) -> None:
     """RFC 1939 §7: PASS is valid only "immediately after a successful USER command"."""
     name, session.named = session.named, None
-    if not session.around.private:
+    if not session.private:
         session.respond(responses.TLS_REQUIRED)
     elif name is None:
         session.respond(responses.WRONG_STATE)
@@ -76,7 +76,7 @@ def auth(session: "Session", mechanism: str, initial: bytes | None) -> None:
     """RFC 5034 §4: "AUTH mechanism [initial-response]"; alone it lists the mechanisms, as Outlook probes."""
     if not mechanism:
         session.respond(responses.multi_line(session.around.offered))
-    elif not session.around.private:
+    elif not session.private:
         # RFC 2595 §6: "The PLAIN SASL mechanism MUST NOT be advertised or used unless a strong encryption layer (such
         # as the provided by TLS) is active or backwards compatibility dictates otherwise."
         session.respond(responses.TLS_REQUIRED)

@@ -39,12 +39,12 @@ class Session:
 
     __slots__ = (
         "_again", "_around", "_counts_retrieval", "_effect", "_output", "_parting",
-        "authentication", "completed", "failures", "lines", "marks", "named", "policy", "read_only", "state", "utf8",
-        "verb",
+        "authentication", "completed", "failures", "lines", "marks", "named", "policy", "private", "read_only", "state",
+        "utf8", "verb",
     )  # fmt: skip
 
-    def __init__(self, surroundings: Callable[[], Surroundings]) -> None:
-        self.come_to(surroundings)
+    def __init__(self, private: bool, surroundings: Callable[[], Surroundings]) -> None:
+        self.come_to(private, surroundings)
         self.state = State.AUTHORIZATION
         self.named: str | None = None
         """What USER named; forgotten by any command but PASS, which may only follow immediately (RFC 1939 §7)."""
@@ -66,8 +66,12 @@ class Session:
         self._counts_retrieval = False
         self._parting = NO_PARTING
 
-    def come_to(self, surroundings: Callable[[], Surroundings]) -> None:
-        """Ask for new surroundings, with the first command that needs them: many a connection has none."""
+    def come_to(self, private: bool, surroundings: Callable[[], Surroundings]) -> None:
+        """Ask for new surroundings, with the first command that needs them: most connections have none.
+
+        Whether they are `private` is all that USER and PASS need.
+        """
+        self.private = private
         self._around: Surroundings | Callable[[], Surroundings] = surroundings
 
     @property
@@ -201,7 +205,7 @@ class Session:
         self.respond(responses.farewell(len(self._parting.removed), self._parting.kept))
         self.close(Ending.QUIT)
 
-    def tls_started(self, surroundings: Callable[[], Surroundings]) -> None:
+    def tls_started(self, private: bool, surroundings: Callable[[], Surroundings]) -> None:
         """TLS is negotiated: forget what came before it.
 
         RFC 2595 §9: "Any protocol interactions prior to the TLS handshake are performed in the clear and can be
@@ -211,7 +215,7 @@ class Session:
         self.lines.discard()
         self.authentication = self.named = None
         self.utf8 = False
-        self.come_to(surroundings)
+        self.come_to(private, surroundings)
 
     def refused(self, reason: Reason, wait: float | None = None, *, final: bool = False) -> None:
         """The effect was refused before anything of it was sent; it may succeed after `wait` seconds, if known.

@@ -119,9 +119,9 @@ def an_error_is_an_empty_maildrop(patch: MonkeyPatch) -> None:
 def what_came_before_tls_is_kept(patch: MonkeyPatch) -> None:
     """Commands received in clear behind STLS are run after the handshake."""
 
-    def careless(self: Session, surroundings: Callable[[], Surroundings]) -> None:
+    def careless(self: Session, private: bool, surroundings: Callable[[], Surroundings]) -> None:
         self._settle()
         self.authentication = self.named = None
-        self.come_to(surroundings)
+        self.come_to(private, surroundings)
 
     patch.setattr(Session, "tls_started", careless)

@@ -60,7 +60,7 @@ class World:
     performed: list[effects.Effect] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.session = Session(lambda: self.around)
+        self.session = Session(self.around.private, lambda: self.around)
         self.frozen: list[bytes] = []
         self.noted: list[bytes] = []
         """What is noted as retrieved."""
@@ -118,7 +118,7 @@ class World:
                 self.noted = [m for n, m in enumerate(self.frozen, 1) if n * 10 in retrieved]
                 self.session.updated()
             case effects.StartTls():
-                self.session.tls_started(lambda: TLS)
+                self.session.tls_started(True, lambda: TLS)
             case effects.Close(ending=ending):
                 self.closed = ending
         return b""

@@ -27,7 +27,12 @@ _TLV = Struct("!BH")
 _SSL = Struct("!BI")
 _Kind = type[IPv4Address] | type[IPv6Address]
 _LINE_FAMILIES: dict[bytes, _Kind] = {b"TCP4": IPv4Address, b"TCP6": IPv6Address}
-_INET: dict[int, tuple[Struct, _Kind]] = {1: (Struct("!4s4sHH"), IPv4Address), 2: (Struct("!16s16sHH"), IPv6Address)}
+_LOCAL, _FORWARDED = 0x20, 0x21
+_TCP: dict[int, tuple[Struct, _Kind]] = {
+    0x11: (Struct("!4s4xHxx"), IPv4Address),
+    0x21: (Struct("!16s16xHxx"), IPv6Address),
+}
+"""By family and transport: where the source's address and port stand, and what the address is."""
 _ADDRESS_OCTETS = (0, 12, 36, 216)
 """How long the address block of each family is: unspecified, IPv4, IPv6, UNIX."""
 _ALPN, _AUTHORITY, _CRC32C, _UNIQUE_ID, _SSL_TYPE = 0x01, 0x02, 0x03, 0x05, 0x20
@@ -93,7 +98,7 @@ def _v2_wanted(head: bytes) -> int:
 def whole_octets(head: bytes) -> int:
     """How many octets the header at the start of `head` has; 0 where not all of it is there, or none can be."""
     if head.startswith(V2_SIGNATURE) and len(head) >= V2_FIXED_OCTETS:
-        octets = V2_FIXED_OCTETS + int.from_bytes(head[14:16], "big")
+        octets = V2_FIXED_OCTETS + _V2_FIXED.unpack_from(head)[3]
     elif head.startswith(V1_START):
         octets = head.find(b"\r\n", 0, V1_MAX_OCTETS) + 2
     else:
@@ -103,12 +108,12 @@ def whole_octets(head: bytes) -> int:
 
 def parse(header: bytes) -> Proxied:
     """What the whole `header` says. Raises ProxyError when it is malformed, cut short or followed by more."""
-    if octets_wanted(header):
-        raise ProxyError("not exactly one header")
     return _parse_v1(header) if header.startswith(V1_START) else _parse_v2(header)
 
 
 def _parse_v1(header: bytes) -> Proxied:
+    if _v1_wanted(header):
+        raise ProxyError("not exactly one header")
     family, *fields = header[len(V1_START) : -2].split(b" ")
     # PROXY §2.1: "the receiver must ignore anything presented before the CRLF is found"
     if family == b"UNKNOWN":
@@ -154,20 +159,36 @@ def plain_address(text: str) -> str:
 
 
 def _parse_v2(header: bytes) -> Proxied:
-    _, version_command, family_transport, _ = _V2_FIXED.unpack_from(header)
+    if len(header) < V2_FIXED_OCTETS:
+        raise ProxyError("not exactly one header")
+    signature, version_command, family_transport, octets = _V2_FIXED.unpack_from(header)
+    if signature != V2_SIGNATURE or len(header) != V2_FIXED_OCTETS + octets:
+        raise ProxyError("not exactly one header")
+    if version_command != _FORWARDED:
+        return _parse_other(version_command)
+    if family_transport not in _TCP:
+        return _without_address(header, family_transport >> 4, family_transport & 0x0F)
+    layout, kind = _TCP[family_transport]
+    if octets < layout.size:
+        raise ProxyError("the addresses are cut short")
+    source, port = layout.unpack_from(header, V2_FIXED_OCTETS)
+    address = "{}.{}.{}.{}".format(*source) if kind is IPv4Address else _plain(kind(source))
+    return _with_tlvs(header, (address, port), V2_FIXED_OCTETS + layout.size)
+
+
+def _parse_other(version_command: int) -> Proxied:
+    """A header that forwards nobody's connection."""
     if version_command >> 4 != 2:
         raise ProxyError("not version 2")
+    # PROXY §2.2: "Receivers must drop connections presenting unexpected values here."
+    if version_command != _LOCAL:
+        raise ProxyError("unknown command")
     # PROXY §2.2: "The receiver must accept this connection as valid and must use the real connection
     # endpoints and discard the protocol block including the family which is ignored."
-    if version_command == 0x20:
-        return Proxied()
-    # PROXY §2.2: "Receivers must drop connections presenting unexpected values here."
-    if version_command != 0x21:
-        raise ProxyError("unknown command")
-    return _parse_forwarded(header, family_transport >> 4, family_transport & 0x0F)
+    return Proxied()
 
 
-def _parse_forwarded(header: bytes, family: int, transport: int) -> Proxied:
+def _without_address(header: bytes, family: int, transport: int) -> Proxied:
     # PROXY §2.2: "other values are unspecified and must not be emitted in version 2 of this
     # protocol and must be rejected as invalid by receivers."
     if family > 3 or transport > 2:
@@ -175,19 +196,13 @@ def _parse_forwarded(header: bytes, family: int, transport: int) -> Proxied:
     # PROXY §2.2: "A receiver is not required to implement other ones, provided that it automatically
     # falls back to the UNSPEC mode for the valid combinations above that it does not support."
     # PROXY §2.2: "The receiver should ignore address information." Its TLVs still count: they may say clear text.
-    if transport != 1 or family not in _INET:
-        return _with_tlvs(header, None, V2_FIXED_OCTETS + _ADDRESS_OCTETS[family])
-    layout, kind = _INET[family]
-    if len(header) < V2_FIXED_OCTETS + layout.size:
+    start = V2_FIXED_OCTETS + _ADDRESS_OCTETS[family]
+    if len(header) < start:
         raise ProxyError("the addresses are cut short")
-    source, _, port, _ = layout.unpack_from(header, V2_FIXED_OCTETS)
-    address = "{}.{}.{}.{}".format(*source) if kind is IPv4Address else _plain(kind(source))
-    return _with_tlvs(header, (address, port), V2_FIXED_OCTETS + layout.size)
+    return _with_tlvs(header, None, start)
 
 
 def _with_tlvs(header: bytes, source: tuple[str, int] | None, start: int) -> Proxied:
-    if len(header) < start:
-        raise ProxyError("the addresses are cut short")
     rest = header[start:]
     told = _told(rest) if len(rest) <= REMEMBERED_OCTETS else _told.__wrapped__(rest)
     if told.checksum is not None:

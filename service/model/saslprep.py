@@ -27,7 +27,8 @@ def prepare(text: str) -> str:
     RFC 4616 §2: "if preparation fails or results in an empty string, verification SHALL fail."
     """
     prepared = mapped(text)
-    _check_directions(prepared)
+    if not prepared.isascii():
+        _check_directions(prepared)
     return prepared
 
 
@@ -46,8 +47,6 @@ def mapped(text: str) -> str:
 
 def _check_directions(text: str) -> None:
     """RFC 3454 §6: text with right-to-left characters has no left-to-right ones, and starts and ends with one."""
-    if text.isascii():
-        return
     right_to_left = [stringprep.in_table_d1(c) for c in text]
     if not any(right_to_left):
         return

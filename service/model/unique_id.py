@@ -9,6 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 RANDOM_OCTETS = 10
+_VARIANT, _MARKS = 0b10 << 62, 0xF << 76 | 0b11 << 62
 
 
 def time_ordered(moment: datetime, random: bytes) -> UUID:
@@ -21,7 +22,7 @@ def time_ordered_octets(moment: datetime, random: bytes) -> bytes:
     if len(random) != RANDOM_OCTETS:
         raise ValueError(f"a unique-id takes {RANDOM_OCTETS} random octets")
     milliseconds = int(moment.timestamp() * 1000)
-    return _marked(milliseconds.to_bytes(6, "big") + random, 7)
+    return _marked(milliseconds << 8 * RANDOM_OCTETS | int.from_bytes(random, "big"), 7)
 
 
 def of_content(maildrop_id: UUID, sha256: bytes, occurrence: int) -> UUID:
@@ -31,11 +32,9 @@ def of_content(maildrop_id: UUID, sha256: bytes, occurrence: int) -> UUID:
     come to mean another message: whatever has it has the same text in the same maildrop.
     """
     named = b"poplar import" + maildrop_id.bytes + sha256 + occurrence.to_bytes(8, "big")
-    return UUID(bytes=_marked(hashlib.sha256(named).digest()[:16], 8))
+    return UUID(bytes=_marked(int.from_bytes(hashlib.sha256(named).digest()[:16], "big"), 8))
 
 
-def _marked(octets: bytes, version: int) -> bytes:
-    marked = bytearray(octets)
-    marked[6] = version << 4 | marked[6] & 0x0F
-    marked[8] = 0x80 | marked[8] & 0x3F
-    return bytes(marked)
+def _marked(number: int, version: int) -> bytes:
+    """The 16 octets of a UUID with the 128 bits of `number`, but for those that say its version and variant."""
+    return (number & ~_MARKS | version << 76 | _VARIANT).to_bytes(16, "big")

@@ -70,11 +70,12 @@ class SendListing:
 class Update(NamedTuple):
     """Remove the messages with these sequence numbers, then release the maildrop. Outcome: `updated` or `refused`.
 
-    `retrieved` are those that are to be noted as retrieved.
+    `retrieved` are those that are to be noted as retrieved. `kept` tells how many marked messages stay.
     """
 
-    sequences: Sequence[int]
+    sequences: Sequence[int] = _NONE
     retrieved: Sequence[int] = _NONE
+    kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)

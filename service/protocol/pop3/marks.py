@@ -5,12 +5,12 @@ never move: a marked message keeps its number and is not listed (RFC 1939 §5).
 """
 
 from array import array
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from itertools import compress
 
 from service.model.listing import DropListing, Listing
 from service.model.policy import Policy
+from service.protocol.pop3.effects import Update
 
 SLICE = 500
 """Lines of a listing made at a time, so that one session never holds the event loop for long."""
@@ -23,18 +23,8 @@ A look at each of a million would hold the event loop for some 40 ms.
 ALL, NO = bytes([1]) * RUN, bytes(RUN)
 
 
-@dataclass(frozen=True, slots=True)
-class Parting:
-    """How a session leaves its maildrop: the sequence numbers of what is removed and of what is noted as retrieved."""
-
-    removed: Sequence[int] = field(default_factory=lambda: array("q"))
-    retrieved: Sequence[int] = field(default_factory=lambda: array("q"))
-    kept: int = 0
-    """How many marked messages stay."""
-
-
-NO_PARTING = Parting()
-"""What sessions have before QUIT, and most of them after it."""
+_RELEASE = Update()
+"""How most sessions leave their maildrop."""
 _NONE = bytearray()
 """The flags of a session that has marked or retrieved nothing, as idle ones are by the thousand; never written."""
 
@@ -114,17 +104,17 @@ class Marks:
             self._retrieved = bytearray(len(self.listing) + 1)
         self._retrieved[number] = 1
 
-    def parting(self, policy: Policy) -> Parting:
+    def parting(self, policy: Policy) -> Update:
         """What QUIT makes of these messages; RFC 2449 §6.7 has 0 days mean that none stays which was retrieved."""
         if not (self._marked or self._retrieved):
-            return NO_PARTING
+            return _RELEASE
         # Whole sets of numbers at once: an octet of an integer stands for a message.
         marked, retrieved = _all_of(self._marked), _all_of(self._retrieved)
         removed = marked if policy.removes else 0
         noted = retrieved & ~removed
         if policy.retrieved_days == 0:
             removed, noted = removed | noted, 0
-        return Parting(self._sequences(removed), self._sequences(noted), (marked & ~removed).bit_count())
+        return Update(self._sequences(removed), self._sequences(noted), (marked & ~removed).bit_count())
 
     def _sequences(self, chosen: int) -> "array[int]":
         """The sequence numbers of the messages that `chosen` has a one for."""

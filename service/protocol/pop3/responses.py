@@ -99,9 +99,9 @@ def retrieved(octets: int) -> bytes:
 
 def farewell(removed: int, kept: int) -> bytes:
     """The response to QUIT once all is done; whoever reads it learns the truth where a policy keeps what was marked."""
-    parts = [b"%d %s" % (count, what) for count, what in ((removed, b"removed"), (kept, b"kept")) if count]
-    if not parts:
+    if not (removed or kept):
         return BYE
+    parts = [b"%d %s" % (count, what) for count, what in ((removed, b"removed"), (kept, b"kept")) if count]
     noun = b" messages " if removed + kept > 1 else b" message "
     return b"+OK Bye, " + b", ".join(parts).replace(b" ", noun, 1) + b"\r\n"
 

@@ -20,7 +20,7 @@ from service.protocol.pop3.authentication import Authentication, Failures
 from service.protocol.pop3.capabilities import Surroundings
 from service.protocol.pop3.commands import MAX_AUTH_LINE_OCTETS, MAX_LINE_OCTETS, State
 from service.protocol.pop3.effects import Close, Effect, Step
-from service.protocol.pop3.marks import NO_PARTING, Marks
+from service.protocol.pop3.marks import Marks
 from service.protocol.pop3.running import OTHER, run, run_long
 
 OUTPUT_BOUND = 64 * 1024
@@ -30,7 +30,7 @@ COMMANDS_BOUND = 32
 
 
 _NO_POLICY = Policy()
-_NO_DROP = DropListing(0, 0, 0, 0)
+_NO_MARKS = Marks(DropListing(0, 0, 0, 0))
 """What sessions have before a login, all of them the same."""
 
 
@@ -38,7 +38,7 @@ class Session:
     """One client's session, from the greeting to the last response."""
 
     __slots__ = (
-        "_again", "_around", "_counts_retrieval", "_effect", "_output", "_parting",
+        "_again", "_around", "_counts_retrieval", "_effect", "_output",
         "authentication", "completed", "failures", "lines", "marks", "named", "policy", "private", "read_only", "state",
         "utf8", "verb",
     )  # fmt: skip
@@ -54,7 +54,7 @@ class Session:
         self.utf8 = False
         self.policy = _NO_POLICY
         self.read_only = False
-        self.marks = Marks(_NO_DROP)
+        self.marks = _NO_MARKS
         self.completed: list[tuple[str, bool]] = []
         """Each command that was answered and whether with `+OK`, for whoever counts; the caller empties it."""
         self.lines = Lines(MAX_AUTH_LINE_OCTETS, MAX_LINE_OCTETS - 1)
@@ -64,7 +64,6 @@ class Session:
         """The keyword of the command that is running, for whoever counts."""
         self._again: Callable[[], None] | None = None
         self._counts_retrieval = False
-        self._parting = NO_PARTING
 
     def come_to(self, private: bool, surroundings: Callable[[], Surroundings]) -> None:
         """Ask for new surroundings, with the first command that needs them: most connections have none.
@@ -131,7 +130,8 @@ class Session:
     def close(self, ending: Ending) -> None:
         """Close the connection once the output is sent."""
         self.state = State.UPDATE
-        self.lines.discard()
+        if self.lines.held:
+            self.lines.discard()
         self._effect = Close(ending)
 
     def with_listing(self, act: Callable[[], None]) -> None:
@@ -151,7 +151,7 @@ class Session:
 
         RFC 1939 §4: "The POP3 session now enters the TRANSACTION state, with no messages marked as deleted."
         """
-        self._settle()
+        self._effect = None
         self.state = State.TRANSACTION
         self.authentication = None
         self.policy = policy
@@ -163,12 +163,11 @@ class Session:
     def update(self) -> None:
         """Enter UPDATE: have removed what is to be removed, and noted what is to be noted."""
         self.state = State.UPDATE
-        self._parting = self.marks.parting(self.policy)
-        self.perform(effects.Update(self._parting.removed, self._parting.retrieved))
+        self.perform(self.marks.parting(self.policy))
 
     def keys_fetched(self, keys: ScramKeys, nonce: str) -> None:
         """The keys for a name are there, and a nonce that was never used: go on with the exchange."""
-        self._settle()
+        self._effect = None
         if self.authentication is None:
             raise AssertionError("keys that no exchange asked for")
         self.authentication.keys_fetched(self, keys, nonce)
@@ -181,7 +180,7 @@ class Session:
 
     def listing_loaded(self, listing: Listing) -> None:
         """The listing is there: go on with the command that wanted it."""
-        self._settle()
+        self._effect = None
         self.marks.load(listing)
         act, self._again = self._again, None
         if act is not None:
@@ -191,18 +190,18 @@ class Session:
         """The message was sent whole."""
         if self._counts_retrieval and isinstance(self._effect, effects.Retrieve):
             self.marks.note_retrieved(self._effect.number)
-        self._settle()
+        self._effect = None
         self.completed.append((self.verb, True))
 
     def listing_sent(self) -> None:
         """The last slice was sent."""
-        self._settle()
+        self._effect = None
         self.completed.append((self.verb, True))
 
     def updated(self) -> None:
         """All that was to be removed is, and the maildrop is released (RFC 1939 §6)."""
-        self._settle()
-        self.respond(responses.farewell(len(self._parting.removed), self._parting.kept))
+        if isinstance(self._effect, effects.Update):
+            self.respond(responses.farewell(len(self._effect.sequences), self._effect.kept))
         self.close(Ending.QUIT)
 
     def tls_started(self, private: bool, surroundings: Callable[[], Surroundings]) -> None:
@@ -211,7 +210,7 @@ class Session:
         RFC 2595 §9: "Any protocol interactions prior to the TLS handshake are performed in the clear and can be
         modified by a man-in-the-middle attacker." It tells clients alone to discard them; so does this server.
         """
-        self._settle()
+        self._effect = None
         self.lines.discard()
         self.authentication = self.named = None
         self.utf8 = False
@@ -222,9 +221,7 @@ class Session:
 
         After a `final` refusal the connection is closed.
         """
-        effect = self._effect
-        self._settle()
-        self._again = None
+        effect, self._effect, self._again = self._effect, None, None
         if isinstance(effect, effects.LogIn) and reason is Reason.CREDENTIALS and not final:
             if self.authentication is None or not self.authentication.tells(self, effect.proof):
                 self.fail(effect.proof)
@@ -247,9 +244,6 @@ class Session:
         self.authentication = None
         self.respond(responses.refusal(Reason.CREDENTIALS))
         self.login_failed(proof)
-
-    def _settle(self) -> None:
-        self._effect = None
 
     @property
     def strangers_turn(self) -> bool:

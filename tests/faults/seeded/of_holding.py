@@ -120,7 +120,7 @@ def what_came_before_tls_is_kept(patch: MonkeyPatch) -> None:
     """Commands received in clear behind STLS are run after the handshake."""
 
     def careless(self: Session, private: bool, surroundings: Callable[[], Surroundings]) -> None:
-        self._settle()
+        self._effect = None
         self.authentication = self.named = None
         self.come_to(private, surroundings)
 

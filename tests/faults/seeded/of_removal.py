@@ -152,7 +152,7 @@ def a_dropped_line_counts_as_quit(patch: MonkeyPatch) -> None:
     async def thorough(self: Performer) -> None:
         held, session = self._maildrop, self._session
         if held is not None and session.marks.count:
-            await self._service.index.remove(held.key, held.fence, session.marks.parting(session.policy).removed)
+            await self._service.index.remove(held.key, held.fence, session.marks.parting(session.policy).sequences)
         await free(self)
 
     patch.setattr(Performer, "free", thorough)

@@ -37,9 +37,9 @@ def test_what_is_removed_and_noted_is_what_was_marked_and_retrieved(marked: str,
     for number in read:
         marks.note_retrieved(number)
     parting = marks.parting(Policy())
-    assert list(parting.removed) == [3 * number for number in sorted(chosen)]
+    assert list(parting.sequences) == [3 * number for number in sorted(chosen)]
     assert list(parting.retrieved) == [3 * number for number in sorted(read - chosen)]
     assert parting.kept == 0
     kept = marks.parting(Policy(dele="keep", retrieved_days=0))
-    assert list(kept.removed) == [3 * number for number in sorted(read)]
+    assert list(kept.sequences) == [3 * number for number in sorted(read)]
     assert kept.kept == len(chosen - read)

@@ -85,7 +85,7 @@ class Pop3Connection(Conversation):
 
     def _take(self, data: bytes) -> None:
         self._record.octets_in += len(data)
-        self._session.receive(data)
+        self._session.lines.receive(data)
 
     def _run(self) -> None:
         if self._ending is not None or self._outlet.paused:

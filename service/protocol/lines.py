@@ -88,3 +88,16 @@ class Lines:
             # What follows is the same line's, however short.
             self._octets, self._taken, self.held = b"", 0, 0
             self._room = 0
+
+
+class _Deaf(Lines):
+    """Drops whatever comes."""
+
+    __slots__ = ()
+
+    def receive(self, data: bytes) -> None:
+        """Drop `data`."""
+
+
+DEAF = _Deaf(0, 0)
+"""What has whoever listens no more, all of them the same."""

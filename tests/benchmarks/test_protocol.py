@@ -58,7 +58,7 @@ def test_a_pipeline_of_a_thousand_commands(benchmark: BenchmarkFixture, session:
     octets = (command + b"\r\n") * 1_000
 
     def answered() -> list[bytes]:
-        session.receive(octets)
+        session.lines.receive(octets)
         outputs, more = [], True
         while more:
             output, _, _, more = session.advance()

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.protocol.lines import Lines, Overlong
+from service.protocol.lines import DEAF, Lines, Overlong
 
 BOUND, USUAL = 32, 8
 
@@ -49,6 +49,11 @@ def test_what_is_left_of_an_overlong_line_is_no_line_however_short() -> None:
     assert lines.take() is None
     assert lines.take_long() == Overlong(b"x" * 16)
     assert lines.take() == b"z"
+
+
+def test_who_is_deaf_holds_nothing() -> None:
+    DEAF.receive(b"STAT\r\nhalf a li")
+    assert (DEAF.held, DEAF.take(), DEAF.take_long(), DEAF.unfinished()) == (0, None, None, b"")
 
 
 def test_only_one_cr_belongs_to_the_line_end() -> None:

@@ -14,7 +14,7 @@ from service.model.policy import Policy
 from service.model.proof import Proof
 from service.model.refusal import Reason
 from service.model.scram import ScramKeys
-from service.protocol.lines import Lines
+from service.protocol.lines import DEAF, Lines
 from service.protocol.pop3 import effects, responses
 from service.protocol.pop3.authentication import Authentication, Failures
 from service.protocol.pop3.capabilities import Surroundings
@@ -50,7 +50,7 @@ class Session:
         """What USER named; forgotten by any command but PASS, which may only follow immediately (RFC 1939 §7)."""
         self.authentication: Authentication | None = None
         """What AUTH began, until it succeeds or fails."""
-        self.failures = Failures()
+        self.failures: Failures | None = None
         self.utf8 = False
         self.policy = _NO_POLICY
         self.read_only = False
@@ -58,6 +58,7 @@ class Session:
         self.completed: list[tuple[str, bool]] = []
         """Each command that was answered and whether with `+OK`, for whoever counts; the caller empties it."""
         self.lines = Lines(MAX_AUTH_LINE_OCTETS, MAX_LINE_OCTETS - 1)
+        """Receive what the client sends. Nothing runs until `advance`."""
         self._output = b""
         self._effect: Effect | None = None
         self.verb = OTHER
@@ -89,11 +90,6 @@ class Session:
     def greet(self) -> bytes:
         """RFC 1939 §4: the server issues "a one line greeting. This can be any positive response"."""
         return responses.GREETING
-
-    def receive(self, data: bytes) -> None:
-        """Take octets from the client. Nothing runs until `advance`."""
-        if self.state is not State.UPDATE:
-            self.lines.receive(data)
 
     def advance(self) -> Step:
         """Run commands until one waits, a bound is reached, or the input is used up.
@@ -129,9 +125,7 @@ class Session:
 
     def close(self, ending: Ending) -> None:
         """Close the connection once the output is sent."""
-        self.state = State.UPDATE
-        if self.lines.held:
-            self.lines.discard()
+        self._leave()
         self._effect = Close(ending)
 
     def with_listing(self, act: Callable[[], None]) -> None:
@@ -162,7 +156,7 @@ class Session:
 
     def update(self) -> None:
         """Enter UPDATE: have removed what is to be removed, and noted what is to be noted."""
-        self.state = State.UPDATE
+        self._leave()
         self.perform(self.marks.parting(self.policy))
 
     def keys_fetched(self, keys: ScramKeys, nonce: str) -> None:
@@ -174,6 +168,7 @@ class Session:
 
     def login_failed(self, proof: Proof | None) -> None:
         """Count a failed login, and close the connection after too many."""
+        self.failures = self.failures or Failures()
         self.failures.add(proof)
         if self.failures.reached(self.around.login_failures):
             self.close(Ending.LOGIN_FAILURES)
@@ -244,6 +239,10 @@ class Session:
         self.authentication = None
         self.respond(responses.refusal(Reason.CREDENTIALS))
         self.login_failed(proof)
+
+    def _leave(self) -> None:
+        """Enter UPDATE, in which no command is heard."""
+        self.state, self.lines = State.UPDATE, DEAF
 
     @property
     def strangers_turn(self) -> bool:

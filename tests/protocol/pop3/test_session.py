@@ -10,7 +10,7 @@ import pytest
 
 from service.model.ending import Ending
 from service.model.refusal import Reason
-from service.protocol.pop3 import effects
+from service.protocol.pop3 import effects, responses
 from service.protocol.pop3.commands import State
 from service.protocol.pop3.marks import SLICE
 from service.protocol.pop3.running import OTHER
@@ -187,7 +187,7 @@ def test_r39_r55_a_refusal_other_than_of_credentials_never_says_auth(reason: Rea
 def test_responses_of_a_pipeline_leave_together_up_to_a_bound() -> None:
     world = World(messages=many(400)).log_in()
     world.send(b"LIST\r\n")
-    world.session.receive(b"LIST\r\n" * COMMANDS_BOUND)
+    world.session.lines.receive(b"LIST\r\n" * COMMANDS_BOUND)
     output, _, commands, more = world.session.advance()
     assert OUTPUT_BOUND <= len(output) < OUTPUT_BOUND + 5000
     assert commands < COMMANDS_BOUND
@@ -196,7 +196,7 @@ def test_responses_of_a_pipeline_leave_together_up_to_a_bound() -> None:
 
 def test_g16_a_pipeline_pauses_after_some_commands_however_little_they_answer() -> None:
     world = World().log_in()
-    world.session.receive(b"NOOP\r\n" * (COMMANDS_BOUND + 1))
+    world.session.lines.receive(b"NOOP\r\n" * (COMMANDS_BOUND + 1))
     assert world.session.advance()[2:] == (COMMANDS_BOUND, True)
     assert world.session.advance()[2:] == (1, False)
 
@@ -291,6 +291,19 @@ def test_a_hello_of_tls_in_clear_closes_however_it_is_cut(octets: bytes) -> None
     endless = World()
     assert endless.send(hello[:-8]) == b""
     assert endless.closed is Ending.FOREIGN
+
+
+def test_nothing_is_heard_after_quit_while_messages_are_removed_or_once_it_closes() -> None:
+    world = World().log_in()
+    session = world.session
+    session.lines.receive(b"QUIT\r\nNOOP\r\n")
+    assert session.advance() == (b"", effects.Update(), 1, False)
+    session.lines.receive(b"NOOP\r\n" * 1000)
+    assert session.buffered == 0
+    session.updated()
+    assert session.advance() == (responses.BYE, effects.Close(Ending.QUIT), 0, False)
+    session.lines.receive(b"NOOP\r\n")
+    assert session.buffered == 0
 
 
 def test_a_response_to_a_challenge_is_never_taken_for_tls() -> None:

@@ -69,7 +69,7 @@ class World:
         """What the client reads after it sent `data`."""
         if self.closed:
             return b""
-        self.session.receive(data)
+        self.session.lines.receive(data)
         read = b""
         while self.closed is None:
             output, effect, _, more = self.session.advance()

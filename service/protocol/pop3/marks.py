@@ -32,7 +32,7 @@ _NONE = bytearray()
 class Marks:
     """A maildrop as this session sees it: its counters at once, its listing when first needed."""
 
-    __slots__ = ("_count", "_listing", "_marked", "_marked_octets", "_retrieved", "drop")
+    __slots__ = ("_listing", "_marked", "_retrieved", "drop", "messages", "octets")
 
     def __init__(self, drop: DropListing) -> None:
         self.drop = drop
@@ -41,8 +41,8 @@ class Marks:
         """An octet a message, at its number, so that a session which marks a million keeps no object for each."""
         self._retrieved = _NONE
         """The same; both are there once they are needed."""
-        self._count = 0
-        self._marked_octets = 0
+        self.messages, self.octets = drop.messages, drop.octets
+        """Those that are not marked, and their octets."""
 
     @property
     def loaded(self) -> bool:
@@ -61,21 +61,11 @@ class Marks:
     @property
     def count(self) -> int:
         """How many messages are marked."""
-        return self._count
-
-    @property
-    def messages(self) -> int:
-        """Messages not marked."""
-        return self.drop.messages - self._count
-
-    @property
-    def octets(self) -> int:
-        """Their octets."""
-        return self.drop.octets - self._marked_octets
+        return self.drop.messages - self.messages
 
     def lists(self, number: int) -> bool:
         """Whether `number` names a message that is not marked."""
-        return 1 <= number <= len(self.listing) and not (self._count and self._marked[number])
+        return 1 <= number <= len(self.listing) and not (self._marked and self._marked[number])
 
     def octets_of(self, number: int) -> int:
         """The octets of a listed message."""
@@ -90,13 +80,13 @@ class Marks:
         if not self._marked:
             self._marked = bytearray(len(self.listing) + 1)
         self._marked[number] = 1
-        self._count += 1
-        self._marked_octets += self.octets_of(number)
+        self.messages -= 1
+        self.octets -= self.octets_of(number)
 
     def unmark_all(self) -> None:
         """RFC 1939 §5 RSET: "If any messages have been marked as deleted by the POP3 server, they are unmarked"."""
         self._marked = _NONE
-        self._count = self._marked_octets = 0
+        self.messages, self.octets = self.drop.messages, self.drop.octets
 
     def note_retrieved(self, number: int) -> None:
         """Remember that a listed message was sent whole by RETR."""
@@ -133,7 +123,7 @@ class Marks:
     def upcoming(self, number: int, count: int) -> tuple[int, ...]:
         """The sequence numbers of up to `count` messages listed after `number`, for prefetching."""
         after = self.listing.sequences[number : number + count]
-        if not self._count or self._marked.find(1, number + 1, number + 1 + count) < 0:
+        if not self._marked or self._marked.find(1, number + 1, number + 1 + count) < 0:
             return tuple(after)
         return tuple(sequence for n, sequence in enumerate(after, number + 1) if not self._marked[n])
 
@@ -153,7 +143,7 @@ class Marks:
         for start in range(1, len(self.listing) + 1, SLICE):
             numbers = range(start, min(start + SLICE, len(self.listing) + 1))
             marked = self._marked[start : numbers.stop]
-            yield [n for n, gone in zip(numbers, marked, strict=True) if not gone] if self._count else list(numbers)
+            yield [n for n, gone in zip(numbers, marked, strict=True) if not gone] if marked else list(numbers)
 
 
 def _all_of(flags: bytearray) -> int:

@@ -44,7 +44,8 @@ class Session:
     )  # fmt: skip
 
     def __init__(self, private: bool, surroundings: Callable[[], Surroundings]) -> None:
-        self.come_to(private, surroundings)
+        self.private = private
+        self._around: Surroundings | Callable[[], Surroundings] = surroundings
         self.state = State.AUTHORIZATION
         self.named: str | None = None
         """What USER named; forgotten by any command but PASS, which may only follow immediately (RFC 1939 §7)."""
@@ -71,8 +72,7 @@ class Session:
 
         Whether they are `private` is all that USER and PASS need.
         """
-        self.private = private
-        self._around: Surroundings | Callable[[], Surroundings] = surroundings
+        self.private, self._around = private, surroundings
 
     @property
     def around(self) -> Surroundings:
@@ -124,8 +124,8 @@ class Session:
         self._effect = effect
 
     def close(self, ending: Ending) -> None:
-        """Close the connection once the output is sent."""
-        self._leave()
+        """Close the connection once the output is sent, and hear no command any more."""
+        self.state, self.lines = State.UPDATE, DEAF
         self._effect = Close(ending)
 
     def with_listing(self, act: Callable[[], None]) -> None:
@@ -155,8 +155,8 @@ class Session:
         self.respond(responses.drop_ready(drop.messages, drop.octets, read_only))
 
     def update(self) -> None:
-        """Enter UPDATE: have removed what is to be removed, and noted what is to be noted."""
-        self._leave()
+        """Enter UPDATE: hear no command any more, have removed what is to be removed, and noted what is to be."""
+        self.state, self.lines = State.UPDATE, DEAF
         self.perform(self.marks.parting(self.policy))
 
     def keys_fetched(self, keys: ScramKeys, nonce: str) -> None:
@@ -239,10 +239,6 @@ class Session:
         self.authentication = None
         self.respond(responses.refusal(Reason.CREDENTIALS))
         self.login_failed(proof)
-
-    def _leave(self) -> None:
-        """Enter UPDATE, in which no command is heard."""
-        self.state, self.lines = State.UPDATE, DEAF
 
     @property
     def strangers_turn(self) -> bool:

@@ -18,7 +18,7 @@ from service.model.message import Blob, NewMessage, StoredMessage
 from service.model.refusal import Refusal
 from service.net.pop3_performing import Performer
 from service.protocol.bytestuffing import Stuffer
-from service.protocol.pop3.marks import Marks
+from service.protocol.pop3 import responses
 from service.stores.memory.index import MemoryMessageIndex
 from tests.faults.seeded import scenarios, scenarios_of_mail
 from tests.faults.seeded.defect import defect
@@ -101,10 +101,12 @@ def list_counts_without_trace_lines(patch: MonkeyPatch) -> None:
 def stat_counts_a_line_end_more(patch: MonkeyPatch) -> None:
     """STAT counts two octets a message more than LIST."""
 
-    def generous(self: Marks) -> int:
-        return self.drop.octets - self._marked_octets + 2 * self.messages
+    drop_listing = responses.drop_listing
 
-    patch.setattr(Marks, "octets", property(generous))
+    def generous(messages: int, octets: int) -> bytes:
+        return drop_listing(messages, octets + 2 * messages)
+
+    patch.setattr(responses, "drop_listing", generous)
 
 
 @defect("G8 G7", scenarios.an_ordinary_day)

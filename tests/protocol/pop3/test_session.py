@@ -9,10 +9,11 @@ from base64 import b64encode
 import pytest
 
 from service.model.ending import Ending
+from service.model.listing import DropListing
 from service.model.refusal import Reason
 from service.protocol.pop3 import effects, responses
 from service.protocol.pop3.commands import State
-from service.protocol.pop3.marks import SLICE
+from service.protocol.pop3.marks import SLICE, Marks
 from service.protocol.pop3.running import OTHER
 from service.protocol.pop3.session import COMMANDS_BOUND, OUTPUT_BOUND
 from tests.protocol.pop3.world import CLEAR, NAME, SECRET, TLS, World
@@ -228,7 +229,7 @@ def test_k9_asks_for_one_unique_id_at_a_time_without_work_for_the_rest() -> None
 
 def test_no_limit_of_32_bits_stands_in_the_way_of_totals() -> None:
     world = World().log_in()
-    world.session.marks.drop = type(world.session.marks.drop)(2**33, 2**40, 9, 0)
+    world.session.marks = Marks(DropListing(2**33, 2**40, 9, 0))
     assert world.send(b"STAT\r\n") == b"+OK %d %d\r\n" % (2**33, 2**40)
 
 

@@ -66,17 +66,17 @@ def run_long(session: "Session") -> bool:
 
 def _refuse(session: "Session", line: bytes) -> None:
     """Answer what is no command, or none that is valid now."""
-    session.verb, session.named = OTHER, None
-    keyword, _, rest = line.partition(b" ")
-    command = TABLE.get(keyword.upper())
     if session.state is State.AUTHORIZATION and is_foreign(line):
         session.close(Ending.FOREIGN)
         return
+    session.verb, session.named = OTHER, None
+    keyword, _, rest = line.partition(b" ")
     try:
         check(keyword, rest)
     except SyntaxRefusedError:
         session.respond(responses.SYNTAX_ERROR)
         return
+    command = TABLE.get(keyword.upper())
     if command is None:
         # RFC 1939 §3: "A server MUST respond to an unrecognized, unimplemented, or syntactically
         # invalid command by responding with a negative status indicator."

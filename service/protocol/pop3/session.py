@@ -52,6 +52,7 @@ class Session:
         self.authentication: Authentication | None = None
         """What AUTH began, until it succeeds or fails."""
         self.failures: Failures | None = None
+        """The failed logins, once there is one."""
         self.utf8 = False
         self.policy = _NO_POLICY
         self.read_only = False
@@ -59,7 +60,7 @@ class Session:
         self.completed: list[tuple[str, bool]] = []
         """Each command that was answered and whether with `+OK`, for whoever counts; the caller empties it."""
         self.lines = Lines(MAX_AUTH_LINE_OCTETS, MAX_LINE_OCTETS - 1)
-        """Receive what the client sends. Nothing runs until `advance`."""
+        """They receive what the client sends; nothing of it runs until `advance`."""
         self._output = b""
         self._effect: Effect | None = None
         self.verb = OTHER

@@ -82,8 +82,7 @@ class Verifiers(Protocol):
         """Put `keys` beside exactly `verifier`, where there are none; False if there are others. Idempotent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(NamedTuple):
     """Who holds a maildrop, for staff to see: never a secret, never message text."""
 
     session_id: str

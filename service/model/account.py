@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from service.model.policy import Policy, PolicyValue
@@ -23,8 +23,7 @@ class Status(Enum):
     SUSPENDED = "suspended"
 
 
-@dataclass(frozen=True, slots=True)
-class MaildropKey:
+class MaildropKey(NamedTuple):
     """Names one maildrop everywhere: in the index, in leases, in logs."""
 
     tenant_id: UUID

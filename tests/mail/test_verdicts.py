@@ -20,7 +20,7 @@ async def test_what_is_remembered_belongs_to_one_maildrop_and_one_credential() -
     key, credential = MaildropKey(uuid4(), uuid4()), Credential(uuid4(), "password", "verifier")
     kept.remember(key, credential, "secret")
     assert kept.recall(key, [credential], "secret") is credential
-    for elsewhere in (replace(key, tenant_id=uuid4()), replace(key, maildrop_id=uuid4())):
+    for elsewhere in (key._replace(tenant_id=uuid4()), key._replace(maildrop_id=uuid4())):
         assert kept.recall(elsewhere, [credential], "secret") is None
     for other in (
         replace(credential, credential_id=uuid4()),

@@ -55,7 +55,7 @@ async def test_a_use_is_kept_and_not_again_within_its_time(world: World) -> None
 async def test_g10_a_use_is_kept_only_in_the_credentials_own_maildrop_and_tenant(world: World) -> None:
     alice, bob = await two_maildrops(world)
     which = (await account(world)).credentials[0].credential_id
-    for key in (bob, replace(alice, tenant_id=bob.tenant_id), replace(alice, maildrop_id=bob.maildrop_id)):
+    for key in (bob, alice._replace(tenant_id=bob.tenant_id), alice._replace(maildrop_id=bob.maildrop_id)):
         await uses_of(world).note(key, which, HOUR)
     assert await last_used(world, alice) is await last_used(world, bob) is None
 

@@ -5,7 +5,7 @@ superuser.
 """
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -99,7 +99,7 @@ async def test_a_repetition_after_a_lost_answer_says_the_same(world: World) -> N
 async def test_g10_a_credential_is_found_only_in_its_own_maildrop_and_tenant(world: World) -> None:
     alice, bob = await two_maildrops(world)
     which = (await account(world)).credentials[0].credential_id
-    elsewhere = (bob, replace(alice, tenant_id=bob.tenant_id), replace(alice, maildrop_id=bob.maildrop_id))
+    elsewhere = (bob, alice._replace(tenant_id=bob.tenant_id), alice._replace(maildrop_id=bob.maildrop_id))
     for key in elsewhere:
         assert not await verifiers_of(world).replace(key, which, OLD, NEW)
     assert not await verifiers_of(world).replace(alice, uuid4(), OLD, NEW)

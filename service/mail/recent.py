@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Protocol
 
 from service.mail.ports import Holder
@@ -22,6 +23,7 @@ BUCKETS = 1024
 IN_BUCKET = 32
 """Entries of all unknown names in one bucket."""
 _DIGITS = 16
+_same = attrgetter("client", "mechanism", "credential", "reason", "listener", "tls")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,5 @@ def whose(event: Event) -> Whose | None:
 def sort_of(event: Event) -> str:
     """What is the same for events that are counted together; its first letter is the kind's."""
     # The detail isn't among it: it may hold a number that is another one each time.
-    same = (event.client, event.mechanism, event.credential, event.reason, event.listener, event.tls)
-    digest = hashlib.sha256("\0".join(same).encode("utf-8", "replace")).hexdigest()[:_DIGITS]
+    digest = hashlib.sha256("\0".join(_same(event)).encode("utf-8", "replace")).hexdigest()[:_DIGITS]
     return FIRST_LETTERS[event.kind] + digest

@@ -53,7 +53,7 @@ def test_a_turn_among_eight_tenants(benchmark: BenchmarkFixture) -> None:
 
 def test_a_pipeline_of_a_lease_and_its_release(benchmark: BenchmarkFixture) -> None:
     keys, token = ("poplar:{1}:lock", "poplar:{1}:session"), "f" * 32
-    commands = [ACQUIRE.on(keys, token, 10_000, "{}").words, RELEASE.on(keys, token).words]
+    commands = [ACQUIRE.on(keys, token, 10_000, "{}"), RELEASE.on(keys, token)]
     assert benchmark(packed, commands).count(b"EVALSHA") == len(commands)
 
 

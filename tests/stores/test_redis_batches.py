@@ -33,7 +33,7 @@ async def refused() -> object:
 
 async def test_who_stops_waiting_for_the_last_answers_leaves_nobody_without_one() -> None:
     batcher = Batcher(silent, refused, Limits(deadline=60.0, connections=1, batch=1))
-    answers = [batcher.submit(Command(("PING",))) for _ in range(3)]
+    answers = [batcher.submit(("PING",)) for _ in range(3)]
     batcher._breaker.trip()
     healing = batcher._breaker._healing
     finishing = asyncio.create_task(batcher.finish())
@@ -75,9 +75,9 @@ async def test_f9_sentinel_is_asked_again_whatever_went_wrong_with_a_question(mo
 async def test_f3_commands_that_are_not_taken_say_so() -> None:
     batcher = Batcher(silent, refused, Limits(deadline=60.0, connections=1, batch=1, queue=0))
     with pytest.raises(CallFailed):
-        batcher.submit(Command(("PING",)))
+        batcher.submit(("PING",))
     with pytest.raises(CallFailed):
-        await batcher.together([Command(("PING",))] * 2)
+        await batcher.together([("PING",)] * 2)
     await batcher.aclose()
 
 
@@ -161,7 +161,7 @@ async def test_f3_who_asks_with_words_that_cannot_be_sent_hears_so() -> None:
     batcher = Batcher(silent, refused, Limits(deadline=60.0), OneLine())
     async with asyncio.timeout(10):
         with pytest.raises(CallFailed):
-            await batcher.submit(Command(("GET", "\ud800")))
+            await batcher.submit(("GET", "\ud800"))
     assert not batcher._flights
     await batcher.aclose()
 
@@ -186,7 +186,7 @@ async def test_f3_where_a_later_part_is_not_taken_nothing_is_left_of_the_earlier
     limits = Limits(deadline=20.0, connections=1, batch=1, queue=2)
     server = OneServer(Redis.from_url(redis_url), limits)
     with pytest.raises(CallFailed) as failed:
-        await server.together([("ping", Command(("PING",)))] * 3)
+        await server.together([("GET", "a key")] * 3)
     assert failed.value.kind == "overload"
     batcher = server.keeping("ping")
     assert (len(batcher._queue), batcher._busy, batcher._flights) == (0, set(), set())

@@ -45,8 +45,9 @@ async def test_a_release_waits_for_the_renewal_of_its_lease_under_way() -> None:
     renewals = Renewals(asked.extend, asked.take, 10)
     renewal = asyncio.create_task(renewals.renew([mine]))
     await turns()
-    leaving = asyncio.create_task(renewals.leave(mine))
+    leaving = renewals.leave(mine)
     await turns()
+    assert leaving is not None
     assert not leaving.done()
     asked.extended[mine.token].set_result(FORGOTTEN)
     await turns()
@@ -61,7 +62,7 @@ async def test_a_released_lease_is_skipped_by_the_rounds_to_come() -> None:
     renewals = Renewals(asked.extend, asked.take, 1)
     renewal = asyncio.create_task(renewals.renew([first, second]))
     await turns()
-    await renewals.leave(second)
+    renewals.leave(second)
     asked.extended[first.token].set_result(LOST)
     assert (await renewal).lost == [first]
     assert second.token not in asked.extended
@@ -73,8 +74,9 @@ async def test_a_release_waits_even_when_the_renewal_was_cancelled() -> None:
     renewal = asyncio.create_task(renewals.renew([mine]))
     await turns()
     renewal.cancel()
-    leaving = asyncio.create_task(renewals.leave(mine))
+    leaving = renewals.leave(mine)
     await turns()
+    assert leaving is not None
     assert renewal.cancelled()
     assert not leaving.done()
     asked.extended[mine.token].set_result(EXTENDED)
@@ -83,7 +85,7 @@ async def test_a_release_waits_even_when_the_renewal_was_cancelled() -> None:
 
 async def test_a_release_of_a_lease_that_nobody_renews_waits_for_nothing() -> None:
     asked = Asked()
-    await Renewals(asked.extend, asked.take, 10).leave(lease())
+    assert Renewals(asked.extend, asked.take, 10).leave(lease()) is None
 
 
 async def test_a_round_that_fails_loses_nothing_and_hides_no_loss_in_another() -> None:

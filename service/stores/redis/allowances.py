@@ -29,24 +29,22 @@ class RedisAllowances:
     async def enter(self, circle: Circle, token: str) -> bool:
         """Whether the session is counted in the circle now."""
         key = circle_key(circle.name)
-        return await self._run("enter", key, ENTER.on((key,), token, circle.limit, self._milliseconds)) == 1
+        return await self._run("enter", ENTER.on((key,), token, circle.limit, self._milliseconds)) == 1
 
     async def stay(self, circle: str, tokens: Sequence[str]) -> None:
         """Count these for as long again."""
         key = circle_key(circle)
-        await self._run("stay", key, STAY.on((key,), self._milliseconds, *tokens))
+        await self._run("stay", STAY.on((key,), self._milliseconds, *tokens))
 
     async def leave(self, circle: str, token: str) -> None:
         """Count it no longer."""
-        key = circle_key(circle)
-        await self._run("leave", key, Command(("ZREM", key, token)))
+        await self._run("leave", ("ZREM", circle_key(circle), token))
 
     async def spend(self, key: MaildropKey, octets: int, limit: int) -> float:
         """Seconds until more may be had; 0 for now."""
-        name = octets_key(key)
-        left = await self._run("spend", name, SPEND.on((name,), octets, limit, DAY_SECONDS * 1000))
+        left = await self._run("spend", SPEND.on((octets_key(key),), octets, limit, DAY_SECONDS * 1000))
         return left / 1000 if isinstance(left, int) else 0.0
 
-    async def _run(self, name: str, key: str, command: Command) -> object:
+    async def _run(self, name: str, command: Command) -> object:
         with self._calls.observed(name):
-            return await self._servers.keeping(key).submit(command)
+            return await self._servers.submit(command)

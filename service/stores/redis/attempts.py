@@ -36,9 +36,9 @@ class RedisAttempts:
     async def standings(self, subjects: Sequence[Subject], mark: str = "") -> Sequence[Standing]:
         """The standing of each, in order."""
         pairs = [subject for subject in subjects if subject.kind is Kind.PAIR]
-        asked = [(_key(subject), self._asking(subject, mark)) for subject in subjects]
+        asked = [self._asking(subject, mark) for subject in subjects]
         with self._calls.observed("standings"):
-            answers = await self._each([*asked, *((key, Command(("PTTL", key))) for key in map(_known_key, pairs))])
+            answers = await self._servers.together([*asked, *(("PTTL", _known_key(pair)) for pair in pairs)])
         known = dict(zip(pairs, answers[len(subjects) :], strict=True))
         return [
             Standing(subject, *_standing(answer), _seconds(known.get(subject)))
@@ -48,15 +48,14 @@ class RedisAttempts:
     async def count(self, charges: Sequence[Charge]) -> Sequence[Counted]:
         """Charge each, in order."""
         with self._calls.observed("count"):
-            answers = await self._each([(_key(charge.subject), self._charging(charge)) for charge in charges])
+            answers = await self._servers.together([self._charging(charge) for charge in charges])
         return [Counted(charge.subject, *_scores(answer)) for charge, answer in zip(charges, answers, strict=True)]
 
     async def opened(self, pair: Subject, seconds: float) -> None:
         """Know for so many seconds that the account was opened from there, and forget the pair's failures."""
-        key, failures = _known_key(pair), _key(pair)
-        remembering = Command(("SET", key, "1", "PX", round(seconds * 1000)))
+        remembering = ("SET", _known_key(pair), "1", "PX", round(seconds * 1000))
         with self._calls.observed("opened"):
-            await self._each([(failures, Command(("DEL", failures))), (key, remembering)])
+            await self._servers.together([("DEL", _key(pair)), remembering])
 
     async def scored(self) -> Sequence[Standing]:
         """All subjects with a score. Walks all keys: for staff, not for sessions."""
@@ -70,12 +69,12 @@ class RedisAttempts:
     async def forget(self, subjects: Sequence[Subject]) -> int:
         """Forget the failures of these; how many had any."""
         with self._calls.observed("forget"):
-            answers = await self._each([(key, Command(("DEL", key))) for key in map(_key, subjects)])
+            answers = await self._servers.together([("DEL", _key(subject)) for subject in subjects])
         return sum(answer for answer in answers if isinstance(answer, int))
 
-    def asking_pair(self, pair: Subject) -> list[tuple[str, Command]]:
-        """The commands that tell whether a pair has no failures, with their keys; `blameless` reads the answers."""
-        return [(key, Command(("PTTL", key))) for key in (f"{PAIRS}:{pair.name}", _known_key(pair))]
+    def asking_pair(self, pair: Subject) -> tuple[Command, Command]:
+        """The commands that tell whether a pair has no failures; `blameless` reads the answers."""
+        return ("PTTL", f"{PAIRS}:{pair.name}"), ("PTTL", _known_key(pair))
 
     def _asking(self, subject: Subject, mark: str) -> Command:
         return STANDING.on((_key(subject),), self._half_life, mark if subject.kind is Kind.ACCOUNT else "")
@@ -83,10 +82,6 @@ class RedisAttempts:
     def _charging(self, charge: Charge) -> Command:
         thousandths = (round(charge.weight * 1000), round(charge.most * 1000))
         return COUNT.on((_key(charge.subject),), self._half_life, *thousandths, charge.mark, round(charge.keep * 1000))
-
-    async def _each(self, commands: Sequence[tuple[str, Command]]) -> list[object]:
-        """The answers, in order, of commands on these keys, which leave in one pipeline for each server."""
-        return await self._servers.together(commands)
 
 
 def blameless(pair: Subject, failures: object, known: object) -> Standing | None:

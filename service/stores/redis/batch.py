@@ -17,9 +17,9 @@ from redis.exceptions import ConnectionError as BrokenError
 from service.stores.redis.breaker import Breaker
 from service.stores.redis.errors import UNDONE, CallFailed, kind_of, unreachable
 from service.stores.redis.line import Line
-from service.stores.redis.scripts import Command, Word, packed
+from service.stores.redis.scripts import Command, packed, whole
 
-Pipeline = Callable[[Sequence[tuple[Word, ...]]], Awaitable[list[object]]]
+Pipeline = Callable[[Sequence[Command]], Awaitable[list[object]]]
 """Sends the commands to one server and returns an answer or an exception for each."""
 
 
@@ -169,7 +169,7 @@ class Batcher:
         lines = cast("Lines", self._lines)
         if sound:
             lines.give_back(flight.line)
-            self._settle(flight.batch, answers, sound=True)
+            _tell(flight.batch, answers)
             self._go_on()
             return
         try:
@@ -203,7 +203,7 @@ class Batcher:
         asked = [(command, waiting.answer) for waiting in batch for command in waiting.commands]
         try:
             async with asyncio.timeout_at(batch[0].due):
-                answers = answers or await self._pipeline([command.words for command, _ in asked])
+                answers = answers or await self._pipeline([command for command, _ in asked])
                 await self._repeat(asked, answers)
         except asyncio.CancelledError:
             _fail(batch, ConnectionResetError())
@@ -218,21 +218,17 @@ class Batcher:
         """Ask once more for what the server did nothing of (it knows no such script or key), if somebody waits."""
         undone = [at for at, answer in enumerate(answers) if isinstance(answer, UNDONE) and not asked[at][1].done()]
         if undone:
-            again = await self._pipeline([asked[place][0].whole for place in undone])
+            again = await self._pipeline([whole(asked[place][0]) for place in undone])
             for place, answer in zip(undone, again, strict=True):
                 answers[place] = answer
 
-    def _settle(self, batch: Sequence[_Waiting], answers: Sequence[object], *, sound: bool = False) -> None:
-        begin = 0
-        for waiting in batch:
-            end = begin + len(waiting.commands)
-            own, begin = answers[begin:end], end
-            for answer in own if not sound else ():
-                if isinstance(answer, Exception):
-                    self._trip(answer)
-                    _fail((waiting,), answer)
-            if not waiting.answer.done():
-                waiting.answer.set_result(own if waiting.several else own[0])
+    def _settle(self, batch: Sequence[_Waiting], answers: Sequence[object]) -> None:
+        asked = (waiting for waiting in batch for _ in waiting.commands)
+        for waiting, answer in zip(asked, answers, strict=True):
+            if isinstance(answer, Exception):
+                self._trip(answer)
+                _fail((waiting,), answer)
+        _tell(batch, answers)
 
     def _trip(self, error: Exception) -> None:
         """Open the breaker if the server is out of reach, and spare those who wait the same discovery."""
@@ -257,7 +253,7 @@ class Flight:
 
     def begin(self) -> None:
         """Send it."""
-        commands = [command.words for waiting in self.batch for command in waiting.commands]
+        commands = [command for waiting in self.batch for command in waiting.commands]
         try:
             octets = packed(commands)
         except Exception as error:  # whatever can't be sent: who waits hears so, as from `_send`
@@ -288,6 +284,16 @@ class Flight:
         self._alarm.cancel()
         if self._over is not None and not self._over.done():
             self._over.set_result(None)
+
+
+def _tell(batch: Iterable[_Waiting], answers: Sequence[object]) -> None:
+    """Give each caller his own, but who has given up or was told of a failure."""
+    begin = 0
+    for waiting in batch:
+        end = begin + len(waiting.commands)
+        if not waiting.answer.done():
+            waiting.answer.set_result(answers[begin:end] if waiting.several else answers[begin])
+        begin = end
 
 
 def _fail(batch: Iterable[_Waiting], error: Exception) -> None:

@@ -17,11 +17,8 @@ class Breaker:
         self._probe = probe
         self._pause = pause
         self._healing: asyncio.Task[None] | None = None
-
-    @property
-    def open(self) -> bool:
+        self.open = False
         """Whether calls are refused now."""
-        return self._healing is not None
 
     def check(self) -> None:
         """Raises CallFailed while open."""
@@ -30,7 +27,8 @@ class Breaker:
 
     def trip(self) -> None:
         """Refuse calls until the server answers again."""
-        if self._healing is None:
+        if not self.open:
+            self.open = True
             self._healing = asyncio.get_running_loop().create_task(self._heal())
 
     async def aclose(self) -> None:
@@ -46,5 +44,5 @@ class Breaker:
                 await self._probe()
             except Exception:  # noqa: S112 - whatever keeps the probe from an answer, it is tried again
                 continue
-            self._healing = None
+            self._healing, self.open = None, False
             return

@@ -14,6 +14,7 @@ from service.stores.observing import Calls, Observer, Unobserved
 from service.stores.redis.attempts import RedisAttempts, blameless
 from service.stores.redis.errors import kind_of
 from service.stores.redis.locks import RedisMaildropLocks
+from service.stores.redis.scripts import Command
 
 
 class RedisEntrance:
@@ -26,7 +27,7 @@ class RedisEntrance:
 
     async def ask(self, lease: Lease, pair: Subject | None) -> Asked | None:
         """As the port says."""
-        commands = [self._locks.acquiring(lease)]
+        commands: tuple[Command, ...] = (self._locks.acquiring(lease),)
         if pair is not None:
             commands += self._attempts.asking_pair(pair)
         try:

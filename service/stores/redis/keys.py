@@ -6,6 +6,7 @@ Refuses to know commands. No secret is ever in a key or an entry.
 
 import json
 from datetime import datetime
+from functools import lru_cache
 from uuid import UUID
 
 from pydantic_core import to_json
@@ -13,6 +14,8 @@ from pydantic_core import to_json
 from service.mail.ports import Holder
 from service.model.account import MaildropKey
 
+REMEMBERED = 1024
+"""Maildrops whose leases' keys are remembered: from a login to the end of a short session."""
 SESSIONS = "session:{*"
 """Matches the entries of all sessions."""
 
@@ -36,6 +39,7 @@ def parse_session_key(name: str) -> MaildropKey | None:
         return None
 
 
+@lru_cache(REMEMBERED)
 def lease_keys(key: MaildropKey) -> tuple[str, str]:
     """Both."""
     tag = _tag(key)
@@ -77,18 +81,8 @@ def _tag(key: MaildropKey) -> str:
 
 
 def entry(holder: Holder) -> bytes:
-    """The JSON text of `holder`."""
-    return to_json(
-        {
-            "session_id": holder.session_id,
-            "tenant": holder.tenant,
-            "address": holder.address,
-            "client": holder.client,
-            "mechanism": holder.mechanism,
-            "process": holder.process,
-            "since": holder.since,
-        }
-    )
+    """The JSON text of `holder`, by the names of what it has."""
+    return to_json(holder._asdict())
 
 
 def parse_entry(text: object) -> Holder | None:

@@ -16,6 +16,8 @@ from redis.exceptions import ConnectionError as BrokenError
 from redis.exceptions import InvalidResponse
 
 Make = Callable[[], AbstractConnection]
+NOTHING = object()
+"""What a reader has where no answer is whole."""
 
 
 class Asker(Protocol):
@@ -32,7 +34,7 @@ class Line(asyncio.Protocol):
     """Carries one pipeline at a time; made by `open_line`."""
 
     def __init__(self, source: "Handing") -> None:
-        self._reader = hiredis.Reader(protocolError=InvalidResponse, replyError=self._error)
+        self._reader = hiredis.Reader(protocolError=InvalidResponse, replyError=self._error, notEnoughData=NOTHING)
         self._error_of = source.error
         self._writer = source.hand_over()
         """Kept for its transport, which it would close once nobody refers to it."""
@@ -71,8 +73,7 @@ class Line(asyncio.Protocol):
         reader, answers = self._reader, self._answers
         reader.feed(data)
         try:
-            while (answer := reader.gets()) is not False:
-                answers.append(answer)
+            answers.extend(iter(reader.gets, NOTHING))
         except InvalidResponse as error:
             self.end(error)
             return

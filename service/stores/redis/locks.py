@@ -87,8 +87,9 @@ class RedisMaildropLocks:
     async def release(self, lease: Lease) -> bool:
         """Free the maildrop if `lease.token` still holds it, or was evicted from it; whether it was so."""
         with self._calls.observed("release"):
-            await self._renewals.leave(lease)
-            return await self._submit(*_releasing(lease)) == 1
+            if (renewal := self._renewals.leave(lease)) is not None:
+                await asyncio.wait({renewal})
+            return await self._release(lease) == 1
 
     async def renew(self, leases: Sequence[Lease]) -> Renewal:
         """Extend all, thousands in one turn; those that another token holds now are lost.
@@ -103,7 +104,7 @@ class RedisMaildropLocks:
         with self._calls.observed("seize"):
             words = (lease.token, self._milliseconds, entry(lease.holder), EVICTED)
             try:
-                return await self._submit(*_on(SEIZE, lease.key, *words)) == 1
+                return await self._run(SEIZE, lease.key, *words) == 1
             except asyncio.CancelledError:
                 self.abandon(lease)
                 raise
@@ -113,7 +114,7 @@ class RedisMaildropLocks:
         if delay <= 0:
             return True
         with self._calls.observed("may_log_in"):
-            return await self._submit(bucket := delay_key(key), MAY_LOG_IN.on((bucket,), delay * 1000, burst)) == 1
+            return await self._servers.submit(MAY_LOG_IN.on((delay_key(key),), delay * 1000, burst)) == 1
 
     async def holders(self) -> Sequence[Holder]:
         """The live sessions, oldest first. Walks all keys: for staff, not for sessions."""
@@ -122,7 +123,7 @@ class RedisMaildropLocks:
     async def holder(self, key: MaildropKey) -> Holder | None:
         """Who holds this maildrop."""
         with self._calls.observed("holder"):
-            return parse_entry(await self._submit(name := session_key(key), Command(("GET", name))))
+            return parse_entry(await self._servers.submit(("GET", session_key(key))))
 
     async def held_as(self, address: str) -> Sequence[tuple[MaildropKey, Holder]]:
         """Who holds maildrops that have this address, or had it, oldest first. Walks all keys."""
@@ -136,7 +137,7 @@ class RedisMaildropLocks:
         (G6). A renewal that comes later than that still finds it lost, for as long as a lease.
         """
         with self._calls.observed("evict"):
-            return await self._submit(*_on(EVICT, key, EVICTED, self._milliseconds)) == 1
+            return await self._run(EVICT, key, EVICTED, self._milliseconds) == 1
 
     async def ping(self) -> None:
         """Returns once the server has answered. Raises Refusal(UNAVAILABLE)."""
@@ -174,11 +175,11 @@ class RedisMaildropLocks:
 
     async def _entries(self, keys: Sequence[str]) -> list[object]:
         # A cluster keeps them on different nodes, so each is asked for by itself, in shared pipelines.
-        return await asyncio.gather(*(self._servers.keeping(key).submit(Command(("GET", key))) for key in keys))
+        return await asyncio.gather(*(self._servers.submit(("GET", key)) for key in keys))
 
-    def acquiring(self, lease: Lease) -> tuple[str, Command]:
-        """The command that `acquire` sends, and the key that says where to."""
-        return _on(ACQUIRE, lease.key, lease.token, self._milliseconds, entry(lease.holder))
+    def acquiring(self, lease: Lease) -> Command:
+        """The command that `acquire` sends."""
+        return ACQUIRE.on(lease_keys(lease.key), lease.token, self._milliseconds, entry(lease.holder))
 
     def abandon(self, lease: Lease) -> None:
         """Whoever asked for it waits no longer: what the server may grant yet is to be given back."""
@@ -197,18 +198,22 @@ class RedisMaildropLocks:
         return list(found.values())
 
     def _take(self, lease: Lease) -> Answer:
-        return self._submit(*self.acquiring(lease))
+        return self._servers.submit(self.acquiring(lease))
 
     def _extend(self, lease: Lease) -> Answer:
-        return self._submit(*_on(RENEW, lease.key, lease.token, self._milliseconds, EVICTED))
+        return self._run(RENEW, lease.key, lease.token, self._milliseconds, EVICTED)
 
-    def _submit(self, key: str, command: Command) -> Answer:
-        return self._servers.keeping(key).submit(command)
+    def _release(self, lease: Lease) -> Answer:
+        return self._run(RELEASE, lease.key, lease.token, EVICTED + lease.token)
+
+    def _run(self, script: Script, key: MaildropKey, *words: Word) -> Answer:
+        """Run it on a maildrop's lease."""
+        return self._servers.submit(script.on(lease_keys(key), *words))
 
     async def _give_back(self, lease: Lease) -> object:
         # On another connection a release could overtake what it is to undo.
         await self._servers.keeping(lock_key(lease.key)).landed()
-        return await self._submit(*_releasing(lease))
+        return await self._release(lease)
 
     def _forget(self, task: "asyncio.Task[object]") -> None:
         self._abandoned.discard(task)
@@ -218,16 +223,6 @@ class RedisMaildropLocks:
 
 def _nobody() -> Holder:
     return Holder("doctor", "", "", "", "", "doctor", datetime.now(UTC))
-
-
-def _on(script: Script, key: MaildropKey, *words: Word) -> tuple[str, Command]:
-    """The command that runs `script` on a maildrop's lease, and the key that says where."""
-    keys = lease_keys(key)
-    return keys[0], script.on(keys, *words)
-
-
-def _releasing(lease: Lease) -> tuple[str, Command]:
-    return _on(RELEASE, lease.key, lease.token, EVICTED + lease.token)
 
 
 def _pages(keys: Sequence[str], at_once: int) -> list[Sequence[str]]:

@@ -4,7 +4,6 @@ Owns the keys, their bounds and the JSON of a field. Refuses to keep a maildrop'
 and digests alone. All of a batch travels in one pipeline; each command concerns one key, so that a cluster runs it.
 """
 
-import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -46,6 +45,7 @@ class RedisRecentLogins:
     ) -> None:
         self._servers = connect(parse_target(url), limits or Limits())
         self._keeping = keeping or Keeping()
+        self._lasting = round(self._keeping.lasting.total_seconds() * 1000)
         self._calls = Calls("redis", observer or Unobserved(), kind_of)
 
     async def take(self, batch: Sequence[Event]) -> None:
@@ -59,7 +59,7 @@ class RedisRecentLogins:
         """What is kept, the last one first. Raises Refusal(UNAVAILABLE)."""
         prefix = whose.digest if isinstance(whose, UnknownName) else ""
         with self._calls.observed("recent"):
-            answer = await self._submit(_key(whose), Command(("HGETALL", _key(whose))))
+            answer = await self._servers.submit(("HGETALL", _key(whose)))
         oldest = datetime.now(UTC) - self._keeping.lasting
         found = (parse(prefix, sort, text) for sort, text in _pairs(answer))
         known = [attempt for attempt in found if attempt is not None and attempt.last >= oldest]
@@ -68,27 +68,21 @@ class RedisRecentLogins:
     async def holder(self, key: MaildropKey) -> Holder | None:
         """Who holds the maildrop now. Raises Refusal(UNAVAILABLE)."""
         with self._calls.observed("holder"):
-            return parse_entry(await self._submit(session_key(key), Command(("GET", session_key(key)))))
+            return parse_entry(await self._servers.submit(("GET", session_key(key))))
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._servers.aclose()
 
-    def _remembering(self, event: Event, concerned: Whose) -> tuple[str, Command]:
-        unknown = isinstance(concerned, UnknownName)
-        prefix = concerned.digest if isinstance(concerned, UnknownName) else ""
-        # The bound of a bucket is all names' together: no prefix tells them apart.
-        kind_octets = 0 if unknown else 1
-        sorts = IN_BUCKET if unknown else self._keeping.sorts
+    def _remembering(self, event: Event, concerned: Whose) -> Command:
+        sort, kind_octets, sorts = sort_of(event), 1, self._keeping.sorts
+        if isinstance(concerned, UnknownName):
+            # The bound of a bucket is all names' together: no prefix tells them apart.
+            sort, kind_octets, sorts = concerned.digest + sort, 0, IN_BUCKET
         milliseconds = round(event.moment.timestamp() * 1000)
         facts = to_json(_facts(event))
-        lasting = round(self._keeping.lasting.total_seconds() * 1000)
-        words = (prefix + sort_of(event), kind_octets, milliseconds, event.event_id, facts, sorts, lasting)
-        key = _key(concerned)
-        return key, REMEMBER.on((key,), *words)
-
-    def _submit(self, key: str, command: Command) -> "asyncio.Future[object]":
-        return self._servers.keeping(key).submit(command)
+        words = (sort, kind_octets, milliseconds, event.event_id, facts, sorts, self._lasting)
+        return REMEMBER.on((_key(concerned),), *words)
 
 
 def _key(whose: Whose) -> str:

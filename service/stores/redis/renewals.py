@@ -34,13 +34,11 @@ class Renewals:
         finally:
             self._due.remove(due)
 
-    async def leave(self, lease: Lease) -> None:
-        """Returns when no renewal will bring `lease` back."""
+    def leave(self, lease: Lease) -> "asyncio.Task[Renewal] | None":
+        """Renew `lease` no more; what is under way may still bring it back, and is to be waited for."""
         for due in self._due:
             due.pop(lease.token, None)
-        under_way = self._under_way.get(lease.token)
-        if under_way is not None:
-            await asyncio.wait({under_way})
+        return self._under_way.get(lease.token)
 
     async def _rounds(self, due: dict[str, Lease]) -> Renewal:
         rounds: list[Renewal] = []

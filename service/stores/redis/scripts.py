@@ -8,25 +8,18 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import hiredis
 
 Word = str | bytes | int
+Command = tuple[Word, ...]
+"""A command's words."""
+BY_DIGEST = "EVALSHA"
+_texts: dict[Word, str] = {}
+"""The scripts by their digests."""
 # Its stub knows tuples of one word alone.
-_pack: Callable[[tuple[Word, ...]], bytes] = cast("Any", hiredis.pack_command)
-
-
-class Command(NamedTuple):
-    """A command's words; where they run a script by its digest, `text` is the script."""
-
-    words: tuple[Word, ...]
-    text: str = ""
-
-    @property
-    def whole(self) -> tuple[Word, ...]:
-        """What is sent after NOSCRIPT, or once it is known where to."""
-        return ("EVAL", self.text, *self.words[2:]) if self.text else self.words
+_pack: Callable[[Command], bytes] = cast("Any", hiredis.pack_command)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +31,30 @@ class Script:
 
     def on(self, keys: tuple[str, ...], *arguments: Word) -> Command:
         """The command that runs this script on `keys`."""
-        return Command(("EVALSHA", self.digest, len(keys), *keys, *arguments), self.text)
+        return (BY_DIGEST, self.digest, len(keys), *keys, *arguments)
 
 
-def packed(commands: Sequence[tuple[Word, ...]]) -> bytes:
+def whole(command: Command) -> Command:
+    """What is sent after NOSCRIPT, or once it is known where to: a script's text instead of its digest."""
+    return ("EVAL", _texts[command[1]], *command[2:]) if command[0] == BY_DIGEST else command
+
+
+def key_of(command: Command) -> str:
+    """The first key of a command that has one: it tells which server the command goes to."""
+    return str(command[3] if command[0] == BY_DIGEST else command[1])
+
+
+def packed(commands: Sequence[Command]) -> bytes:
     """The commands as a server reads them: each an array of strings, with its length and theirs (RESP)."""
-    return b"".join([_pack(words) for words in commands])
+    return b"".join([_pack(command) for command in commands])
 
 
 def _load(name: str) -> Script:
     text = (files(__package__) / "lua" / f"{name}.lua").read_text(encoding="utf-8")
     # Redis names a script by its SHA-1; nothing is protected by it.
-    return Script(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+    digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+    _texts[digest] = text
+    return Script(text, digest)
 
 
 ACQUIRE = _load("acquire")

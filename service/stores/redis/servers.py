@@ -6,7 +6,7 @@ command would answer differently, and the deadline is the batcher's.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -21,11 +21,11 @@ from redis.exceptions import AskError, RedisClusterException, TryAgainError
 from service.stores.redis.batch import Batcher, Limits
 from service.stores.redis.errors import CallFailed
 from service.stores.redis.master import MasterWire
-from service.stores.redis.scripts import Command, Word
+from service.stores.redis.scripts import Command, key_of
 from service.stores.redis.urls import Target
 from service.stores.redis.wire import Wire
 
-PING = Command(("PING",))
+PING = ("PING",)
 T = TypeVar("T")
 ELSEWHERE = (AskError, TryAgainError)
 """What a node of a cluster says of a slot that it doesn't keep, or not alone; MovedError is an AskError."""
@@ -37,8 +37,14 @@ class Servers(Protocol):
     def keeping(self, key: str) -> Batcher:
         """The batcher of the server that keeps `key`."""
 
-    async def together(self, commands: Sequence[tuple[str, Command]]) -> list[object]:
-        """The answers to commands on these keys, which leave in one pipeline for each server. Raises CallFailed."""
+    def submit(self, command: Command) -> "asyncio.Future[object]":
+        """The answer to come, as of `Batcher.submit`, of the server that keeps the command's key."""
+
+    def together(self, commands: Sequence[Command]) -> Awaitable[list[object]]:
+        """The answers to commands that have keys, which leave in one pipeline for each server.
+
+        Raises CallFailed, perhaps at once.
+        """
 
     def scan(self, pattern: str) -> AsyncIterator[bytes]:
         """The keys on all servers that match, some perhaps twice."""
@@ -50,7 +56,7 @@ class Servers(Protocol):
         """Close every connection."""
 
 
-async def _run(client: RedisCluster, commands: Sequence[tuple[Word, ...]]) -> list[object]:
+async def _run(client: RedisCluster, commands: Sequence[Command]) -> list[object]:
     pipeline = client.pipeline()
     for words in commands:
         pipeline.execute_command(*words)
@@ -88,12 +94,16 @@ class OneServer:
         """The only batcher."""
         return self._batcher
 
-    async def together(self, commands: Sequence[tuple[str, Command]]) -> list[object]:
-        """The answers, in order. Raises CallFailed."""
-        words = [command for _, command in commands]
-        if 0 < len(words) <= self._most:
-            return await self._batcher.together(words)
-        parts = [words[begin : begin + self._most] for begin in range(0, len(words), self._most)]
+    def submit(self, command: Command) -> "asyncio.Future[object]":
+        """The answer to come."""
+        return self._batcher.submit(command)
+
+    def together(self, commands: Sequence[Command]) -> Awaitable[list[object]]:
+        """The answers, in order. Raises CallFailed, perhaps at once."""
+        return self._batcher.together(commands) if 0 < len(commands) <= self._most else self._in_parts(commands)
+
+    async def _in_parts(self, commands: Sequence[Command]) -> list[object]:
+        parts = [commands[begin : begin + self._most] for begin in range(0, len(commands), self._most)]
         promised = [_promised(partial(self._batcher.together, part)) for part in parts]
         return [answer for part in await _all(promised) for answer in part]
 
@@ -141,9 +151,13 @@ class Cluster:
             self._nodes[node.name] = _Node(batcher, wire)
         return self._nodes[node.name].batcher
 
-    async def together(self, commands: Sequence[tuple[str, Command]]) -> list[object]:
+    def submit(self, command: Command) -> "asyncio.Future[object]":
+        """The answer to come."""
+        return self.keeping(key_of(command)).submit(command)
+
+    def together(self, commands: Sequence[Command]) -> Awaitable[list[object]]:
         """The answers, in order. Raises CallFailed, once nothing of it is under way any more."""
-        return await _all([_promised(partial(self.keeping(key).submit, command)) for key, command in commands])
+        return _all([_promised(partial(self.submit, command)) for command in commands])
 
     def scan(self, pattern: str) -> AsyncIterator[bytes]:
         """The keys on all primaries that match, some perhaps twice."""
@@ -165,7 +179,7 @@ class Cluster:
         await asyncio.gather(*self._leaving, return_exceptions=True)
         await self._client.aclose()
 
-    async def _ask(self, wire: Wire, commands: Sequence[tuple[Word, ...]]) -> list[object]:
+    async def _ask(self, wire: Wire, commands: Sequence[Command]) -> list[object]:
         """The node's own answers. It did nothing of what it sent elsewhere: redis-py follows, and learns the way."""
         answers = await wire(commands)
         elsewhere = [place for place, answer in enumerate(answers) if isinstance(answer, ELSEWHERE)]

@@ -20,13 +20,13 @@ class RedisShowings:
 
     async def note(self, key: MaildropKey, token: str, seconds: float) -> None:
         """It was the session `token`."""
-        await self._run("show", key, Command(("SET", shown_key(key), token, "PX", round(seconds * 1000))))
+        await self._run("show", ("SET", shown_key(key), token, "PX", round(seconds * 1000)))
 
     async def last(self, key: MaildropKey) -> str | None:
         """The token of the last one."""
-        token = await self._run("shown", key, Command(("GET", shown_key(key))))
+        token = await self._run("shown", ("GET", shown_key(key)))
         return token.decode() if isinstance(token, bytes) else None
 
-    async def _run(self, name: str, key: MaildropKey, command: Command) -> object:
+    async def _run(self, name: str, command: Command) -> object:
         with self._calls.observed(name):
-            return await self._servers.keeping(shown_key(key)).submit(command)
+            return await self._servers.submit(command)

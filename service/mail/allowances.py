@@ -64,10 +64,13 @@ class Places:
         """How many sessions are counted."""
         return len(self._held)
 
+    def __contains__(self, token: str) -> bool:
+        """Whether this one is counted."""
+        return token in self._held
+
     async def take(self, account: Account, client: str, token: str) -> None:
         """Count a session wherever its policy sets a limit. Raises Refusal(TOO_MANY_SESSIONS), counted nowhere then."""
-        policy = account.policy
-        if policy.sessions_per_address is None and policy.sessions_per_tenant is None:
+        if not bounded(account.policy):
             return
         self._held[token] = circles = circles_of(account, client)
         try:
@@ -148,6 +151,11 @@ class Places:
             return await self._allowances.enter(circle, token)
         except Refusal:
             return True
+
+
+def bounded(policy: Policy) -> bool:
+    """Whether there may be so many sessions at once and no more."""
+    return policy.sessions_per_address is not None or policy.sessions_per_tenant is not None
 
 
 def circles_of(account: Account, client: str) -> list[Circle]:

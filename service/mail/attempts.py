@@ -63,6 +63,9 @@ class Record:
         return [pair] if pair is not None and pair.known else self.standings
 
 
+NO_RECORD = Record()
+
+
 class Attempts(Protocol):
     """Scores of failed logins, which fade; whatever isn't counted again is forgotten. Each may raise UNAVAILABLE."""
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import NamedTuple
 
 from service.model.address import Address, parse_address
 from service.model.attempts import Kind, Limit, Subject
@@ -46,8 +47,7 @@ class Rules:
         return lru_cache(maxsize=PLACES)(partial(ground_of, self))
 
 
-@dataclass(frozen=True, slots=True)
-class Suspects:
+class Suspects(NamedTuple):
     """Whom a failure of one login concerns."""
 
     places: tuple[Subject, ...] = ()
@@ -119,18 +119,32 @@ def suspects(rules: Rules, tenants: Tenants, client: str, name: str) -> Suspects
 
     What isn't the name of an account concerns the address alone.
     """
-    counted, ground = rules.counted, rules.ground(client)
-    places, address = ground.counted, account_of(name)
-    # A name that is nobody's may be a password, typed into the wrong field, and no password may be kept (G17).
-    if address is None or ("." not in address.domain and address.domain not in tenants):
+    counted, places = rules.counted, rules.ground(client).counted
+    if (address := _counted(tenants, name)) is None:
         return Suspects(places)
-    account = str(address)
     return Suspects(
         places,
-        Subject(Kind.PAIR, f"{account} {ground.name}") if Kind.PAIR in counted and not ground.anybodys else None,
-        Subject(Kind.ACCOUNT, account) if Kind.ACCOUNT in counted else None,
+        pair_of(rules, tenants, client, name),
+        Subject(Kind.ACCOUNT, str(address)) if Kind.ACCOUNT in counted else None,
         Subject(Kind.TENANT, tenants[address.domain]) if Kind.TENANT in counted else None,
     )
+
+
+def pair_of(rules: Rules, tenants: Tenants, client: str, name: str) -> Subject | None:
+    """The account that logs in as `name`, from the address `client`; None where both together aren't counted."""
+    ground = rules.ground(client)
+    if ground.anybodys or Kind.PAIR not in rules.counted or (address := _counted(tenants, name)) is None:
+        return None
+    return Subject(Kind.PAIR, f"{address} {ground.name}")
+
+
+def _counted(tenants: Tenants, name: str) -> Address | None:
+    """The account that logs in as `name`, unless it is nobody's.
+
+    That may be a password, typed into the wrong field, and no password may be kept (G17).
+    """
+    address = account_of(name)
+    return None if address is None or ("." not in address.domain and address.domain not in tenants) else address
 
 
 def account_of(name: str) -> Address | None:

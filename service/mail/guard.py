@@ -10,12 +10,13 @@ RFC 3206 §5.
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import TracebackType
 from typing import Protocol, TypeVar
 
 from service.mail.afterwards import Afterwards
-from service.mail.attempts import Attempts, Charge, Counted, Record
-from service.mail.counting import Lately, Rules, Suspects, Tenants, suspects
+from service.mail.attempts import NO_RECORD, Attempts, Charge, Counted, Record
+from service.mail.counting import Lately, Rules, Suspects, Tenants, pair_of, suspects
 from service.model.account import Account
 from service.model.attempts import LIGHT, NEW, Kind, Limit, Standing, Subject, Verdict, judge, mark_of
 from service.model.proof import BearerProof, Password, Proof
@@ -23,6 +24,7 @@ from service.model.refusal import Reason, Refusal
 from service.model.why import Why
 
 Found = TypeVar("Found")
+NOBODY = Suspects()
 MOST = 1024
 """Writes that nobody waits for; further ones are left out."""
 HOW = frozenset({"new", "repeated", "unseen", "abandoned"})
@@ -64,7 +66,7 @@ class Guard:
 
     def trial(self, client: str, proof: Proof | None) -> "Trial":
         """A login from the address `client`, to be entered with `async with`."""
-        return Trial(self, self.suspects(client, proof.name if proof else ""), _tried(proof))
+        return Trial(self, client, proof)
 
     async def look_up(self, client: str, name: str, found: Awaitable[Account | None]) -> tuple[Account | None, bool]:
         """What `found` brings for an exchange that comes to a login later, and whether that is to be refused unseen.
@@ -89,6 +91,10 @@ class Guard:
         """Whom a login concerns."""
         return suspects(self.rules, self.tenants, client, name) if self.rules.counted else Suspects()
 
+    def pair(self, client: str, name: str) -> Subject | None:
+        """The account from this address, where that is counted."""
+        return pair_of(self.rules, self.tenants, client, name) if self.rules.counted else None
+
     async def beside(
         self, found: Awaitable[Found], subjects: Sequence[Subject], mark: str = ""
     ) -> tuple[Found, Record]:
@@ -102,7 +108,7 @@ class Guard:
     async def record(self, subjects: Sequence[Subject], mark: str = "") -> Record:
         """What is known of them, in one round trip."""
         if self.attempts is None or not subjects:
-            return Record()
+            return NO_RECORD
         return Record(await self.attempts.standings(subjects, mark))
 
     def verdict(self, record: Record) -> Verdict:
@@ -148,19 +154,28 @@ class Keep:
 
 
 class Trial:
-    """One login, from before its password is looked at to its outcome, which leaving the block tells."""
+    """One login, from before its password is looked at to its outcome, which leaving the block tells.
 
-    def __init__(self, guard: Guard, concerned: Suspects, secret: str | None) -> None:
+    For one that needs no look, as the account was opened from there lately, the block isn't entered.
+    """
+
+    __slots__ = ("_client", "_guard", "_proof", "_record", "_seen", "_suspects", "account", "pair")
+
+    def __init__(self, guard: Guard, client: str, proof: Proof | None) -> None:
         self._guard = guard
-        self._suspects = concerned
-        self._secret = secret
-        self._record = Record()
+        self._client = client
+        self._proof = proof
+        self._suspects = NOBODY
+        self._record = NO_RECORD
         self._seen = False
+        self.pair = guard.pair(client, proof.name if proof else "")
+        """The account from this address, where that is counted."""
         self.account: Account | None = None
         """Whose login it is, as soon as that is known and if there is a maildrop."""
 
     async def __aenter__(self) -> "Trial":
         """Begin; `beside` does the asking."""
+        self._suspects = self._guard.suspects(self._client, self._proof.name if self._proof else "")
         return self
 
     async def beside(self, found: Awaitable[Account | None]) -> Account | None:
@@ -191,7 +206,7 @@ class Trial:
     ) -> None:
         """Count a refusal of credentials, remember a success, and forget everything else."""
         if error is None:
-            self.opened()
+            self.opened(self._record.pair)
         elif isinstance(error, Refusal) and error.reason is Reason.CREDENTIALS:
             await self._failed()
 
@@ -209,41 +224,35 @@ class Trial:
 
     def _mark(self) -> str:
         """What this password is known by when it is tried again."""
-        account = self._suspects.account
-        return mark_of(account.name, self._secret) if account and self._secret is not None else ""
+        account, secret = self._suspects.account, _tried(self._proof)
+        return mark_of(account.name, secret) if account and secret is not None else ""
 
     @property
     def familiar(self) -> bool:
         """Whether the account was opened from there lately, or nobody is counted."""
-        pair = self._suspects.pair
-        return pair in self._guard.lately if pair is not None else not self._suspects.all
-
-    @property
-    def pair(self) -> Subject | None:
-        """The account from this address, where that is counted."""
-        return self._suspects.pair
+        pair, guard = self.pair, self._guard
+        return pair in guard.lately if pair is not None else not guard.rules.counted
 
     def unopposed(self, standing: Standing | None, account: Account) -> bool:
         """Whether nothing is held against who opened `account` from there lately, and has a `standing` then.
 
         Nothing is counted where not: that login begins anew, in the usual way.
         """
-        if standing is not None:
-            self._record = Record((standing,))
-        elif self.pair is not None:
+        if standing is None and self.pair is not None:
             return False
         self.account = account
         return True
 
-    def opened(self) -> None:
-        """The login went well: from there it does so for a while."""
-        pair, attempts, remember = self._record.pair, self._guard.attempts, self._guard.rules.remember
-        if attempts is None or pair is None or self.account is None:
+    def opened(self, pair: Standing | None) -> None:
+        """The login went well, where the pair stood so: from there it does so for a while."""
+        guard, account = self._guard, self.account
+        if guard.attempts is None or pair is None or account is None:
             return
-        self._guard.lately.opened(pair.subject)
+        guard.lately.opened(pair.subject)
         # It isn't written at every login, but often enough that it doesn't end while the account is in use.
+        remember = guard.rules.remember
         if pair.score or pair.known < remember / 2:
-            self._guard.after.begin(self.account.key.maildrop_id, lambda: attempts.opened(pair.subject, remember))
+            guard.after.begin(account.key.maildrop_id, partial(guard.attempts.opened, pair.subject, remember))
 
     def _learn_tenant(self) -> None:
         if self.account is not None:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from service.mail.allowances import Places
+from service.mail.allowances import Places, bounded
 from service.mail.maildrop import OpenMaildrop
 from service.mail.ports import Lease, MaildropLocks, MessageIndex, Renewal
 from service.mail.single_flight import SingleFlight
@@ -49,25 +49,21 @@ class _Fenced:
     lease: Lease
 
 
-@dataclass(slots=True)
-class _Opening:
-    fenced: _Fenced
-    doubt: _Doubt | None
+def _unheard() -> None:
+    """Whom nobody tells of a loss yet."""
 
 
-@dataclass(slots=True)
-class _Held:
-    maildrop: OpenMaildrop
-    on_lost: OnLost
+@dataclass(slots=True, eq=False)
+class _Session:
+    """One that opens its maildrop, and then holds it."""
+
+    lease: Lease
+    fence: bytes
     doubt: _Doubt | None
     """None while no gap is known of, in the lease or between its grant and the fence."""
+    on_lost: OnLost = _unheard
     found: bool = False
     """Whether a renewal found the lease since the fence was written: who came in a gap before that is older."""
-
-    @property
-    def fenced(self) -> _Fenced:
-        """Its fence and its lease."""
-        return _Fenced(self.maildrop.fence, self.maildrop.lease)
 
     @property
     def sure(self) -> bool:
@@ -83,8 +79,8 @@ class Leases:
         self._index = index
         self._places = places
         self._unreleased = Unreleased()
-        self._opening: dict[str, _Opening] = {}
-        self._held: dict[str, _Held] = {}
+        self._opening: dict[str, _Session] = {}
+        self._held: dict[str, _Session] = {}
         self._releasing: dict[str, Lease] = {}
         self._owed: dict[MaildropKey, _Fenced] = {}
         """Those that ended without being sure of their lease: an older session may still believe in its own."""
@@ -98,12 +94,17 @@ class Leases:
 
         `fence` is what the login will write, and `guarded` tells whether it had the lease.
         """
-        self._opening[lease.token] = _Opening(_Fenced(fence, lease), None if guarded else _Doubt(_Whose.UNKNOWN))
+        self._opening[lease.token] = _Session(lease, fence, None if guarded else _Doubt(_Whose.UNKNOWN))
 
     def hold(self, maildrop: OpenMaildrop, on_lost: OnLost) -> None:
         """Judge it from now on too; `on_lost` is called at most once, when another session holds the maildrop."""
-        opening = self._opening.pop(maildrop.lease.token)
-        self._held[maildrop.lease.token] = _Held(maildrop, on_lost, opening.doubt)
+        token = maildrop.lease.token
+        session = self._held[token] = self._opening.pop(token)
+        session.on_lost = on_lost
+
+    def counts(self, account: Account) -> bool:
+        """Whether the account's sessions are counted, so that `counted` has something to do."""
+        return self._places is not None and bounded(account.policy)
 
     async def counted(self, account: Account, client: str, lease: Lease) -> None:
         """Count the session that holds `lease` until its release. Raises Refusal(TOO_MANY_SESSIONS)."""
@@ -111,19 +112,16 @@ class Leases:
             await self._places.take(account, client, lease.token)
 
     async def release(self, lease: Lease) -> None:
-        """Stop renewing and free the maildrop; where the store can't be reached, as soon as it can (G6).
-
-        So too where this is cancelled.
-        """
+        """Stop renewing and free the maildrop; if the store is away, or this is cancelled, as soon as can be (G6)."""
         over = self._opening.pop(lease.token, None) or self._held.pop(lease.token, None)
         if over is not None and over.doubt is not None:
-            self._owe(over.fenced)
+            self._owe(over)
         self._releasing[lease.token] = lease
         try:
-            if self._places is not None:
+            if self._places is not None and lease.token in self._places:
                 await self._places.give_back(lease.token)
             if not await self._locks.release(lease) and over is not None:
-                self._owe(over.fenced)
+                self._owe(over)
         except (Refusal, asyncio.CancelledError) as error:
             self._unreleased.add(lease)
             if not isinstance(error, Refusal):
@@ -141,8 +139,8 @@ class Leases:
         Nobody renews that any more, and what such a session has yet to remove is judged by its fence. What is owed may
         have been taken back just now.
         """
-        ended = [each.fenced for each in self._held.values()] + [each.fenced for each in self._opening.values()]
-        for lease in (*self._releasing.values(), *(each.lease for each in [*self._owed.values(), *ended])):
+        owed, ended = self._owed.values(), (*self._held.values(), *self._opening.values())
+        for lease in (*self._releasing.values(), *(each.lease for each in owed), *(each.lease for each in ended)):
             self._unreleased.add(lease)
         await self._unreleased.finish(self._locks)
 
@@ -156,9 +154,9 @@ class Leases:
         sure = {token: each.sure for token, each in held.items()} | dict.fromkeys(self._opening, False)
         if not sure:
             return
-        leases = [each.maildrop.lease for each in held.values()]
+        leases = [each.lease for each in held.values()]
         try:
-            renewal = await self._locks.renew([*leases, *(opening.fenced.lease for opening in self._opening.values())])
+            renewal = await self._locks.renew([*leases, *(opening.lease for opening in self._opening.values())])
         except Refusal:
             # Whoever logs in now gets no lease either, so that none of ours proves anything any more.
             for token in sure:
@@ -180,9 +178,9 @@ class Leases:
             return
         clock = asyncio.get_running_loop().time
         asked = clock()
-        fences = [(held.maildrop.key, held.maildrop.fence) for held, _ in doubtful]
+        fences = [(held.lease.key, held.fence) for held, _ in doubtful]
         newest = await self._index.newest([*fences, *((each.lease.key, each.fence) for each in owed)])
-        to_seize = [held.maildrop.lease for held, doubt in doubtful if self._judge_held(held, doubt, newest)]
+        to_seize = [held.lease for held, doubt in doubtful if self._judge_held(held, doubt, newest)]
         to_take = [each for each in owed if self._judge_owed(each, newest)]
         if (to_seize or to_take) and clock() - asked > FRESH:
             raise Refusal(Reason.UNAVAILABLE, f"the fences were told only after {clock() - asked:.1f} s")
@@ -205,9 +203,9 @@ class Leases:
         finally:
             await judging.close()
 
-    def _owe(self, over: _Fenced) -> None:
+    def _owe(self, over: _Session) -> None:
         self._owed.pop(over.lease.key, None)
-        self._owed[over.lease.key] = over
+        self._owed[over.lease.key] = _Fenced(over.fence, over.lease)
         if len(self._owed) > OWED:
             del self._owed[next(iter(self._owed))]
 
@@ -241,13 +239,13 @@ class Leases:
         if held is not None:
             held.on_lost()
 
-    def _judge_held(self, held: _Held, doubt: _Doubt, newest: set[bytes]) -> bool:
+    def _judge_held(self, held: _Session, doubt: _Doubt, newest: set[bytes]) -> bool:
         """End who isn't the newest, and be sure of who has its lease; whether another has the newest one's."""
-        if held.maildrop.fence not in newest:
-            self._lose(held.maildrop.lease.token)
+        if held.fence not in newest:
+            self._lose(held.lease.token)
         elif held.doubt is doubt and doubt.whose is _Whose.OURS:
             held.doubt = None
-        return held.doubt is doubt and doubt.whose is _Whose.ANOTHERS and held.maildrop.lease.token in self._held
+        return held.doubt is doubt and doubt.whose is _Whose.ANOTHERS and held.lease.token in self._held
 
     def _judge_owed(self, over: _Fenced, newest: set[bytes]) -> bool:
         """Forget one that is over where a newer one has told older sessions; whether these must still be told."""

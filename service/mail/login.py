@@ -11,7 +11,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from service.mail.again import Again, Reopening
+from service.mail.again import Again
 from service.mail.bearer import Bearer
 from service.mail.certified import certified
 from service.mail.enrolments import Enrolments
@@ -111,48 +111,46 @@ class Login:
 
         The lease comes first here, too, and whoever has none goes the long way: an older session's fence stays.
         """
-        if self.again is None or attempt.recent or not trial.familiar:
+        again = self.again
+        if again is None or attempt.recent or not trial.familiar:
             return None
-        known = self.again.known(attempt.proof, attempt.mechanism, attempt.client)
+        known = again.known(attempt.proof, attempt.mechanism, attempt.client)
         if known is None:
             return None
-        account, drop, took = known.account, None, None
+        account, asked, drop, took = known.account, None, None, None
         lease, fence = self._lease(account, attempt), os.urandom(FENCE_OCTETS)
         began = self.clock.monotonic()
         try:
-            asked = await self.again.entrance.ask(lease, trial.pair)
+            asked = await again.entrance.ask(lease, trial.pair)
             if asked is not None and asked.free and trial.unopposed(asked.standing, account):
                 took = self.clock.monotonic() - began
-                drop = await self._reopened(self.again.reopening, account, attempt, (lease, fence))
+                self.leases.opening(lease, fence, guarded=True)
+                if not self.leases.counts(account) or await self._counted(account, attempt, lease):
+                    drop = await again.reopening.reopen(account, fence)
                 # The long way asks for both once more, and is counted then.
                 took = took if drop is not None else None
         finally:
             if took is not None:
-                self.again.told(took, trial.pair is not None)
+                again.told(took, trial.pair is not None)
             if drop is None:
-                self.again.forget(attempt.proof)
+                again.forget(attempt.proof)
                 await self.leases.release(lease)
-        if drop is None:
+        if asked is None or drop is None:
             return None
-        trial.opened()
-        self.again.verdicts.used()
+        trial.opened(asked.standing)
+        again.verdicts.used()
         self._enrol(account, known.credential, attempt.proof)
         return self._hold(
             _opened(account, known.credential, attempt, (drop, fence, lease, True)), known.credential, on_lost
         )
 
-    async def _reopened(
-        self, reopening: Reopening, account: Account, attempt: Attempt, held: tuple[Lease, bytes]
-    ) -> DropListing | None:
-        """What the maildrop holds; None where the account has changed, or by what is remembered has sessions enough."""
-        lease, fence = held
-        self.leases.opening(lease, fence, guarded=True)
+    async def _counted(self, account: Account, attempt: Attempt, lease: Lease) -> bool:
+        """Whether the account has a place for this session, by what is remembered: the limit may be another by now."""
         try:
             await self.leases.counted(account, attempt.client, lease)
         except Refusal:
-            # The limit may be another by now.
-            return None
-        return await reopening.reopen(account, fence)
+            return False
+        return True
 
     async def _open(self, account: Account, credential: Credential, attempt: Attempt, on_lost: OnLost) -> OpenMaildrop:
         lease = self._lease(account, attempt)

@@ -52,16 +52,21 @@ class Verdicts:
         if not self._seconds:
             return None
         self._forget()
-        known = next((c for c in credentials if self._digest(key, c, secret) in self._until), None)
+        known = next((c for c in credentials if self._digest(self.bound(key, c), secret) in self._until), None)
         self._told(known is not None)
         return known
 
-    def knows(self, key: MaildropKey, credential: Credential, secret: str) -> bool:
-        """Whether `secret` opened this one lately, as it was stored then; `told` hears of it by `used`."""
-        if not self._seconds:
-            return False
-        self._forget()
-        return self._digest(key, credential, secret) in self._until
+    @staticmethod
+    def bound(key: MaildropKey, credential: Credential) -> bytes:
+        """What a verdict on `credential` is bound to besides the password."""
+        verifier = credential.verifier.encode()
+        # Each id has 16 octets and the verifier is preceded by its own, so that no two verdicts come to the same.
+        ids = (key.tenant_id.bytes, key.maildrop_id.bytes, credential.credential_id.bytes)
+        return b"".join((*ids, len(verifier).to_bytes(4, "big"), verifier))
+
+    def knows(self, bound: bytes, secret: str) -> bool:
+        """Whether `secret` opened lately what `bound` says, as it was stored then; `told` hears of it by `used`."""
+        return self._until.get(self._digest(bound, secret), 0.0) > self._clock.monotonic()
 
     def used(self) -> None:
         """A login went by what `knows` said."""
@@ -71,7 +76,7 @@ class Verdicts:
         """Keep that `secret` opens `credential`."""
         if not self._seconds:
             return
-        digest = self._digest(key, credential, secret)
+        digest = self._digest(self.bound(key, credential), secret)
         self._until.pop(digest, None)
         self._until[digest] = self._clock.monotonic() + self._seconds
         if len(self._until) > self._entries:
@@ -82,9 +87,6 @@ class Verdicts:
         while self._until and next(iter(self._until.values())) <= now:
             self._until.popitem(last=False)
 
-    def _digest(self, key: MaildropKey, credential: Credential, secret: str) -> bytes:
-        verifier, given = credential.verifier.encode(), secret.encode("utf-8", "surrogatepass")
-        # Each id has 16 octets and the verifier is preceded by its own, so that no two verdicts come to the same.
-        ids = (key.tenant_id.bytes, key.maildrop_id.bytes, credential.credential_id.bytes)
-        bound = b"".join((*ids, len(verifier).to_bytes(4, "big"), verifier, given))
-        return hashlib.blake2b(bound, digest_size=DIGEST_OCTETS, key=self._key).digest()
+    def _digest(self, bound: bytes, secret: str) -> bytes:
+        given = bound + secret.encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(given, digest_size=DIGEST_OCTETS, key=self._key).digest()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from service.mail.again import Again
+from service.mail.allowances import Circle, Places
 from service.mail.guard import Guard
 from service.mail.login import Attempt
 from service.mail.maildrop import OpenMaildrop
@@ -18,6 +19,7 @@ from service.model.attempts import Kind
 from service.model.listing import DropListing
 from service.model.proof import Password
 from service.model.refusal import Reason, Refusal
+from service.stores.memory.allowances import MemoryAllowances
 from service.stores.memory.attempts import MemoryAttempts
 from service.stores.memory.entrance import MemoryEntrance
 from service.stores.memory.locks import MemoryMaildropLocks
@@ -87,14 +89,11 @@ class Away(MemoryMaildropLocks):
         raise Refusal(Reason.UNAVAILABLE, "told to fail")
 
 
-class Full:
-    """Places of which none is left."""
+class Full(MemoryAllowances):
+    """Whoever is counted finds no place left."""
 
-    async def take(self, _account: Account, _client: str, _token: str) -> None:
-        raise Refusal(Reason.TOO_MANY_SESSIONS, "told to fail")
-
-    async def give_back(self, _token: str) -> None:
-        """None was taken."""
+    async def enter(self, circle: Circle, token: str) -> bool:
+        return False
 
 
 async def counting(*texts: bytes) -> Counting:
@@ -247,9 +246,10 @@ async def test_g15_a_name_is_one_entry_however_it_is_spelled_and_holds_one_crede
 
 async def test_g11_a_limit_of_sessions_that_was_lifted_binds_nobody() -> None:
     counted = await counting()
+    counted.house.provider.state.maildrops[counted.house.key].policy["sessions_per_tenant"] = 1
     await counted.log_in()
     leases = counted.house.login.leases
-    leases._places = Full()  # type: ignore[assignment]
+    leases._places = Places(Full(counted.house.clock))
     assert await counted.reason() is Reason.TOO_MANY_SESSIONS
     assert (counted.found, counted.reopened) == (2, []), "the directory was asked before the refusal"
     leases._places = None

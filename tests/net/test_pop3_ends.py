@@ -105,7 +105,7 @@ async def test_g6_a_maildrop_is_free_when_its_session_is_over_though_its_client_
             connection._idle()
         elif end == "by staff":
             (held,) = front.house.leases._held.values()
-            await front.house.locks.evict(held.maildrop.key)
+            await front.house.locks.evict(held.lease.key)
             await front.house.renew()
         else:
             await client.send(b"RETR 1\r\n")

@@ -86,7 +86,7 @@ class RedisAttempts:
 
 def blameless(pair: Subject, failures: object, known: object) -> Standing | None:
     """How a pair stands that has no failures, by what the server says of both keys; None if it has some."""
-    return Standing(pair, 0.0, known=_seconds(known)) if failures == GONE else None
+    return Standing(pair, 0.0, False, _seconds(known)) if failures == GONE else None
 
 
 def _key(subject: Subject) -> str:

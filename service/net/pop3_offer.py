@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from types import MappingProxyType
 
-from service.net.peer import Peer
+from service.net.peer import Peer, TlsFacts
 from service.protocol.sasl.exchange import Outside
 from service.protocol.sasl.mechanisms import EVERYWHERE
 from service.protocol.sasl.mechanisms.external import EXTERNAL
@@ -48,22 +48,24 @@ class Offer:
 
     def mechanisms(self, peer: Peer) -> frozenset[str]:
         """Those that can succeed for `peer`, once its connection is private."""
-        certified = peer.tls is not None and bool(peer.tls.certified)
-        return _offered(self.scram, bool(self._bindings(peer)), self.tokens(), certified)
+        tls = peer.tls
+        if tls is None:
+            return _offered(self.scram, False, self.tokens(), False)
+        return _offered(self.scram, bool(self._bindings(tls)), self.tokens(), bool(tls.certified))
 
     def outside(self, peer: Peer) -> Outside:
         """What the mechanisms are told."""
         tls = peer.tls
-        common = _common(
-            self.hosts or _named(tls.server_name if tls else None), self.ports, self.scope, self.configuration
-        )
-        bindings = self._bindings(peer)
-        if tls is None or not (bindings or tls.certified):
-            return common
-        return replace(common, bindings=bindings, certified=tls.certified)
+        if tls is None:
+            return self._common(None)
+        common, bindings = self._common(tls.server_name), self._bindings(tls)
+        return replace(common, bindings=bindings, certified=tls.certified) if bindings or tls.certified else common
 
-    def _bindings(self, peer: Peer) -> Mapping[str, bytes]:
-        return peer.tls.bindings if peer.tls and self.scram and peer.tls.version in self.binding else _NO_BINDINGS
+    def _common(self, server_name: str | None) -> Outside:
+        return _common(self.hosts or _named(server_name), self.ports, self.scope, self.configuration)
+
+    def _bindings(self, tls: TlsFacts) -> Mapping[str, bytes]:
+        return tls.bindings if self.scram and tls.version in self.binding else _NO_BINDINGS
 
 
 @lru_cache(256)

@@ -31,7 +31,7 @@ class Performer:
     """Performs the effects of one session; what a login opened stays here until `close`."""
 
     __slots__ = (
-        "_listing", "_looked_up_by", "_maildrop", "_outlet", "_record", "_service", "_session", "_turns", "messages",
+        "_listing", "_looked_up_by", "_maildrop", "_messages", "_outlet", "_record", "_service", "_session", "_turns",
     )  # fmt: skip
 
     def __init__(
@@ -42,11 +42,20 @@ class Performer:
         self._outlet = outlet
         self._record = record
         self._maildrop: OpenMaildrop | None = None
-        self.messages = Retrieving(service, session, outlet, record, turns)
-        self._listing = HeldListing(service.listings, turns)
+        self._messages: Retrieving | None = None
+        self._listing: HeldListing | None = None
         self._looked_up_by: str | None = None
         """The address of a client whose exchange had its look-up and hasn't come to a login yet."""
         self._turns = turns
+
+    @property
+    def messages(self) -> Retrieving:
+        """What sends the maildrop's messages; many a session asks for none."""
+        if self._messages is None:
+            messages = Retrieving(self._service, self._session, self._outlet, self._record, self._turns)
+            messages.open(self._held())
+            self._messages = messages
+        return self._messages
 
     async def log_in(self, effect: effects.LogIn, client: str, on_lost: Callable[[], None]) -> None:
         """Verify the proof and open the maildrop."""
@@ -55,7 +64,8 @@ class Performer:
         attempt = Attempt(effect.proof, effect.mechanism, self._record.session_id, client, self._record.listener)
         result = "ok"
         try:
-            held = await self._admitted(await self._service.login(attempt, on_lost))
+            held = await self._service.login(attempt, on_lost)
+            await self._enter(held)
         except Refusal as refusal:
             result = refusal.reason.value
             self._record.login_refused(effect.mechanism, effect.proof.name if effect.proof else "", client, refusal)
@@ -87,6 +97,8 @@ class Performer:
     async def load_listing(self) -> None:
         """Load the listing frozen at login; a fault refuses, and never shortens it (G14)."""
         held = self._held()
+        if self._listing is None:
+            self._listing = HeldListing(self._service.listings, self._turns)
         try:
             listing = await self._listing.load(held, self._service.index)
         except Refusal as refusal:
@@ -114,7 +126,7 @@ class Performer:
         """UPDATE: remove what is marked, release the maildrop, then answer once (RFC 1939 §6)."""
         held = self._held()
         self._maildrop = None
-        self.messages.clear()
+        self._forget_messages()
         try:
             await self._service.update(held, effect.sequences, effect.retrieved)
         except Refusal as refusal:
@@ -128,20 +140,29 @@ class Performer:
 
     def closed_at_once(self) -> bool:
         """Do what `close` does if it needs to wait for nothing; whether it was done."""
-        if self._looked_up_by is not None or self.messages.limited or self._maildrop is not None:
+        if self._looked_up_by is not None or self._maildrop is not None:
+            return False
+        if self._messages is not None and self._messages.limited:
             return False
         self._let_go()
         return True
 
     def _let_go(self) -> None:
-        self.messages.clear()
-        self._listing.forget()
+        self._forget_messages()
+        if self._listing is not None:
+            self._listing.forget()
         self._turns.leave()
+
+    def _forget_messages(self) -> None:
+        """Drop what was fetched ahead."""
+        if self._messages is not None:
+            self._messages.clear()
 
     async def close(self) -> None:
         """Give everything back without UPDATE (G2, G6)."""
         self._let_go()
-        await self.messages.close()
+        if self._messages is not None:
+            await self._messages.close()
         await self.free()
         await self._count_abandoned()
 
@@ -161,18 +182,16 @@ class Performer:
         if client is not None:
             await self._service.login.guard.abandoned(client)
 
-    async def _admitted(self, held: OpenMaildrop) -> OpenMaildrop:
-        """`held`, if its tenant has a place left in this process. Raises Refusal(OVERLOADED), and holds nothing."""
+    async def _enter(self, held: OpenMaildrop) -> None:
+        """Have one of its tenant's places in this process. Raises Refusal(OVERLOADED), and holds nothing."""
         try:
             await self._turns.enter(held)
         except Refusal:
             await self._service.update.close(held)
             raise
-        return held
 
     def _opened(self, held: OpenMaildrop, mechanism: str) -> None:
         self._maildrop = held
-        self.messages.open(held)
         self._record.logged_in(held, mechanism)
         if not held.guarded:
             self._record.log.warning("no lease could be had; the fence alone guards this maildrop")

@@ -49,7 +49,7 @@ def answered_before_commit() -> Bug:
 
     async def hasty(self: Performer, effect: effects.Update) -> None:
         held, self._maildrop = self._held(), None
-        self.messages.clear()
+        self._forget_messages()
         with suppress(Refusal):
             await self._service.update(held, effect.sequences, effect.retrieved)
         self._session.updated()

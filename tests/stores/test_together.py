@@ -15,6 +15,10 @@ CALLER = ContextVar("CALLER", default="")
 Asked = list[list[int]]
 
 
+async def asking(together: Together[int, int], question: int, apart: int, whose: str | None = None) -> int:
+    return await together.ask(question, apart, whose)
+
+
 class Held:
     """Answers with the tenfold once it may; notes what it was asked together."""
 
@@ -35,7 +39,7 @@ class Held:
         return [Refusal(Reason.NO_RECIPIENT) if question < 0 else 10 * question for question in questions]
 
     def begin(self, *questions: int) -> list["asyncio.Task[int]"]:
-        return [asyncio.create_task(self.together.ask(question, question)) for question in questions]
+        return [asyncio.create_task(asking(self.together, question, question)) for question in questions]
 
 
 async def settled() -> None:
@@ -81,8 +85,8 @@ async def test_g16_where_not_all_find_room_each_class_has_as_much_of_it() -> Non
     held = Held(most=4)
     tasks = held.begin(0)
     await settled()
-    tasks += [asyncio.create_task(held.together.ask(n, n, "heavy")) for n in range(1, 8)]
-    tasks += [asyncio.create_task(held.together.ask(n, n, "light")) for n in (8, 9)]
+    tasks += [asyncio.create_task(asking(held.together, n, n, "heavy")) for n in range(1, 8)]
+    tasks += [asyncio.create_task(asking(held.together, n, n, "light")) for n in (8, 9)]
     await settled()
     held.may.set()
     assert await outcomes(tasks) == [10 * n for n in range(10)]
@@ -148,7 +152,7 @@ async def test_it_stands_for_the_class_that_most_of_them_are() -> None:
 async def test_those_that_must_stand_apart_do_and_keep_their_order() -> None:
     held = Held()
     held.may.set()
-    tasks = [asyncio.create_task(held.together.ask(n, n % 2)) for n in range(5)]
+    tasks = [asyncio.create_task(asking(held.together, n, n % 2)) for n in range(5)]
     assert await outcomes(tasks) == [0, 10, 20, 30, 40]
     assert held.asked == [[0, 1], [2, 3], [4]]
 
@@ -229,7 +233,7 @@ class Defective:
         return [0] if self.few else [10 * question for question in questions]
 
     def begin(self, *questions: int) -> list["asyncio.Task[int]"]:
-        return [asyncio.create_task(self.together.ask(question, question)) for question in questions]
+        return [asyncio.create_task(asking(self.together, question, question)) for question in questions]
 
 
 async def test_g14_a_defect_is_a_temporary_refusal_for_each_and_told_once_and_the_next_is_asked_for() -> None:

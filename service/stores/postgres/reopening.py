@@ -72,13 +72,14 @@ class PostgresReopening:
 
     async def reopen(self, account: Account, fence: bytes) -> DropListing | None:
         """As the port says."""
-        key = account.key
-        opened: Opened = Unopened.CROWDED
-        if not self._database.crowded:
-            opened = await self._together.ask((account, fence), key, key.tenant_id)
-        if opened is Unopened.CROWDED:
-            opened = await self._in_turn((account, fence))
-        return await self._reopen_alone(account, fence) if isinstance(opened, Unopened) else opened
+        opening, key = (account, fence), account.key
+        if self._database.crowded:
+            opened = await self._in_turn(opening)
+        else:
+            opened = await self._together.ask(opening, key, key.tenant_id)
+            if opened is Unopened.CROWDED:
+                opened = await self._in_turn(opening)
+        return await self._reopen_alone(opening) if isinstance(opened, Unopened) else opened
 
     async def _in_turn(self, opening: Opening) -> Opened:
         """With its own tenant's alone."""
@@ -96,21 +97,21 @@ class PostgresReopening:
 
     async def _reopen(self, openings: Sequence[Opening]) -> Sequence[Opened]:
         if len(openings) == 1:
-            return [await self._reopen_alone(*openings[0])]
-        names = [login_address(account.address) for account, _ in openings]
-        rows = await self._database.read(
-            REOPEN_TOGETHER,
-            [domain for domain, _ in names],
-            [local for _, local in names],
-            [account.seen for account, _ in openings],
-            [fence.hex() for _, fence in openings],
-        )
+            return [await self._reopen_alone(openings[0])]
+        # Each value's own, side by side.
+        columns = zip(*[_values(opening) for opening in openings], strict=True)
+        rows = await self._database.read(REOPEN_TOGETHER, *columns)
         answers: list[Opened] = [Unopened.LEFT_OUT] * len(openings)
         for place, *listing in rows:
             answers[place - 1] = DropListing(*listing)
         return answers
 
-    async def _reopen_alone(self, account: Account, fence: bytes) -> DropListing | None:
-        values = (*login_address(account.address), account.seen, fence.hex())
-        rows = await self._database.read(REOPEN, *values)
+    async def _reopen_alone(self, opening: Opening) -> DropListing | None:
+        rows = await self._database.read(REOPEN, *_values(opening))
         return DropListing(*rows[0]) if rows else None
+
+
+def _values(opening: Opening) -> tuple[str, str, bytes | None, str]:
+    """What both statements ask with: domain, local part, what was seen of the account, and the fence."""
+    account, fence = opening
+    return (*login_address(account.address), account.seen, fence.hex())

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from service.model.refusal import Reason, Refusal
 from service.stores.postgres.errors import may_pass
@@ -31,8 +31,7 @@ Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
 
-@dataclass(slots=True, eq=False)
-class _Caller(Generic[Question, Answer]):
+class _Caller(NamedTuple, Generic[Question, Answer]):
     question: Question
     apart: Hashable
     """Nobody else with the same one goes along."""
@@ -73,8 +72,8 @@ class Together(Generic[Question, Answer]):
         """Whether nobody waits, and no statement is on its way."""
         return not self._waiting and not self._tasks
 
-    async def ask(self, question: Question, apart: Hashable, whose: Hashable = None) -> Answer:
-        """The answer, for a caller of class `whose`. Raises the Refusal that stands in its place."""
+    def ask(self, question: Question, apart: Hashable, whose: Hashable = None) -> "asyncio.Future[Answer]":
+        """The answer to come, for a caller of class `whose`, or the Refusal that stands in its place."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Answer] = loop.create_future()
         caller = _Caller(question, apart, whose, answer, copy_context(), loop.time())
@@ -83,7 +82,7 @@ class Together(Generic[Question, Answer]):
             # Those that come in the same turn of the event loop go along.
             self._looking = True
             loop.call_soon(self._look)
-        return await answer
+        return answer
 
     def _may_go(self) -> bool:
         return self._free == self._ways or (self._free > 0 and len(self._waiting) >= self._worth)
@@ -183,8 +182,9 @@ class Together(Generic[Question, Answer]):
 
 def _most_numerous(callers: Sequence[_Caller[Question, Answer]]) -> _Caller[Question, Answer]:
     """The first of the class that most of them are."""
-    ((whose, _),) = Counter(caller.whose for caller in callers).most_common(1)
-    return next(caller for caller in callers if caller.whose == whose)
+    classes = [caller.whose for caller in callers]
+    number = Counter(classes)
+    return callers[classes.index(max(number, key=number.__getitem__))]
 
 
 def _tell(caller: _Caller[Question, Answer], answer: Answer | Refusal) -> None:

@@ -132,8 +132,10 @@ def suspects(rules: Rules, tenants: Tenants, client: str, name: str) -> Suspects
 
 def pair_of(rules: Rules, tenants: Tenants, client: str, name: str) -> Subject | None:
     """The account that logs in as `name`, from the address `client`; None where both together aren't counted."""
+    if Kind.PAIR not in rules.counted:
+        return None
     ground = rules.ground(client)
-    if ground.anybodys or Kind.PAIR not in rules.counted or (address := _counted(tenants, name)) is None:
+    if ground.anybodys or (address := _counted(tenants, name)) is None:
         return None
     return Subject(Kind.PAIR, f"{address} {ground.name}")
 

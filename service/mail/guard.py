@@ -91,10 +91,6 @@ class Guard:
         """Whom a login concerns."""
         return suspects(self.rules, self.tenants, client, name) if self.rules.counted else Suspects()
 
-    def pair(self, client: str, name: str) -> Subject | None:
-        """The account from this address, where that is counted."""
-        return pair_of(self.rules, self.tenants, client, name) if self.rules.counted else None
-
     async def beside(
         self, found: Awaitable[Found], subjects: Sequence[Subject], mark: str = ""
     ) -> tuple[Found, Record]:
@@ -168,7 +164,7 @@ class Trial:
         self._suspects = NOBODY
         self._record = NO_RECORD
         self._seen = False
-        self.pair = guard.pair(client, proof.name if proof else "")
+        self.pair = pair_of(guard.rules, guard.tenants, client, proof.name) if proof else None
         """The account from this address, where that is counted."""
         self.account: Account | None = None
         """Whose login it is, as soon as that is known and if there is a maildrop."""

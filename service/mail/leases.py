@@ -113,13 +113,14 @@ class Leases:
 
     async def release(self, lease: Lease) -> None:
         """Stop renewing and free the maildrop; if the store is away, or this is cancelled, as soon as can be (G6)."""
-        over = self._opening.pop(lease.token, None) or self._held.pop(lease.token, None)
+        token = lease.token
+        over = self._opening.pop(token, None) or self._held.pop(token, None)
         if over is not None and over.doubt is not None:
             self._owe(over)
-        self._releasing[lease.token] = lease
+        self._releasing[token] = lease
         try:
-            if self._places is not None and lease.token in self._places:
-                await self._places.give_back(lease.token)
+            if self._places is not None and token in self._places:
+                await self._places.give_back(token)
             if not await self._locks.release(lease) and over is not None:
                 self._owe(over)
         except (Refusal, asyncio.CancelledError) as error:
@@ -127,7 +128,7 @@ class Leases:
             if not isinstance(error, Refusal):
                 raise
         finally:
-            self._releasing.pop(lease.token, None)
+            self._releasing.pop(token, None)
 
     async def keep_releasing(self) -> None:
         """Until cancelled, free what could not be freed when its session ended, soon after the store is back (G6)."""

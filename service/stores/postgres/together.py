@@ -78,7 +78,7 @@ class Together(Generic[Question, Answer]):
         answer: asyncio.Future[Answer] = loop.create_future()
         caller = _Caller(question, apart, whose, answer, copy_context(), loop.time())
         self._waiting.append(caller)
-        if self._may_go() and not self._looking:
+        if not self._looking and self._may_go():
             # Those that come in the same turn of the event loop go along.
             self._looking = True
             loop.call_soon(self._look)

@@ -108,7 +108,7 @@ def _standing(answer: object) -> tuple[float, bool]:
 
 
 def _seconds(left: object) -> float:
-    return max(0.0, left / 1000) if isinstance(left, int) else 0.0
+    return left / 1000 if isinstance(left, int) and left > 0 else 0.0
 
 
 def _scores(answer: object) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from redis.exceptions import ConnectionError as BrokenError
 from service.stores.redis.breaker import Breaker
 from service.stores.redis.errors import UNDONE, CallFailed, kind_of, unreachable
 from service.stores.redis.line import Line
-from service.stores.redis.scripts import Command, packed, whole
+from service.stores.redis.scripts import Command, pack, whole
 
 Pipeline = Callable[[Sequence[Command]], Awaitable[list[object]]]
 """Sends the commands to one server and returns an answer or an exception for each."""
@@ -155,9 +155,9 @@ class Batcher:
     def _take(self) -> list[_Waiting]:
         """What comes next of those whose callers still wait, as far as it fits into a pipeline."""
         taken: list[_Waiting] = []
-        room = self._limits.batch
-        while self._queue and room > 0:
-            waiting = self._queue.popleft()
+        queue, room = self._queue, self._limits.batch
+        while queue and room > 0:
+            waiting = queue.popleft()
             if not waiting.answer.done():
                 taken.append(waiting)
                 room -= len(waiting.commands)
@@ -253,13 +253,12 @@ class Flight:
 
     def begin(self) -> None:
         """Send it."""
-        commands = [command for waiting in self.batch for command in waiting.commands]
         try:
-            octets = packed(commands)
+            octets = [pack(command) for waiting in self.batch for command in waiting.commands]
         except Exception as error:  # whatever can't be sent: who waits hears so, as from `_send`
             return self.failed(error)
         try:
-            self.line.send(octets, len(commands), self)
+            self.line.send(b"".join(octets), len(octets), self)
         except (OSError, RuntimeError) as error:
             # uvloop's word for a connection that ended, and was not told of yet.
             self.line.end(error)

@@ -19,7 +19,8 @@ BY_DIGEST = "EVALSHA"
 _texts: dict[Word, str] = {}
 """The scripts by their digests."""
 # Its stub knows tuples of one word alone.
-_pack: Callable[[Command], bytes] = cast("Any", hiredis.pack_command)
+pack: Callable[[Command], bytes] = cast("Any", hiredis.pack_command)
+"""A command as a server reads it: an array of strings, with its length and theirs (RESP)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,8 @@ def key_of(command: Command) -> str:
 
 
 def packed(commands: Sequence[Command]) -> bytes:
-    """The commands as a server reads them: each an array of strings, with its length and theirs (RESP)."""
-    return b"".join([_pack(command) for command in commands])
+    """All of them."""
+    return b"".join([pack(command) for command in commands])
 
 
 def _load(name: str) -> Script:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from types import MappingProxyType
 
-from service.net.peer import Peer, TlsFacts
+from service.net.peer import Peer
 from service.protocol.sasl.exchange import Outside
 from service.protocol.sasl.mechanisms import EVERYWHERE
 from service.protocol.sasl.mechanisms.external import EXTERNAL
@@ -46,26 +46,17 @@ class Offer:
     scope: str = ""
     configuration: str = ""
 
-    def mechanisms(self, peer: Peer) -> frozenset[str]:
-        """Those that can succeed for `peer`, once its connection is private."""
-        tls = peer.tls
-        if tls is None:
-            return _offered(self.scram, False, self.tokens(), False)
-        return _offered(self.scram, bool(self._bindings(tls)), self.tokens(), bool(tls.certified))
-
-    def outside(self, peer: Peer) -> Outside:
-        """What the mechanisms are told."""
-        tls = peer.tls
-        if tls is None:
-            return self._common(None)
-        common, bindings = self._common(tls.server_name), self._bindings(tls)
-        return replace(common, bindings=bindings, certified=tls.certified) if bindings or tls.certified else common
-
-    def _common(self, server_name: str | None) -> Outside:
-        return _common(self.hosts or _named(server_name), self.ports, self.scope, self.configuration)
-
-    def _bindings(self, tls: TlsFacts) -> Mapping[str, bytes]:
-        return tls.bindings if self.scram and tls.version in self.binding else _NO_BINDINGS
+    def to(self, peer: Peer) -> tuple[frozenset[str], Outside]:
+        """The mechanisms that can succeed for `peer`, once its connection is private; and what they are told."""
+        tls, bindings = peer.tls, _NO_BINDINGS
+        name, certified = (tls.server_name, tls.certified) if tls is not None else (None, ())
+        if tls is not None and self.scram and tls.version in self.binding:
+            bindings = tls.bindings
+        offered = _offered(self.scram, bool(bindings), self.tokens(), bool(certified))
+        outside = _common(self.hosts or _named(name), self.ports, self.scope, self.configuration)
+        if bindings or certified:
+            outside = replace(outside, bindings=bindings, certified=certified)
+        return offered, outside
 
 
 @lru_cache(256)

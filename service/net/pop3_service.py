@@ -80,6 +80,7 @@ class Pop3Service:
 
     def surroundings(self, peer: Peer) -> Surroundings:
         """What a session of `peer` may know and offer now."""
+        mechanisms, outside = self.offer.to(peer)
         return Surroundings(
             private=peer.private,
             may_start_tls=peer.may_start_tls and self.tls is not None,
@@ -87,6 +88,6 @@ class Pop3Service:
             utf8_listed=self.options.utf8_listed,
             implementation=self.options.implementation,
             login_failures=self.options.login_failures,
-            mechanisms=self.offer.mechanisms(peer),
-            outside=self.offer.outside(peer),
+            mechanisms=mechanisms,
+            outside=outside,
         )

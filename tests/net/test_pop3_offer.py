@@ -6,6 +6,7 @@ import pytest
 
 from service.net.peer import Peer, TlsFacts
 from service.net.pop3_offer import Offer
+from service.protocol.sasl.exchange import Outside
 
 BOTH, OLD = frozenset({"TLSv1.2", "TLSv1.3"}), frozenset({"TLSv1.2"})
 BINDING = {"tls-server-end-point": b"x"}
@@ -14,6 +15,14 @@ WITHIN_TLS_1_2 = Peer("192.0.2.1", 1, "own", TlsFacts("TLSv1.2", "c", None, BIND
 BEHIND = Peer("192.0.2.1", 1, "own", TlsFacts("TLSv1.3", "c", "pop.example"), private=True)
 CLEAR = Peer("192.0.2.1", 1, "own")
 SHOWN = Peer("192.0.2.1", 1, "own", TlsFacts("TLSv1.3", "c", None, {}, ("ada@acme.example",)), private=True)
+
+
+def mechanisms(offer: Offer, peer: Peer) -> frozenset[str]:
+    return offer.to(peer)[0]
+
+
+def outside(offer: Offer, peer: Peer) -> Outside:
+    return offer.to(peer)[1]
 
 
 @pytest.mark.parametrize(
@@ -32,34 +41,34 @@ SHOWN = Peer("192.0.2.1", 1, "own", TlsFacts("TLSv1.3", "c", None, {}, ("ada@acm
     ],
 )
 def test_each_mechanism_is_offered_where_it_can_succeed(offer: Offer, peer: Peer, more: set[str]) -> None:
-    assert offer.mechanisms(peer) == {"PLAIN", "LOGIN"} | more
+    assert mechanisms(offer, peer) == {"PLAIN", "LOGIN"} | more
 
 
 def test_tokens_are_offered_as_soon_as_somebody_trusts_an_issuer() -> None:
     trusting: list[bool] = []
     offer = Offer(tokens=lambda: bool(trusting))
-    assert "OAUTHBEARER" not in offer.mechanisms(HERE)
+    assert "OAUTHBEARER" not in mechanisms(offer, HERE)
     trusting.append(True)
-    assert "OAUTHBEARER" in offer.mechanisms(HERE)
+    assert "OAUTHBEARER" in mechanisms(offer, HERE)
 
 
 def test_the_names_of_the_settings_come_before_the_one_that_tls_was_asked_for() -> None:
-    assert Offer().outside(HERE).hosts == {"pop.example"}
-    assert Offer().outside(CLEAR).hosts == frozenset()
-    assert Offer(hosts=frozenset({"mail.example"})).outside(HERE).hosts == {"mail.example"}
+    assert outside(Offer(), HERE).hosts == {"pop.example"}
+    assert outside(Offer(), CLEAR).hosts == frozenset()
+    assert outside(Offer(hosts=frozenset({"mail.example"})), HERE).hosts == {"mail.example"}
 
 
 def test_those_without_a_binding_share_what_they_are_told() -> None:
     offer = Offer(scram=True, binding=BOTH)
-    assert offer.outside(BEHIND) is offer.outside(BEHIND)
-    assert offer.outside(HERE).hosts == offer.outside(BEHIND).hosts
-    assert offer.outside(BEHIND).bindings == {}
+    assert outside(offer, BEHIND) is outside(offer, BEHIND)
+    assert outside(offer, HERE).hosts == outside(offer, BEHIND).hosts
+    assert outside(offer, BEHIND).bindings == {}
 
 
 def test_a_mechanism_is_told_what_is_configured_and_what_the_connection_shows() -> None:
     offer = Offer(scram=True, binding=BOTH, ports=frozenset({995}), scope="mail", configuration="https://id.example")
-    outside = offer.outside(HERE)
-    assert (outside.ports, outside.scope, outside.configuration) == (frozenset({995}), "mail", "https://id.example")
-    assert outside.bindings == BINDING
-    assert Offer(scram=True).outside(HERE).bindings == {}
-    assert offer.outside(SHOWN).certified == ("ada@acme.example",)
+    told = outside(offer, HERE)
+    assert (told.ports, told.scope, told.configuration) == (frozenset({995}), "mail", "https://id.example")
+    assert told.bindings == BINDING
+    assert outside(Offer(scram=True), HERE).bindings == {}
+    assert outside(offer, SHOWN).certified == ("ada@acme.example",)

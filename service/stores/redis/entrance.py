@@ -22,6 +22,7 @@ class RedisEntrance:
 
     def __init__(self, locks: RedisMaildropLocks, attempts: RedisAttempts, observer: Observer | None = None) -> None:
         self._locks = locks
+        self._servers = locks.servers
         self._attempts = attempts
         self._calls = Calls("redis", observer or Unobserved(), kind_of)
 
@@ -32,7 +33,7 @@ class RedisEntrance:
             commands += self._attempts.asking_pair(pair)
         try:
             with self._calls.observed("enter"):
-                granted, *answers = await self._locks.servers.together(commands)
+                granted, *answers = await self._servers.together(commands)
         except Refusal:
             return None
         except asyncio.CancelledError:

@@ -77,12 +77,13 @@ class Line(asyncio.Protocol):
         except InvalidResponse as error:
             self.end(error)
             return
-        if self._asker is None or len(answers) > self._expected:
+        asker = self._asker
+        if asker is not None and len(answers) == self._expected:
+            self._asker, self._answers = None, []
+            asker.answered(answers, self._sound)
+        elif asker is None or len(answers) > self._expected:
             # What nobody asked for: a server that says it ends the connection, or worse.
             self.end()
-        elif len(answers) == self._expected:
-            asker, self._asker, self._answers = self._asker, None, []
-            asker.answered(answers, self._sound)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The server, or this side, ended it."""

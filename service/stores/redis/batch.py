@@ -10,33 +10,17 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from redis.exceptions import ConnectionError as BrokenError
 
 from service.stores.redis.breaker import Breaker
 from service.stores.redis.errors import UNDONE, CallFailed, kind_of, unreachable
-from service.stores.redis.line import Line
+from service.stores.redis.line import Line, Lines
 from service.stores.redis.scripts import Command, pack, whole
 
 Pipeline = Callable[[Sequence[Command]], Awaitable[list[object]]]
 """Sends the commands to one server and returns an answer or an exception for each."""
-
-
-class Lines(Protocol):
-    """Connections that are at hand, as `wire.Wire` keeps them."""
-
-    def take(self) -> Line | None:
-        """One of them, to be given back or told lost."""
-
-    def give_back(self, line: Line) -> None:
-        """It may be used again."""
-
-    def lost(self, line: Line) -> None:
-        """It failed."""
-
-    def look_through(self, answers: Sequence[object]) -> None:
-        """Raises what is no answer but says that the server serves nobody now."""
 
 
 @dataclass(frozen=True, slots=True)

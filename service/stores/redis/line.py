@@ -7,7 +7,7 @@ Refuses to wait by the clock, and to know commands.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, cast
 
 import hiredis
@@ -28,6 +28,22 @@ class Asker(Protocol):
 
     def failed(self, error: Exception) -> None:
         """The connection ended before they had."""
+
+
+class Lines(Protocol):
+    """Connections that are at hand, as `wire.Wire` keeps them."""
+
+    def take(self) -> "Line | None":
+        """One of them, to be given back or told lost."""
+
+    def give_back(self, line: "Line") -> None:
+        """It may be used again."""
+
+    def lost(self, line: "Line") -> None:
+        """It failed."""
+
+    def look_through(self, answers: Sequence[object]) -> None:
+        """Raises what is no answer but says that the server serves nobody now."""
 
 
 class Line(asyncio.Protocol):

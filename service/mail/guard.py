@@ -24,7 +24,6 @@ from service.model.refusal import Reason, Refusal
 from service.model.why import Why
 
 Found = TypeVar("Found")
-NOBODY = Suspects()
 MOST = 1024
 """Writes that nobody waits for; further ones are left out."""
 HOW = frozenset({"new", "repeated", "unseen", "abandoned"})
@@ -66,7 +65,25 @@ class Guard:
 
     def trial(self, client: str, proof: Proof | None) -> "Trial":
         """A login from the address `client`, to be entered with `async with`."""
-        return Trial(self, client, proof)
+        return Trial(self, self.suspects(client, proof.name if proof else ""), _tried(proof))
+
+    def pair(self, client: str, proof: Proof | None) -> Subject | None:
+        """The account from this address, where that is counted."""
+        return pair_of(self.rules, self.tenants, client, proof.name) if proof else None
+
+    def familiar(self, pair: Subject | None) -> bool:
+        """Whether the account was opened from there lately, or nobody is counted: then a login needs no trial."""
+        return pair in self.lately if pair is not None else not self.rules.counted
+
+    def opened(self, account: Account, pair: Standing | None) -> None:
+        """A login went well, where the pair stood so: from there it does so for a while."""
+        if self.attempts is None or pair is None:
+            return
+        self.lately.opened(pair.subject)
+        # It isn't written at every login, but often enough that it doesn't end while the account is in use.
+        remember = self.rules.remember
+        if pair.score or pair.known < remember / 2:
+            self.after.begin(account.key.maildrop_id, partial(self.attempts.opened, pair.subject, remember))
 
     async def look_up(self, client: str, name: str, found: Awaitable[Account | None]) -> tuple[Account | None, bool]:
         """What `found` brings for an exchange that comes to a login later, and whether that is to be refused unseen.
@@ -150,28 +167,19 @@ class Keep:
 
 
 class Trial:
-    """One login, from before its password is looked at to its outcome, which leaving the block tells.
+    """One login, from before its password is looked at to its outcome, which leaving the block tells."""
 
-    For one that needs no look, as the account was opened from there lately, the block isn't entered.
-    """
-
-    __slots__ = ("_client", "_guard", "_proof", "_record", "_seen", "_suspects", "account", "pair")
-
-    def __init__(self, guard: Guard, client: str, proof: Proof | None) -> None:
+    def __init__(self, guard: Guard, concerned: Suspects, secret: str | None) -> None:
         self._guard = guard
-        self._client = client
-        self._proof = proof
-        self._suspects = NOBODY
+        self._suspects = concerned
+        self._secret = secret
         self._record = NO_RECORD
         self._seen = False
-        self.pair = pair_of(guard.rules, guard.tenants, client, proof.name) if proof else None
-        """The account from this address, where that is counted."""
         self.account: Account | None = None
         """Whose login it is, as soon as that is known and if there is a maildrop."""
 
     async def __aenter__(self) -> "Trial":
         """Begin; `beside` does the asking."""
-        self._suspects = self._guard.suspects(self._client, self._proof.name if self._proof else "")
         return self
 
     async def beside(self, found: Awaitable[Account | None]) -> Account | None:
@@ -201,8 +209,8 @@ class Trial:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Count a refusal of credentials, remember a success, and forget everything else."""
-        if error is None:
-            self.opened(self._record.pair)
+        if error is None and self.account is not None:
+            self._guard.opened(self.account, self._record.pair)
         elif isinstance(error, Refusal) and error.reason is Reason.CREDENTIALS:
             await self._failed()
 
@@ -220,35 +228,8 @@ class Trial:
 
     def _mark(self) -> str:
         """What this password is known by when it is tried again."""
-        account, secret = self._suspects.account, _tried(self._proof)
-        return mark_of(account.name, secret) if account and secret is not None else ""
-
-    @property
-    def familiar(self) -> bool:
-        """Whether the account was opened from there lately, or nobody is counted."""
-        pair, guard = self.pair, self._guard
-        return pair in guard.lately if pair is not None else not guard.rules.counted
-
-    def unopposed(self, standing: Standing | None, account: Account) -> bool:
-        """Whether nothing is held against who opened `account` from there lately, and has a `standing` then.
-
-        Nothing is counted where not: that login begins anew, in the usual way.
-        """
-        if standing is None and self.pair is not None:
-            return False
-        self.account = account
-        return True
-
-    def opened(self, pair: Standing | None) -> None:
-        """The login went well, where the pair stood so: from there it does so for a while."""
-        guard, account = self._guard, self.account
-        if guard.attempts is None or pair is None or account is None:
-            return
-        guard.lately.opened(pair.subject)
-        # It isn't written at every login, but often enough that it doesn't end while the account is in use.
-        remember = guard.rules.remember
-        if pair.score or pair.known < remember / 2:
-            guard.after.begin(account.key.maildrop_id, partial(guard.attempts.opened, pair.subject, remember))
+        account = self._suspects.account
+        return mark_of(account.name, self._secret) if account and self._secret is not None else ""
 
     def _learn_tenant(self) -> None:
         if self.account is not None:

@@ -15,7 +15,7 @@ from service.mail.again import Again
 from service.mail.bearer import Bearer
 from service.mail.certified import certified
 from service.mail.enrolments import Enrolments
-from service.mail.guard import Guard, Trial
+from service.mail.guard import Guard
 from service.mail.leases import Leases, OnLost
 from service.mail.maildrop import KeptIndex, OpenMaildrop
 from service.mail.outage import Reading
@@ -88,10 +88,10 @@ class Login:
         proof, recent = told_apart(attempt.proof)
         if recent:
             attempt = attempt._replace(proof=proof, recent=recent)
+        if (held := await self._again(attempt, on_lost)) is not None:
+            return held
         trial = self.guard.trial(attempt.client, proof)
         try:
-            if (held := await self._again(trial, attempt, on_lost)) is not None:
-                return held
             async with trial:
                 name = proof.name if proof else NO_NAME
                 found = await trial.beside(self.directory.find(name))
@@ -106,13 +106,13 @@ class Login:
             self.again.learn(proof, found, credential)
         return held
 
-    async def _again(self, trial: Trial, attempt: Attempt, on_lost: OnLost) -> OpenMaildrop | None:
+    async def _again(self, attempt: Attempt, on_lost: OnLost) -> OpenMaildrop | None:
         """The maildrop by one statement, if this login is like the last one; else None, and nothing is held.
 
         The lease comes first here, too, and whoever has none goes the long way: an older session's fence stays.
         """
-        again = self.again
-        if again is None or attempt.recent or not trial.familiar:
+        again, guard = self.again, self.guard
+        if again is None or attempt.recent or not guard.familiar(pair := guard.pair(attempt.client, attempt.proof)):
             return None
         known = again.known(attempt.proof, attempt.mechanism, attempt.client)
         if known is None:
@@ -121,23 +121,27 @@ class Login:
         lease, fence = self._lease(account, attempt), os.urandom(FENCE_OCTETS)
         began = self.clock.monotonic()
         try:
-            asked = await again.entrance.ask(lease, trial.pair)
-            if asked is not None and asked.free and trial.unopposed(asked.standing, account):
+            asked = await again.entrance.ask(lease, pair)
+            # What is held against the pair is judged in the usual way.
+            if asked is not None and asked.free and (pair is None or asked.standing is not None):
                 took = self.clock.monotonic() - began
                 self.leases.opening(lease, fence, guarded=True)
                 if not self.leases.counts(account) or await self._counted(account, attempt, lease):
                     drop = await again.reopening.reopen(account, fence)
                 # The long way asks for both once more, and is counted then.
                 took = took if drop is not None else None
+        except Refusal as refusal:
+            refusal.account = account
+            raise
         finally:
             if took is not None:
-                again.told(took, trial.pair is not None)
+                again.told(took, pair is not None)
             if drop is None:
                 again.forget(attempt.proof)
                 await self.leases.release(lease)
         if asked is None or drop is None:
             return None
-        trial.opened(asked.standing)
+        guard.opened(account, asked.standing)
         again.verdicts.used()
         self._enrol(account, known.credential, attempt.proof)
         return self._hold(

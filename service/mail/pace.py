@@ -53,8 +53,6 @@ class Class:
     """When all it had in rounds before this one is paid for, in virtual time."""
     stays: bool
     """Whether it is more than a stranger's, who may turn out to be anybody's."""
-    joined: bool = False
-    """Whether it had a step in the present round."""
     spent: float = 0.0
     """Seconds of the present round: no step is shorter there than SHORT, and one that is under way is reckoned."""
     owed: float = 0.0
@@ -81,11 +79,14 @@ class Pace:
         self._told = told or Untold()
         self._short, self._long = steps * SHORT, steps * SHORT * ALONE
         self._room = self._short
+        """Seconds of the present round; none any more once it is for those who pass alone."""
+        self._unasked = self._room / 2
+        """Until so much is spent anybody may begin, as nobody can have half of the round; 0 while anybody waits."""
         self._savings = savings
         self._behind = savings / 8 or UNBOUNDED
         """How far behind is more than one that always asks is now and then, too."""
-        self._spent = self._passed = 0.0
-        """Seconds of the present round, in its room and in that of those who pass."""
+        self._spent = 0.0
+        """What of the present round's room was had, or of that of those who pass."""
         self._classes: dict[Whose, Class] = {}
         self._few = FEW_CLASSES
         self._heads: list[tuple[float, int, Class]] = []
@@ -93,7 +94,7 @@ class Pace:
         self._order = count()
         self._now = self._latest = 0.0
         """Virtual time: when the step that was granted last began, and whenever nobody waits, the end of all debts."""
-        self._had: list[Class] = []
+        self._had: dict[Whose, Class] = {}
         """Who had a step in this round, at whose end another begins."""
         self._looks = 0
         """How often sockets were looked at since this round began."""
@@ -103,20 +104,19 @@ class Pace:
 
     def may_begin(self, whose: Whose) -> bool:
         """Whether a step may run at once; if so, `ended` must follow."""
-        of = self._classes.get(whose) or self._class(whose)
-        left = self._room - self._spent
-        if not self._heads and left > 0.0 and of.spent < left:
+        # Nearly every step of each session comes by here and goes on: so it calls nothing.
+        if self._spent < self._unasked:
             return True
-        behind = self._paid(of) < self._now - self._behind
-        return behind and not of.waiting and self._passed < (self._long if of.stays else self._short)
+        of = self._classes.get(whose) or self._class(whose)
+        return (not self._heads and of.spent < self._room - self._spent) or self._may_pass(of)
 
     def ended(self, whose: Whose, seconds: float, counted: float = 0.0) -> None:
         """A step took so long, `counted` of which its round knows already.
 
         A long one uses up what others of its round could have had, so that sockets are looked at soon. Each step of
-        each session ends here, so the rest is done once a round: `_joins` and `_pay`.
+        each session ends here, so the rest is done once a round: `_join` and `_pay`.
         """
-        of = self._classes.get(whose) or self._class(whose)
+        of = self._had.get(whose) or self._join(whose)
         of.owed += seconds
         # A call of `max` costs a session as much as the line above.
         if seconds < SHORT:  # noqa: PLR1730
@@ -124,13 +124,8 @@ class Pace:
         if counted:
             of.usual = max((of.usual + seconds) / 2, SHORT)
             seconds = max(seconds - counted, 0.0)
-        if not of.joined:
-            self._joins(of)
         of.spent += seconds
-        if self._spent < self._room:
-            self._spent += seconds
-        else:
-            self._passed += seconds
+        self._spent += seconds
 
     def soon(self, whose: Whose, call: Callable[[], object]) -> None:
         """Call `call` in a step of its own: at once where there is room."""
@@ -164,31 +159,47 @@ class Pace:
             self._classes[whose].waits = 0
         return told
 
-    def _joins(self, of: Class) -> None:
+    def _join(self, whose: Whose) -> Class:
         """The first step of a class in this round."""
+        of = self._classes.get(whose) or self._class(whose)
         if not self._had:
             asyncio.get_running_loop().call_soon(self._next_round, context=self._context)
-        self._had.append(of)
-        of.joined = True
+        self._had[whose] = of
         if of is not self._tenant and of.stays:
             self._meet(of)
+        return of
+
+    def _may_pass(self, of: Class) -> bool:
+        """Whether a class that finds no room has savings, and those who pass have some left for it."""
+        if of.waiting or self._paid(of) >= self._now - self._behind:
+            return False
+        if self._spent < self._room:
+            return True
+        if self._room:
+            # It is full: from now on those who pass are counted.
+            self._room = self._unasked = self._spent = 0.0
+        return self._spent < (self._long if of.stays else self._short)
 
     def _paid(self, of: Class) -> float:
         """When all it had until now is paid for, in virtual time: where its next step begins."""
         return max(of.finish, self._now - self._savings) + of.owed
 
-    def _pay(self, of: Class) -> None:
-        """A round is over, of which a class had its part."""
-        begins = self._paid(of)
-        self._now = max(self._now, begins - of.owed)
-        self._latest = max(self._latest, begins)
-        of.finish, of.owed, of.spent, of.joined = begins, 0.0, 0.0, False
+    def _pay(self) -> None:
+        """A round is over, of which each class that had a step had its part."""
+        for of in self._had.values():
+            begins = self._paid(of)
+            self._now = max(self._now, begins - of.owed)
+            self._latest = max(self._latest, begins)
+            of.finish, of.owed, of.spent = begins, 0.0, 0.0
+        self._had.clear()
+        self._spent = 0.0
 
     def _meet(self, of: Class) -> None:
         """A step of another tenant than the last one's: neither is to find the loop in the middle of a long round."""
         if self._tenant is not None:
             self._company_until = time.monotonic() + COMPANY_SECONDS
-            self._room = self._short
+            self._room = min(self._room, self._short)
+            self._unasked = min(self._unasked, self._room / 2)
         self._tenant = of
 
     def _wait(self, whose: Whose, waiter: Waiter) -> None:
@@ -200,24 +211,24 @@ class Pace:
             self._become_head(of)
 
     def _become_head(self, of: Class) -> None:
+        self._unasked = 0.0
         heappush(self._heads, (self._paid(of), next(self._order), of))
 
     def _next_round(self) -> None:
         """The sockets were looked at, often enough: who waits goes on."""
+        company = self._company_until > time.monotonic()
         self._looks += 1
-        if self._heads and self._looks < LOOKS and self._company_until > time.monotonic():
+        if self._heads and self._looks < LOOKS and company:
             asyncio.get_running_loop().call_soon(self._next_round, context=self._context)
             return
         self._looks = 0
-        for of in self._had:
-            self._pay(of)
-        self._had.clear()
-        self._spent = self._passed = 0.0
-        self._room = self._short if self._company_until > time.monotonic() else self._long
+        self._pay()
+        self._room = self._short if company else self._long
         if self._heads:
             self._grant()
         else:
             self._now = self._latest
+            self._unasked = self._room / 2
 
     def _grant(self) -> None:
         """Let those go on who wait, while there is room; whose class has its part already waits for the next round."""
@@ -263,7 +274,8 @@ class Pace:
     def _forget(self) -> None:
         """Let go of classes that wait for nothing and have no debt: they are as good as new."""
         paid = self._now - self._savings
-        idle = [whose for whose, of in self._classes.items() if not (of.joined or of.waiting) and of.finish <= paid]
+        calm = [whose for whose, of in self._classes.items() if not of.waiting and of.finish <= paid]
+        idle = [whose for whose in calm if whose not in self._had]
         for whose in idle:
             del self._classes[whose]
         self._few = max(FEW_CLASSES, 2 * len(self._classes))

@@ -34,7 +34,7 @@ async def pace() -> AsyncIterator[Pace]:
     pace = in_company(Pace(STEPS))
     yield pace
     await asyncio.sleep(0.01)
-    assert (pace.waiting, pace._heads, pace._had) == (0, [], [])
+    assert (pace.waiting, pace._heads, pace._had) == (0, [], {})
 
 
 @dataclass
@@ -309,6 +309,24 @@ async def test_g16_rounds_are_short_while_two_tenants_have_steps() -> None:
     assert pace.may_begin(2)
     pace._company_until = 0.0
     assert await steps_of_a_round(pace, 1) == STEPS * ALONE / 2, "the other one went away"
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_g16_a_class_has_no_more_of_a_round_than_it_leaves_to_others(seed: int) -> None:
+    """Of any mixture of short and long steps, and of a round that becomes short in the middle."""
+    chance, pace, had = Random(seed), Pace(STEPS), dict.fromkeys((1, 2, "stranger"), 0.0)
+    pace._next_round()
+    for _ in range(80):
+        whose = chance.choice([1, "stranger"] if seed % 2 else list(had))
+        short = pace._company_until > 0.0
+        left = STEPS * SHORT * (1 if short else ALONE) - sum(had.values())
+        assert pace.may_begin(whose) == (had[whose] < left)
+        if pace.may_begin(whose):
+            seconds = chance.choice([0.0, SHORT / 2, 1.5 * SHORT])
+            pace.ended(whose, seconds)
+            had[whose] += max(seconds, SHORT)
+    assert sum(had.values()) >= STEPS * SHORT / 2
+    await until(lambda: not pace._had)
 
 
 async def test_g16_a_flood_of_strangers_passes_those_who_wait_for_no_longer_than_a_short_round() -> None:

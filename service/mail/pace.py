@@ -64,6 +64,19 @@ class Class:
     """How many of it had to wait since somebody looked."""
 
 
+class Round(dict[Whose, Class]):
+    """The classes that had a step in one round: who isn't among them when its step ends joins."""
+
+    __slots__ = ("_join",)
+
+    def __init__(self, join: Callable[[Whose], Class]) -> None:
+        super().__init__()
+        self._join = join
+
+    def __missing__(self, whose: Whose) -> Class:
+        return self._join(whose)
+
+
 class Pace:
     """Rounds of `steps` short steps; for use in one event loop.
 
@@ -94,7 +107,7 @@ class Pace:
         self._order = count()
         self._now = self._latest = 0.0
         """Virtual time: when the step that was granted last began, and whenever nobody waits, the end of all debts."""
-        self._had: dict[Whose, Class] = {}
+        self._had = Round(self._join)
         """Who had a step in this round, at whose end another begins."""
         self._looks = 0
         """How often sockets were looked at since this round began."""
@@ -116,7 +129,7 @@ class Pace:
         A long one uses up what others of its round could have had, so that sockets are looked at soon. Each step of
         each session ends here, so the rest is done once a round: `_join` and `_pay`.
         """
-        of = self._had.get(whose) or self._join(whose)
+        of = self._had[whose]
         of.owed += seconds
         # A call of `max` costs a session as much as the line above.
         if seconds < SHORT:  # noqa: PLR1730
@@ -187,10 +200,13 @@ class Pace:
     def _pay(self) -> None:
         """A round is over, of which each class that had a step had its part."""
         for of in self._had.values():
-            begins = self._paid(of)
-            self._now = max(self._now, begins - of.owed)
-            self._latest = max(self._latest, begins)
-            of.finish, of.owed, of.spent = begins, 0.0, 0.0
+            start = self._now - self._savings
+            if start < of.finish:
+                start = of.finish
+                self._now = max(self._now, start)
+            of.finish = start + of.owed
+            self._latest = max(self._latest, of.finish)
+            of.owed = of.spent = 0.0
         self._had.clear()
         self._spent = 0.0
 

@@ -43,14 +43,10 @@ class Fairness:
         """The tenant whose a client from there is taken to be; None for a stranger."""
         return self.newcomers.tenant(network)
 
-    def logged_in(self, network: str, tenant: Whose) -> None:
-        """A session of this tenant came from there."""
-        if self.owners:
-            self.newcomers.logged_in(network, tenant)
-
-    def session(self, tenant: UUID, address: str) -> Whose:
-        """The class of a session of this tenant, which logged in to the maildrop of this address."""
+    def logged_in(self, network: str, tenant: UUID, address: str) -> Whose:
+        """The class of a session of this tenant, which came from there and logged in to the maildrop at `address`."""
         if self.owners is None:
             return None
         self.owners.confirm(address, tenant)
+        self.newcomers.logged_in(network, tenant)
         return tenant

@@ -9,7 +9,7 @@ Refuses to know what is shared, and what a class is. Nothing here takes longer t
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Hashable, Iterable
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -123,14 +123,10 @@ class Turns:
 
     def give_back(self, whose: Whose, amount: int = 1, *, cost: float = 0.0) -> None:
         """Return what was taken, which cost so much more than was said; those who wait get their turns."""
-        self.give_all_back(((whose, amount, cost),))
-
-    def give_all_back(self, taken: Iterable[tuple[Whose, int, float]]) -> None:
-        """Return all of it, each amount with whose it was and what it cost more than was said."""
-        for whose, amount, cost in taken:
-            of = self._classes.get(whose) or self._class(whose)
-            of.held -= amount
-            self.used -= amount
+        of = self._classes.get(whose) or self._class(whose)
+        of.held -= amount
+        self.used -= amount
+        if cost:
             of.finish += cost
             self._latest = max(self._latest, of.finish)
         if self._heads:

@@ -4,9 +4,9 @@ Owns on whose behalf an effect asks other systems. Refuses to know how turns are
 RFC 1939 §4 (until a login succeeded, a session is that of the name it gave).
 """
 
-import time
 from collections.abc import Callable, Coroutine
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 from service.mail.allowances import network_of
@@ -21,10 +21,11 @@ from service.protocol.pop3 import effects
 class SessionTurns:
     """The turns of one session."""
 
-    __slots__ = ("_fairness", "_goes_on", "_network", "_placed", "whose")
+    __slots__ = ("_fairness", "_goes_on", "_network", "_pace", "_placed", "whose")
 
     def __init__(self, fairness: Fairness, client: str) -> None:
         self._fairness = fairness
+        self._pace = fairness.pace
         self._network = network_of(client)
         self.whose: Whose = fairness.newcomer(self._network)
         """The tenant's id; before a name is given that of the client's address, None for names that are nobody's."""
@@ -39,7 +40,7 @@ class SessionTurns:
                 self.whose = await self._fairness.whose(proof.name if proof else "")
             case effects.FetchKeys(name=name):
                 self.whose = await self._fairness.whose(name)
-        self.stand_for()
+        WHOSE.set(self.whose)
 
     def stand_for(self) -> None:
         """From now on, what the present context asks of other systems is asked on this session's tenant's behalf."""
@@ -51,11 +52,10 @@ class SessionTurns:
         It begins in the turn of the command that wanted it, and what it brought is answered in that of its last step,
         unless it is the `last` that the session does.
         """
-        pace = self._fairness.pace
-        if pace is None:
+        if self._pace is None:
             await work
         else:
-            steps = Steps(pace, work, self, begun=self._goes_on)
+            steps = Steps(self._pace, work, self, begun=self._goes_on)
             self._goes_on = False
             await steps
             self._goes_on = steps.had_turn and not last
@@ -65,7 +65,7 @@ class SessionTurns:
 
         Where `call` gives True, what is run next goes on in the same turn. A turn that was waited for is `granted`.
         """
-        pace = self._fairness.pace
+        pace = self._pace
         if pace is None:
             call()
             return
@@ -73,23 +73,25 @@ class SessionTurns:
         if not (went_on or granted or pace.may_begin(self.whose)):
             pace.line_up(self.whose, partial(self.soon, call, granted=True))
             return
-        began = time.perf_counter()
+        began = perf_counter()
         try:
             begins = call() is True
         finally:
-            pace.ended(self.whose, time.perf_counter() - began)
-        # One effect is all that a turn carries while others wait for theirs (G16).
-        self._goes_on = begins and not (went_on and pace.waiting)
+            pace.ended(self.whose, perf_counter() - began)
+        if begins:
+            # One effect is all that a turn carries while others wait for theirs (G16).
+            self._goes_on = not (went_on and pace.waiting)
 
     async def enter(self, held: OpenMaildrop) -> None:
         """Take a place among the sessions that are logged in.
 
         Raises Refusal(OVERLOADED) where the tenant has its share of a process that is nearly full.
         """
-        self.whose = self._fairness.session(held.key.tenant_id, held.address)
         # Who is refused a place gave its name all the same, and comes again.
-        self._fairness.logged_in(self._network, self.whose)
-        await self._fairness.sessions.take(self.whose)
+        self.whose = self._fairness.logged_in(self._network, held.key.tenant_id, held.address)
+        places = self._fairness.sessions
+        if not places.try_take(self.whose):
+            await places.wait(self.whose)
         self._placed = True
 
     def leave(self) -> None:

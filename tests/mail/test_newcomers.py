@@ -87,7 +87,7 @@ def test_g15_of_many_addresses_those_heard_of_longest_ago_are_forgotten(newcomer
 
 def test_where_all_are_one_class_no_address_is_anybodys() -> None:
     fairness = Fairness()
-    fairness.logged_in(FROM_LIGHT, LIGHT)
+    assert fairness.logged_in(FROM_LIGHT, LIGHT, "user@light.example") is None
     assert fairness.newcomer(FROM_LIGHT) is None
     assert fairness.tenant_of(FROM_LIGHT) is None
 

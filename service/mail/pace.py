@@ -9,20 +9,16 @@ the work. Nothing waits while fewer steps are ready than may run in one round.
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Callable, Hashable
-from contextvars import Context, copy_context
-from dataclasses import dataclass, field
+from contextvars import copy_context
 from heapq import heappop, heappush
 from itertools import count
-from typing import NamedTuple
 
+from service.mail.rounds import SHORT, Class, Round, Waiter
 from service.mail.told import Told, Untold
 
 Whose = Hashable
 """A class of callers: a tenant's id, the network of a stranger, or None for those that are nobody's."""
-SHORT = 0.00005
-"""Seconds of a step that counts as one."""
 ALONE = 8
 """How many times longer a round is while one tenant alone has anything to do, and for tenants with savings."""
 COMPANY_SECONDS = 5.0
@@ -33,48 +29,6 @@ LOOKS = 4
 tenants are about: who passes needs some looks for each answer of another system, and would wait a round for each."""
 FEW_CLASSES = 64
 UNBOUNDED = float("inf")
-
-
-class Waiter(NamedTuple):
-    """One caller in a queue: `turn` for who waits for it, or a `call` to be made in it."""
-
-    since: float
-    turn: asyncio.Future[float] | None
-    call: Callable[[], object] | None
-    context: Context | None
-
-
-@dataclass(slots=True, eq=False)
-class Class:
-    """What one class had, and who of it waits, in order."""
-
-    whose: Whose
-    finish: float
-    """When all it had in rounds before this one is paid for, in virtual time."""
-    stays: bool
-    """Whether it is more than a stranger's, who may turn out to be anybody's."""
-    spent: float = 0.0
-    """Seconds of the present round: no step is shorter there than SHORT, and one that is under way is reckoned."""
-    owed: float = 0.0
-    """Seconds that its steps in the present round took, not yet in virtual time."""
-    usual: float = SHORT
-    """Seconds that its steps take of late which waited; what the next one is reckoned at until it is over."""
-    waiting: deque[Waiter] = field(default_factory=deque)
-    waits: int = 0
-    """How many of it had to wait since somebody looked."""
-
-
-class Round(dict[Whose, Class]):
-    """The classes that had a step in one round: who isn't among them when its step ends joins."""
-
-    __slots__ = ("_join",)
-
-    def __init__(self, join: Callable[[Whose], Class]) -> None:
-        super().__init__()
-        self._join = join
-
-    def __missing__(self, whose: Whose) -> Class:
-        return self._join(whose)
 
 
 class Pace:
@@ -121,7 +75,7 @@ class Pace:
         if self._spent < self._unasked:
             return True
         of = self._classes.get(whose) or self._class(whose)
-        return (not self._heads and of.spent < self._room - self._spent) or self._may_pass(of)
+        return (not self._heads and of.part() < self._room - self._spent) or self._may_pass(of)
 
     def ended(self, whose: Whose, seconds: float, counted: float = 0.0) -> None:
         """A step took so long, `counted` of which its round knows already.
@@ -129,15 +83,13 @@ class Pace:
         A long one uses up what others of its round could have had, so that sockets are looked at soon. Each step of
         each session ends here, so the rest is done once a round: `_join` and `_pay`.
         """
-        of = self._had[whose]
-        of.owed += seconds
+        self._had[whose].took.append(seconds)
         # A call of `max` costs a session as much as the line above.
         if seconds < SHORT:  # noqa: PLR1730
             seconds = SHORT
         if counted:
-            of.usual = max((of.usual + seconds) / 2, SHORT)
-            seconds = max(seconds - counted, 0.0)
-        of.spent += seconds
+            self._fill()
+            seconds = self._had[whose].reckoned(seconds, counted)
         self._spent += seconds
 
     def soon(self, whose: Whose, call: Callable[[], object]) -> None:
@@ -186,16 +138,17 @@ class Pace:
         """Whether a class that finds no room has savings, and those who pass have some left for it."""
         if of.waiting or self._paid(of) >= self._now - self._behind:
             return False
-        if self._spent < self._room:
-            return True
-        if self._room:
-            # It is full: from now on those who pass are counted.
+        self._fill()
+        return self._room > 0.0 or self._spent < (self._long if of.stays else self._short)
+
+    def _fill(self) -> None:
+        """Once nothing is left of the round's room, count those who pass."""
+        if 0.0 < self._room <= self._spent:
             self._room = self._unasked = self._spent = 0.0
-        return self._spent < (self._long if of.stays else self._short)
 
     def _paid(self, of: Class) -> float:
         """When all it had until now is paid for, in virtual time: where its next step begins."""
-        return max(of.finish, self._now - self._savings) + of.owed
+        return max(of.finish, self._now - self._savings) + of.owed + sum(of.took)
 
     def _pay(self) -> None:
         """A round is over, of which each class that had a step had its part."""
@@ -204,7 +157,8 @@ class Pace:
             if start < of.finish:
                 start = of.finish
                 self._now = max(self._now, start)
-            of.finish = start + of.owed
+            of.finish = start + of.owed + sum(of.took)
+            of.took.clear()
             self._latest = max(self._latest, of.finish)
             of.owed = of.spent = 0.0
         self._had.clear()
@@ -252,11 +206,12 @@ class Pace:
         try:
             while self._heads and (left := self._room - self._spent) > 0.0:
                 head = heappop(self._heads)
-                if head[2].spent < left:
+                if head[2].part() < left:
                     self._serve(*head)
                 else:
                     served.append(head)
         finally:
+            self._fill()
             for head in served:
                 heappush(self._heads, head)
             if self._heads and not self._had:
@@ -275,9 +230,9 @@ class Pace:
             # It goes on after this, maybe in the next round: how long it takes would be known too late for its own.
             self._told.waited(self.resource, time.monotonic() - waiter.since)
             waiter.turn.set_result(of.usual)
-            self.ended(of.whose, of.usual)
             # Its round alone is told so soon: nobody owes what is reckoned.
-            of.owed -= of.usual
+            self._had[of.whose].spent += of.usual
+            self._spent += of.usual
 
     def _class(self, whose: Whose) -> Class:
         of = self._classes.get(whose)

@@ -17,7 +17,8 @@ from weakref import ref
 
 import pytest
 
-from service.mail.pace import ALONE, SHORT, Class, Pace, Whose
+from service.mail.pace import ALONE, Pace, Whose
+from service.mail.rounds import SHORT, Class
 from service.mail.steps import Steps
 from tests.net.crowded import Crowded, in_company
 
@@ -315,6 +316,7 @@ async def test_g16_rounds_are_short_while_two_tenants_have_steps() -> None:
 async def test_g16_a_class_has_no_more_of_a_round_than_it_leaves_to_others(seed: int) -> None:
     """Of any mixture of short and long steps, and of a round that becomes short in the middle."""
     chance, pace, had = Random(seed), Pace(STEPS), dict.fromkeys((1, 2, "stranger"), 0.0)
+    took = had.copy()
     pace._next_round()
     for _ in range(80):
         whose = chance.choice([1, "stranger"] if seed % 2 else list(had))
@@ -325,8 +327,12 @@ async def test_g16_a_class_has_no_more_of_a_round_than_it_leaves_to_others(seed:
             seconds = chance.choice([0.0, SHORT / 2, 1.5 * SHORT])
             pace.ended(whose, seconds)
             had[whose] += max(seconds, SHORT)
+            took[whose] += seconds
     assert sum(had.values()) >= STEPS * SHORT / 2
     await until(lambda: not pace._had)
+    assert [pace._classes[whose].finish for whose in had if had[whose]] == pytest.approx(
+        [seconds for whose, seconds in took.items() if had[whose]]
+    )
 
 
 async def test_g16_a_flood_of_strangers_passes_those_who_wait_for_no_longer_than_a_short_round() -> None:

@@ -47,12 +47,12 @@ class Pace:
         self._short, self._long = steps * SHORT, steps * SHORT * ALONE
         self._room = self._short
         """Seconds of the present round; none any more once it is for those who pass alone."""
-        self._unasked = self._room / 2
-        """Until so much is spent anybody may begin, as nobody can have half of the round; 0 while anybody waits."""
+        self.unasked = self._room / 2
+        """While less than this is `spent` anybody may begin: nobody has half of the round, and nobody waits."""
         self._savings = savings
         self._behind = savings / 8 or UNBOUNDED
         """How far behind is more than one that always asks is now and then, too."""
-        self._spent = 0.0
+        self.spent = 0.0
         """What of the present round's room was had, or of that of those who pass."""
         self._classes: dict[Whose, Class] = {}
         self._few = FEW_CLASSES
@@ -70,12 +70,13 @@ class Pace:
         self._context = copy_context()
 
     def may_begin(self, whose: Whose) -> bool:
-        """Whether a step may run at once; if so, `ended` must follow."""
-        # Nearly every step of each session comes by here and goes on: so it calls nothing.
-        if self._spent < self._unasked:
-            return True
+        """Whether a step may run at once; if so, `ended` must follow.
+
+        Whose it is matters only once half of the round is spent, or somebody waits: nearly every step of each session
+        sees by `spent` and `unasked` that it needn't ask.
+        """
         of = self._classes.get(whose) or self._class(whose)
-        return (not self._heads and of.part() < self._room - self._spent) or self._may_pass(of)
+        return (not self._heads and of.part() < self._room - self.spent) or self._may_pass(of)
 
     def ended(self, whose: Whose, seconds: float, counted: float = 0.0) -> None:
         """A step took so long, `counted` of which its round knows already.
@@ -90,11 +91,11 @@ class Pace:
         if counted:
             self._fill()
             seconds = self._had[whose].reckoned(seconds, counted)
-        self._spent += seconds
+        self.spent += seconds
 
     def soon(self, whose: Whose, call: Callable[[], object]) -> None:
         """Call `call` in a step of its own: at once where there is room."""
-        if self.may_begin(whose):
+        if self.spent < self.unasked or self.may_begin(whose):
             self.run(whose, call)
         else:
             self.line_up(whose, lambda: self.run(whose, call))
@@ -139,12 +140,12 @@ class Pace:
         if of.waiting or self._paid(of) >= self._now - self._behind:
             return False
         self._fill()
-        return self._room > 0.0 or self._spent < (self._long if of.stays else self._short)
+        return self._room > 0.0 or self.spent < (self._long if of.stays else self._short)
 
     def _fill(self) -> None:
         """Once nothing is left of the round's room, count those who pass."""
-        if 0.0 < self._room <= self._spent:
-            self._room = self._unasked = self._spent = 0.0
+        if 0.0 < self._room <= self.spent:
+            self._room = self.unasked = self.spent = 0.0
 
     def _paid(self, of: Class) -> float:
         """When all it had until now is paid for, in virtual time: where its next step begins."""
@@ -162,14 +163,14 @@ class Pace:
             self._latest = max(self._latest, of.finish)
             of.owed = of.spent = 0.0
         self._had.clear()
-        self._spent = 0.0
+        self.spent = 0.0
 
     def _meet(self, of: Class) -> None:
         """A step of another tenant than the last one's: neither is to find the loop in the middle of a long round."""
         if self._tenant is not None:
             self._company_until = time.monotonic() + COMPANY_SECONDS
             self._room = min(self._room, self._short)
-            self._unasked = min(self._unasked, self._room / 2)
+            self.unasked = min(self.unasked, self._room / 2)
         self._tenant = of
 
     def _wait(self, whose: Whose, waiter: Waiter) -> None:
@@ -181,7 +182,7 @@ class Pace:
             self._become_head(of)
 
     def _become_head(self, of: Class) -> None:
-        self._unasked = 0.0
+        self.unasked = 0.0
         heappush(self._heads, (self._paid(of), next(self._order), of))
 
     def _next_round(self) -> None:
@@ -198,13 +199,13 @@ class Pace:
             self._grant()
         else:
             self._now = self._latest
-            self._unasked = self._room / 2
+            self.unasked = self._room / 2
 
     def _grant(self) -> None:
         """Let those go on who wait, while there is room; whose class has its part already waits for the next round."""
         served: list[tuple[float, int, Class]] = []
         try:
-            while self._heads and (left := self._room - self._spent) > 0.0:
+            while self._heads and (left := self._room - self.spent) > 0.0:
                 head = heappop(self._heads)
                 if head[2].part() < left:
                     self._serve(*head)
@@ -232,7 +233,7 @@ class Pace:
             waiter.turn.set_result(of.usual)
             # Its round alone is told so soon: nobody owes what is reckoned.
             self._had[of.whose].spent += of.usual
-            self._spent += of.usual
+            self.spent += of.usual
 
     def _class(self, whose: Whose) -> Class:
         of = self._classes.get(whose)

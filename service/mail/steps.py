@@ -44,7 +44,7 @@ class Steps(Generic[Result]):
         thrown: BaseException | None = None
         turn, counted = self._begun, 0.0
         while True:
-            if not turn and not (turn := pace.may_begin(caller.whose)):
+            if not turn and not (turn := pace.spent < pace.unasked or pace.may_begin(caller.whose)):
                 try:
                     counted = yield from pace.begin(caller.whose).__await__()
                     turn = True

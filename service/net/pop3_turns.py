@@ -63,19 +63,19 @@ class SessionTurns:
     def soon(self, call: Callable[[], object], *, granted: bool = False) -> None:
         """Run commands that wait for nothing: in this tenant's turn of the event loop, at once where there is room.
 
-        Where `call` gives True, what is run next goes on in the same turn. A turn that was waited for is `granted`.
+        Where `call` gives what is true, the next goes on in the same turn. A turn that was waited for is `granted`.
         """
         pace = self._pace
         if pace is None:
             call()
             return
         went_on, self._goes_on = self._goes_on, False
-        if not (went_on or granted or pace.may_begin(self.whose)):
+        if not (went_on or granted or pace.spent < pace.unasked or pace.may_begin(self.whose)):
             pace.line_up(self.whose, partial(self.soon, call, granted=True))
             return
         began = perf_counter()
         try:
-            begins = call() is True
+            begins = call()
         finally:
             pace.ended(self.whose, perf_counter() - began)
         if begins:

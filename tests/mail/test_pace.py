@@ -323,6 +323,7 @@ async def test_g16_a_class_has_no_more_of_a_round_than_it_leaves_to_others(seed:
         short = pace._company_until > 0.0
         left = STEPS * SHORT * (1 if short else ALONE) - sum(had.values())
         assert pace.may_begin(whose) == (had[whose] < left)
+        assert (pace.spent < pace.unasked) <= pace.may_begin(whose), "who need not ask would hear the same"
         if pace.may_begin(whose):
             seconds = chance.choice([0.0, SHORT / 2, 1.5 * SHORT])
             pace.ended(whose, seconds)

@@ -10,6 +10,17 @@ class Crowded(Pace):
         super().__init__(4)
         self.full = full
 
+    @property
+    def full(self) -> bool:
+        """Whether whoever asks is told to wait, and whoever comes asks."""
+        return self._full
+
+    @full.setter
+    def full(self, full: bool) -> None:
+        self._full = full
+        if full:
+            self.unasked = 0.0
+
     def may_begin(self, whose: Whose) -> bool:
         return not self.full and super().may_begin(whose)
 

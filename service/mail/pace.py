@@ -64,7 +64,7 @@ class Pace:
         self._had = Round(self._join)
         """Who had a step in this round, at whose end another begins."""
         self._looks = 0
-        """How often sockets were looked at since this round began."""
+        """How often sockets were looked at since this round began, as far as somebody waits."""
         self._tenant: Class | None = None
         self._company_until = 0.0
         self._context = copy_context()
@@ -188,11 +188,12 @@ class Pace:
     def _next_round(self) -> None:
         """The sockets were looked at, often enough: who waits goes on."""
         company = self._company_until > time.monotonic()
-        self._looks += 1
-        if self._heads and self._looks < LOOKS and company:
-            asyncio.get_running_loop().call_soon(self._next_round, context=self._context)
-            return
-        self._looks = 0
+        if self._heads:
+            self._looks += 1
+            if self._looks < LOOKS and company:
+                asyncio.get_running_loop().call_soon(self._next_round, context=self._context)
+                return
+            self._looks = 0
         self._pay()
         self._room = self._short if company else self._long
         if self._heads:

@@ -77,6 +77,8 @@ class Turns:
         self._shared = bounds.multiple != UNBOUNDED
         self._queued = bounds.queue != UNBOUNDED
         """Whether one class may not have all."""
+        self._in_order = bounds.queue > 0 or bounds.savings > 0
+        """Whether anybody may come to wait or to pass: else it is all one what each had before."""
 
     def try_take(self, whose: Whose, amount: int = 1, *, cost: float = 1.0, leaving: int = 0) -> bool:
         """Take `amount` at once if it is free and nobody waits, and so much more stays free for those who would."""
@@ -91,12 +93,13 @@ class Turns:
             return False
         of.held += amount
         self.used = used + amount
-        start = self._now - self._savings
-        if start < of.finish:
-            start = of.finish
-            self._now = max(self._now, start)
-        of.finish = start + cost
-        self._latest = max(self._latest, of.finish)
+        if self._in_order:
+            start = self._now - self._savings
+            if start < of.finish:
+                start = of.finish
+                self._now = max(self._now, start)
+            of.finish = start + cost
+            self._latest = max(self._latest, of.finish)
         return True
 
     async def take(self, whose: Whose, amount: int = 1, *, cost: float = 1.0) -> None:

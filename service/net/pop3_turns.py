@@ -63,7 +63,7 @@ class SessionTurns:
     def soon(self, call: Callable[[], object], *, granted: bool = False) -> None:
         """Run commands that wait for nothing: in this tenant's turn of the event loop, at once where there is room.
 
-        Where `call` gives what is true, the next goes on in the same turn. A turn that was waited for is `granted`.
+        Where `call` gives anything true, what is run next is of the same turn. One that was waited for is `granted`.
         """
         pace = self._pace
         if pace is None:

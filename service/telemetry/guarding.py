@@ -42,4 +42,4 @@ def block_begun(whose: str) -> None:
 
 def login_judged(shared: bool) -> None:
     """A login was judged by the shared counters, or without them by this process's own."""
-    _judged("shared" if shared else "own").inc()
+    _judged("shared" if shared else "own").tell(1)

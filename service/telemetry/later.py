@@ -1,12 +1,12 @@
 """Metrics that are told much more often than they are read.
 
-Owns what was told and isn't counted yet: it is counted together, at a look, after so many, and where several processes
-share their metrics once a second. One by one, with a lock and perhaps a question for the process's id for each number,
-the some thirty of a poll were a twentieth of what it cost. Refuses to know any metric.
+Owns what was told and isn't counted yet: it is counted together, at a look, once a second in what serves, and after so
+many where they are observed one by one. With a lock and perhaps a question for the process's id for each number, the
+some thirty of a poll were a twentieth of what it cost. Refuses to know any metric.
 """
 
-from bisect import bisect_right
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable
 from threading import Lock
 from typing import Any
 from weakref import WeakSet
@@ -15,9 +15,9 @@ import prometheus_client
 from prometheus_client.metrics import MetricWrapperBase
 
 MOST = 256
-"""Numbers that wait to be counted."""
+"""Numbers that wait to be counted, of those that weren't told."""
 FLUSH_EVERY = 1.0
-"""Seconds."""
+"""Seconds after which a process that has sessions counts what was told: no more waits than they do in one."""
 
 _all: "WeakSet[Later]" = WeakSet()
 """All that can be told."""
@@ -28,28 +28,26 @@ _joining = Lock()
 class Later(MetricWrapperBase):
     """What the three kinds share. Safe from any thread."""
 
+    tell: Callable[[float], None]
+    """Count so much at the next flush. The list's own `append`, for what sessions do: a poll tells some fifteen."""
+
     def _metric_init(self) -> None:
         super()._metric_init()  # type: ignore[no-untyped-call]
         self._told: list[float] = []
+        self.tell = self._told.append
         self._counting = Lock()
         with _joining:
             _all.add(self)
 
-    def tell(self, amount: float) -> None:
-        """Count `amount`, a little later."""
-        told = self._told
-        told.append(amount)
-        if len(told) >= MOST:
-            self.flush()
-
     def flush(self) -> None:
         """Count what was told."""
+        if not self._told:
+            return
         with self._counting:
             # Each of the two is one operation, between which others may only add to the end.
             taken = self._told[:]
             del self._told[: len(taken)]
-            if taken:
-                self._count(taken)
+            self._count(taken)
 
     def _count(self, taken: list[float]) -> None:
         raise NotImplementedError
@@ -64,9 +62,8 @@ class Counter(Later, prometheus_client.Counter):
 
     def inc(self, amount: float = 1, exemplar: dict[str, str] | None = None) -> None:
         """Count so many more, a little later."""
-        told = self._told
-        told.append(amount)
-        if len(told) >= MOST:
+        self.tell(amount)
+        if len(self._told) >= MOST:
             self.flush()
 
     def _count(self, taken: list[float]) -> None:
@@ -74,18 +71,7 @@ class Counter(Later, prometheus_client.Counter):
 
 
 class Level(Later, prometheus_client.Gauge):
-    """Prometheus' gauge for what goes up and down by steps, but for when it counts."""
-
-    def inc(self, amount: float = 1) -> None:
-        """There are so many more."""
-        told = self._told
-        told.append(amount)
-        if len(told) >= MOST:
-            self.flush()
-
-    def dec(self, amount: float = 1) -> None:
-        """There are so many less."""
-        self.inc(-amount)
+    """Prometheus' gauge for what goes up and down by steps, which it is told."""
 
     def _count(self, taken: list[float]) -> None:
         self._value.inc(sum(taken))
@@ -96,20 +82,20 @@ class Histogram(Later, prometheus_client.Histogram):
 
     def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
         """Count `amount`, a little later."""
-        told = self._told
-        told.append(amount)
-        if len(told) >= MOST:
+        self.tell(amount)
+        if len(self._told) >= MOST:
             self.flush()
 
     def _count(self, taken: list[float]) -> None:
         self._sum.inc(sum(taken))
         taken.sort()
-        before = 0
-        for bucket, bound in zip(self._buckets, self._upper_bounds, strict=True):
-            counted = bisect_right(taken, bound)
-            if counted > before:
-                bucket.inc(counted - before)
-            before = counted
+        start = 0
+        while start < len(taken):
+            # The first bound that the least of the rest doesn't exceed, and all that come to it.
+            bucket = bisect_left(self._upper_bounds, taken[start])
+            end = bisect_right(taken, self._upper_bounds[bucket])
+            self._buckets[bucket].inc(end - start)
+            start = end
 
 
 async def flush() -> None:

@@ -30,7 +30,7 @@ for _outcome in labels.RETRIEVALS:
 
 def greeted(listener: str, seconds: float) -> None:
     """A client of this listener was greeted."""
-    _greetings(listener).observe(seconds)
+    _greetings(listener).tell(seconds)
 
 
 def retrieval(outcome: str) -> None:

@@ -141,40 +141,40 @@ def _late(name: str, meaning: str, mode: Literal["livemostrecent", "max", "livem
 
 def session_opened(listener: str, state: str = "authorization") -> None:
     """A session began on the listener of this name, in `labels.STATES`."""
-    _sessions(listener, state).inc()
+    _sessions(listener, state).tell(1)
 
 
 def session_moved(listener: str, before: str, after: str) -> None:
     """A session left one of `labels.STATES` for another."""
-    _sessions(listener, before).dec()
-    _sessions(listener, after).inc()
+    _sessions(listener, before).tell(-1)
+    _sessions(listener, after).tell(1)
 
 
 def session_ended(listener: str, state: str, end: str, seconds: float) -> None:
     """A session ended in `state` after `seconds`, for one of `labels.ENDS`; `state` is empty if it never began."""
     if state:
-        _sessions(listener, state).dec()
-    _session_seconds(listener, end).observe(seconds)
+        _sessions(listener, state).tell(-1)
+    _session_seconds(listener, end).tell(seconds)
 
 
 def command(verb: str, result: str, seconds: float) -> None:
     """A POP3 command was answered: `ok`, `err`, or `cut` when its response broke off."""
-    _commands(verb, result).observe(seconds)
+    _commands(verb, result).tell(seconds)
 
 
 def lmtp_command(verb: str, code: int, seconds: float) -> None:
     """An LMTP command was answered with reply `code`."""
-    _lmtp_commands(verb, str(code)).observe(seconds)
+    _lmtp_commands(verb, str(code)).tell(seconds)
 
 
 def login(mechanism: str, result: str, seconds: float) -> None:
     """A login by `labels.MECHANISMS` came to one of `labels.LOGIN_RESULTS`: `ok` or a `Reason`'s value."""
-    _logins(mechanism, result).observe(seconds)
+    _logins(mechanism, result).tell(seconds)
 
 
 def verdict_asked(known: bool) -> None:
     """A password was looked for among those remembered, before any is computed."""
-    _verdicts("hit" if known else "miss").inc()
+    _verdicts("hit" if known else "miss").tell(1)
 
 
 def verifier_renewed(outcome: str) -> None:
@@ -189,12 +189,12 @@ def scram_enrolled(outcome: str) -> None:
 
 def octets_sent(listener: str, octets: int) -> None:
     """Octets were written to a client of this listener."""
-    _sent(listener).inc(octets)
+    _sent(listener).tell(octets)
 
 
 def octets_received(listener: str, octets: int) -> None:
     """Octets were read from a client of this listener."""
-    _received(listener).inc(octets)
+    _received(listener).tell(octets)
 
 
 def message_retrieved() -> None:
@@ -231,7 +231,7 @@ def retrieval_resumed() -> None:
 
 def lock(outcome: str, seconds: float) -> None:
     """An acquisition ended: `acquired`, `in_use` or `unavailable`."""
-    _locks(outcome).observe(seconds)
+    _locks(outcome).tell(seconds)
 
 
 def leases_held(count: int) -> None:

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TypeVar
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.metrics import MetricWrapperBase
 
 from service.telemetry.labels import closed
 
-Metric = TypeVar("Metric", Counter, Gauge, Histogram)
+Metric = TypeVar("Metric", bound=MetricWrapperBase)
 ANY = None
 """Stands for a set of values that is closed elsewhere, as that of listeners' names is by the settings."""
 MOST = 1024

@@ -6,7 +6,10 @@ from collections.abc import Callable
 import pytest
 from prometheus_client import CollectorRegistry
 
+from service.app.running import running
+from service.settings import Settings
 from service.telemetry.later import MOST, Counter, Histogram, Level, flush
+from tests.net.front import until
 
 Look = Callable[[str], float | None]
 
@@ -35,6 +38,16 @@ def test_g15_no_more_than_a_few_observations_wait(registry: CollectorRegistry) -
     for _ in range(10 * MOST):
         waits.observe(0.5)
         assert len(waits._told) < MOST
+
+
+async def test_g15_what_sessions_tell_waits_for_a_second_at_most(registry: CollectorRegistry) -> None:
+    waits = histogram(registry).labels("a")
+    settings = Settings.model_validate({"listeners": [], "http": {"host": "127.0.0.1", "port": 0}})
+    async with running(settings, []):
+        for amount in (0.05, 0.5):
+            waits.tell(amount)
+            await until(lambda: not waits._told)
+    assert waits._sum.get() == 0.55
 
 
 async def test_what_several_processes_share_is_written_when_asked(registry: CollectorRegistry) -> None:
@@ -69,7 +82,11 @@ def test_counters_and_levels_show_what_they_were_told(registry: CollectorRegistr
     polls.inc(3)
     sessions.inc()
     assert registry.get_sample_value("polls_total", {"of": "a"}) == MOST + 4
-    assert registry.get_sample_value("sessions", {"of": "a"}) == 1
+    polls.tell(2)
+    sessions.tell(-1)
+    sessions.tell(3)
+    assert registry.get_sample_value("polls_total", {"of": "a"}) == MOST + 6
+    assert registry.get_sample_value("sessions", {"of": "a"}) == 3
 
 
 async def test_a_series_that_another_thread_makes_is_no_hindrance(registry: CollectorRegistry) -> None:

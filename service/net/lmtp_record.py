@@ -15,9 +15,10 @@ from service.model.envelope import Envelope
 from service.model.event import Event, Kind
 from service.model.refusal import FAULTS, Reason, Refusal
 from service.net.peer import Peer
+from service.net.session_line import line_of
 from service.protocol.lmtp.effects import Answered
 from service.telemetry import metrics, spans
-from service.telemetry.logs import SessionLine, SessionLog
+from service.telemetry.logs import SessionLog
 from service.telemetry.session_trace import TransactionTrace
 from service.telemetry.spans import Tracer, Untraced
 
@@ -106,31 +107,22 @@ class Record:
 
     def ended(self, peer: Peer, ending: Ending, octets_out: int) -> None:
         """The connection is gone: the one line of the session, and its metrics."""
-        self.trace.ended(end=ending.value)
-        seconds = time.monotonic() - self._began
-        metrics.session_ended(self.listener, self._state, ending.value, seconds)
+        seconds, end = time.monotonic() - self._began, ending.value
+        self.trace.ended(end=end)
+        metrics.session_ended(self.listener, self._state, end, seconds)
         self._count_octets(octets_out)
-        self.log.ended(
-            SessionLine(
-                protocol="lmtp",
-                listener=self.listener,
-                client=peer.address,
-                end=ending.value,
-                seconds=seconds,
-                tls=peer.tls.version if peer.tls else None,
-                cipher=peer.tls.cipher if peer.tls else None,
-                server_name=peer.tls.server_name if peer.tls else None,
-                commands=self._commands,
-                delivered=self._delivered,
-                octets_in=self.octets_in,
-                octets_out=octets_out,
-            )
-        )
+        counts = {
+            "seconds": round(seconds, 3),
+            "commands": self._commands,
+            "delivered": self._delivered,
+            "octets_in": self.octets_in,
+            "octets_out": octets_out,
+        }
+        self.log.ended(line_of("lmtp", self.listener, peer, end), counts)
 
     def _count_octets(self, octets_out: int) -> None:
         """Count what came and went since the last time."""
-        metrics.octets_received(self.listener, self.octets_in - self._counted_in)
-        metrics.octets_sent(self.listener, octets_out - self._counted_out)
+        metrics.octets(self.listener, self.octets_in - self._counted_in, octets_out - self._counted_out)
         self._counted_in, self._counted_out = self.octets_in, octets_out
 
     def _tell(self, refusal: Refusal, tenant: str, address: str) -> None:

@@ -14,11 +14,12 @@ from service.model.event import Kind
 from service.model.refusal import FAULTS, Refusal
 from service.net.peer import Peer
 from service.net.pop3_events import Tidings
+from service.net.session_line import line_of
 from service.protocol.pop3.commands import State
 from service.protocol.pop3.session import Session
 from service.telemetry import levels, metrics, spans
 from service.telemetry.labels import MECHANISMS, closed
-from service.telemetry.logs import SessionLine, SessionLog
+from service.telemetry.logs import SessionLog
 from service.telemetry.session_trace import SessionTrace
 from service.telemetry.spans import Tracer, Untraced
 
@@ -37,7 +38,7 @@ class Record:
     """Who is at the other end, which TLS may change."""
     tracer: Tracer = field(default_factory=Untraced)
     session_id: str = field(default_factory=lambda: os.urandom(8).hex())
-    mechanism: str | None = None
+    mechanism: str = ""
     maildrop: OpenMaildrop | None = None
     removed: int = 0
     octets_in: int = 0
@@ -144,36 +145,26 @@ class Record:
         seconds, end = time.monotonic() - self._began, ending.value
         metrics.session_ended(self.listener, self._state, end, seconds)
         self._count_octets(octets_out)
-        held = self.maildrop
-        line = SessionLine(
-            protocol="pop3",
-            listener=self.listener,
-            client=peer.address,
-            end=end,
-            seconds=seconds,
-            tenant=held.tenant if held else None,
-            maildrop=str(held.key.maildrop_id) if held else None,
-            address=held.address if held else None,
-            mechanism=self.mechanism,
-            tls=peer.tls.version if peer.tls else None,
-            cipher=peer.tls.cipher if peer.tls else None,
-            server_name=peer.tls.server_name if peer.tls else None,
-            commands=self._commands,
-            retrieved=self._retrieved,
-            topped=self._topped,
-            removed=self.removed,
-            octets_in=self.octets_in,
-            octets_out=octets_out,
-        )
-        self.log.ended(line)
+        held, line = self.maildrop, line_of("pop3", self.listener, peer, end)
+        if held is not None:
+            line["maildrop"], line["mechanism"] = held.key.maildrop_id, self.mechanism
+        counts = {
+            "seconds": round(seconds, 3),
+            "commands": self._commands,
+            "retrieved": self._retrieved,
+            "topped": self._topped,
+            "removed": self.removed,
+            "octets_in": self.octets_in,
+            "octets_out": octets_out,
+        }
+        self.log.ended(line, counts)
         if self.trace.steps:
-            self.trace.ended(end=end, **line.counts)
+            self.trace.ended(end=end, **counts)
         # Each session has an end, and most often nobody keeps it.
         if held is not None and self.events.wants(Kind.END):
-            self.tidings.ended(held, ending, line.counts)
+            self.tidings.ended(held, ending, counts)
 
     def _count_octets(self, octets_out: int) -> None:
         """Count what came and went since the last time."""
-        metrics.octets_received(self.listener, self.octets_in - self._counted_in)
-        metrics.octets_sent(self.listener, octets_out - self._counted_out)
+        metrics.octets(self.listener, self.octets_in - self._counted_in, octets_out - self._counted_out)
         self._counted_in, self._counted_out = self.octets_in, octets_out

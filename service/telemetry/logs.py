@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from contextvars import Context, copy_context
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Literal, NamedTuple, TextIO
+from typing import Any, Literal, NotRequired, TextIO, TypedDict
+from uuid import UUID
 
 import structlog
 from pydantic_core import to_json
@@ -23,43 +24,24 @@ from service.telemetry.cleaning import clean, without_secrets
 Form = Literal["auto", "json", "console"]
 
 
-class SessionLine(NamedTuple):
-    """What the one line at the end of a session says; octets are of the connection, seconds of its whole life."""
+class SessionLine(TypedDict):
+    """What the one line at the end of a session says beside its counts. What isn't known is left out."""
 
     protocol: str
     listener: str
     client: str
     end: str
     """One of `labels.ENDS`."""
-    seconds: float
-    tenant: str | None = None
-    maildrop: str | None = None
+    maildrop: NotRequired[UUID]
     """The maildrop's id."""
-    address: str | None = None
-    mechanism: str | None = None
-    tls: str | None = None
-    cipher: str | None = None
-    server_name: str | None = None
+    mechanism: NotRequired[str]
+    tls: NotRequired[str]
+    cipher: NotRequired[str]
+    server_name: NotRequired[str]
     """The name that the client asked for (SNI)."""
-    commands: int = 0
-    retrieved: int | None = None
-    topped: int | None = None
-    removed: int | None = None
-    delivered: int | None = None
-    octets_in: int = 0
-    octets_out: int = 0
-
-    @property
-    def counts(self) -> dict[str, int | float]:
-        """Its numbers, without those that are unknown."""
-        counted = {name: count for name in _COUNTS if (count := getattr(self, name)) is not None}
-        return {"seconds": round(self.seconds, 3), **counted}
 
 
 ENDED = "session ended"
-_COUNTS = ("commands", "retrieved", "topped", "removed", "delivered", "octets_in", "octets_out")
-_UNKNOWN = tuple(name for name, default in SessionLine._field_defaults.items() if default is None)
-"""What may be unknown."""
 _FROM_OUTSIDE = frozenset({"tenant", "address", "sender", "client", "tls", "cipher", "server_name"})
 
 
@@ -101,28 +83,23 @@ class SessionLog:
         """A defect, inside its `except`; the traceback shows no values."""
         self._log.exception(event, **facts)
 
-    def ended(self, line: SessionLine) -> None:
-        """The one line at the end; values that are unknown are left out.
+    def ended(self, line: SessionLine, counts: Mapping[str, int | float]) -> None:
+        """The one line at the end; `octets_in` is among its counts.
 
         Who said nothing at all is a balancer that looks whether the port answers, every other second: `debug`.
         """
-        facts = line._asdict()
-        for name in _UNKNOWN:
-            if facts[name] is None:
-                del facts[name]
-        facts["seconds"] = round(line.seconds, 3)
-        if not line.octets_in and line.end == "vanished":
-            self._log.debug(ENDED, **facts)
+        if not counts["octets_in"] and line["end"] == "vanished":
+            self._log.debug(ENDED, **line, **counts)
         else:
-            self._at_once(ENDED, facts)
+            self._at_once(ENDED, {**self._facts, **line, **counts})
 
     def delivered(self, **facts: str | int) -> None:
         """A message was stored for a recipient; `tenant`, `address` and `sender` alone are texts from outside."""
-        self._at_once("delivered", facts)
+        self._at_once("delivered", {**self._facts, **facts})
 
-    def _at_once(self, event: str, facts: Mapping[str, object]) -> None:
+    def _at_once(self, event: str, facts: dict[str, Any]) -> None:
         if _at_once is not None and structlog.get_config()["processors"][-1] is _at_once.renderer:
-            _at_once.write(event, {**self._facts, **facts})
+            _at_once.write(event, facts)
         else:
             self._log.info(event, **facts)
 
@@ -158,10 +135,10 @@ class AtOnce:
         """Which stands last among the processors, as long as nothing else is to be done with lines."""
         self._write = structlog.WriteLogger(out).msg
 
-    def write(self, event: str, facts: dict[str, object]) -> None:
-        """Write one line."""
+    def write(self, event: str, facts: dict[str, Any]) -> None:
+        """Write one line of `facts`, which the caller needs no more."""
         for name in _FROM_OUTSIDE & facts.keys():
-            facts[name] = clean(str(facts[name]))
+            facts[name] = clean(facts[name])
         facts |= {"event": event, "level": "info", "at": _now()}
         self._write(to_json(facts, fallback=str).decode())
 

@@ -1,6 +1,6 @@
 """Every metric Poplar exports; callers see plain functions, never a Prometheus object.
 
-Sessions: `session_opened|moved|ended`, `octets_sent|received`, `connection_rejected`, `tls_established`. Commands:
+Sessions: `session_opened|moved|ended`, `octets`, `connection_rejected`, `tls_established`. Commands:
 `command`, `lmtp_command`, `login`. Mail: `message_retrieved|topped`, `messages_removed`, `delivered`. More below.
 Label values come from `labels.py` alone (G17). Durations are seconds. Safe from any thread, and in Prometheus'
 multiprocess mode, where each gauge says how the values of several processes add up. `poplar_command_seconds_count` is
@@ -187,14 +187,10 @@ def scram_enrolled(outcome: str) -> None:
     _enrolments(outcome).inc()
 
 
-def octets_sent(listener: str, octets: int) -> None:
-    """Octets were written to a client of this listener."""
-    _sent(listener).tell(octets)
-
-
-def octets_received(listener: str, octets: int) -> None:
-    """Octets were read from a client of this listener."""
-    _received(listener).tell(octets)
+def octets(listener: str, received: int, sent: int) -> None:
+    """So many octets were read from a client of this listener, and so many written to it."""
+    _received(listener).tell(received)
+    _sent(listener).tell(sent)
 
 
 def message_retrieved() -> None:

@@ -16,7 +16,7 @@ from service.net.peer import Peer
 from service.net.pop3_record import Record
 from service.net.pop3_service import Pop3Options
 from service.telemetry.labels import STATES
-from tests.mail.house import House
+from tests.mail.house import ADDRESS, House
 from tests.net.front import LOGIN, Front, read_multi_line, until
 from tests.net.wire import Wire
 
@@ -74,6 +74,29 @@ async def test_a_connection_that_ends_before_its_session_began_is_not_counted_do
     states = {state: value("poplar_sessions", listener="unbegun", state=state) for state in STATES}
     assert states == dict.fromkeys(STATES, 0)
     assert value("poplar_session_seconds_count", listener="unbegun", end="fault") == 1
+
+
+async def test_the_line_at_the_end_says_what_is_known_and_nothing_else() -> None:
+    house = await House().furnish(TEXT)
+    front = Front(house)
+    said = LOGIN + b"STAT\r\nQUIT\r\n"
+    with capture_logs() as lines:
+        async with front.listening():
+            for each in (said, b"QUIT\r\n"):
+                wire = await front.client()
+                await wire.send(each)
+                await wire.rest()
+    poll, stranger = (line for line in lines if line["event"] == "session ended")
+    ids = poll.pop("session"), stranger.pop("session")
+    assert ids[0] != ids[1]
+    for line in (poll, stranger):
+        assert 0 <= line["seconds"] == round(line.pop("seconds"), 3)
+    octets_out = front.connections[0]._outlet.octets, front.connections[1]._outlet.octets
+    texts = {"event": "session ended", "log_level": "info", "protocol": "pop3", "listener": "test", "end": "quit"}
+    same = texts | {"client": "127.0.0.1"} | dict.fromkeys(("retrieved", "topped", "removed"), 0)
+    account = {"tenant": "example", "address": ADDRESS, "maildrop": house.key.maildrop_id, "mechanism": "USER"}
+    assert poll == same | account | {"commands": 4, "octets_in": len(said), "octets_out": octets_out[0]}
+    assert stranger == same | {"commands": 1, "octets_in": 6, "octets_out": octets_out[1]}
 
 
 @pytest.mark.parametrize(("places", "greeted"), [(0, 0), (1, 1)])

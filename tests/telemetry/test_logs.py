@@ -4,6 +4,8 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterator
+from typing import Any, cast
+from uuid import UUID
 
 import pytest
 import structlog
@@ -26,6 +28,12 @@ def lines() -> Iterator[Callable[[], list[dict[str, object]]]]:
 
 
 Lines = Callable[[], list[dict[str, object]]]
+
+
+def ending(end: str, client: str = "192.0.2.1", **more: Any) -> SessionLine:
+    line: SessionLine = {"protocol": "pop3", "listener": "pop3s", "client": client, "end": end}
+    line.update(cast("SessionLine", more))
+    return line
 
 
 @pytest.mark.parametrize("key", ["password", "new_password", "token", "secret_key", "authorization", "verifier"])
@@ -133,21 +141,22 @@ def test_the_id_of_one_session_never_shows_in_another(lines: Lines) -> None:
 
 
 def test_a_session_ends_with_one_line_that_says_what_happened(lines: Lines) -> None:
-    line = SessionLine("pop3", "pop3s", "192.0.2.1", "quit", 1.23456, tenant="orchard", retrieved=2, octets_out=99)
-    SessionLog("5e55", "pop3s").ended(line)
+    log = SessionLog("5e55", "pop3s")
+    log.bind(tenant="orchard")
+    log.ended(ending("quit", maildrop=UUID(int=7)), {"retrieved": 2, "octets_in": 1, "octets_out": 99})
     (written,) = lines()
     assert written["event"] == "session ended"
-    assert written["seconds"] == 1.235
+    assert written["maildrop"] == "00000000-0000-0000-0000-000000000007"
     assert (written["tenant"], written["retrieved"], written["octets_out"]) == ("orchard", 2, 99)
     assert "address" not in written
 
 
 def test_a_balancers_look_at_the_port_is_no_line_and_a_client_that_spoke_or_stalled_is(lines: Lines) -> None:
     log = SessionLog("5e55", "pop3s")
-    log.ended(SessionLine("pop3", "pop3s", "192.0.2.1", "vanished", 0.01, octets_out=31))
+    log.ended(ending("vanished"), {"octets_in": 0, "octets_out": 31})
     assert lines() == []
-    log.ended(SessionLine("pop3", "pop3s", "192.0.2.1", "vanished", 0.01, octets_in=1))
-    log.ended(SessionLine("pop3", "pop3s", "192.0.2.1", "autologout", 600.0))
+    log.ended(ending("vanished"), {"octets_in": 1})
+    log.ended(ending("autologout"), {"octets_in": 0})
     assert [line["end"] for line in lines()] == ["vanished", "autologout"]
 
 
@@ -155,13 +164,13 @@ def test_the_last_line_is_written_at_once_as_the_processors_would_write_it(
     lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = f"client=\x1b password={SECRET}"
-    line = SessionLine("pop3", "pop3s", client, "quit", 1.23456, server_name="\u00fc\x1b", octets_in=9)
+    line = ending("quit", client=client, server_name="\u00fc\x1b", maildrop=UUID(int=1 << 127))
     log = SessionLog("5e55", "pop3s")
     log.bind(tenant="acme", address="anna@example.org")
     log.traced("abc")
-    log.ended(line)
+    log.ended(line, {"seconds": 1.235, "octets_in": 9})
     monkeypatch.setattr("service.telemetry.logs._at_once", None)
-    log.ended(line)
+    log.ended(line, {"seconds": 1.235, "octets_in": 9})
     at_once, slowly = lines()
     assert list(at_once) == list(slowly)
     assert {**at_once, "at": ""} == {**slowly, "at": ""}
@@ -173,7 +182,7 @@ def test_every_line_has_one_spacing_so_that_one_pattern_finds_all() -> None:
     handlers = logging.getLogger().handlers[:]
     configure("json", "info", stream)
     log = SessionLog("5e55", "pop3s")
-    log.ended(SessionLine("pop3", "pop3s", "192.0.2.1", "quit", 1.0, octets_in=9))
+    log.ended(ending("quit"), {"seconds": 1.0, "octets_in": 9})
     log.warning("refused", reason="unavailable", tried=[1, 2])
     get_log("drain").info("drained", facts={"a": 1})
     logging.getLogger("library").warning("three")

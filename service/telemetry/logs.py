@@ -8,9 +8,10 @@ import logging
 import sys
 import time
 from collections.abc import Mapping
-from contextvars import Context, copy_context
+from contextvars import Context, ContextVar, copy_context
 from datetime import UTC, datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Literal, NotRequired, TextIO, TypedDict
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from pydantic_core import to_json
 from structlog.typing import FilteringBoundLogger, Processor
 
 from service.telemetry import spans
-from service.telemetry.cleaning import clean, without_secrets
+from service.telemetry.cleaning import Values, clean, without_secrets
 
 Form = Literal["auto", "json", "console"]
 
@@ -42,6 +43,8 @@ class SessionLine(TypedDict):
 
 
 ENDED = "session ended"
+_IDS: ContextVar[Mapping[str, str]] = ContextVar("session", default=MappingProxyType({}))
+"""Of the session for which a task runs, and of its trace where there is one."""
 _FROM_OUTSIDE = frozenset({"tenant", "address", "sender", "client", "tls", "cipher", "server_name"})
 
 
@@ -105,23 +108,22 @@ class SessionLog:
 
     def context(self) -> Context:
         """The context for the session's tasks, so that a library's lines carry its ids as well; one task at a time."""
-        if self._context is None:
-            self._context = copy_context()
-            self._context.run(self._enter)
-        return self._context
+        context = self._context
+        if context is None:
+            ids = {"session": self.session_id}
+            if "trace_id" in self._facts:
+                ids["trace_id"] = str(self._facts["trace_id"])
+            context = self._context = copy_context()
+            # Where sessions take turns, one may be begun in the context of another: nothing of that one's stays.
+            context.run(spans.CURRENT.set, spans.NOTHING)
+            context.run(_IDS.set, ids)
+        return context
 
     @property
     def _log(self) -> FilteringBoundLogger:
         # Made when it is used: most sessions have no line but the last.
         log: FilteringBoundLogger = structlog.get_logger().bind(**self._facts)
         return log
-
-    def _enter(self) -> None:
-        # Where sessions take turns, one may be begun in the context of another: nothing of that one's trace stays.
-        spans.CURRENT.set(spans.NOTHING)
-        structlog.contextvars.unbind_contextvars("trace_id")
-        trace = {"trace_id": self._facts["trace_id"]} if "trace_id" in self._facts else {}
-        structlog.contextvars.bind_contextvars(session=self.session_id, **trace)
 
 
 class AtOnce:
@@ -175,11 +177,17 @@ def _common_steps(as_json: bool) -> list[Processor]:
     stamp = structlog.processors.TimeStamper(fmt="iso" if as_json else "%H:%M:%S.%f", utc=as_json, key="at")
     return [
         structlog.contextvars.merge_contextvars,
+        _with_ids,
         structlog.processors.add_log_level,
         stamp,
         structlog.processors.format_exc_info,
         without_secrets,
     ]
+
+
+def _with_ids(_logger: object, _method: str, values: Values) -> Values:
+    """Have the line carry the ids of the session for which it is written, if it is for one."""
+    return {**_IDS.get(), **values}
 
 
 def _renderer(as_json: bool, colors: bool) -> Processor:

@@ -3,7 +3,7 @@
 import io
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, cast
 from uuid import UUID
 
@@ -12,22 +12,15 @@ import structlog
 
 from service.telemetry.cleaning import scrubbed
 from service.telemetry.logs import SessionLine, SessionLog, configure, get_log
+from tests.telemetry.written import Lines, lines_written
 
 SECRET = "hunter2"
 
 
 @pytest.fixture
-def lines() -> Iterator[Callable[[], list[dict[str, object]]]]:
-    """The lines written as JSON since the test began."""
-    stream = io.StringIO()
-    handlers = logging.getLogger().handlers[:]
-    configure("json", "info", stream)
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-    structlog.reset_defaults()
-    logging.getLogger().handlers[:] = handlers
-
-
-Lines = Callable[[], list[dict[str, object]]]
+def lines() -> Iterator[Lines]:
+    with lines_written() as lines:
+        yield lines
 
 
 def ending(end: str, client: str = "192.0.2.1", **more: Any) -> SessionLine:

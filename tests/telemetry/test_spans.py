@@ -1,11 +1,11 @@
 """Spans: what stands in one, what is lost and counted, and that nothing waits for whoever takes them. G17."""
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from service.app.traces import QUIET_SECONDS, Telling, open_tracer, options_of, whole_url
 from service.model.refusal import Reason, Refusal
@@ -17,6 +17,7 @@ from service.telemetry.otlp import OtlpTracer, TraceOptions
 from service.telemetry.session_trace import MOST_STEPS, SessionTrace, TransactionTrace
 from service.telemetry.spans import CURRENT, NOTHING, Untraced
 from tests.telemetry.collector import Collector, collecting, under
+from tests.telemetry.written import Lines, lines_written
 
 REMOTE = "0af7651916cd43dd8448eb211c80319c"
 PARENT = f"00-{REMOTE}-b7ad6b7169203331"
@@ -27,6 +28,12 @@ class Lost(Counter[str]):
 
     def __call__(self, outcome: str, count: int) -> None:
         self[outcome] += count
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    with lines_written() as lines:
+        yield lines
 
 
 @pytest.fixture
@@ -104,18 +111,24 @@ async def test_what_a_task_does_stands_under_the_step_that_began_it(collector: C
     assert turn.ended - turn.begun == 500_000_000
 
 
-def test_a_session_begun_in_the_turn_of_another_has_nothing_of_its_trace(collector: Collector) -> None:
+def test_a_session_begun_in_the_turn_of_another_has_nothing_of_its_trace(collector: Collector, lines: Lines) -> None:
     traced = tracer(collector, Lost())
     one, other = SessionLog("one", "pop3"), SessionLog("other", "pop3")
     trace = SessionTrace(traced, "POP3 session", one.traced)
     with trace.step("login"):
         pass
     own = one.context()
-    assert own.run(structlog.contextvars.get_contextvars)["trace_id"]
+    library = logging.getLogger("library").warning
+    own.run(library, "of the one")
     with traced.begin("theirs"):
         theirs = own.run(other.context)
         assert theirs[CURRENT] is other.context()[CURRENT] is NOTHING
-    assert theirs.run(structlog.contextvars.get_contextvars) == {"session": "other"}
+    theirs.run(library, "of the other")
+    first, second = lines()
+    assert first["session"] == "one"
+    assert first["trace_id"]
+    assert second["session"] == "other"
+    assert "trace_id" not in second
 
 
 def test_a_sessions_first_span_is_sent_while_it_goes_on(collector: Collector) -> None:

@@ -7,7 +7,6 @@ RFC 1939 §3 (autologout), RFC 2595 §4 (STLS), RFC 8314 §3 (implicit TLS).
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine
 from contextvars import Context
 from functools import lru_cache, partial
@@ -91,7 +90,8 @@ class Pop3Connection(Conversation):
         if self._ending is not None or self._outlet.paused:
             return
         output, effect, commands, more = self._session.advance()
-        self._record.answered(self._session, time.monotonic() - self._since)
+        if commands:
+            self._record.answered(self._session, self._since)
         if effect is not None:
             self._start(effect, output)
             return
@@ -164,7 +164,7 @@ class Pop3Connection(Conversation):
         await self._turns.run(work, last=True)
 
     def _counted(self) -> None:
-        self._record.answered(self._session, time.monotonic() - self._since)
+        self._record.answered(self._session, self._since)
 
     def _ending_of(self, error: BaseException) -> Ending:
         if not isinstance(error, ConnectionError):

@@ -5,7 +5,6 @@ Owns the counting. Refuses to decide anything. No name, address or text becomes 
 
 import os
 import time
-from dataclasses import dataclass, field
 
 from service.mail.events import Events
 from service.mail.maildrop import OpenMaildrop
@@ -20,44 +19,43 @@ from service.protocol.pop3.session import Session
 from service.telemetry import levels, metrics, spans
 from service.telemetry.labels import MECHANISMS, closed
 from service.telemetry.logs import SessionLog
-from service.telemetry.session_trace import SessionTrace
-from service.telemetry.spans import Tracer, Untraced
+from service.telemetry.session_trace import NO_TRACE, SessionTrace
+from service.telemetry.spans import UNTRACED, Tracer, Untraced
 
 MANY_OCTETS = 64 * 1024
 """Octets sent that are counted before the connection ends, which a client that fetches much may put off for hours."""
 _STATES = {State.AUTHORIZATION: "authorization", State.TRANSACTION: "transaction", State.UPDATE: "update"}
 
 
-@dataclass(slots=True)
 class Record:
     """Counts of one connection."""
 
-    listener: str
-    events: Events
-    peer: Peer
-    """Who is at the other end, which TLS may change."""
-    tracer: Tracer = field(default_factory=Untraced)
-    session_id: str = field(default_factory=lambda: os.urandom(8).hex())
-    mechanism: str = ""
-    maildrop: OpenMaildrop | None = None
-    removed: int = 0
-    octets_in: int = 0
-    log: SessionLog = field(init=False)
-    trace: SessionTrace = field(init=False)
-    _commands: int = 0
-    _retrieved: int = 0
-    _topped: int = 0
-    _counted_in: int = 0
-    _counted_out: int = 0
-    _seen: State = State.AUTHORIZATION
-    _state: str = ""
-    """In which `opened` or `answered` counted it; empty until then."""
-    _began: float = field(default_factory=time.monotonic)
+    __slots__ = (
+        "_began", "_commands", "_counted_in", "_counted_out", "_retrieved", "_seen", "_state", "_topped",
+        "events", "listener", "log", "maildrop", "mechanism", "octets_in", "peer", "removed", "session_id", "trace",
+    )  # fmt: skip
 
-    def __post_init__(self) -> None:
-        self.log = SessionLog(self.session_id, self.listener)
-        facts = {"session": self.session_id, "listener": self.listener}
-        self.trace = SessionTrace(self.tracer, "POP3 session", self.log.traced, **facts)
+    def __init__(self, listener: str, events: Events, peer: Peer, tracer: Tracer = UNTRACED) -> None:
+        """`peer` is who is at the other end, which TLS may change."""
+        self.listener = listener
+        self.events = events
+        self.peer = peer
+        self.session_id = os.urandom(8).hex()
+        self.log = SessionLog(self.session_id, listener)
+        self.trace = NO_TRACE if isinstance(tracer, Untraced) else self._traced_by(tracer)
+        self.maildrop: OpenMaildrop | None = None
+        self.mechanism = ""
+        self.removed = 0
+        self.octets_in = 0
+        self._commands = 0
+        self._retrieved = 0
+        self._topped = 0
+        self._counted_in = 0
+        self._counted_out = 0
+        self._seen = State.AUTHORIZATION
+        self._state = ""
+        """In which `opened` or `answered` counted it; empty until then."""
+        self._began = time.monotonic()
 
     @property
     def tidings(self) -> Tidings:
@@ -72,24 +70,26 @@ class Record:
             levels.greeted(self.listener, time.monotonic() - self._began)
         self.trace.arrived()
 
-    def answered(self, session: Session, seconds: float) -> None:
-        """Count the commands that `session` answered since the last call; the last one took `seconds`."""
-        if completed := session.completed:
+    def answered(self, session: Session, since: float) -> None:
+        """Count the commands that `session` answered since the last call; the last one began at `since`."""
+        completed = session.completed
+        if completed:
+            seconds = time.monotonic() - since
             for verb, well in completed:
                 metrics.command(verb, "ok" if well else "err", seconds)
             self._commands += len(completed)
             completed.clear()
-        if session.state is self._seen:
-            return
-        self._seen, state = session.state, _STATES[session.state]
-        if state != self._state:
-            metrics.session_moved(self.listener, self._state, state)
-            self._state = state
+        seen = session.state
+        if seen is not self._seen:
+            self._seen, before = seen, self._state
+            self._state = _STATES[seen]
+            metrics.session_moved(self.listener, before, self._state)
 
     def tried(self, mechanism: str, result: str, seconds: float) -> None:
         """A login came to `ok`, or to a `Reason`'s value."""
         metrics.login(mechanism, result, seconds)
-        spans.note(mechanism=closed(mechanism, MECHANISMS))
+        if self.trace.steps:
+            spans.note(mechanism=closed(mechanism, MECHANISMS))
 
     def login_refused(self, mechanism: str, name: str, client: str, refusal: Refusal) -> None:
         """A login as `name` was refused, at whichever of its steps."""
@@ -102,7 +102,8 @@ class Record:
         """A login succeeded."""
         self.maildrop, self.mechanism = maildrop, mechanism
         self.log.bind(tenant=maildrop.tenant, address=maildrop.address)
-        spans.note(tenant=maildrop.tenant)
+        if self.trace.steps:
+            spans.note(tenant=maildrop.tenant)
         self.tidings.logged_in(maildrop)
 
     def sent(self, octets_out: int) -> None:
@@ -163,6 +164,9 @@ class Record:
         # Each session has an end, and most often nobody keeps it.
         if held is not None and self.events.wants(Kind.END):
             self.tidings.ended(held, ending, counts)
+
+    def _traced_by(self, tracer: Tracer) -> SessionTrace:
+        return SessionTrace(tracer, "POP3 session", self.log.traced, session=self.session_id, listener=self.listener)
 
     def _count_octets(self, octets_out: int) -> None:
         """Count what came and went since the last time."""

@@ -1,7 +1,7 @@
 """Every metric Poplar exports; callers see plain functions, never a Prometheus object.
 
-Sessions: `session_opened|moved|ended`, `octets`, `connection_rejected`, `tls_established`. Commands:
-`command`, `lmtp_command`, `login`. Mail: `message_retrieved|topped`, `messages_removed`, `delivered`. More below.
+Sessions: `session_opened|moved|ended`, `octets`, `connection_rejected`, `tls_established`. Commands: `command`,
+`lmtp_command`, `login`. Mail: `message_retrieved|topped`, `messages_removed`, `delivered`. More below.
 Label values come from `labels.py` alone (G17). Durations are seconds. Safe from any thread, and in Prometheus'
 multiprocess mode, where each gauge says how the values of several processes add up. `poplar_command_seconds_count` is
 the number of commands, and likewise for the other histograms. What other systems are asked for is in `systems.py`.

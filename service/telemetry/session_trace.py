@@ -7,7 +7,7 @@ make no traces, and that no trace grows without end. Refuses to know protocols. 
 import time
 from collections.abc import Callable
 
-from service.telemetry.spans import CURRENT, NOTHING, Fact, Span, Tracer, Untraced
+from service.telemetry.spans import CURRENT, NOTHING, UNTRACED, Fact, Span, Tracer, Untraced
 
 MOST_STEPS = 200
 """Steps of one trace: viewers and collectors refuse larger ones, and a session may retrieve ten thousand messages."""
@@ -59,6 +59,10 @@ class SessionTrace:
         self._root = tracer.begin(self._name, now - self._began)
         self._root.note(**self._facts)
         self._told(self._root.trace_id)
+
+
+NO_TRACE = SessionTrace(UNTRACED, "", lambda _: None)
+"""That of every session where nothing is traced: it keeps nothing of any."""
 
 
 class TransactionTrace(SessionTrace):

@@ -112,6 +112,9 @@ class Untraced:
         return NOTHING
 
 
+UNTRACED = Untraced()
+
+
 def recording() -> bool:
     """Whether the running step is recorded."""
     return CURRENT.get() is not NOTHING

@@ -79,7 +79,7 @@ async def running(settings: Settings, roles: Collection[Role], place: Place = AL
         url = await stack.enter_async_context(_ops_http(settings, drain, place, api))
         tasks = await stack.enter_async_context(background())
         tasks.start("loop lag", lambda: watch_loop_lag(metrics.loop_lag))
-        tasks.every("metrics", later.FLUSH_EVERY, later.flush)
+        tasks.every("metrics", later.FLUSH_EVERY, later.flush_many if place.http else later.flush)
         tasks.every("tasks", MEASURE_EVERY, count_tasks)
         events = await stack.enter_async_context(event_stream(settings, logins="pop3" in roles))
         shared = Shared(settings, make_blobs(settings.object_store), tasks, events, tracer)

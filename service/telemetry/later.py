@@ -1,28 +1,25 @@
 """Metrics that are told much more often than they are read.
 
-Owns what was told and isn't counted yet: it is counted together, at a look, once a second in what serves, and after so
-many where they are observed one by one. With a lock and perhaps a question for the process's id for each number, the
-some thirty of a poll were a twentieth of what it cost. Refuses to know any metric.
+Owns what was told and isn't counted yet: it is counted together, at a look, after so many, and where several processes
+share their metrics once a second. One by one, with a lock and perhaps a question for the process's id for each number,
+the some thirty of a poll were a twentieth of what it cost. Refuses to know any metric.
 """
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from threading import Lock
 from typing import Any
-from weakref import WeakSet
 
 import prometheus_client
 from prometheus_client.metrics import MetricWrapperBase
 
 MOST = 256
-"""Numbers that wait to be counted, of those that weren't told."""
+"""Numbers that wait to be counted; of what is told, those of a second at most besides."""
 FLUSH_EVERY = 1.0
-"""Seconds after which a process that has sessions counts what was told: no more waits than they do in one."""
+"""Seconds after which a process that has sessions looks what was told."""
 
-_all: "WeakSet[Later]" = WeakSet()
-"""All that can be told."""
-_joining = Lock()
-"""Another thread may make a series while all are gone through, which a set doesn't bear."""
+_all: "list[Later]" = []
+"""All that can be told. None of them ever goes."""
 
 
 class Later(MetricWrapperBase):
@@ -36,12 +33,11 @@ class Later(MetricWrapperBase):
         self._told: list[float] = []
         self.tell = self._told.append
         self._counting = Lock()
-        with _joining:
-            _all.add(self)
+        _all.append(self)
 
-    def flush(self) -> None:
-        """Count what was told."""
-        if not self._told:
+    def flush(self, least: int = 1) -> None:
+        """Count what was told, if it is so many numbers."""
+        if len(self._told) < least:
             return
         with self._counting:
             # Each of the two is one operation, between which others may only add to the end.
@@ -100,7 +96,11 @@ class Histogram(Later, prometheus_client.Histogram):
 
 async def flush() -> None:
     """Count what was told, for those who read what this process shares with others."""
-    with _joining:
-        every = tuple(_all)
-    for each in every:
+    for each in tuple(_all):
         each.flush()
+
+
+async def flush_many() -> None:
+    """Count where so much was told that it shouldn't wait for a look."""
+    for each in tuple(_all):
+        each.flush(MOST)

@@ -6,19 +6,19 @@ Refuses to know labels' sets, Prometheus and vendors: a store names its errors i
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Protocol
 
 from service.model.refusal import Reason, Refusal
-from service.telemetry.spans import NOTHING, Span
+from service.telemetry.spans import CURRENT, NOTHING, Span
 
 
 class Observer(Protocol):
     """Counts the calls to another system, by vendor, and shows them in the trace of whoever they are made for."""
 
     def call(self, vendor: str, name: str) -> Span:
-        """A call of this name begins; it ends with the span's block."""
+        """A call of this name begins, on behalf of a step that is recorded; it ends with the span's block."""
 
     def store_called(self, vendor: str, outcome: str, seconds: float) -> None:
         """A call ended `ok`, `refused` (as it should be) or `failed`."""
@@ -53,17 +53,17 @@ class Unobserved:
         """Forget it."""
 
 
-@dataclass(frozen=True, slots=True)
 class Calls:
     """Calls to one vendor; `kind_of` names the kind of a vendor's error."""
 
-    vendor: str
-    observer: Observer
-    kind_of: Callable[[BaseException], str]
+    __slots__ = ("kind_of", "observed", "observer", "vendor")
 
-    def observed(self, name: str) -> "Observed":
-        """Count what happens inside as a call of this `name`; only a Refusal (or a cancellation) gets out of it."""
-        return Observed(self, name)
+    def __init__(self, vendor: str, observer: Observer, kind_of: Callable[[BaseException], str]) -> None:
+        self.vendor = vendor
+        self.observer = observer
+        self.kind_of = kind_of
+        self.observed: Callable[[str], Observed] = partial(Observed, self)
+        """Counts what happens inside as a call of this name; only a Refusal (or a cancellation) gets out of it."""
 
 
 class Observed:
@@ -73,7 +73,8 @@ class Observed:
 
     def __init__(self, calls: Calls, name: str) -> None:
         self._calls = calls
-        self._span = calls.observer.call(calls.vendor, name)
+        recorded = CURRENT.get() is not NOTHING
+        self._span: Span = calls.observer.call(calls.vendor, name) if recorded else NOTHING
         self._started = time.monotonic()
 
     def __enter__(self) -> Span:

@@ -127,8 +127,7 @@ def step(name: str, system: str = "") -> Span:
 
 def call(system: str, name: str) -> Span:
     """A call of another system on behalf of the running step; implements `stores.observing.Observer`."""
-    span = CURRENT.get()
-    return span if span is NOTHING else span.step(f"{system} {name}", system)
+    return CURRENT.get().step(f"{system} {name}", system)
 
 
 def past(name: str, seconds: float, system: str = "", /, **facts: Fact) -> None:

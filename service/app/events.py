@@ -5,7 +5,7 @@ a sink keep anything from starting. A sink that fails is said once in the log, a
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,6 @@ from service.app.clock import SystemClock
 from service.app.identity import this_process
 from service.mail.events import Events, EventStream, Pipe, PipeBounds, Sink
 from service.mail.recent import REGISTERED
-from service.model.event import Kind
 from service.settings import Settings, SettingsError
 from service.settings.errors import Problem
 from service.settings.events import EventsSettings
@@ -42,7 +41,7 @@ async def event_stream(settings: Settings, logins: bool) -> AsyncIterator[Events
     events = settings.events
     async with AsyncExitStack() as stack:
         sinks = await _sinks(stack, settings, logins)
-        pipes = {name: Pipe(sink, _bounds(name, events), Telling(name), _kinds(name)) for name, sink in sinks.items()}
+        pipes = {name: _pipe(name, sink, events) for name, sink in sinks.items()}
         tasks = await stack.enter_async_context(background())
         for name, pipe in pipes.items():
             tasks.start(f"events to {name}", pipe.run)
@@ -107,16 +106,13 @@ def webhook_of(settings: EventsSettings) -> "EventWebhook":
         raise SettingsError([Problem("events.webhook_ca", f"can't be used: {error.strerror or error}")]) from None
 
 
-def _bounds(sink: str, settings: EventsSettings) -> PipeBounds:
-    if sink != "recent":
-        return PipeBounds(settings.queue, settings.batch, settings.patience)
+def _pipe(name: str, sink: Sink, settings: EventsSettings) -> Pipe:
+    if name != "recent":
+        return Pipe(sink, PipeBounds(settings.queue, settings.batch, settings.patience), Telling(name))
     # What is recent soon isn't any more.
     patience = min(settings.patience, RECENT_PATIENCE)
-    return PipeBounds(settings.queue, min(settings.batch, RECENT_BATCH), patience, gather=RECENT_GATHER)
-
-
-def _kinds(sink: str) -> Collection[Kind]:
-    return REGISTERED if sink == "recent" else frozenset(Kind)
+    bounds = PipeBounds(settings.queue, min(settings.batch, RECENT_BATCH), patience, gather=RECENT_GATHER)
+    return Pipe(sink, bounds, Telling(name), REGISTERED, ids=False)
 
 
 async def _flush(pipes: dict[str, Pipe], seconds: float) -> None:

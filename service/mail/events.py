@@ -73,10 +73,13 @@ Told = Callable[[str, int], object]
 class Pipe:
     """The way to one sink."""
 
-    def __init__(self, sink: Sink, bounds: PipeBounds, told: Told, kinds: Collection[Kind] = frozenset(Kind)) -> None:
-        """`kinds` are what the sink keeps anything of."""
+    def __init__(
+        self, sink: Sink, bounds: PipeBounds, told: Told, kinds: Collection[Kind] = frozenset(Kind), ids: bool = True
+    ) -> None:
+        """`kinds` are what the sink keeps anything of, `ids` whether it keeps the events' ids."""
         self._sink = sink
         self._kinds = kinds
+        self.ids = ids
         self._bounds = bounds
         self._told = told
         self._queue: deque[Event] = deque()
@@ -99,12 +102,13 @@ class Pipe:
         if len(self._queue) >= self._bounds.queue:
             self._lost += self._dropped([event])
             return
+        if not self._queue:
+            self._filled.set()
+            self._idle.clear()
         if self._lost:
             self._queue.append(_gap(event, self._lost))
             self._lost = 0
         self._queue.append(event)
-        self._filled.set()
-        self._idle.clear()
 
     async def run(self) -> None:
         """Hand on whatever comes, for ever. Cancelled in the middle of a batch, the next run hands it on again."""
@@ -169,6 +173,7 @@ class EventStream:
 
     def __init__(self, pipes: Sequence[Pipe], clock: Clock, process: str) -> None:
         self._wanting = {kind: [pipe for pipe in pipes if pipe.wants(kind)] for kind in Kind}
+        self._ids = any(pipe.ids for pipe in pipes)
         self._clock = clock
         self._process = process
 
@@ -182,7 +187,7 @@ class EventStream:
         if not pipes:
             return
         now = self._clock.now()
-        event_id = time_ordered_octets(now, os.urandom(RANDOM_OCTETS)).hex()
+        event_id = time_ordered_octets(now, os.urandom(RANDOM_OCTETS)).hex() if self._ids else ""
         stamped = event._replace(moment=now, event_id=event_id, process=self._process)
         for pipe in pipes:
             pipe.put(stamped)

@@ -4,8 +4,7 @@ Owns which facts go into each event. A name that is nobody's stays out of it, sa
 by; so does what another system said when it failed (G17). Refuses to know where events go, and never waits for them.
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 from service.mail.events import Events
 from service.mail.maildrop import OpenMaildrop
@@ -17,8 +16,7 @@ from service.model.refusal import FAULTS, Refusal
 from service.net.peer import Peer
 
 
-@dataclass(frozen=True, slots=True)
-class Tidings:
+class Tidings(NamedTuple):
     """One connection's events, as long as `peer` is at the other end."""
 
     events: Events
@@ -27,28 +25,40 @@ class Tidings:
 
     def logged_in(self, held: OpenMaildrop) -> None:
         """A login succeeded."""
-        self._tell(Kind.LOGIN, **_of(held), counts={"messages": held.drop.messages})
+        self._tell_of(held, Kind.LOGIN, {"messages": held.drop.messages})
 
     def refused(self, mechanism: str, name: str, refusal: Refusal) -> None:
         """A login as `name` was refused."""
-        detail = "" if refusal.reason in FAULTS else refusal.cause
-        facts = {"mechanism": mechanism, "reason": refusal.why.value, "detail": detail}
         whose = refusal.account
-        if whose is None:
-            self._tell(Kind.REFUSAL, **facts, name=_well_formed(name))
-        else:
-            self._tell(Kind.REFUSAL, **facts, tenant=whose.tenant, address=whose.address, key=whose.key)
+        peer = self.peer
+        event = Event(
+            Kind.REFUSAL,
+            session=self.session_id,
+            protocol="pop3",
+            listener=peer.listener,
+            client=peer.address,
+            tls=peer.tls.version if peer.tls else "",
+            mechanism=mechanism,
+            tenant=whose.tenant if whose else "",
+            address=whose.address if whose else "",
+            reason=refusal.why.value,
+            detail="" if refusal.reason in FAULTS else refusal.cause,
+            key=whose.key if whose else None,
+            name="" if whose else _well_formed(name),
+        )
+        self.events.tell(event)
 
     def removed(self, held: OpenMaildrop, messages: int) -> None:
         """QUIT removed so many messages."""
-        self._tell(Kind.REMOVAL, **_of(held), counts={"removed": messages})
+        self._tell_of(held, Kind.REMOVAL, {"removed": messages})
 
     def ended(self, held: OpenMaildrop, ending: Ending, counts: Counts) -> None:
         """The connection of a session that had logged in is gone."""
-        self._tell(Kind.END, **_of(held), reason=ending.value, counts=counts)
+        self._tell_of(held, Kind.END, counts, ending.value)
 
-    def _tell(self, kind: Kind, **facts: Any) -> None:
-        peer = self.peer
+    def _tell_of(self, held: OpenMaildrop, kind: Kind, counts: Counts, reason: str = "") -> None:
+        """Tell what happened to a session that had logged in."""
+        peer, trail = self.peer, held.trail
         event = Event(
             kind,
             session=self.session_id,
@@ -56,19 +66,15 @@ class Tidings:
             listener=peer.listener,
             client=peer.address,
             tls=peer.tls.version if peer.tls else "",
-            **facts,
+            mechanism=trail.mechanism,
+            tenant=held.tenant,
+            address=held.address,
+            credential=trail.credential,
+            reason=reason,
+            counts=counts,
+            key=held.key,
         )
         self.events.tell(event)
-
-
-def _of(held: OpenMaildrop) -> dict[str, Any]:
-    return {
-        "mechanism": held.trail.mechanism,
-        "tenant": held.tenant,
-        "address": held.address,
-        "credential": held.trail.credential,
-        "key": held.key,
-    }
 
 
 def _well_formed(name: str) -> str:

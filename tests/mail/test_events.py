@@ -214,3 +214,16 @@ async def test_what_nobody_keeps_anything_of_is_not_wanted() -> None:
     assert stream.wants(Kind.LOGIN)
     assert not stream.wants(Kind.END)
     assert not Unheard().wants(Kind.LOGIN)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+async def test_events_have_ids_where_a_sink_keeps_them(kept: bool) -> None:
+    receivers = Receiver(), Receiver()
+    pipes = [Pipe(receiver, QUICK, Told(), ids=ids) for receiver, ids in zip(receivers, (False, kept), strict=True)]
+    EventStream(pipes, SetClock(), "pod:1").tell(Event(Kind.LOGIN, session="a"))
+    for pipe in pipes:
+        async with running(pipe):
+            assert await pipe.settled(10.0) == 0
+    (one,), (other,) = (receiver.batches[0] for receiver in receivers)
+    assert one == other
+    assert bool(one.event_id) is kept

@@ -28,11 +28,11 @@ _SSL = Struct("!BI")
 _Kind = type[IPv4Address] | type[IPv6Address]
 _LINE_FAMILIES: dict[bytes, _Kind] = {b"TCP4": IPv4Address, b"TCP6": IPv6Address}
 _LOCAL, _FORWARDED = 0x20, 0x21
-_TCP: dict[int, tuple[Struct, _Kind]] = {
-    0x11: (Struct("!4s4xHxx"), IPv4Address),
-    0x21: (Struct("!16s16xHxx"), IPv6Address),
+_TCP: dict[bytes, tuple[Struct, _Kind]] = {
+    V2_SIGNATURE + b"\x21\x11": (Struct("!14xH4s4xHxx"), IPv4Address),
+    V2_SIGNATURE + b"\x21\x21": (Struct("!14xH16s16xHxx"), IPv6Address),
 }
-"""By family and transport: where the source's address and port stand, and what the address is."""
+"""By its first octets, the header of a TCP connection up to its TLVs: its length, the source's address and port."""
 _ADDRESS_OCTETS = (0, 12, 36, 216)
 """How long the address block of each family is: unspecified, IPv4, IPv6, UNIX."""
 _ALPN, _AUTHORITY, _CRC32C, _UNIQUE_ID, _SSL_TYPE = 0x01, 0x02, 0x03, 0x05, 0x20
@@ -159,25 +159,26 @@ def plain_address(text: str) -> str:
 
 
 def _parse_v2(header: bytes) -> Proxied:
-    if len(header) < V2_FIXED_OCTETS:
-        raise ProxyError("not exactly one header")
-    signature, version_command, family_transport, octets = _V2_FIXED.unpack_from(header)
-    if signature != V2_SIGNATURE or len(header) != V2_FIXED_OCTETS + octets:
-        raise ProxyError("not exactly one header")
-    if version_command != _FORWARDED:
-        return _parse_other(version_command)
-    if family_transport not in _TCP:
-        return _without_address(header, family_transport >> 4, family_transport & 0x0F)
-    layout, kind = _TCP[family_transport]
-    if octets < layout.size:
+    tcp = _TCP.get(header[:14])
+    if tcp is None:
+        return _parse_other(header)
+    layout, kind = tcp
+    if len(header) < layout.size:
         raise ProxyError("the addresses are cut short")
-    source, port = layout.unpack_from(header, V2_FIXED_OCTETS)
+    octets, source, port = layout.unpack_from(header)
+    if len(header) != V2_FIXED_OCTETS + octets:
+        raise ProxyError("not exactly one header")
     address = "{}.{}.{}.{}".format(*source) if kind is IPv4Address else _plain(kind(source))
-    return _with_tlvs(header, (address, port), V2_FIXED_OCTETS + layout.size)
+    return _with_tlvs(header, (address, port), layout.size)
 
 
-def _parse_other(version_command: int) -> Proxied:
-    """A header that forwards nobody's connection."""
+def _parse_other(header: bytes) -> Proxied:
+    """What a header says that gives no address we take: it forwards no connection, or none of TCP."""
+    if octets_wanted(header):
+        raise ProxyError("not exactly one header")
+    _, version_command, family_transport, _ = _V2_FIXED.unpack_from(header)
+    if version_command == _FORWARDED:
+        return _without_address(header, family_transport >> 4, family_transport & 0x0F)
     if version_command >> 4 != 2:
         raise ProxyError("not version 2")
     # PROXY §2.2: "Receivers must drop connections presenting unexpected values here."

@@ -6,6 +6,7 @@ Owns how often: a credential that this process kept lately isn't asked about aga
 
 from collections import OrderedDict
 from datetime import timedelta
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
@@ -47,7 +48,7 @@ class Uses:
         which, now = credential.credential_id, self._clock.monotonic()
         kept = self._kept.get(which)
         if not credential.kept_outside and (kept is None or now - kept >= EVERY_SECONDS):
-            self._work.begin(which, lambda: self._note(key, which, now))
+            self._work.begin(which, partial(self._note, key, which, now))
 
     async def settled(self) -> None:
         """Wait for all that have begun."""

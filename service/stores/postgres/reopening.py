@@ -14,7 +14,7 @@ from uuid import UUID
 from service.model.account import Account
 from service.model.listing import DropListing
 from service.stores.postgres.database import Database
-from service.stores.postgres.directory import FIND, login_address
+from service.stores.postgres.directory import FIND
 from service.stores.postgres.together import Together
 
 # The function is called for the row that is left, if one is.
@@ -114,4 +114,6 @@ class PostgresReopening:
 def _values(opening: Opening) -> tuple[str, str, bytes | None, str]:
     """What both statements ask with: domain, local part, what was seen of the account, and the fence."""
     account, fence = opening
-    return (*login_address(account.address), account.seen, fence.hex())
+    # The directory made the address of these two.
+    local, _, domain = account.address.rpartition("@")
+    return domain, local, account.seen, fence.hex()

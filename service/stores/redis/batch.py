@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from redis.exceptions import ConnectionError as BrokenError
 
@@ -55,6 +55,8 @@ class Batcher:
     ) -> None:
         self._pipeline = pipeline
         self._limits = limits
+        self._deadline = limits.deadline
+        self._room = limits.queue
         self._lines = lines
         self._breaker = Breaker(probe, limits.pause)
         self._queue: deque[_Waiting] = deque()
@@ -107,11 +109,11 @@ class Batcher:
     def _taken(self, commands: Sequence[Command], *, several: bool) -> "asyncio.Future[Any]":
         if self._breaker.open:
             raise CallFailed("breaker")
-        if len(self._queue) >= self._limits.queue:
+        if len(self._queue) >= self._room:
             raise CallFailed("overload")
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
-        self._queue.append(_Waiting(commands, answer, loop.time() + self._limits.deadline, several))
+        self._queue.append(_Waiting(commands, answer, loop.time() + self._deadline, several))
         if not self._scheduled and len(self._busy) + len(self._flights) < self._limits.connections:
             self._scheduled = True
             loop.call_soon(self._start)
@@ -123,11 +125,11 @@ class Batcher:
         batch = self._take()
         if not batch:
             return
-        line = self._lines.take() if self._lines is not None else None
-        if line is None:
+        lines = self._lines
+        if lines is None or (line := lines.take()) is None:
             self._by_task(batch)
         else:
-            flight = Flight(self, batch, line)
+            flight = Flight(self, batch, lines, line)
             self._flights.add(flight)
             flight.begin()
 
@@ -150,24 +152,23 @@ class Batcher:
     def answered(self, flight: "Flight", answers: list[object], sound: bool) -> None:
         """A flight has its answers, of which none is an exception if they are `sound`."""
         self._flights.discard(flight)
-        lines = cast("Lines", self._lines)
         if sound:
-            lines.give_back(flight.line)
+            flight.lines.give_back(flight.line)
             _tell(flight.batch, answers)
             self._go_on()
             return
         try:
-            lines.look_through(answers)
+            flight.lines.look_through(answers)
         except BrokenError as error:
             self.failed(flight, error)
         else:
-            lines.give_back(flight.line)
+            flight.lines.give_back(flight.line)
             self._by_task(flight.batch, answers)
 
     def failed(self, flight: "Flight", error: Exception) -> None:
         """A flight won't have its answers."""
         self._flights.discard(flight)
-        cast("Lines", self._lines).lost(flight.line)
+        flight.lines.lost(flight.line)
         if not self._closed:
             self._trip(error)
         _fail(flight.batch, error)
@@ -223,14 +224,15 @@ class Batcher:
 
 
 class Flight:
-    """A pipeline on its way by a connection that was at hand, without a task. Implements `line.Asker`."""
+    """A pipeline on its way by one of the `lines` that was at hand, without a task. Implements `line.Asker`."""
 
-    __slots__ = ("_alarm", "_batcher", "_over", "batch", "line")
+    __slots__ = ("_alarm", "_batcher", "_over", "batch", "line", "lines")
 
-    def __init__(self, batcher: Batcher, batch: list[_Waiting], line: Line) -> None:
+    def __init__(self, batcher: Batcher, batch: list[_Waiting], lines: Lines, line: Line) -> None:
         self._batcher = batcher
         self._over: asyncio.Future[None] | None = None
         self.batch = batch
+        self.lines = lines
         self.line = line
         # Whoever came first is due first.
         self._alarm = asyncio.get_running_loop().call_at(batch[0].due, line.end, TimeoutError())

@@ -169,8 +169,9 @@ class Pace:
         """A step of another tenant than the last one's: neither is to find the loop in the middle of a long round."""
         if self._tenant is not None:
             self._company_until = time.monotonic() + COMPANY_SECONDS
-            self._room = min(self._room, self._short)
-            self.unasked = min(self.unasked, self._room / 2)
+            if self._room > self._short:
+                self._room = self._short
+                self.unasked = min(self.unasked, self._room / 2)
         self._tenant = of
 
     def _wait(self, whose: Whose, waiter: Waiter) -> None:

@@ -82,12 +82,13 @@ def out() -> Iterator[io.StringIO]:
 def test_the_line_at_a_session_s_end(benchmark: BenchmarkFixture, out: io.StringIO) -> None:
     log = SessionLog("0123456789abcdef", "pop3s")
     log.bind(tenant="acme", address="ada@example.org")
-    line = SessionLine("pop3", "pop3s", "192.0.2.7", "quit", 1.25, tenant="acme", commands=4, octets_in=40)
+    line = SessionLine(protocol="pop3", listener="pop3s", client="192.0.2.7", end="quit")
+    counts = {"seconds": 1.25, "commands": 4, "octets_in": 40}
 
     def ended() -> None:
         out.seek(0)
         out.truncate()
-        log.ended(line)
+        log.ended(line, counts)
 
     benchmark(ended)
     assert '"end":"quit"' in out.getvalue()

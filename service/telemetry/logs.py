@@ -12,7 +12,7 @@ from contextvars import Context, ContextVar, copy_context
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any, Literal, NotRequired, TextIO, TypedDict
+from typing import Any, Literal, NotRequired, TextIO, TypedDict, cast
 from uuid import UUID
 
 import structlog
@@ -21,6 +21,7 @@ from structlog.typing import FilteringBoundLogger, Processor
 
 from service.telemetry import spans
 from service.telemetry.cleaning import Values, clean, without_secrets
+from service.telemetry.standard_error import Lines
 
 Form = Literal["auto", "json", "console"]
 
@@ -132,17 +133,17 @@ class AtOnce:
     Each text that comes from outside is cleaned, each other is a word or a number of ours.
     """
 
-    def __init__(self, out: TextIO, renderer: Processor) -> None:
+    def __init__(self, out: Lines, renderer: Processor) -> None:
         self.renderer = renderer
         """Which stands last among the processors, as long as nothing else is to be done with lines."""
-        self._write = structlog.WriteLogger(out).msg
+        self._write = out.write
 
     def write(self, event: str, facts: dict[str, Any]) -> None:
         """Write one line of `facts`, which the caller needs no more."""
         outside = _FROM_OUTSIDE & facts.keys()
         facts.update(zip(outside, map(clean, map(facts.__getitem__, outside)), strict=True))
         facts |= {"event": event, "level": "info", "at": _now()}
-        self._write(to_json(facts, fallback=str).decode())
+        self._write(to_json(facts, fallback=str).decode() + "\n")
 
 
 _at_once: AtOnce | None = None
@@ -162,15 +163,16 @@ def configure(form: Form = "auto", level: str = "info", stream: TextIO | None = 
     threshold = logging.getLevelNamesMapping()[level.upper()]
     common = _common_steps(as_json)
     renderer = _renderer(as_json, out.isatty())
+    lines = Lines(out)
     global _at_once  # noqa: PLW0603 - as structlog's own configuration is
-    _at_once = AtOnce(out, renderer) if as_json and threshold <= logging.INFO else None
+    _at_once = AtOnce(lines, renderer) if as_json and threshold <= logging.INFO else None
     structlog.configure(
         processors=[*common, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(out),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", lines)),
         cache_logger_on_first_use=False,
     )
-    _route_libraries(common, _renderer(as_json, out.isatty()), out, threshold)
+    _route_libraries(common, _renderer(as_json, out.isatty()), lines, threshold)
 
 
 def _common_steps(as_json: bool) -> list[Processor]:
@@ -199,7 +201,7 @@ def _renderer(as_json: bool, colors: bool) -> Processor:
     )
 
 
-def _route_libraries(common: list[Processor], renderer: Processor, out: TextIO, threshold: int) -> None:
+def _route_libraries(common: list[Processor], renderer: Processor, out: Lines, threshold: int) -> None:
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[structlog.stdlib.add_logger_name, *common],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],

@@ -5,7 +5,7 @@ Owns that none dies unnoticed: one that fails is told in the log and begun again
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from service.telemetry.logs import get_log
 
@@ -45,7 +45,9 @@ async def _forever(name: str, work: Callable[[], Awaitable[None]]) -> None:
         try:
             await work()
         except Exception:
-            get_log(name).exception("failed, and begins again")
+            # What can't be told begins again all the same: a renewal that ends for good costs every session its lease.
+            with suppress(Exception):
+                get_log(name).exception("failed, and begins again")
             await asyncio.sleep(PAUSE)
 
 

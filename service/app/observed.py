@@ -59,8 +59,8 @@ class Outages:
 
     def report(self, refusal: Refusal | None) -> None:
         """Hear of one more attempt: None if it went well."""
-        if refusal is not None and not self._out:
+        was_out, self._out = self._out, refusal is not None
+        if refusal is not None and not was_out:
             self._log.error("unavailable", cause=refusal.cause)
-        elif refusal is None and self._out:
+        elif refusal is None and was_out:
             self._log.info("available again")
-        self._out = refusal is not None

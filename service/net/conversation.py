@@ -146,7 +146,7 @@ class Conversation(Hooks):
                 began = self._task is not None
         except BaseException as error:
             # Whoever called has nobody to tell: a connection that answers nothing would keep its maildrop.
-            self._abort(self._ending_of(error))
+            self._broke_off(error)
             raise
         if not self._reading or self._outlet.paused or self._waiting():
             self._throttle()
@@ -165,14 +165,24 @@ class Conversation(Hooks):
         self._task = None
         self._counted()
         self._since = time.monotonic()
-        if task.cancelled():
-            self._abort(Ending.FAULT)
-        elif (error := task.exception()) is not None:
-            self._abort(self._ending_of(error))
-        if self._transport is None:
-            self._wind_up()
-        else:
-            self._go_on()
+        try:
+            if task.cancelled():
+                self._abort(Ending.FAULT)
+            elif (error := task.exception()) is not None:
+                self._broke_off(error)
+        finally:
+            if self._transport is None:
+                self._wind_up()
+            else:
+                self._go_on()
+
+    def _broke_off(self, error: BaseException) -> None:
+        """End for `error`, even if it can't be told."""
+        ending = Ending.FAULT
+        try:
+            ending = self._ending_of(error)
+        finally:
+            self._abort(ending)
 
     def _ending_of(self, error: BaseException) -> Ending:
         """How an effect that broke off ends the conversation."""
@@ -221,8 +231,11 @@ class Conversation(Hooks):
     def _finish(self) -> None:
         if not self._finished:
             self._finished = True
-            self._ended(self._ending or Ending.VANISHED)
-            self.gone()
+            try:
+                self._ended(self._ending or Ending.VANISHED)
+            finally:
+                # Its place is another client's, though nobody may hear of its end.
+                self.gone()
 
     def _await_octets(self) -> None:
         """Begin to wait anew: for a command, or for the client to read."""

@@ -67,8 +67,11 @@ class _Shelf:
     until: float = inf
     """When the next of these begins, Unix seconds: then it has to be arranged anew."""
     signature: bytes = b""
+    """Of the files as they are now; empty where they are to be tried again at the next look."""
     broken: int = 0
     """Pairs that can't be loaded as their files are now."""
+    told: Mapping[str, str] = field(default_factory=dict)
+    """Why each of these can't be, by name, as it was reported."""
 
 
 class Certificates:
@@ -166,16 +169,22 @@ class Certificates:
                 problems[name] = error
                 if name in self._shelf.pairs:
                     pairs[name] = self._shelf.pairs[name]
-        return _arranged(_Shelf(pairs, signature=signature, broken=len(problems))), problems
+        if any(_may_pass(error) for error in problems.values()):
+            signature = b""
+        told = {name: repr(error) for name, error in problems.items()}
+        known = {} if self._shelf.signature else self._shelf.told
+        news = {name: error for name, error in problems.items() if told[name] != known.get(name)}
+        return _arranged(_Shelf(pairs, signature=signature, broken=len(problems), told=told)), news
 
     def _put(self, shelf: _Shelf, problems: Mapping[str, Exception]) -> None:
         for name, error in problems.items():
             self._report(name, error)
         if shelf.pairs or not self._shelf.pairs:
             self._shelf = shelf
-        else:
+            return
+        if shelf.signature or self._shelf.signature:
             self._report(self._directory.name, FileNotFoundError("all certificates are gone; the old ones stay"))
-            self._shelf = replace(self._shelf, signature=shelf.signature, broken=max(1, len(problems)))
+        self._shelf = replace(self._shelf, signature=shelf.signature, broken=max(1, shelf.broken), told=shelf.told)
 
 
 def _find(directory: Path) -> dict[str, _Files]:
@@ -213,6 +222,11 @@ def _load(files: _Files, rules: _Rules) -> _Pair:
         return _Pair(context, _names(leaf), leaf.not_valid_before_utc, leaf.not_valid_after_utc, end_point(leaf))
     except UNREADABLE as error:
         raise ValueError(f"the certificate can't be read: {error}") from error
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether a pair failed for what isn't in its files, such as a want of descriptors; those raise ssl.SSLError."""
+    return isinstance(error, OSError) and not isinstance(error, ssl.SSLError)
 
 
 def _names(leaf: x509.Certificate) -> tuple[str, ...]:

@@ -1,6 +1,8 @@
 """Certificates by name, and their replacement: RFC 8314 §4.4, RFC 6066 §3, RFC 6125 §6.4.3."""
 
 import asyncio
+import errno
+import os
 import shutil
 import ssl
 from datetime import UTC, datetime, timedelta
@@ -19,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from service.net import certificates as module
 from service.net.arrival import ListenerSpec
 from service.net.certificates import Certificates
 from service.net.peer import TlsMode
@@ -229,6 +232,28 @@ async def test_a_broken_pair_keeps_the_old_one_and_is_reported_once(
     assert [name for name, _ in problems] == ["mail.tenant.example"]
     assert certificates.broken == 1
     assert names_shown(certificates, ca, "pop.tenant.example")[0] == "mail.tenant.example"
+
+
+async def test_a_pair_that_could_not_be_opened_is_tried_again_and_reported_once(
+    folder: Path, ca: trustme.CA, problems: list[tuple[str, Exception]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificates = Certificates(folder, report=lambda *problem: problems.append(problem))
+    write_pair(folder, "default", ca, "renewed.example")
+    (folder / "mail.tenant.example.crt").write_text("no certificate")
+    load = module._load
+
+    def load_without_descriptors(files: module._Files, rules: module._Rules) -> module._Pair:
+        if files.chain.stem == "default":
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return load(files, rules)
+
+    with monkeypatch.context() as short:
+        short.setattr(module, "_load", load_without_descriptors)
+        assert [await certificates.reload() for _ in range(3)] == [True, False, False]
+    assert (names_shown(certificates, ca, None), certificates.broken) == (["pop.example"], 2)
+    assert [await certificates.reload() for _ in range(2)] == [True, False]
+    assert (names_shown(certificates, ca, None), certificates.broken) == (["renewed.example"], 1)
+    assert [name for name, _ in problems] == ["default", "mail.tenant.example"]
 
 
 @pytest.mark.parametrize("beside", [X400, EDI], ids=["x400Address", "ediPartyName"])

@@ -54,14 +54,21 @@ class Unobserved:
 
 
 class Calls:
-    """Calls to one vendor; `kind_of` names the kind of a vendor's error."""
+    """Calls to one vendor; `kind_of` names the kind of a vendor's error, `words_for` what may be told of it besides."""
 
-    __slots__ = ("kind_of", "observed", "observer", "vendor")
+    __slots__ = ("kind_of", "observed", "observer", "vendor", "words_for")
 
-    def __init__(self, vendor: str, observer: Observer, kind_of: Callable[[BaseException], str]) -> None:
+    def __init__(
+        self,
+        vendor: str,
+        observer: Observer,
+        kind_of: Callable[[BaseException], str],
+        words_for: Callable[[BaseException], str] = lambda _: "",
+    ) -> None:
         self.vendor = vendor
         self.observer = observer
         self.kind_of = kind_of
+        self.words_for = words_for
         self.observed: Callable[[str], Observed] = partial(Observed, self)
         """Counts what happens inside as a call of this name; only a Refusal (or a cancellation) gets out of it."""
 
@@ -104,8 +111,10 @@ class Observed:
         elif isinstance(error, Exception):
             why = self._calls.kind_of(error)
             self.failed(why)
+            words = self._calls.words_for(error)
             # A vendor's text may hold a key or an address, so it stays in the chained exception, out of the cause.
-            raise Refusal(Reason.UNAVAILABLE, f"{self._calls.vendor}: {why}") from error
+            cause = f"{self._calls.vendor}: {why}" + (f": {words}" if words else "")
+            raise Refusal(Reason.UNAVAILABLE, cause) from error
 
     def told(self, outcome: str) -> None:
         """Say that it is over."""

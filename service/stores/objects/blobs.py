@@ -20,7 +20,7 @@ from service.mail.patience import Patience
 from service.mail.ports import StoredBlob
 from service.model.refusal import Reason, Refusal
 from service.stores.objects.begun import Begun
-from service.stores.objects.errors import answered, kind_of, only_the_blob_is_missing
+from service.stores.objects.errors import answered, kind_of, only_the_blob_is_missing, words_for
 from service.stores.objects.keys import checked, folder_of, is_key, probe_key
 from service.stores.objects.twice import Due, Twice
 from service.stores.objects.uploads import PART, Upload, gather
@@ -47,7 +47,7 @@ class ObjectBlobStore:
         self._store = store
         self._deadline = deadline
         self._observer = observer
-        self._calls = Calls("objects", observer, kind_of)
+        self._calls = Calls("objects", observer, kind_of, words_for)
         self._silent: Due[Twice[Any]] = Due(again_after, Twice.again)
         self._overdue: Due[Begun] = Due(deadline, Begun.give_up)
 

@@ -1,9 +1,11 @@
-"""What kind of failure an error of obstore is.
+"""What kind of failure an error of obstore, or of a directory, is.
 
 Owns the translation into the closed set of kinds that is counted. Refuses to decide what follows from it.
 """
 
 import asyncio
+import errno
+import os
 import re
 
 from obstore import exceptions
@@ -15,6 +17,14 @@ _KINDS: tuple[tuple[type[BaseException], str], ...] = (
     (PermissionError, "denied"),
     (FileNotFoundError, "missing"),
 )
+_NUMBERS = {
+    errno.ENOSPC: "full",
+    errno.EDQUOT: "full",
+    errno.EMFILE: "overload",
+    errno.ENFILE: "overload",
+    errno.EROFS: "denied",
+}
+"""What a file system says of itself, beyond what has a class of its own."""
 _CODE = re.compile(r"<Code>(\w+)</Code>")
 _MEANS = (
     (re.compile(r"\b(SlowDown|TooManyRequests|ServerBusy|ServiceUnavailable|status code: (429|503))\b"), "overload"),
@@ -33,6 +43,8 @@ _WORDS = (("timed out", "timeout"), ("error sending request", "connection"), ("N
 
 def kind_of(error: BaseException) -> str:
     """The kind of `error`, out of telemetry's closed set."""
+    if isinstance(error, OSError) and error.errno in _NUMBERS:
+        return _NUMBERS[error.errno]
     text = str(error)
     for words, kind in _MEANS:
         if words.search(text):
@@ -42,6 +54,11 @@ def kind_of(error: BaseException) -> str:
             return kind
     # obstore has one class for most failures; only its text tells them apart.
     return next((kind for words, kind in _WORDS if words in text), "protocol")
+
+
+def words_for(error: BaseException) -> str:
+    """The system's own words for an error of a file; never a path. Empty for an error of obstore."""
+    return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else ""
 
 
 def only_the_blob_is_missing(error: FileNotFoundError) -> bool:

@@ -123,22 +123,29 @@ class Sweep:
         messages = blobs = 0
         before: Sequence[Expired] = ()
         staying: set[Expired] = set()
-        while batch := await self._next_removed(moment, staying):
-            if batch == before:
-                break
-            keys = await self._rows.release_blobs(batch)
-            gone = await removal(keys) if keys else frozenset[str]()
-            kept = set(keys) - gone
-            staying |= {row for row in batch if row.blob_key in kept}
-            rows = [row for row in batch if row.blob_key not in kept]
-            await self._rows.forget(rows)
-            self._told.deleted(len(rows), len(gone), 0)
-            messages, blobs, before = messages + len(rows), blobs + len(gone), batch
+        while (found := await self._next_removed(moment, staying)) and found != before:
+            for begin in range(0, len(found), self._rules.batch):
+                batch = found[begin : begin + self._rules.batch]
+                stay, gone = await self._forget_batch(batch, removal)
+                staying |= stay
+                messages, blobs = messages + len(batch) - len(stay), blobs + gone
+            before = found
         return messages, blobs
 
+    async def _forget_batch(self, batch: Sequence[Expired], removal: BlobRemoval) -> tuple[set[Expired], int]:
+        """Those that stay, as their blobs do, and how many blobs went."""
+        keys = await self._rows.release_blobs(batch)
+        gone = await removal(keys) if keys else frozenset[str]()
+        kept = set(keys) - gone
+        rows = [row for row in batch if row.blob_key not in kept]
+        await self._rows.forget(rows)
+        self._told.deleted(len(rows), len(gone), 0)
+        return {row for row in batch if row.blob_key in kept}, len(gone)
+
     async def _next_removed(self, moment: datetime, staying: set[Expired]) -> Sequence[Expired]:
-        found = await self._rows.removed_before(moment, self._rules.batch + len(staying))
-        return [row for row in found if row not in staying][: self._rules.batch]
+        """The oldest but those `staying`: as many as these, where they are many, which are read again each time."""
+        found = await self._rows.removed_before(moment, self._rules.batch + 2 * len(staying))
+        return [row for row in found if row not in staying]
 
     async def _forget_audit(self) -> int:
         """Delete what the audit has kept long enough; how many entries."""

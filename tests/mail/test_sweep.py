@@ -212,6 +212,57 @@ async def test_a_store_that_is_away_is_not_asked_for_long(provider: Provider, ba
     assert len(provider.rows(key)) == 50
 
 
+@pytest.mark.parametrize("other", ["v@a.example", "u@b.example"])
+async def test_a_hold_on_much_mail_holds_up_no_other_though_it_is_the_oldest(provider: Provider, other: str) -> None:
+    provider.blobs = blobs = HoldingBlobs(provider, seconds=0.9)
+    held, free = provider.add("u@a.example"), provider.add(other)
+    for _ in range(220):
+        await deliver(provider, "u@a.example")
+    removed(provider, held, 9 * DAY)
+    blobs.held = set(await provider.keys())
+    for _ in range(60):
+        await deliver(provider, other)
+    removed(provider, free, 8 * DAY)
+    await put(provider, orphan := f"{free.tenant_id.hex}/2025/03/07/{'1' * 32}")
+    with pytest.raises(Refusal, match="denied"):
+        await sweep(provider, batch=50)()
+    assert not provider.rows(free)
+    assert orphan not in await provider.keys()
+    assert len(provider.rows(held)) == 220
+
+
+async def test_beside_a_hold_on_most_of_a_batch_what_one_sweep_does_not_try_a_later_one_does(
+    provider: Provider,
+) -> None:
+    provider.blobs = blobs = HoldingBlobs(provider, seconds=0.1)
+    held, free = provider.add("u@a.example"), provider.add("v@a.example")
+    for _ in range(200):
+        await deliver(provider, "u@a.example")
+    blobs.held = set(await provider.keys())
+    await deliver(provider, "v@a.example")
+    for key in (held, free):
+        removed(provider, key, 8 * DAY)
+    for _ in range(200):
+        if provider.rows(free):
+            before = blobs.asked
+            with pytest.raises(Refusal):
+                await sweep(provider)()
+            assert blobs.asked - before <= 102
+    assert not provider.rows(free)
+
+
+async def test_a_store_that_refuses_everything_at_once_is_not_asked_for_long(provider: Provider) -> None:
+    provider.blobs = blobs = HoldingBlobs(provider, seconds=0.9)
+    key = provider.add("u@a.example")
+    for _ in range(1000):
+        await deliver(provider, "u@a.example")
+    removed(provider, key, 8 * DAY)
+    blobs.held = set(await provider.keys())
+    with pytest.raises(Refusal):
+        await sweep(provider, batch=25)()
+    assert blobs.asked < 700
+
+
 async def test_what_a_sweep_deleted_before_it_failed_is_counted(provider: Provider) -> None:
     class Rows(MemorySweepable):
         async def known(self, tenant_ids: Sequence[UUID]) -> set[UUID]:

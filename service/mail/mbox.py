@@ -31,11 +31,15 @@ _DATE = rb"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),?[ \t]+(?:[A-Z][a-z]{2}[ \t]+\d{1,2}|
 # which goes by Content-Length, leaves such lines as they are.
 _TIME = rb"(?:\d{2,4}[ \t]+)?\d{1,2}:\d\d[^\n]*\n"
 _DATED = rb"From (?:" + _SENDER + rb"[ \t]+)?" + _DATE + rb"[ \t]+" + _TIME
-# Some senders have spaces, "anna at orchard.example" of Mailman's archives: of such a line a year is asked too.
+_HEADER_FOLLOWS = rb"(?=[!-9;-~]+:)"
+# Some senders have spaces, "anna at orchard.example" of Mailman's archives. As people write of mail in such words too,
+# of such a line a year is asked, nothing but a zone behind, and a header after it.
 _YEAR = rb"(?:19|20)\d\d\b"
-_YEARLY = rb"(?:" + _YEAR + rb"[ \t]+\d{1,2}:\d\d|\d{1,2}:\d\d[^\n]*[ \t]" + _YEAR + rb")[^\n]*\n"
-_SPACED = rb"From [^\n]*?[ \t]" + _DATE + rb"[ \t]+" + _YEARLY
-_BARE = rb"From \r?\n(?=[!-9;-~]+:)"
+_CLOCK = rb"\d{1,2}:\d\d(?::\d\d)?"
+_ZONE = rb"(?:[ \t]+(?:[+-]\d{4}|[A-Z]{1,5}))?"
+_YEARLY = rb"(?:" + _YEAR + rb"[ \t]+" + _CLOCK + rb"|" + _CLOCK + _ZONE + rb"[ \t]+" + _YEAR + rb")" + _ZONE
+_SPACED = rb"From [^\n]*?[ \t]" + _DATE + rb"[ \t]+" + _YEARLY + rb"[ \t]*\r?\n" + _HEADER_FOLLOWS
+_BARE = rb"From \r?\n" + _HEADER_FOLLOWS
 _FROM_LINE = re.compile(_DATED + rb"|" + _SPACED + rb"|" + _BARE)
 _QUOTED = re.compile(rb"\n>(>*From )")
 _UNDECIDED = re.compile(rb"\n>*(?:F|Fr|Fro|From)?\Z")

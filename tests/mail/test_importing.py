@@ -18,6 +18,7 @@ from service.stores.memory.blobs import MemoryBlobStore
 from tests.mail.provider import Provider
 
 FROM = b"From a@b.example Sun Mar  9 12:00:00 2025\n"
+PROSE = b"From Anna's mail of Mon, 3 Jan 2022 10:15"
 
 
 class BlobsThatFailLater(MemoryBlobStore):
@@ -92,6 +93,8 @@ def dovecot(folder: Path, *names: str) -> Path:
         ),
         (FROM + b"\nx\n\nFrom Mon Jan 5 we open at 9:00\n", [b"\nx\n\nFrom Mon Jan 5 we open at 9:00\n"]),
         (FROM + b"\nx\n\nFrom us all: Mon Jan 5 9:00 to 17:00\n", [b"\nx\n\nFrom us all: Mon Jan 5 9:00 to 17:00\n"]),
+        (FROM + b"\nx\n\n" + PROSE + b" I take that\nA: b\n", [b"\nx\n\n" + PROSE + b" I take that\nA: b\n"]),
+        (FROM + b"\nx\n\n" + PROSE + b"\nI take that\n", [b"\nx\n\n" + PROSE + b"\nI take that\n"]),
         (b"From \nA: b\n\nx\n\nFrom \r\nC: d\n\ny\n\n", [b"A: b\n\nx\n", b"C: d\n\ny\n"]),
         (FROM + b"A: b\n\nx\n\nFrom \nus all\n", [b"A: b\n\nx\n\nFrom \nus all\n"]),
         (FROM + b"Content-Length: 48\n\nx\n\n" + FROM + b"\ny\n\n" + FROM, [b"\nx\n\n" + FROM + b"\ny\n", b""]),
@@ -138,12 +141,16 @@ def test_a_content_length_is_believed_where_a_message_ends_there(
         "From Thu Jan  1 00:00:00 2026",
         "From anna at orchard.example  Thu Jan  1 00:00:00 2026",
         "From John Smith <j@c.example> Thu, 01 Jan 2026 00:00:00 +0000",
+        "From anna at orchard.example Thu Jan  1 0:00 CET 2026",
+        "From anna at orchard.example  Thu Jan  1 00:00:00 2026 +0100",
     ],
 )
 def test_from_lines_of_many_writers_begin_a_message(tmp_path: Path, line: str) -> None:
     """RFC 4155 appendix A, and what isn't as it says."""
-    octets = b"A: b\n\nx\n\n".join([line.encode() + b"\n"] * 3)
-    assert texts(Mbox(mbox_file(tmp_path, octets))) == [b"A: b\n\nx\n"] * 2 + [b""]
+    for end in (b"\n", b"\r\n"):
+        message = b"A: b\n\nx\n".replace(b"\n", end)
+        octets = (line.encode() + end + message + end) * 3
+        assert texts(Mbox(mbox_file(tmp_path, octets))) == [message] * 3
 
 
 def test_an_mbox_that_python_wrote_is_read_back(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ Uidl = Annotated[
     typer.Option("--uidl", metavar="FORMAT", help="What `doveconf pop3_uidl_format` says at the earlier server."),
 ]
 Unlisted = Annotated[
-    bool, typer.Option("--unlisted", help="Take also what isn't in dovecot-uidlist yet, with a UIDL of Poplar's own.")
+    bool, typer.Option("--unlisted", help="Take also what Dovecot has given no UIDL yet, with one of Poplar's own.")
 ]
 
 

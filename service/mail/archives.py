@@ -9,10 +9,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from service.model.refusal import Refusal
+from service.model.refusal import Reason, Refusal
 
 PIECE = 256 * 1024
 """Octets read at once."""
+
+NO_UIDL = Refusal(
+    Reason.INVALID,
+    "Dovecot has given it no UIDL yet: run `doveadm mailbox status -u USER messages INBOX` there, then import again; or"
+    " take it as it is with --unlisted",
+)
 
 _UNIQUE_ID = re.compile(r"[\x21-\x7e]{1,70}")
 

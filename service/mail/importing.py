@@ -67,7 +67,7 @@ def open_archive(path: Path, uidl: str = DEFAULT_FORMAT, *, unlisted: bool = Fal
         if path.is_file() and made_by.takes_files:
             raise Refusal(Reason.INVALID, f"{path} is an mbox: its messages have no files to make UIDLs of")
         if path.is_file():
-            return Mbox(path, made_by.of_numbers)
+            return Mbox(path, made_by.of_numbers, unlisted=unlisted)
     except OSError as error:
         raise Refusal(Reason.INVALID, f"{path}: {error.strerror}") from error
     wrong = "is neither an mbox file nor a Maildir, which has cur and new" if path.exists() else "isn't there"

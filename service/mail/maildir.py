@@ -9,18 +9,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from service.mail.archives import ArchivedMessage
+from service.mail.archives import NO_UIDL, ArchivedMessage
 from service.mail.compressed import pieces
 from service.mail.dovecot import UidlFormat, unique_ids
-from service.model.refusal import Reason, Refusal
 
 UID_LIST = "dovecot-uidlist"
-
-NO_UIDL = Refusal(
-    Reason.INVALID,
-    "Dovecot has given it no UIDL yet: run `doveadm mailbox status -u USER messages INBOX` there, then import again; or"
-    " take it as it is with --unlisted",
-)
 
 _MOMENT = re.compile(r"\d+")
 

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import chain, pairwise
 from pathlib import Path
 
-from service.mail.archives import PIECE, ArchivedMessage, dovecot_unique_id, valid_unique_id
+from service.mail.archives import NO_UIDL, PIECE, ArchivedMessage, dovecot_unique_id, valid_unique_id
 from service.mail.spool import Spool
 from service.model.refusal import Reason, Refusal
 
@@ -66,41 +66,45 @@ class Mbox:
     Raises Refusal(INVALID) if it doesn't begin like an mbox or is being written to, OSError if it can't be read.
     """
 
-    def __init__(self, path: Path, made: MadeOf = dovecot_unique_id) -> None:
-        """`made` is how Dovecot makes a UIDL of UID and UIDVALIDITY, if it gave the messages any."""
-        self._file, self._made = Spool(path), made
+    def __init__(self, path: Path, made: MadeOf = dovecot_unique_id, *, unlisted: bool = False) -> None:
+        """`made` is how Dovecot makes a UIDL of UID and UIDVALIDITY, if it gave the messages any; with `unlisted` those
+        that it has given no UID yet are as good as the others.
+        """
+        self._file, self._made, self._unlisted = Spool(path), made, unlisted
         self.octets = self._file.octets
         if self.octets and not _from_line(self._file, 0):
             raise Refusal(Reason.INVALID, f"{path} doesn't begin with a From line")
 
     def messages(self) -> Iterator[ArchivedMessage]:
         """The messages in the order of the file."""
-        unique_ids = _UniqueIds(self._made)
+        unique_ids = _UniqueIds(self._made, unlisted=self._unlisted)
         for start, end in pairwise(chain(_starts(self._file), [self.octets])):
             yield from self._message(start, end, unique_ids)
 
     def _message(self, start: int, end: int, unique_ids: "_UniqueIds") -> Iterator[ArchivedMessage]:
         begin = start + _from_line(self._file, start)
         header = _header(self._file.read(begin, min(HEADER_OCTETS, end - begin)))
-        unique_id = unique_ids.of(header)
+        unique_id, refusal = unique_ids.of(header)
         if _PSEUDO.search(header):
             return
         text_end = end - _empty_line_before(self._file, begin, end)
         name = f"{self._file.path.name} at octet {start}"
-        yield ArchivedMessage(name, end - start, unique_id, partial(_pieces, self._file, begin, header, text_end))
+        pieces = partial(_pieces, self._file, begin, header, text_end)
+        yield ArchivedMessage(name, end - start, unique_id, pieces, refusal)
 
 
 class _UniqueIds:
     """The UIDLs that clients of the earlier server know the messages by; to be asked in the order of the file."""
 
-    def __init__(self, made: MadeOf) -> None:
-        self._made = made
+    def __init__(self, made: MadeOf, *, unlisted: bool) -> None:
+        self._made, self._unlisted = made, unlisted
         self._validity: int | None = None
         """IMAP's UIDVALIDITY, as the first message tells it; 0 where it doesn't."""
         self._last_uid = 0
 
-    def of(self, header: bytes) -> str | None:
-        """That of the message with this header: what Dovecot made of its UID, or its X-UIDL in a file without UIDs.
+    def of(self, header: bytes) -> tuple[str | None, Refusal | None]:
+        """That of the message with this header: what Dovecot made of its UID, or its X-UIDL in a file without UIDs; and
+        why the message isn't to be imported yet.
 
         Where there are UIDs, X-UIDL is of a sender or of an earlier server: no client was told it.
         """
@@ -110,16 +114,16 @@ class _UniqueIds:
         if self._validity:
             return self._of_uid(header, self._validity)
         own = _X_UIDL.search(header)
-        return valid_unique_id(own[1].decode("latin-1")) if own else None
+        return valid_unique_id(own[1].decode("latin-1")) if own else None, None
 
-    def _of_uid(self, header: bytes, validity: int) -> str | None:
+    def _of_uid(self, header: bytes, validity: int) -> tuple[str | None, Refusal | None]:
         found = _X_UID.search(header)
         uid = int(found[1]) if found else 0
         # UIDs ascend (RFC 3501 §2.3.1.1), and Dovecot gave another one to whatever had the X-UID of its sender.
         if uid <= self._last_uid:
-            return None
+            return None, None if self._unlisted else NO_UIDL
         self._last_uid = uid
-        return self._made(uid, validity)
+        return self._made(uid, validity), None
 
 
 def _starts(file: Spool) -> Iterator[int]:

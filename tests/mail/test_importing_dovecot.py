@@ -91,6 +91,30 @@ async def test_what_dovecot_has_not_listed_is_taken_as_it_is_on_request(
     assert unique_ids(provider, key)[0] is None
 
 
+async def test_a_message_of_an_mbox_that_dovecot_has_given_no_uid_yet_is_refused_by_itself(
+    provider: Provider, key: MaildropKey, tmp_path: Path
+) -> None:
+    """Nor one with a UID that is another's already: a sender wrote it. Dovecot gives each its own at its next look."""
+    first = FROM + b"X-IMAPbase: 7 0000000005\nX-UID: 5\n\nx\n\n"
+    new, sent = b"A: new\n\ny\n\n", b"A: sent\n\nz\n\n"
+    path = mbox_file(tmp_path, first + FROM + new + FROM + b"X-UID: 5\n" + sent)
+    steps = await run(provider, open_archive(path))
+    assert [step.refusal.reason if step.refusal else None for step in steps] == [None, Reason.INVALID, Reason.INVALID]
+    assert "doveadm mailbox status" in str(steps[1].refusal.cause if steps[1].refusal else "")
+    path.write_bytes(first.replace(b"05\nX", b"07\nX") + FROM + b"X-UID: 6\n" + new + FROM + b"X-UID: 7\n" + sent)
+    await run(provider, open_archive(path))
+    assert unique_ids(provider, key) == [f"000000{uid:02x}00000007" for uid in (5, 6, 7)]
+
+
+async def test_what_of_an_mbox_dovecot_has_given_no_uid_is_taken_as_it_is_on_request(
+    provider: Provider, key: MaildropKey, tmp_path: Path
+) -> None:
+    path = mbox_file(tmp_path, FROM + b"X-IMAPbase: 7 9\nX-UID: 5\n\nx\n\n" + FROM + b"\ny\n")
+    steps = await run(provider, open_archive(path, unlisted=True))
+    assert not any(step.refusal for step in steps)
+    assert unique_ids(provider, key) == ["0000000500000007", None]
+
+
 def test_of_an_mbox_unique_ids_are_made_of_its_numbers(tmp_path: Path) -> None:
     path = mbox_file(tmp_path, FROM + b"X-IMAPbase: 7 9\nX-UID: 5\n\nx\n")
     for uidl, expected in ((DEFAULT_FORMAT, "0000000500000007"), ("%u.%v", "5.7")):

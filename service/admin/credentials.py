@@ -137,7 +137,10 @@ async def show_credential(
 async def put_credential(
     caller: Manager, place: InMaildrop, form: CredentialForm, beside: Beside
 ) -> CredentialResource:
-    """Have this password, and no other, open the maildrop under this label; binds the next login."""
+    """Have this password, and no other, open the maildrop under this label; binds the next login.
+
+    A suspended one stays suspended, and the answer says so.
+    """
     made = await caller.house.passwords.credential(form.password.get_secret_value(), place.label, form.expires)
     async with caller.desk() as desk:
         before = await place.held(desk)

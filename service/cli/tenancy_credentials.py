@@ -67,7 +67,7 @@ def _create_app(address: str, naming: NamingFlags, narrowing: "Overrides", as_js
 def change(address: AddressName, naming: NamingFlags, secret: SecretFlags, as_json: AsJson = False) -> None:
     """Put another password under a label; the old one opens nothing from now on. It ends when the old one did.
 
-    An app password can't be changed: remove it, and make a new one.
+    An app password can't be changed: remove it, and make a new one. Nor can a suspended one: resume it first.
     """
     password = secret.password(generate_password())
 

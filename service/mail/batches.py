@@ -7,10 +7,10 @@ and keeps no other out. Refuses to know where a list comes from and how rows are
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import Enum
 from uuid import UUID
 
+from service.mail.changing import Shut, app_password_stays
 from service.mail.new_names import unfit_alias, unfit_maildrop
 from service.model.account import Status
 from service.model.address import Address
@@ -63,19 +63,8 @@ class Names:
     """Each with its maildrop's address."""
     app_passwords: AbstractSet[tuple[Address, str]] = frozenset()
     """The maildrops' addresses with their labels; complete where credentials are to be replaced."""
-    ended: Mapping[tuple[Address, str], tuple[datetime, str]] = field(default_factory=dict)
-    """Passwords that opened until a moment that is past, each with its verifier; as complete."""
-
-
-def app_password_stays(address: Address, label: str) -> Refusal:
-    """Why no password takes an app password's label, which would free it of its limits."""
-    return Refusal(Reason.INVALID, f"{label} of {address} is an app password: remove it, and make a new one")
-
-
-def over_already(address: Address, label: str, ended: datetime) -> Refusal:
-    """Why a new password, which would end when the one before it did, isn't taken: it would open nothing."""
-    at = f"{label} of {address} ended at {ended.isoformat(timespec='seconds')}"
-    return Refusal(Reason.INVALID, f"{at}: change it by itself and give an end (--expires), or remove it first")
+    shut: Mapping[tuple[Address, str], Shut] = field(default_factory=dict)
+    """Passwords that open nothing now; as complete."""
 
 
 def judged(rows: Sequence[MaildropRow], names: Names, manner: Manner) -> list[Outcome | Refusal]:
@@ -115,10 +104,8 @@ class _Judge:
         name = row.address, row.credential.label
         if name in self.names.app_passwords:
             return app_password_stays(*name)
-        ended, verifier = self.names.ended.get(name, (None, None))
-        if ended is None or row.credential.expires or verifier == row.credential.verifier:
-            return None
-        return over_already(*name, ended)
+        shut = self.names.shut.get(name)
+        return shut.refusal(row.address, row.credential) if shut else None
 
     def _alias(self, row: MaildropRow, alias: Address) -> Refusal | None:
         if alias.domain not in self.names.domains:

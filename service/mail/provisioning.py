@@ -257,7 +257,7 @@ class CredentialProvisioning:
         await self.office.tenancy.credentials.replace(act, name, credential)
 
     async def change(self, address: str, credential: NewCredential, tenant: str | None = None) -> None:
-        """Change the secret, and the end if one is given. Raises Refusal: INVALID (an app password), NOT_FOUND."""
+        """Change the secret, and the end if one is given. Raises Refusal: NOT_FOUND; INVALID, as `changing.changed`."""
         act, name = await self.office.acting(address, tenant)
         await self.office.tenancy.credentials.change(act, name, credential)
 

@@ -7,17 +7,16 @@ Nothing here reaches beyond the tenant it names (G10), save `Domains.find`, whic
 
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from service.mail.batches import MaildropRow, Manner, Outcome, app_password_stays, over_already
+from service.mail.batches import MaildropRow, Manner, Outcome
 from service.mail.issuing import TenantIssuers
 from service.model.account import Status
 from service.model.address import Address
-from service.model.app_password import KIND as APP
-from service.model.refusal import Reason, Refusal
+from service.model.refusal import Refusal
 from service.model.tenancy import (
     AliasView,
     AuditEntry,
@@ -200,31 +199,17 @@ class Credentials(Protocol):
         Raises Refusal(NOT_FOUND).
         """
 
-    async def change(self, act: Act, address: Address, credential: NewCredential) -> None:
-        """Put another verifier under the same label, as `changed`; binds the next login (G11). Raises Refusal."""
+    async def change(self, act: Act, address: Address, credential: NewCredential, *, suspended: bool = False) -> None:
+        """Put another verifier under the same label, as `changing.changed`; binds the next login (G11).
+
+        With `suspended` one that is suspended may be changed too, and stays so. Raises Refusal: NOT_FOUND, INVALID.
+        """
 
     async def set_status(self, act: Act, address: Address, label: str, status: Status) -> None:
         """Binds the next login (G11). Raises Refusal(NOT_FOUND)."""
 
     async def remove(self, act: Act, address: Address, label: str) -> None:
         """Raises Refusal(NOT_FOUND)."""
-
-
-def changed(there: Sequence[CredentialView], address: Address, new: NewCredential, now: datetime) -> NewCredential:
-    """What stands under the label of `new` after a change of the password: it ends when it did, unless `new` ends.
-
-    Raises Refusal: NOT_FOUND; INVALID for an app password, which a password would free of its limits, and where the
-    end is past, so that the new password would open nothing.
-    """
-    for view in there:
-        if view.label == new.label:
-            if view.kind == APP:
-                raise app_password_stays(address, view.label)
-            ends = new.expires or view.expires
-            if ends is not None and ends <= now:
-                raise over_already(address, view.label, ends)
-            return replace(new, expires=ends)
-    raise Refusal(Reason.NOT_FOUND, f"{address} has no credential labelled {new.label}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -287,6 +287,26 @@ async def test_a_reset_password_ends_when_the_old_one_did(world: World) -> None:
     assert [view.expires for view in await world.tenancy.credentials.of("acme", ada)] == [end]
 
 
+@pytest.mark.parametrize(("status", "steps"), [(Status.SUSPENDED, 1), (Status.ACTIVE, 2)])
+async def test_a_suspended_password_is_reset_only_where_its_status_is_declared(
+    world: World, status: Status, steps: int
+) -> None:
+    """It opens what is resumed by the same declaration, or by a later one."""
+    await world.apply(ACME)
+    ada, another = parse_address("ada@acme.example"), secret("another one").secret
+    await world.tenancy.credentials.set_status(STAFF, ada, "main", Status.SUSPENDED)
+    silent, declared = (
+        with_maildrops(maildrop(str(ada), credentials={"main": WantedCredential(each, another)}))
+        for each in (None, status)
+    )
+    with pytest.raises(Refusal, match="is suspended: resume it first"):
+        await world.apply(silent, reset=True)
+    assert await world.apply(declared, reset=True) == [f"change credential main of {ada}"] * steps
+    assert [view.status for view in await world.tenancy.credentials.of("acme", ada)] == [status]
+    await world.tenancy.credentials.set_status(STAFF, ada, "main", Status.ACTIVE)
+    assert await world.opens(str(ada), "another one")
+
+
 async def test_a_verifier_is_taken_as_it_is(world: World) -> None:
     moved = with_maildrops(maildrop("ada@acme.example", credentials={"main": secret("$old$horse", hashed=True)}))
     await world.apply(moved)

@@ -173,7 +173,14 @@ async def test_credentials_say_which_one_can_be_used_and_why_another_can_not(des
     assert "phone (password, suspended" in text(answer, "useless_credentials")
     for label in ("main", "soon"):
         await desk.tenancy.credentials.remove(desk.act, ADA, label)
-    assert codes(await desk.ask(), Weight.WRONG) == ["no_usable_credential"]
+    answer = await desk.ask()
+    assert codes(answer, Weight.WRONG) == ["no_usable_credential"]
+    [advice] = [finding.advice for finding in answer.findings if finding.code == "no_usable_credential"]
+    assert advice == (
+        "Resume one (poplar credential resume ada@acme.example LABEL), or change one and give an end"
+        " (poplar credential change ada@acme.example --expires), or add another: poplar credential create"
+        " ada@acme.example --label LABEL"
+    )
     for label in ("old", "phone"):
         await desk.tenancy.credentials.remove(desk.act, ADA, label)
     assert "poplar credential create ada@acme.example" in text(await desk.ask(), "no_credential")

@@ -175,6 +175,21 @@ async def test_a_password_that_ended_is_not_reset_and_its_row_says_so(stores: St
     assert await tenancy.batches.put(ACME, [row], UPDATE) == [Outcome.KEPT]
 
 
+async def test_a_suspended_password_is_not_reset_and_its_row_says_so(stores: Stores) -> None:
+    tenancy, _ = stores
+    later = datetime(2100, 1, 1, tzinfo=UTC)
+    await tenancy.credentials.create(ACME, at("ada"), NewCredential("main", "password", "v", later))
+    await tenancy.credentials.set_status(ACME, at("ada"), "main", Status.SUSPENDED)
+    before = await tenancy.credentials.of("acme", at("ada"))
+    row = MaildropRow(at("ada"), credential=armed("w"))
+    [said] = outcomes(await tenancy.batches.put(ACME, [row], RESET))
+    assert str(said).startswith("main of ada@acme.example is suspended: resume it first")
+    assert await tenancy.credentials.of("acme", at("ada")) == before
+    same = MaildropRow(at("ada"), credential=armed("v"))
+    assert await tenancy.batches.put(ACME, [same], RESET) == [Outcome.KEPT]
+    assert await tenancy.batches.put(ACME, [row], UPDATE) == [Outcome.KEPT]
+
+
 async def test_rules_for_new_names_leave_those_that_are_there(stores: Stores) -> None:
     tenancy, _ = stores
     old, alias = at("so\u00adft"), at("hy\u00adphen")

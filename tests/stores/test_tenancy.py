@@ -251,6 +251,19 @@ async def test_no_password_is_changed_to_one_that_opens_nothing(tenancy: Tenancy
     assert [view.expires for view in await tenancy.credentials.of("acme", ADA)] == [later]
 
 
+async def test_no_suspended_password_is_changed_unless_that_is_known(tenancy: Tenancy) -> None:
+    await tenancy.credentials.create(ACME, ADA, password())
+    await tenancy.credentials.set_status(ACME, ADA, "main", Status.SUSPENDED)
+    before = await tenancy.credentials.of("acme", ADA)
+    with pytest.raises(Refusal, match=r"main of ada@acme\.example is suspended: resume it first") as refusal:
+        await tenancy.credentials.change(ACME, ADA, password(verifier="w"))
+    assert refusal.value.reason is Reason.INVALID
+    assert await tenancy.credentials.of("acme", ADA) == before
+    await tenancy.credentials.change(ACME, ADA, password(verifier="w"), suspended=True)
+    [after] = await tenancy.credentials.of("acme", ADA)
+    assert (after.status, after.credential_id == before[0].credential_id) == (Status.SUSPENDED, False)
+
+
 async def test_a_change_of_the_password_binds_the_next_login(world: World, tenancy: Tenancy) -> None:
     """G11."""
     await tenancy.credentials.create(ACME, ADA, NewCredential("main", "password", "v", None, "keys"))

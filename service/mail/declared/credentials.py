@@ -37,7 +37,8 @@ def _credential(
     if view is None:
         yield _creation(name, wanted)
     elif wanted.secret is not None and name in wishes.outdated:
-        yield _replacement(name, Need(*name, wanted.secret))
+        # Where it says itself whether the credential is suspended, nobody takes the new password for one that opens.
+        yield _replacement(name, Need(*name, wanted.secret), suspended=wanted.status is not None)
     status, new = Status.ACTIVE if view is None else view.status, wanted.status
     if new is not None and new is not status:
         yield _standing(name, status, new)
@@ -54,9 +55,10 @@ def _creation(name: tuple[Address, str], wanted: WantedCredential) -> Step:
     return Step(Kind.CREATE, "credential", _told(name), create, need=need)
 
 
-def _replacement(name: tuple[Address, str], need: Need) -> Step:
+def _replacement(name: tuple[Address, str], need: Need, *, suspended: bool) -> Step:
     async def replace(hands: Hands) -> None:
-        await hands.tenancy.credentials.change(hands.act, need.address, await hands.safe.credential(need))
+        made = await hands.safe.credential(need)
+        await hands.tenancy.credentials.change(hands.act, need.address, made, suspended=suspended)
 
     changes = (Change("secret", "stored", "declared"),)
     return Step(Kind.CHANGE, "credential", _told(name), replace, changes, need)

@@ -56,12 +56,23 @@ def _passwords(facts: Facts, address: str, beside: Sequence[str]) -> Iterator[Fi
     elif not usable:
         text = f"None of its credentials can be used, so {others}: {_listed(facts.credentials, facts)}."
         weight = Weight.DOUBTFUL if beside else Weight.WRONG
-        yield Finding(weight, "no_usable_credential", text, "Resume one, or set a new password.")
+        yield Finding(weight, "no_usable_credential", text, _ways_out(address, facts))
     else:
         yield Finding(Weight.GOOD, "credentials", f"It can be opened by: {_listed(usable, facts)}.")
         if useless := [each for each in facts.credentials if each not in usable]:
             text = f"These can't be used: {_listed(useless, facts)}."
             yield Finding(Weight.DOUBTFUL, "useless_credentials", text, "A client that has one of them is refused.")
+
+
+def _ways_out(address: str, facts: Facts) -> str:
+    """What lets one be used again. A new password alone opens nothing where one is suspended or has ended."""
+    suspended = any(each.status is Status.SUSPENDED for each in facts.credentials)
+    ends = [each.expires for each in facts.credentials if each.kind == PASSWORD]
+    ended = any(end is not None and end <= facts.now for end in ends)
+    ways = [f"resume one (poplar credential resume {address} LABEL)"] * suspended
+    ways += [f"change one and give an end (poplar credential change {address} --expires)"] * ended
+    way, *others = [*ways, f"add another: {_creation(address)} --label LABEL"]
+    return ", or ".join([way[0].upper() + way[1:], *others])
 
 
 def _creation(address: str) -> str:

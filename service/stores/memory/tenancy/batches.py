@@ -5,9 +5,11 @@ Owns the same answers as `stores.postgres.tenancy.batches`. Refuses to decide wh
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from datetime import datetime
 from uuid import uuid4
 
 from service.mail.batches import MaildropRow, Manner, Names, Outcome, judged
+from service.mail.changing import Shut
 from service.mail.tenancy import Act
 from service.model.account import MaildropKey, Status
 from service.model.address import Address
@@ -54,12 +56,19 @@ class MemoryMaildropBatches:
             for each in self._state.credentials
             if each.kind == APP and each.key.maildrop_id in addresses
         }
-        ended = {
-            (addresses[each.key.maildrop_id], each.label): (each.expires, each.verifier)
+        shut = {
+            (addresses[each.key.maildrop_id], each.label): Shut(
+                each.verifier, each.status == kept.SUSPENDED, self._ended(each)
+            )
             for each in self._state.credentials
-            if each.key.maildrop_id in addresses and each.expires is not None and each.expires <= self._state.now()
+            if each.key.maildrop_id in addresses and (each.status == kept.SUSPENDED or self._ended(each))
         }
-        return Names({each.name for each in of_tenant}, maildrops, aliases, apps, ended)
+        return Names({each.name for each in of_tenant}, maildrops, aliases, apps, shut)
+
+    def _ended(self, credential: kept.CredentialRow) -> datetime | None:
+        """When it ended, if it did."""
+        end = credential.expires
+        return end if end is not None and end <= self._state.now() else None
 
     def _done(
         self, tenant: kept.TenantRow, row: MaildropRow, outcome: Outcome | Refusal, manner: Manner

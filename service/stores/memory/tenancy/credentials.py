@@ -6,7 +6,8 @@ Owns the same answers as `stores.postgres.tenancy.credentials`. Refuses to read 
 from collections.abc import Mapping, Sequence
 from uuid import uuid4
 
-from service.mail.tenancy import Act, changed
+from service.mail.changing import changed
+from service.mail.tenancy import Act
 from service.model.account import Status
 from service.model.address import Address
 from service.model.refusal import Reason, Refusal
@@ -56,10 +57,11 @@ class MemoryCredentials:
         detail = {"kind": c.kind, "expires": c.expires and c.expires.isoformat()}
         self._record(act, "replace", (address, c.label), detail)
 
-    async def change(self, act: Act, address: Address, credential: NewCredential) -> None:
+    async def change(self, act: Act, address: Address, credential: NewCredential, *, suspended: bool = False) -> None:
         """Put another verifier under the same label, as `changed`. Raises Refusal: NOT_FOUND, INVALID."""
         there = await self.of(act.tenant, address)
-        await self.replace(act, address, changed(there, address, credential, self._state.now()))
+        new = changed(there, address, credential, self._state.now(), suspended=suspended)
+        await self.replace(act, address, new)
 
     async def set_status(self, act: Act, address: Address, label: str, status: Status) -> None:
         """Suspend or resume. Raises Refusal(NOT_FOUND)."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 from service.mail.batches import MaildropRow, Manner, Names, Outcome, judged
+from service.mail.changing import Shut
 from service.mail.tenancy import Act
 from service.model.address import Address
 from service.model.refusal import Refusal
@@ -42,9 +43,9 @@ WHERE a.tenant_id = $1
 APP_PASSWORDS = """
 SELECT maildrop_id, label FROM credentials WHERE tenant_id = $1 AND maildrop_id = ANY ($2) AND kind = 'app'
 """
-ENDED = """
-SELECT maildrop_id, label, expires, verifier FROM credentials
-WHERE tenant_id = $1 AND maildrop_id = ANY ($2) AND kind <> 'app' AND expires <= now()
+SHUT = """
+SELECT maildrop_id, label, verifier, status = 'suspended', CASE WHEN expires <= now() THEN expires END FROM credentials
+WHERE tenant_id = $1 AND maildrop_id = ANY ($2) AND kind <> 'app' AND (expires <= now() OR status = 'suspended')
 """
 
 CREATE = """
@@ -151,13 +152,13 @@ async def _names(connection: Connection, tenant_id: UUID, rows: Sequence[Maildro
     aliases = await connection.fetch(ALIASES, tenant_id, *_columns(named))
     by_id = {row[2]: Address(row[1], row[0]) for row in maildrops}
     apps = await connection.fetch(APP_PASSWORDS, tenant_id, list(by_id)) if manner.reset and by_id else []
-    ended = await connection.fetch(ENDED, tenant_id, list(by_id)) if manner.reset and by_id else []
+    shut = await connection.fetch(SHUT, tenant_id, list(by_id)) if manner.reset and by_id else []
     return Names(
         {row[0] for row in domains},
         {address: maildrop_id for maildrop_id, address in by_id.items()},
         {Address(row[1], row[0]): Address(row[3], row[2]) for row in aliases},
         {(by_id[row[0]], row[1]) for row in apps},
-        {(by_id[row[0]], row[1]): (row[2], row[3]) for row in ended},
+        {(by_id[row[0]], row[1]): Shut(*row[2:]) for row in shut},
     )
 
 

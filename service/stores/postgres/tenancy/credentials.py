@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
-from service.mail.tenancy import Act, changed
+from service.mail.changing import changed
+from service.mail.tenancy import Act
 from service.model.account import Status
 from service.model.address import Address
 from service.model.refusal import Reason, Refusal
@@ -68,13 +69,13 @@ class PostgresCredentials:
         c = credential
         await self._change(act, address, c.label, _Change("replace", REPLACE, _replacing(c), _told(c)))
 
-    async def change(self, act: Act, address: Address, credential: NewCredential) -> None:
+    async def change(self, act: Act, address: Address, credential: NewCredential, *, suspended: bool = False) -> None:
         """Put another verifier under the same label, as `changed`. Raises Refusal: NOT_FOUND, INVALID."""
         async with self._database.transaction() as connection:
             key = await lock_maildrop(connection, act, address)
             rows = await connection.fetch(OF, key.tenant_id, key.maildrop_id)
             now = await connection.fetchval("SELECT now()")
-            c = changed([_view(row) for row in rows], address, credential, now)
+            c = changed([_view(row) for row in rows], address, credential, now, suspended=suspended)
             await connection.execute(REPLACE, key.tenant_id, key.maildrop_id, c.label, *_replacing(c))
             what = ("credential.replace", str(address))
             await record(connection, key.tenant_id, act, what, {"label": c.label, **_told(c)})

@@ -121,16 +121,17 @@ class Import:
 
     def _prepare(self, message: ArchivedMessage) -> _Prepared | Imported:
         """What is known of a message once it was read through."""
-        if message.refusal is not None:
-            return Imported(message.name, message.octets, refusal=message.refusal)
         measure = Measure()
         try:
             for piece in _canonical(message.pieces()):
                 measure.feed(piece)
         except OSError as error:
-            return Imported(message.name, message.octets, refusal=_unreadable(error))
+            return Imported(message.name, message.octets, refusal=message.refusal or _unreadable(error))
         blob = measure.blob(blob_key(self._recipient.key.tenant_id, self._clock.now()))
+        # One that is refused is counted too, so that equal texts have the same unique-ids once it is taken.
         self._texts[blob.sha256] += 1
+        if message.refusal is not None:
+            return Imported(message.name, message.octets, refusal=message.refusal)
         unique_id = of_content(self._recipient.key.maildrop_id, blob.sha256, self._texts[blob.sha256])
         return _Prepared(message, unique_id, self._keep(message.unique_id), blob)
 

@@ -81,6 +81,20 @@ async def test_a_message_that_dovecot_has_not_listed_yet_is_refused_by_itself(
     assert unique_ids(provider, key) == [NAMES[1], "000000236b0c326f", "000000116b0c326f"]
 
 
+async def test_of_equal_messages_each_keeps_its_own_unique_id_where_one_was_refused_at_first(
+    provider: Provider, key: MaildropKey, tmp_path: Path
+) -> None:
+    """Whichever of them Dovecot hadn't listed yet."""
+    kept(tmp_path, LIST.replace(NAMES[0], "other"))
+    for name in NAMES:
+        (tmp_path / f"cur/{name}:2,S").write_bytes(b"Subject: alert\n\nsame\n")
+    await run(provider, open_archive(tmp_path))
+    (tmp_path / "dovecot-uidlist").write_text(LIST)
+    steps = await run(provider, open_archive(tmp_path))
+    assert [step.known for step in steps] == [False, True, True]
+    assert unique_ids(provider, key) == [NAMES[1], "000000236b0c326f", "000000116b0c326f"]
+
+
 @pytest.mark.parametrize("listed", [HEAD + "\n", LIST.replace(NAMES[0], "other")])
 async def test_what_dovecot_has_not_listed_is_taken_as_it_is_on_request(
     provider: Provider, key: MaildropKey, tmp_path: Path, listed: str

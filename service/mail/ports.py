@@ -82,7 +82,8 @@ class Verifiers(Protocol):
         """Put `keys` beside exactly `verifier`, where there are none; False if there are others. Idempotent."""
 
 
-class Holder(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Holder:
     """Who holds a maildrop, for staff to see: never a secret, never message text."""
 
     session_id: str

@@ -82,7 +82,7 @@ def _tag(key: MaildropKey) -> str:
 
 def entry(holder: Holder) -> bytes:
     """The JSON text of `holder`, by the names of what it has."""
-    return to_json(holder._asdict())
+    return to_json(holder)
 
 
 def parse_entry(text: object) -> Holder | None:

@@ -5,7 +5,7 @@ for long. What is refused at once costs the others no time; of a tenant's part o
 the rest waits for the next sweep, which tries others of it. Refuses to know which blobs are to go.
 """
 
-import random
+import secrets
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import groupby
@@ -70,7 +70,7 @@ class BlobRemoval:
         gone: set[str] = set()
         in_a_row = 0
         # The next sweep is given the same batch: in the same order it would never come to the rest.
-        for key in random.sample(keys, len(keys)):
+        for key in sorted(keys, key=lambda _: secrets.randbelow(1 << 32)):
             if in_a_row == IN_A_ROW or self._over():
                 break
             stays = await self._delete([key])

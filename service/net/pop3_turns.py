@@ -4,9 +4,9 @@ Owns on whose behalf an effect asks other systems. Refuses to know how turns are
 RFC 1939 §4 (until a login succeeded, a session is that of the name it gave).
 """
 
+import time
 from collections.abc import Callable, Coroutine
 from functools import partial
-from time import perf_counter
 from typing import Any
 
 from service.mail.allowances import network_of
@@ -73,11 +73,11 @@ class SessionTurns:
         if not (went_on or granted or pace.spent < pace.unasked or pace.may_begin(self.whose)):
             pace.line_up(self.whose, partial(self.soon, call, granted=True))
             return
-        began = perf_counter()
+        began = time.perf_counter()
         try:
             begins = call()
         finally:
-            pace.ended(self.whose, perf_counter() - began)
+            pace.ended(self.whose, time.perf_counter() - began)
         if begins:
             # One effect is all that a turn carries while others wait for theirs (G16).
             self._goes_on = not (went_on and pace.waiting)

@@ -52,7 +52,9 @@ def test_every_kind_of_work_is_done_without_an_error(
     assert failed <= {"commands"}, capsys.readouterr().out
     sites = {work.name: work.site for work in WORKS}
     assert all(told["works"][name][sites[name]]["median"] > 0 for name in WORK_NAMES if name != "commands")
-    assert told["works"]["idle"]["idle"]["kib"]["front"] >= 0
+    # What twenty sessions in clear take is less than what a process may give back meanwhile; TLS takes more.
+    assert "front" in told["works"]["idle"]["idle"]["kib"]
+    assert told["works"]["idle-tls"]["idle-tls"]["kib"]["front"] > 0
     assert {name for name, each in told["works"].items() if "Floor" in each} == {"poll-16", "hello"}
 
 

@@ -108,6 +108,26 @@ def test_every_module_says_what_it_owns_in_3_to_10_lines(trees: dict[Path, ast.M
     assert wrong == {}
 
 
+def test_no_module_has_a_clock_or_dice_of_its_own_beside_those_that_the_simulation_replaces(
+    trees: dict[Path, ast.Module],
+) -> None:
+    """tests/simulation/closed.py patches them where they are looked up: in `time` and `secrets`."""
+    beside = [
+        f"{name_of(path)}: {ast.unparse(node)}"
+        for path, tree in trees.items()
+        if SERVICE in path.parents
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Import) and any(each.name == "random" for each in node.names))
+        or (isinstance(node, ast.ImportFrom) and node.module == "random")
+        or (isinstance(node, ast.ImportFrom) and node.module == "time" and {"monotonic", "perf_counter"} & names(node))
+    ]
+    assert beside == []
+
+
+def names(node: ast.ImportFrom) -> set[str]:
+    return {each.name for each in node.names}
+
+
 def test_every_departure_from_an_rfc_says_why() -> None:
     """A comment that starts with `Deviates:` goes on with the sentence it departs from, or the reason."""
     bare = [

@@ -1,6 +1,6 @@
 """Dependencies: which other system fails or is slow, and who waits for it.
 
-Owns the panels of Postgres, Redis, the object store and the events' receivers, in the same order everywhere.
+Owns the panels of Postgres, Redis, the object store and the receivers of events and logs, in the same order everywhere.
 """
 
 from grafana_foundation_sdk.builders.stat import Panel as Number
@@ -10,7 +10,7 @@ from deploy.grafana import panels as look
 from deploy.grafana.panels import BLUE, GREEN, ORANGE, RED, YELLOW, Rows
 from deploy.grafana.promql import at_least_none, most, percentiles, quantile, rate, share, total
 
-MEANING = "Postgres, Redis, the object store and events' receivers: failures, times, and who waits."
+MEANING = "Postgres, Redis, the object store, receivers of events and logs: failures, times, and who waits."
 VENDORS = {
     "postgres": ("Postgres", 0.2, "PoplarPostgresFails"),
     "redis": ("Redis", 0.1, "PoplarRedisFails"),
@@ -25,7 +25,7 @@ def rows() -> Rows:
         ("Postgres", [_postgres_times(), _pool(), _pool_waiting()]),
         ("Redis", [_locks(), _lock_times(), _lost()]),
         ("Object store", [_store_times(), _prefetches(), _resumes()]),
-        ("Receivers of events", [_events(), _events_waiting(), _events_dropped()]),
+        ("Receivers of events and logs", [panel.span(6) for panel in _receivers()]),
     ]
 
 
@@ -124,6 +124,10 @@ def _resumes() -> Lines:
     return look.told_by(panel, "PoplarObjectStoreFails", "PoplarMessageDamaged")
 
 
+def _receivers() -> list[Lines]:
+    return [_events(), _events_waiting(), _events_dropped(), _log_lines_lost()]
+
+
 def _events() -> Lines:
     asked = rate("poplar_events_total", "sink, outcome", 'outcome!="dropped"')
     return look.areas("Events handed over", look.PER_SECOND, (asked, "{{sink}} {{outcome}}"))
@@ -138,3 +142,9 @@ def _events_dropped() -> Lines:
     panel = look.areas("Events dropped", look.PER_SECOND, (dropped, "{{sink}}"))
     panel = panel.description("Recent is what `poplar maildrop explain` shows; it is lost while Redis is away.")
     return look.told_by(panel, "PoplarEventsDropped")
+
+
+def _log_lines_lost() -> Lines:
+    panel = look.areas("Log lines lost", look.PER_SECOND, (rate("poplar_log_lines_lost_total"), "lines"))
+    panel = panel.description("Their disk is full, or nobody reads them any more. No session waits for a line.")
+    return look.told_by(panel, "PoplarLogLinesLost")

@@ -162,6 +162,9 @@ CASES: Mapping[str, Case] = {
             one("poplar_events_total", sink="recent", outcome="dropped"): MANY,
         },
     ),
+    "PoplarLogLinesLost": Case(
+        {one("poplar_log_lines_lost_total"): "0x20 5x400"}, {one("poplar_log_lines_lost_total"): "5x400"}
+    ),
     "PoplarDrainStuck": Case({one("poplar_draining"): "1x400"}, {one("poplar_draining"): "0x28 1x400"}),
     "PoplarVersionsDiffer": Case(
         {one("poplar_build_info", version=v): "1x400" for v in ("1", "2")},

@@ -1,9 +1,10 @@
-"""Faults of what looks after itself: processes, releases, drains, leases, certificates, the sweep, the event stream.
+"""Faults of what looks after itself: processes, releases, drains, leases, certificates, the sweep, events, the log.
 
 Owns these drills.
 """
 
 import os
+import resource
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -174,6 +175,22 @@ def receiver_down(ground: Ground) -> Iterator[Scene]:
             yield scene_of(front, inject=web.end, mend=web.begin, rounds=rounds)
 
 
+@contextmanager
+def log_full(ground: Ground) -> Iterator[Scene]:
+    """A process whose log may not grow, as on a full disk, while users come and go."""
+    with front_end(ground.demo, ground.fresh("front"), (TERMINATED,)) as front:
+        usual = resource.prlimit(front.pid, resource.RLIMIT_FSIZE)
+
+        def fill() -> None:
+            resource.prlimit(front.pid, resource.RLIMIT_FSIZE, (front.command.log.stat().st_size, usual[1]))
+
+        def make_room() -> None:
+            resource.prlimit(front.pid, resource.RLIMIT_FSIZE, usual)
+
+        rounds = [partial(log_in, each, front.place("terminated")) for each in ground.maildrops(2)]
+        yield scene_of(front, inject=fill, mend=make_room, rounds=rounds)
+
+
 DRILLS = {
     "PoplarAbsent": Drill(
         "the only front end is killed, LMTP and the API go on",
@@ -261,6 +278,18 @@ DRILLS = {
             ("poplar_events_waiting", r'sink="webhook"'),
             ("kubectl logs", r"webhook"),
             ("poplar doctor", r"warn  events: "),
+        ),
+    ),
+    "PoplarLogLinesLost": Drill(
+        "the log may not grow (prlimit), as on a full disk",
+        "it may again",
+        log_full,
+        (
+            ("poplar_log_lines_lost_total", r"\} [0-9.]*[1-9]"),
+            ("fd/2", r"/log$"),
+            ("SIGUSR1", r""),
+            ("kubectl logs", r"^0$"),
+            ("kubectl get nodes", ""),
         ),
     ),
 }

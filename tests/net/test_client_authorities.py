@@ -58,6 +58,8 @@ async def shaken(server: Server, trust: ssl.SSLContext, session: ssl.SSLSession 
             try:
                 if client.read(1):
                     break
+                # CPython 3.11.2 doesn't raise it itself, and would be asked forever.
+                raise ssl.SSLEOFError("closed without a word")
             except ssl.SSLWantReadError:
                 writer.write(outgoing.read())
                 if octets := await reader.read(65536):

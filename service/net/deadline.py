@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from contextvars import copy_context
 from heapq import heappop, heappush
-from math import ceil
+from math import ceil, inf
 
 FINE, COARSE = 0.05, 1.0
 """Seconds between two ticks: for moments that are near, and for the others, of which thousands then share one."""
@@ -19,6 +19,8 @@ FAR = 30.0
 """Seconds from now on from which a moment is no longer near."""
 SOON = 4.0
 """Seconds until the first look at what comes later: most connections are over by then, or wait for their end."""
+NOWHERE = inf
+"""The tick of what stands in none: later than any moment."""
 
 
 def between(seconds: float) -> float:
@@ -35,20 +37,14 @@ class Deadline:
         self._wheel = wheel_of(asyncio.get_running_loop())
         self._expired = expired
         self._moment: float | None = None
-        self._tick: float | None = None
+        self._tick = NOWHERE
         """Where it stands in the wheel."""
 
     def set(self, seconds: float) -> None:
         """Let the deadline be `seconds` from now, whatever it was before."""
         moment = self._moment = self._wheel.time() + seconds
-        tick = self._tick
-        if tick is None:
-            # So what a short session waits for last needn't move it.
-            first = SOON - seconds if seconds > SOON + COARSE else 0.0
-            self._stand_at(moment + first, FAR if first else seconds)
-        elif tick - moment > FINE and (seconds < FAR or tick - moment > COARSE):
-            # A tick is no moment: where the next one after this would be no earlier, it may go on standing where it is.
-            self._stand_at(moment, seconds)
+        if self._tick > moment:
+            self._come_sooner(moment, seconds)
 
     def clear(self) -> None:
         """Have no deadline for now; cheap, as it may go on standing somewhere, where nothing will be to do."""
@@ -62,13 +58,13 @@ class Deadline:
 
     def come(self) -> None:
         """The tick in which it stood has come; to be called by the wheel alone."""
-        self._tick = None
+        self._tick = NOWHERE
         if self._moment is not None:
             # By itself, as whatever `expired` raises is no other connection's business.
             self._wheel.loop.call_soon(self._look, context=self._wheel.context)
 
     def _look(self) -> None:
-        if self._moment is None or self._tick is not None:
+        if self._moment is None or self._tick != NOWHERE:
             return
         left = self._moment - self._wheel.time()
         if left > 0:
@@ -77,14 +73,25 @@ class Deadline:
             self._moment = None
             self._expired()
 
+    def _come_sooner(self, moment: float, seconds: float) -> None:
+        """It stands in no tick yet, or in a later one."""
+        late = self._tick - moment
+        if late == NOWHERE:
+            # So what a short session waits for last needn't move it.
+            first = SOON - seconds if seconds > SOON + COARSE else 0.0
+            self._stand_at(moment + first, FAR if first else seconds)
+        elif late > FINE and (seconds < FAR or late > COARSE):
+            # A tick is no moment: where the next one after this would be no earlier, it may go on standing where it is.
+            self._stand_at(moment, seconds)
+
     def _stand_at(self, moment: float, seconds: float) -> None:
         self._leave()
         self._tick = self._wheel.put(self, moment, between(seconds))
 
     def _leave(self) -> None:
-        if self._tick is not None:
+        if self._tick != NOWHERE:
             self._wheel.take(self, self._tick)
-            self._tick = None
+            self._tick = NOWHERE
 
 
 class Wheel:

@@ -38,8 +38,11 @@ class Conversation(Hooks):
 
     While `_task` is set an effect is being performed and no command runs; while `_lined_up`, they wait for a turn of
     the event loop. Once `_ending` is set nothing more is run or read; the first one stands. `_farewell` is what to say
-    and how to end as soon as nothing is in the middle.
+    and how to end as soon as nothing is in the middle. A subclass keeps what `data_received` brings, and hears it.
     """
+
+    _deadline: Deadline
+    """There from `connection_made` on."""
 
     def __init__(self, peer: Peer, patience: Patience, tls: ssl.SSLContext | None) -> None:
         super().__init__()
@@ -49,7 +52,6 @@ class Conversation(Hooks):
         self._outlet = Outlet(patience.stall)
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
-        self._deadline: Deadline | None = None
         self._ending: Ending | None = None
         self._farewell: tuple[Ending, bytes] | None = None
         self._since = 0.0
@@ -68,14 +70,6 @@ class Conversation(Hooks):
         if self._ending is not None:
             self._transport.abort()
         self._opened()
-
-    def data_received(self, data: bytes) -> None:
-        """Take octets; run the commands in them unless one is being performed."""
-        self._take(data)
-        if self._task is None and not self._lined_up:
-            self._hear()
-        else:
-            self._throttle()
 
     def eof_received(self) -> bool:
         """The client sends no more: do and answer what it sent, then close. What it left unfinished is not done."""
@@ -102,8 +96,7 @@ class Conversation(Hooks):
         self._end_with(Ending.VANISHED)
         self._transport = None
         self._outlet.lost()
-        if self._deadline is not None:
-            self._deadline.close()
+        self._deadline.close()
         if self._task is None:
             self._wind_up()
 
@@ -118,44 +111,45 @@ class Conversation(Hooks):
 
     def _go_on(self) -> None:
         """After a pause: say the farewell if it is due, else run what was read meanwhile."""
-        self._await_octets()
         if self._farewell is not None:
             self._leave()
-        if not self._lined_up:
-            self._hear()
+        self._hear()
+        self._await_octets()
 
     def _hear(self) -> None:
-        """Run commands in turn, at once where there is room."""
-        self._lined_up = True
-        self._since = time.monotonic()
-        self._soon(self._take_turn)
-        if self._lined_up:
-            self._throttle()
+        """Run what was read in turn, at once where there is room, unless a command is being performed."""
+        if self._task is None and not self._lined_up:
+            self._lined_up = True
+            self._since = time.monotonic()
+            self._turns.soon(self._take_turn)
+            if not self._lined_up:
+                return
+        self._throttle()
 
     def _let_others_first(self) -> None:
         """More commands wait, which would keep the event loop for long."""
         self._lined_up = True
-        asyncio.get_running_loop().call_soon(self._soon, self._take_turn)
+        asyncio.get_running_loop().call_soon(self._turns.soon, self._take_turn)
 
     def _take_turn(self) -> bool:
         """Run commands; whether an effect began, which goes on where they stopped."""
-        self._lined_up = began = False
+        self._lined_up = left = False
         try:
-            if self._task is None:
-                self._run()
-                began = self._task is not None
+            # Once the end has come, a task is no effect's.
+            if self._ending is not None:
+                return False
+            if not self._outlet.paused:
+                left = self._run()
         except BaseException as error:
             # Whoever called has nobody to tell: a connection that answers nothing would keep its maildrop.
             self._broke_off(error)
             raise
-        if not self._reading or self._outlet.paused or self._waiting():
+        if left or not self._reading or self._outlet.paused:
             self._throttle()
-        return began
+        return self._task is not None
 
     def _begin(self, effect: Coroutine[Any, Any, None]) -> None:
         """Perform an effect that waits; no command runs until it is done."""
-        if self._deadline is not None:
-            self._deadline.clear()
         self._since = time.monotonic()
         self._task = asyncio.get_running_loop().create_task(effect, context=self._context())
         self._task.add_done_callback(self._performed)
@@ -164,7 +158,6 @@ class Conversation(Hooks):
         """An effect came to its end: go on, or give everything back."""
         self._task = None
         self._counted()
-        self._since = time.monotonic()
         try:
             if task.cancelled():
                 self._abort(Ending.FAULT)
@@ -220,9 +213,10 @@ class Conversation(Hooks):
     def _wind_up(self) -> None:
         """Give everything back, in turn; without a task where nothing of it waits, as after a QUIT."""
         if self._given_back():
-            self._soon(self._finish)
+            self._turns.soon(self._finish)
         else:
-            self._task = asyncio.get_running_loop().create_task(self._in_turns(self._part()), context=self._context())
+            parting = self._turns.run(self._part(), last=True)
+            self._task = asyncio.get_running_loop().create_task(parting, context=self._context())
 
     async def _part(self) -> None:
         await self._give_back()
@@ -239,13 +233,18 @@ class Conversation(Hooks):
 
     def _await_octets(self) -> None:
         """Begin to wait anew: for a command, or for the client to read."""
-        if self._deadline is not None and self._task is None and self._ending is None:
+        if self._task is None and self._ending is None:
             self._deadline.set(self._patience.stall if self._outlet.paused else self._patience.idle)
 
     def _expired(self) -> None:
-        if self._outlet.paused or self._ending is not None:
+        if self._ending is not None:
             self._abort(Ending.STALLED)
-        elif self._lined_up and self._deadline is not None:
+        elif self._task is not None:
+            # An effect has bounds of its own, and at its end a wait begins anew.
+            return
+        elif self._outlet.paused:
+            self._abort(Ending.STALLED)
+        elif self._lined_up:
             # Octets came, and wait for a turn of the event loop: whether they end a command will show then.
             self._deadline.set(LOOK_AGAIN)
         else:
@@ -279,7 +278,7 @@ class Conversation(Hooks):
     def _close(self, ending: Ending) -> None:
         """Close once everything written is sent, close_notify included, or the client reads nothing for too long."""
         self._end_with(ending)
-        if self._transport is not None and self._deadline is not None:
+        if self._transport is not None:
             self._deadline.set(self._patience.stall)
             self._transport.close()
             self._over()

@@ -6,14 +6,27 @@ Owns the list of what a subclass must say, and may. Refuses to know when each is
 from abc import abstractmethod
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any
+from typing import Any, Protocol
 
 from service.model.ending import Ending
 from service.net.connection import Connection
 
 
+class ConversationTurns(Protocol):
+    """The turns of the event loop that a conversation has."""
+
+    def soon(self, call: Callable[[], object]) -> None:
+        """Call `call` when it is this conversation's turn, now perhaps; True says that it began an effect."""
+
+    async def run(self, work: Coroutine[Any, Any, None], *, last: bool = False) -> None:
+        """Do `work`, each step of it in turn; the `last` that is done has nothing follow in its turn."""
+
+
 class Hooks(Connection):
     """The part of a conversation that each protocol fills in."""
+
+    _turns: ConversationTurns
+    """Those of this conversation."""
 
     @property
     @abstractmethod
@@ -29,12 +42,8 @@ class Hooks(Connection):
         """The transport is there, and secured if TLS came first."""
 
     @abstractmethod
-    def _take(self, data: bytes) -> None:
-        """Keep octets for the session."""
-
-    @abstractmethod
-    def _run(self) -> None:
-        """Run commands until one waits, the client doesn't read, or none is left."""
+    def _run(self) -> bool:
+        """Run commands until one waits, the client doesn't read, or none is left; whether any octets are."""
 
     @abstractmethod
     def _tls_started(self) -> None:
@@ -62,14 +71,6 @@ class Hooks(Connection):
     @abstractmethod
     def _ended(self, ending: Ending) -> None:
         """The last word to log and metrics."""
-
-    def _soon(self, call: Callable[[], object]) -> None:
-        """Call `call` when it is this conversation's turn of the event loop; True says that it began an effect."""
-        call()
-
-    async def _in_turns(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do `work`, each step of it in turn."""
-        await work
 
     def _counted(self) -> None:
         """An effect came to its end, and what it answered may be counted."""

@@ -12,14 +12,13 @@ from contextvars import Context
 from dataclasses import replace
 from weakref import WeakMethod
 
-from service.mail.allowances import network_of
-from service.mail.turns import Whose
 from service.model.ending import Ending
 from service.net.conversation import Conversation, Patience
 from service.net.lmtp_performing import Performer
 from service.net.lmtp_record import Record
 from service.net.lmtp_service import LmtpService
 from service.net.lmtp_train import Train
+from service.net.lmtp_turns import LmtpTurns
 from service.net.peer import Peer
 from service.protocol.lmtp import effects, replies
 from service.protocol.lmtp.effects import Effect, Step
@@ -33,6 +32,8 @@ GROUPED = frozenset({"MAIL", "RCPT"})
 class LmtpConnection(Conversation):
     """A client's connection, from accept to the last octet."""
 
+    _turns: LmtpTurns
+
     def __init__(self, service: LmtpService, peer: Peer) -> None:
         options = service.options
         super().__init__(peer, Patience(options.idle, options.stall, options.handshake), service.tls)
@@ -41,11 +42,10 @@ class LmtpConnection(Conversation):
         self._session = LmtpSession(terms, peer.private)
         self._record = Record(peer.listener, peer.address, service.events, service.tracer)
         self._performer = Performer(service.delivery, self._session, self._record, _shed_of(self))
-        self._whose: Whose = network_of(peer.address)
-        """Whose turns of the event loop these are: its address's, and from a text on its first recipient's tenant's."""
         self._performing = 0.0
         """Seconds that the last effect took, until its reply is counted."""
         self._train = Train()
+        self._turns = LmtpTurns(service, peer.address, self._performer, self._train)
 
     def shed(self) -> None:
         """Make room: refuse as transient and close."""
@@ -87,13 +87,15 @@ class LmtpConnection(Conversation):
         self._record.opened()
         self._go_on()
 
-    def _take(self, data: bytes) -> None:
+    def data_received(self, data: bytes) -> None:
+        """Take octets, and run what is in them."""
         self._record.octets_in += len(data)
         if self._session.in_text:
             self._await_octets()
         self._session.receive(data)
+        self._hear()
 
-    def _run(self) -> None:
+    def _run(self) -> bool:
         began = time.monotonic()
         while self._running:
             step = self._session.advance()
@@ -115,13 +117,14 @@ class LmtpConnection(Conversation):
                 self._await_octets()
             if step.effect is None:
                 self._pause(step.more)
-                return
+                break
             if not self._at_once(step.effect):
                 self._start(step.effect)
-                return
+                break
             if self._session.buffered and (self._session.in_text or time.monotonic() - began > LONGEST):
                 self._let_others_first()
-                return
+                break
+        return self._session.buffered > 0
 
     def _at_once(self, effect: Effect) -> bool:
         """Perform an effect that needs to wait for nothing, without a task; whether it was such a one."""
@@ -133,28 +136,10 @@ class LmtpConnection(Conversation):
                 self.authenticated = self.authenticated or known
                 return known
             case effects.Begin():
-                self._whose = effect.envelope.recipients[0].key.tenant_id
+                self._turns.whose = effect.envelope.recipients[0].key.tenant_id
                 return self._context().run(self._performer.begin_at_once, effect, self._peer.address)
             case _:
                 return False
-
-    def _soon(self, call: Callable[[], object]) -> None:
-        # A text is digested as it comes, a millisecond for each read: so one of each sender would run in one go.
-        def made() -> None:
-            call()
-
-        pace, long_texts = self._service.pace, self._service.long_texts
-        if pace is None:
-            call()
-        elif long_texts is not None and self._is_long:
-            long_texts.soon(self._whose, made)
-        else:
-            pace.soon(self._whose, made)
-
-    @property
-    def _is_long(self) -> bool:
-        """Whether what comes is a long text, or a long train of commands, which keeps the event loop as busy."""
-        return self._performer.is_long or self._train.is_long
 
     def _counted(self) -> None:
         self._performing = time.monotonic() - self._since
@@ -187,7 +172,7 @@ class LmtpConnection(Conversation):
             case effects.Store():
                 await self._performer.room()
             case effects.Deliver():
-                if self._service.long_texts is not None and not self._is_long:
+                if self._service.long_texts is not None and not self._turns.is_long:
                     self._service.long_texts.short_came()
                 self._train.text_came()
                 await self._performer.deliver()

@@ -7,10 +7,8 @@ RFC 1939 §3 (autologout), RFC 2595 §4 (STLS), RFC 8314 §3 (implicit TLS).
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from contextvars import Context
 from functools import lru_cache, partial
-from typing import Any
 
 from service.model.ending import Ending
 from service.model.refusal import Reason
@@ -40,6 +38,8 @@ def _patience(options: Pop3Options) -> Patience:
 
 class Pop3Connection(Conversation):
     """A client's connection, from accept to the last octet."""
+
+    _turns: SessionTurns
 
     def __init__(self, service: Pop3Service, peer: Peer) -> None:
         options = service.options
@@ -82,19 +82,20 @@ class Pop3Connection(Conversation):
             self._await_octets()
         self._leave()
 
-    def _take(self, data: bytes) -> None:
+    def data_received(self, data: bytes) -> None:
+        """Take octets, and run the commands in them."""
         self._record.octets_in += len(data)
         self._session.lines.receive(data)
+        self._hear()
 
-    def _run(self) -> None:
-        if self._ending is not None or self._outlet.paused:
-            return
-        output, effect, commands, more = self._session.advance()
+    def _run(self) -> bool:
+        session = self._session
+        output, effect, commands, more = session.advance()
         if commands:
-            self._record.answered(self._session, self._since)
+            self._record.answered(session, self._since)
         if effect is not None:
             self._start(effect, output)
-            return
+            return session.lines.held > 0
         if output:
             self._outlet.write(output)
         if commands:
@@ -105,6 +106,7 @@ class Pop3Connection(Conversation):
             self._let_others_first()
         elif self._heard_all and not self._outlet.paused:
             self._close(Ending.VANISHED)
+        return session.lines.held > 0
 
     def _start(self, effect: Effect, output: bytes) -> None:
         """Send what comes before an effect, and have it performed."""
@@ -112,10 +114,10 @@ class Pop3Connection(Conversation):
             self._outlet.write_last(output)
             self._close(effect.ending)
             return
-        if isinstance(effect, effects.StartTls):
-            # Nothing may be read in clear between the response and the handshake (RFC 2595 §4).
-            self._stop_reading_clear()
         if output:
+            if isinstance(effect, effects.StartTls):
+                # Nothing may be read in clear between the response and the handshake (RFC 2595 §4).
+                self._stop_reading_clear()
             self._outlet.write(output)
         if not (isinstance(effect, effects.Retrieve) and self._at_once(effect)):
             self._begin(self._turns.run(self._perform(effect)))
@@ -156,12 +158,6 @@ class Pop3Connection(Conversation):
                     await self._performer.fetch_keys(effect, self._peer.address)
                 case effects.StartTls():
                     await self._start_tls()
-
-    def _soon(self, call: Callable[[], object]) -> None:
-        self._turns.soon(call)
-
-    async def _in_turns(self, work: Coroutine[Any, Any, None]) -> None:
-        await self._turns.run(work, last=True)
 
     def _counted(self) -> None:
         self._record.answered(self._session, self._since)

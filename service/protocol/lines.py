@@ -22,6 +22,7 @@ class Lines:
     """Cuts received octets into lines; no more than `bound` octets of an unfinished line are held.
 
     Nearly every line has come whole and has at most `usual` octets, its line end included: `take` looks for no other.
+    Most come alone: only where more than a line of usual length waits does `_taken` tell how much of it was taken.
     """
 
     __slots__ = ("_bound", "_octets", "_overlong", "_room", "_taken", "_usual", "held")
@@ -48,13 +49,13 @@ class Lines:
         RFC 1939 §3: "All commands are terminated by a CRLF pair."
         Deviates: a bare LF ends a line too, as people type into `nc` and `openssl s_client`.
         """
-        start, octets = self._taken, self._octets
-        end = octets.find(b"\n", start, start + self._room)
-        if end < 0:
+        if self.held > self._room:
+            return self._take_of_many()
+        line, end, left = self._octets.partition(b"\n")
+        if not end:
             return None
-        self._taken = end + 1
-        self.held -= end + 1 - start
-        return octets[start:end].removesuffix(b"\r")
+        self._octets, self.held = left, len(left)
+        return line.removesuffix(b"\r")
 
     def take_long(self) -> bytes | Overlong | None:
         """The next line where `take` gave none, or None until more octets arrive."""
@@ -63,13 +64,12 @@ class Lines:
         if end < 0:
             self._drop_overlong()
             return None
-        self._taken = end + 1
-        self.held -= end + 1 - start
+        line = self._cut(end)
         if self._overlong is not None or end - start > self._bound:
-            cut = Overlong(self._overlong or octets[start : start + KEPT_OF_OVERLONG])
+            overlong = Overlong(self._overlong or octets[start : start + KEPT_OF_OVERLONG])
             self._overlong, self._room = None, self._usual
-            return cut
-        return octets[start:end].removesuffix(b"\r")
+            return overlong
+        return line
 
     def unfinished(self) -> bytes:
         """The octets of the line that has not ended, the first few of an overlong one; if no whole one is left."""
@@ -79,6 +79,20 @@ class Lines:
         """Forget every octet received and not taken."""
         self._octets, self._taken, self.held = b"", 0, 0
         self._overlong, self._room = None, self._usual
+
+    def _take_of_many(self) -> bytes | None:
+        """What `take` gives where there may be many lines, of which most stay where they are."""
+        end = self._octets.find(b"\n", self._taken, self._taken + self._room)
+        return None if end < 0 else self._cut(end)
+
+    def _cut(self, end: int) -> bytes:
+        """Take the line whose LF is at `end`. What is left is copied once it is little, not for each of its lines."""
+        start, octets = self._taken, self._octets
+        self._taken = end + 1
+        self.held -= end + 1 - start
+        if self.held <= self._usual:
+            self._octets, self._taken = octets[end + 1 :], 0
+        return octets[start:end].removesuffix(b"\r")
 
     def _drop_overlong(self) -> None:
         """Drop what an unfinished line holds over the bound."""

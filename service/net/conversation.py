@@ -81,9 +81,11 @@ class Conversation(Hooks):
         return may_be_half_closed(self._transport)
 
     def pause_writing(self) -> None:
-        """The client doesn't read: stop running its commands, and give it the stall deadline."""
+        """The client doesn't read: run and read no more of its commands, and give it the stall deadline."""
         self._outlet.pause()
-        self._await_octets()
+        if self._task is None:
+            self._await_octets()
+            self._throttle()
 
     def resume_writing(self) -> None:
         """The client reads again."""
@@ -133,18 +135,17 @@ class Conversation(Hooks):
 
     def _take_turn(self) -> bool:
         """Run commands; whether an effect began, which goes on where they stopped."""
-        self._lined_up = left = False
+        self._lined_up = False
+        # Once the end has come, a task is no effect's.
+        if self._ending is not None:
+            return False
         try:
-            # Once the end has come, a task is no effect's.
-            if self._ending is not None:
-                return False
-            if not self._outlet.paused:
-                left = self._run()
+            left = self._outlet.paused or self._run()
         except BaseException as error:
             # Whoever called has nobody to tell: a connection that answers nothing would keep its maildrop.
             self._broke_off(error)
             raise
-        if left or not self._reading or self._outlet.paused:
+        if left or not self._reading:
             self._throttle()
         return self._task is not None
 

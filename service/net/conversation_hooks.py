@@ -42,8 +42,8 @@ class Hooks(Connection):
         """The transport is there, and secured if TLS came first."""
 
     @abstractmethod
-    def _run(self) -> bool:
-        """Run commands until one waits, the client doesn't read, or none is left; whether any octets are."""
+    def _run(self) -> int:
+        """Run commands until one waits, the client doesn't read, or none is left; how many octets are."""
 
     @abstractmethod
     def _tls_started(self) -> None:

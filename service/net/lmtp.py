@@ -95,7 +95,7 @@ class LmtpConnection(Conversation):
         self._session.receive(data)
         self._hear()
 
-    def _run(self) -> bool:
+    def _run(self) -> int:
         began = time.monotonic()
         while self._running:
             step = self._session.advance()
@@ -124,7 +124,7 @@ class LmtpConnection(Conversation):
             if self._session.buffered and (self._session.in_text or time.monotonic() - began > LONGEST):
                 self._let_others_first()
                 break
-        return self._session.buffered > 0
+        return self._session.buffered
 
     def _at_once(self, effect: Effect) -> bool:
         """Perform an effect that needs to wait for nothing, without a task; whether it was such a one."""

@@ -15,6 +15,7 @@ MAX_AUTH_LINE_OCTETS = 16 * 1024
 MAX_NAME_OCTETS = 255
 
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+_CONTROL_CHARACTER = re.compile("[\x00-\x1f\x7f-\x9f]")
 _NUMBER = re.compile(rb"0|[1-9][0-9]*")
 
 
@@ -72,13 +73,14 @@ def name(rest: bytes | None) -> tuple[str]:
     UTF-8".
     """
     word = (rest or b"").rstrip(b" ")
-    if not word or len(word) > MAX_NAME_OCTETS or _CONTROL.search(word):
+    if not word or len(word) > MAX_NAME_OCTETS:
         raise SyntaxRefusedError
     try:
         text = word.decode()
     except UnicodeDecodeError as error:
         raise SyntaxRefusedError from error
-    if not text.isascii() and any(0x80 <= ord(c) < 0xA0 for c in text):
+    # Nothing printable is a control character: nearly no name is searched.
+    if not text.isprintable() and _CONTROL_CHARACTER.search(text):
         raise SyntaxRefusedError
     return (text,)
 

@@ -23,11 +23,6 @@ NOWHERE = inf
 """The tick of what stands in none: later than any moment."""
 
 
-def between(seconds: float) -> float:
-    """Seconds between two ticks, of which one stands for a moment so many seconds from now."""
-    return COARSE if seconds >= FAR else FINE
-
-
 class Deadline:
     """Calls `expired` once when the moment last set has passed; made and used on the running event loop."""
 
@@ -54,7 +49,9 @@ class Deadline:
         """Have no deadline any more: nothing refers to the connection after this."""
         self._moment = None
         self._expired = _nothing
-        self._leave()
+        if self._tick != NOWHERE:
+            self._wheel.take(self, self._tick)
+            self._tick = NOWHERE
 
     def come(self) -> None:
         """The tick in which it stood has come; to be called by the wheel alone."""
@@ -68,7 +65,7 @@ class Deadline:
             return
         left = self._moment - self._wheel.time()
         if left > 0:
-            self._stand_at(self._moment, left)
+            self._tick = self._wheel.put(self, self._moment, left)
         else:
             self._moment = None
             self._expired()
@@ -79,19 +76,11 @@ class Deadline:
         if late == NOWHERE:
             # So what a short session waits for last needn't move it.
             first = SOON - seconds if seconds > SOON + COARSE else 0.0
-            self._stand_at(moment + first, FAR if first else seconds)
+            self._tick = self._wheel.put(self, moment + first, FAR if first else seconds)
         elif late > FINE and (seconds < FAR or late > COARSE):
             # A tick is no moment: where the next one after this would be no earlier, it may go on standing where it is.
-            self._stand_at(moment, seconds)
-
-    def _stand_at(self, moment: float, seconds: float) -> None:
-        self._leave()
-        self._tick = self._wheel.put(self, moment, between(seconds))
-
-    def _leave(self) -> None:
-        if self._tick != NOWHERE:
             self._wheel.take(self, self._tick)
-            self._tick = NOWHERE
+            self._tick = self._wheel.put(self, moment, seconds)
 
 
 class Wheel:
@@ -110,8 +99,9 @@ class Wheel:
         """When the timer comes. uvloop's handle of one that is due at once can't tell."""
         self._standing = 0
 
-    def put(self, deadline: Deadline, moment: float, between: float) -> float:
-        """Have `deadline` come in the first tick that isn't before `moment`; that tick."""
+    def put(self, deadline: Deadline, moment: float, seconds: float) -> float:
+        """Have `deadline` come in the first tick that isn't before `moment`, in so many `seconds`; that tick."""
+        between = COARSE if seconds >= FAR else FINE
         tick = max(ceil(moment / between) * between, moment)
         standing = self._ticks.get(tick)
         if standing is None:

@@ -75,12 +75,13 @@ class Pop3Connection(Conversation):
         if self._peer is not self._record.peer:
             self._record.peer = self._peer
             self._session.come_to(self._peer.private, partial(self._service.surroundings, self._peer))
-        greets = self._farewell is None and self._running
+        greets = self._farewell is None and self._ending is None
         self._record.opened(greets)
         if greets:
             self._outlet.write(self._session.greet())
             self._await_octets()
-        self._leave()
+        else:
+            self._leave()
 
     def data_received(self, data: bytes) -> None:
         """Take octets, and run the commands in them."""

@@ -39,9 +39,8 @@ class Lines:
     def receive(self, data: bytes) -> None:
         """Take `data`."""
         if self.held:
-            data = self._octets[self._taken :] + data
-        self._octets, self._taken = data, 0
-        self.held = len(data)
+            data, self._taken = self._octets[self._taken :] + data, 0
+        self._octets, self.held = data, len(data)
 
     def take(self) -> bytes | None:
         """The next line without its line end, if it is whole and of usual length; else `take_long` tells what is there.

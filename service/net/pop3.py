@@ -78,8 +78,8 @@ class Pop3Connection(Conversation):
         greets = self._farewell is None and self._ending is None
         self._record.opened(greets)
         if greets:
+            self._deadline.set(self._patience.idle)
             self._outlet.write(self._session.greet())
-            self._await_octets()
         else:
             self._leave()
 
@@ -144,7 +144,6 @@ class Pop3Connection(Conversation):
                 case effects.LogIn():
                     await self._performer.log_in(effect, self._peer.address, self._lost)
                     self.authenticated = self._session.state is State.TRANSACTION
-                    self._outlet.bound(self._bound)
                 case effects.Update():
                     await self._performer.update(effect)
                 case effects.Retrieve():
@@ -152,6 +151,8 @@ class Pop3Connection(Conversation):
                 case effects.Top():
                     await self._performer.messages.top(effect)
                 case effects.LoadListing():
+                    # Who looks whether there is mail, and goes, is sent no more than a stranger.
+                    self._outlet.bound(self._bound)
                     await self._performer.load_listing()
                 case effects.SendListing():
                     await self._performer.send_listing(effect)

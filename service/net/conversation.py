@@ -121,11 +121,10 @@ class Conversation(Hooks):
     def _hear(self) -> None:
         """Run what was read in turn, at once where there is room, unless a command is being performed."""
         if self._task is None and not self._lined_up:
-            self._lined_up = True
             self._since = time.monotonic()
-            self._turns.soon(self._take_turn)
-            if not self._lined_up:
+            if self._turns.soon(self._take_turn):
                 return
+            self._lined_up = True
         self._throttle()
 
     def _let_others_first(self) -> None:

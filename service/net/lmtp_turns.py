@@ -32,19 +32,23 @@ class LmtpTurns:
         """Whether what comes is a long text, or a long train of commands, which keeps the event loop as busy."""
         return self._performer.is_long or self._train.is_long
 
-    def soon(self, call: Callable[[], object]) -> None:
-        """Call `call` in turn, at once where there is room."""
+    def soon(self, call: Callable[[], object]) -> bool:
+        """Call `call` in turn, at once where there is room; whether it was called."""
+        called = False
 
         # A text is digested as it comes, a millisecond for each read: so one of each sender would run in one go.
         def made() -> None:
+            nonlocal called
+            called = True
             call()
 
         if self._pace is None:
-            call()
+            made()
         elif self._long_texts is not None and self.is_long:
             self._long_texts.soon(self.whose, made)
         else:
             self._pace.soon(self.whose, made)
+        return called
 
     async def run(self, work: Coroutine[Any, Any, None], *, last: bool = False) -> None:
         """Do `work`, in no turn: what it asks of other systems takes theirs."""

@@ -60,19 +60,20 @@ class SessionTurns:
             await steps
             self._goes_on = steps.had_turn and not last
 
-    def soon(self, call: Callable[[], object], *, granted: bool = False) -> None:
+    def soon(self, call: Callable[[], object], *, granted: bool = False) -> bool:
         """Run commands that wait for nothing: in this tenant's turn of the event loop, at once where there is room.
 
-        Where `call` gives anything true, what is run next is of the same turn. One that was waited for is `granted`.
+        Tells whether `call` was called. Where it gives anything true, what is run next is of the same turn. One that
+        was waited for is `granted`.
         """
         pace = self._pace
         if pace is None:
             call()
-            return
+            return True
         went_on, self._goes_on = self._goes_on, False
         if not (went_on or granted or pace.spent < pace.unasked or pace.may_begin(self.whose)):
             pace.line_up(self.whose, partial(self.soon, call, granted=True))
-            return
+            return False
         began = time.perf_counter()
         try:
             begins = call()
@@ -81,6 +82,7 @@ class SessionTurns:
         if begins:
             # One effect is all that a turn carries while others wait for theirs (G16).
             self._goes_on = not (went_on and pace.waiting)
+        return True
 
     async def enter(self, held: OpenMaildrop) -> None:
         """Take a place among the sessions that are logged in.

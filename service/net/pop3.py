@@ -23,6 +23,7 @@ from service.protocol.pop3 import effects, responses
 from service.protocol.pop3.commands import State
 from service.protocol.pop3.effects import Effect
 from service.protocol.pop3.session import Session
+from service.telemetry.session_trace import NO_TRACE
 
 WAITING_OCTETS = 16 * 1024
 """Octets of commands that may wait, of any client: some thousand are enough to pipeline, and one read brings more."""
@@ -121,7 +122,8 @@ class Pop3Connection(Conversation):
                 self._stop_reading_clear()
             self._outlet.write(output)
         if not (isinstance(effect, effects.Retrieve) and self._at_once(effect)):
-            self._begin(self._turns.run(self._perform(effect)))
+            work = self._perform(effect) if self._record.trace is NO_TRACE else self._traced(effect)
+            self._begin(self._turns.run(work))
 
     def _at_once(self, effect: effects.Retrieve) -> bool:
         """Send a message that need not be waited for, without a task; whether it was such a one."""
@@ -137,29 +139,32 @@ class Pop3Connection(Conversation):
         self._turns.stand_for()
         return self._performer.messages.retrieve_at_once(effect)
 
-    async def _perform(self, effect: Effect) -> None:
+    async def _traced(self, effect: Effect) -> None:
         with self._record.trace.step(STEPS[type(effect)]):
-            await self._turns.begin(effect)
-            match effect:
-                case effects.LogIn():
-                    await self._performer.log_in(effect, self._peer.address, self._lost)
-                    self.authenticated = self._session.state is State.TRANSACTION
-                case effects.Update():
-                    await self._performer.update(effect)
-                case effects.Retrieve():
-                    await self._performer.messages.retrieve(effect)
-                case effects.Top():
-                    await self._performer.messages.top(effect)
-                case effects.LoadListing():
-                    # Who looks whether there is mail, and goes, is sent no more than a stranger.
-                    self._outlet.bound(self._bound)
-                    await self._performer.load_listing()
-                case effects.SendListing():
-                    await self._performer.send_listing(effect)
-                case effects.FetchKeys():
-                    await self._performer.fetch_keys(effect, self._peer.address)
-                case effects.StartTls():
-                    await self._start_tls()
+            await self._perform(effect)
+
+    async def _perform(self, effect: Effect) -> None:
+        await self._turns.begin(effect)
+        match effect:
+            case effects.LogIn():
+                await self._performer.log_in(effect, self._peer.address, self._lost)
+                self.authenticated = self._session.state is State.TRANSACTION
+            case effects.Update():
+                await self._performer.update(effect)
+            case effects.Retrieve():
+                await self._performer.messages.retrieve(effect)
+            case effects.Top():
+                await self._performer.messages.top(effect)
+            case effects.LoadListing():
+                # Who looks whether there is mail, and goes, is sent no more than a stranger.
+                self._outlet.bound(self._bound)
+                await self._performer.load_listing()
+            case effects.SendListing():
+                await self._performer.send_listing(effect)
+            case effects.FetchKeys():
+                await self._performer.fetch_keys(effect, self._peer.address)
+            case effects.StartTls():
+                await self._start_tls()
 
     def _counted(self) -> None:
         self._record.answered(self._session, self._since)

@@ -16,7 +16,7 @@ class ConversationTurns(Protocol):
     """The turns of the event loop that a conversation has."""
 
     def soon(self, call: Callable[[], object]) -> bool:
-        """Call `call` when it is this conversation's turn; whether it was. It gives True if it began an effect."""
+        """Call `call` in this conversation's turn; whether at once. `call` tells whether it began an effect."""
 
     async def run(self, work: Coroutine[Any, Any, None], *, last: bool = False) -> None:
         """Do `work`, each step of it in turn; the `last` that is done has nothing follow in its turn."""

@@ -100,7 +100,7 @@ class Wheel:
         self._standing = 0
 
     def put(self, deadline: Deadline, moment: float, seconds: float) -> float:
-        """Have `deadline` come in the first tick that isn't before `moment`, in so many `seconds`; that tick."""
+        """Have it come in the first tick that isn't before `moment`, a coarse one if `seconds` are many; that tick."""
         between = COARSE if seconds >= FAR else FINE
         tick = max(ceil(moment / between) * between, moment)
         standing = self._ticks.get(tick)

@@ -53,7 +53,9 @@ class Pace:
         self._behind = savings / 8 or UNBOUNDED
         """How far behind is more than one that always asks is now and then, too."""
         self.spent = 0.0
-        """What of the present round's room was had, or of that of those who pass."""
+        """What of the present round's room was had, or of that of those who pass: no step counts less than SHORT."""
+        self.took = Round(self._join)
+        """Who had a step in this round, at whose end another begins, and the seconds of each that aren't summed yet."""
         self._classes: dict[Whose, Class] = {}
         self._few = FEW_CLASSES
         self._heads: list[tuple[float, int, Class]] = []
@@ -61,13 +63,12 @@ class Pace:
         self._order = count()
         self._now = self._latest = 0.0
         """Virtual time: when the step that was granted last began, and whenever nobody waits, the end of all debts."""
-        self._had = Round(self._join)
-        """Who had a step in this round, at whose end another begins."""
         self._looks = 0
         """How often sockets were looked at since this round began, as far as somebody waits."""
         self._tenant: Class | None = None
         self._company_until = 0.0
         self._context = copy_context()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def may_begin(self, whose: Whose) -> bool:
         """Whether a step may run at once; if so, `ended` must follow.
@@ -82,15 +83,13 @@ class Pace:
         """A step took so long, `counted` of which its round knows already.
 
         A long one uses up what others of its round could have had, so that sockets are looked at soon. Each step of
-        each session ends here, so the rest is done once a round: `_join` and `_pay`.
+        each session ends so, most of them without a call of this: the rest is done once a round, by `_join` and `_pay`.
         """
-        self._had[whose].took.append(seconds)
-        # A call of `max` costs a session as much as the line above.
-        if seconds < SHORT:  # noqa: PLR1730
-            seconds = SHORT
+        self.took[whose].append(seconds)
+        seconds = max(seconds, SHORT)
         if counted:
             self._fill()
-            seconds = self._had[whose].reckoned(seconds, counted)
+            seconds = self._classes[whose].reckoned(seconds, counted)
         self.spent += seconds
 
     def soon(self, whose: Whose, call: Callable[[], object]) -> None:
@@ -125,15 +124,20 @@ class Pace:
             self._classes[whose].waits = 0
         return told
 
-    def _join(self, whose: Whose) -> Class:
+    def _join(self, whose: Whose) -> list[float]:
         """The first step of a class in this round."""
         of = self._classes.get(whose) or self._class(whose)
-        if not self._had:
-            asyncio.get_running_loop().call_soon(self._next_round, context=self._context)
-        self._had[whose] = of
+        if not self.took:
+            self._go_on_after_a_look()
+        self.took[whose] = of.took
         if of is not self._tenant and of.stays:
             self._meet(of)
-        return of
+        return of.took
+
+    def _go_on_after_a_look(self) -> None:
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        self._loop.call_soon(self._next_round, context=self._context)
 
     def _may_pass(self, of: Class) -> bool:
         """Whether a class that finds no room has savings, and those who pass have some left for it."""
@@ -153,7 +157,8 @@ class Pace:
 
     def _pay(self) -> None:
         """A round is over, of which each class that had a step had its part."""
-        for of in self._had.values():
+        for whose in self.took:
+            of = self._classes[whose]
             start = self._now - self._savings
             if start < of.finish:
                 start = of.finish
@@ -162,7 +167,7 @@ class Pace:
             of.took.clear()
             self._latest = max(self._latest, of.finish)
             of.owed = of.spent = 0.0
-        self._had.clear()
+        self.took.clear()
         self.spent = 0.0
 
     def _meet(self, of: Class) -> None:
@@ -192,7 +197,7 @@ class Pace:
         if self._heads:
             self._looks += 1
             if self._looks < LOOKS and company:
-                asyncio.get_running_loop().call_soon(self._next_round, context=self._context)
+                self._go_on_after_a_look()
                 return
             self._looks = 0
         self._pay()
@@ -217,8 +222,8 @@ class Pace:
             self._fill()
             for head in served:
                 heappush(self._heads, head)
-            if self._heads and not self._had:
-                asyncio.get_running_loop().call_soon(self._next_round, context=self._context)
+            if self._heads and not self.took:
+                self._go_on_after_a_look()
 
     def _serve(self, start: float, _: int, of: Class) -> None:
         waiter = of.waiting.popleft()
@@ -234,7 +239,9 @@ class Pace:
             self._told.waited(self.resource, time.monotonic() - waiter.since)
             waiter.turn.set_result(of.usual)
             # Its round alone is told so soon: nobody owes what is reckoned.
-            self._had[of.whose].spent += of.usual
+            if of.whose not in self.took:
+                self._join(of.whose)
+            of.spent += of.usual
             self.spent += of.usual
 
     def _class(self, whose: Whose) -> Class:
@@ -249,7 +256,7 @@ class Pace:
         """Let go of classes that wait for nothing and have no debt: they are as good as new."""
         paid = self._now - self._savings
         calm = [whose for whose, of in self._classes.items() if not of.waiting and of.finish <= paid]
-        idle = [whose for whose in calm if whose not in self._had]
+        idle = [whose for whose in calm if whose not in self.took]
         for whose in idle:
             del self._classes[whose]
         self._few = max(FEW_CLASSES, 2 * len(self._classes))

@@ -61,14 +61,14 @@ class Class:
         return seconds - known
 
 
-class Round(dict[Hashable, Class]):
-    """The classes that had a step in one round: who isn't among them when its step ends joins."""
+class Round(dict[Hashable, list[float]]):
+    """What the steps of each class took in one round, in seconds: who isn't among them when its step ends joins."""
 
     __slots__ = ("_join",)
 
-    def __init__(self, join: Callable[[Hashable], Class]) -> None:
+    def __init__(self, join: Callable[[Hashable], list[float]]) -> None:
         super().__init__()
         self._join = join
 
-    def __missing__(self, whose: Hashable) -> Class:
+    def __missing__(self, whose: Hashable) -> list[float]:
         return self._join(whose)

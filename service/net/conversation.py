@@ -215,7 +215,7 @@ class Conversation(Hooks):
         if self._given_back():
             self._turns.soon(self._finish)
         else:
-            parting = self._turns.run(self._part(), last=True)
+            parting = self._turns.run(self._part())
             self._task = asyncio.get_running_loop().create_task(parting, context=self._context())
 
     async def _part(self) -> None:

@@ -18,7 +18,7 @@ class ConversationTurns(Protocol):
     def soon(self, call: Callable[[], object]) -> bool:
         """Call `call` in this conversation's turn; whether at once. `call` tells whether it began an effect."""
 
-    async def run(self, work: Coroutine[Any, Any, None], *, last: bool = False) -> None:
+    async def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Do `work`, each step of it in turn; the `last` that is done has nothing follow in its turn."""
 
 

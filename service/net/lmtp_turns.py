@@ -50,6 +50,6 @@ class LmtpTurns:
             self._pace.soon(self.whose, made)
         return called
 
-    async def run(self, work: Coroutine[Any, Any, None], *, last: bool = False) -> None:
+    async def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Do `work`, in no turn: what it asks of other systems takes theirs."""
         await work

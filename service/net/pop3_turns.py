@@ -12,7 +12,8 @@ from typing import Any
 from service.mail.allowances import network_of
 from service.mail.fairness import Fairness
 from service.mail.maildrop import OpenMaildrop
-from service.mail.steps import Steps
+from service.mail.rounds import SHORT
+from service.mail.steps import in_turns
 from service.mail.turns import Whose
 from service.mail.whose import WHOSE
 from service.protocol.pop3 import effects
@@ -21,7 +22,7 @@ from service.protocol.pop3 import effects
 class SessionTurns:
     """The turns of one session."""
 
-    __slots__ = ("_fairness", "_goes_on", "_network", "_pace", "_placed", "whose")
+    __slots__ = ("_fairness", "_network", "_pace", "_placed", "goes_on", "whose")
 
     def __init__(self, fairness: Fairness, client: str) -> None:
         self._fairness = fairness
@@ -30,7 +31,7 @@ class SessionTurns:
         self.whose: Whose = fairness.newcomer(self._network)
         """The tenant's id; before a name is given that of the client's address, None for names that are nobody's."""
         self._placed = False
-        self._goes_on = False
+        self.goes_on = False
         """Whether a turn is this session's that hasn't ended: whatever is run next ends it, or goes on."""
 
     async def begin(self, effect: effects.Effect) -> None:
@@ -46,19 +47,15 @@ class SessionTurns:
         """From now on, what the present context asks of other systems is asked on this session's tenant's behalf."""
         WHOSE.set(self.whose)
 
-    async def run(self, work: Coroutine[Any, Any, None], *, last: bool = False) -> None:
+    async def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Do `work`, step by step in this tenant's turns of the event loop.
 
-        It begins in the turn of the command that wanted it, and what it brought is answered in that of its last step,
-        unless it is the `last` that the session does.
+        It begins in the turn of the command that wanted it, and what it brought is answered in that of its last step.
         """
         if self._pace is None:
             await work
         else:
-            steps = Steps(self._pace, work, self, begun=self._goes_on)
-            self._goes_on = False
-            await steps
-            self._goes_on = steps.had_turn and not last
+            await in_turns(self._pace, work, self)
 
     def soon(self, call: Callable[[], object], *, granted: bool = False) -> bool:
         """Run commands that wait for nothing: in this tenant's turn of the event loop, at once where there is room.
@@ -70,18 +67,23 @@ class SessionTurns:
         if pace is None:
             call()
             return True
-        went_on, self._goes_on = self._goes_on, False
-        if not (went_on or granted or pace.spent < pace.unasked or pace.may_begin(self.whose)):
+        if not (pace.spent < pace.unasked or self.goes_on or granted or pace.may_begin(self.whose)):
             pace.line_up(self.whose, partial(self.soon, call, granted=True))
             return False
+        begins: object = False
         began = time.perf_counter()
         try:
             begins = call()
         finally:
-            pace.ended(self.whose, time.perf_counter() - began)
-        if begins:
+            # As `Pace.ended` does.
+            seconds = time.perf_counter() - began
+            pace.took[self.whose].append(seconds)
+            if seconds > SHORT:
+                pace.spent += seconds
+            else:
+                pace.spent += SHORT
             # One effect is all that a turn carries while others wait for theirs (G16).
-            self._goes_on = not (went_on and pace.waiting)
+            self.goes_on = not (self.goes_on and pace.waiting) if begins else False
         return True
 
     async def enter(self, held: OpenMaildrop) -> None:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Itera
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from itertools import pairwise, repeat
+from itertools import count, pairwise, repeat
 from random import Random
 from typing import Any
 from weakref import ref
@@ -19,7 +19,7 @@ import pytest
 
 from service.mail.pace import ALONE, Pace, Whose
 from service.mail.rounds import SHORT, Class
-from service.mail.steps import Steps
+from service.mail.steps import in_turns
 from tests.net.crowded import Crowded, in_company
 
 STEPS = 4
@@ -35,7 +35,7 @@ async def pace() -> AsyncIterator[Pace]:
     pace = in_company(Pace(STEPS))
     yield pace
     await asyncio.sleep(0.01)
-    assert (pace.waiting, pace._heads, pace._had) == (0, [], {})
+    assert (pace.waiting, pace._heads, pace.took) == (0, [], {})
 
 
 @dataclass
@@ -43,6 +43,7 @@ class Whoever:
     """On whose behalf work is done."""
 
     whose: Whose
+    goes_on: bool = False
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -52,7 +53,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 def in_turn(pace: Pace) -> Run:
-    return lambda work, whose: Steps(pace, work, Whoever(whose))
+    return lambda work, whose: in_turns(pace, work, Whoever(whose))
 
 
 async def in_any_order(work: Coroutine[Any, Any, Any], _: Whose) -> Any:
@@ -131,6 +132,32 @@ async def test_work_that_is_cancelled_cleans_up_whatever_it_waits_for(waits_for_
     assert await cancelled_when(Crowded(full=False), waits_for_turn=waits_for_turn) == ["begun", "cleaned up"]
 
 
+@both_loops
+async def test_work_that_was_told_of_its_end_and_is_cancelled_before_its_turn_hears_of_it_once() -> None:
+    pace, said = Crowded(full=False), list[str]()
+    told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def work() -> None:
+        try:
+            await told
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+            said.append("cleaned up")
+            raise
+
+    task = asyncio.create_task(_in_turn(pace, work()))
+    await asyncio.sleep(0)
+    pace.full = True
+    told.set_exception(ConnectionResetError("the connection is gone"))
+    await until(lambda: pace.waiting)
+    task.cancel()
+    await asyncio.sleep(0)
+    pace.leave()
+    await asyncio.wait({task})
+    assert task.cancelled()
+    assert said == ["cleaned up"]
+
+
 async def test_work_that_is_dropped_is_closed(pace: Pace) -> None:
     closed = []
 
@@ -140,8 +167,11 @@ async def test_work_that_is_dropped_is_closed(pace: Pace) -> None:
         finally:
             closed.append(True)
 
-    steps = in_turn(pace)(work(), "a").__await__()
-    next(steps)
+    async def in_steps() -> None:
+        await in_turns(pace, work(), Whoever("a"))
+
+    steps = in_steps()
+    steps.send(None)
     steps.close()
     assert closed == [True]
 
@@ -266,7 +296,9 @@ async def steps_of_a_round(pace: Pace, whose: Whose) -> int:
 
 
 @both_loops
-async def test_g16_long_steps_of_a_tenant_alone_fill_no_more_than_a_long_round() -> None:
+async def test_g16_long_steps_of_a_tenant_alone_fill_no_more_than_a_long_round(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Counted in steps between two looks at the sockets, so that a busy machine changes nothing."""
     usual, between, most = 10 * SHORT, 0, 0
 
@@ -276,16 +308,13 @@ async def test_g16_long_steps_of_a_tenant_alone_fill_no_more_than_a_long_round()
             between += 1
             await asyncio.sleep(0)
 
-    class Slow(Pace):
-        """Each step takes ten short ones, by what it is told."""
-
-        def ended(self, whose: Whose, seconds: float, counted: float = 0.0) -> None:
-            super().ended(whose, usual, counted)
-
-    pace = Slow(STEPS)
+    # The clock is read twice a step: each takes ten short ones.
+    looks = count()
+    monkeypatch.setattr(time, "perf_counter", lambda: next(looks) * usual)
+    pace = Pace(STEPS)
 
     async def in_steps() -> None:
-        await Steps(pace, heavy(), Whoever(1))
+        await in_turns(pace, heavy(), Whoever(1))
 
     crowd = [asyncio.create_task(in_steps()) for _ in range(HEAVY)]
     await until(lambda: pace.waiting > HEAVY / 2)
@@ -330,7 +359,7 @@ async def test_g16_a_class_has_no_more_of_a_round_than_it_leaves_to_others(seed:
             had[whose] += max(seconds, SHORT)
             took[whose] += seconds
     assert sum(had.values()) >= STEPS * SHORT / 2
-    await until(lambda: not pace._had)
+    await until(lambda: not pace.took)
     assert [pace._classes[whose].finish for whose in had if had[whose]] == pytest.approx(
         [seconds for whose, seconds in took.items() if had[whose]]
     )
@@ -381,19 +410,19 @@ async def test_g15_what_broken_off_work_held_is_free_without_the_collector(pace:
 
 
 async def _in_turn(pace: Pace, work: Coroutine[Any, Any, None]) -> None:
-    await Steps(pace, work, Whoever("tenant"))
+    await in_turns(pace, work, Whoever("tenant"))
 
 
 async def test_g16_a_turn_is_paid_for_by_whom_its_step_turned_out_to_be(pace: Pace) -> None:
     """RFC 1939 §4: before a login, a session is its address's; the name tells whose it is."""
-    caller = Whoever("address")
+    caller = Whoever("address", goes_on=True)
 
     async def log_in() -> None:
         caller.whose = "tenant"
         time.sleep(0.002)  # noqa: ASYNC251 - a step that takes its time
 
-    await Steps(pace, log_in(), caller, begun=True)
-    await until(lambda: not pace._had)
+    await in_turns(pace, log_in(), caller)
+    await until(lambda: not pace.took)
     assert pace._classes["tenant"].finish >= 0.002
     assert "address" not in pace._classes
 
@@ -403,10 +432,10 @@ async def test_work_that_fails_or_is_cancelled_keeps_no_turn(pace: Pace) -> None
         await asyncio.sleep(0)
         raise KeyError("x")
 
-    steps = Steps(pace, badly(), Whoever("a"), begun=True)
+    caller = Whoever("a", goes_on=True)
     with pytest.raises(KeyError):
-        await steps
-    assert not steps.had_turn
+        await in_turns(pace, badly(), caller)
+    assert not caller.goes_on
 
 
 @both_loops
@@ -425,14 +454,14 @@ async def test_work_that_ends_without_a_turn_leaves_none_to_be_ended() -> None:
         return "in time"
 
     async def stepping() -> str:
-        return await steps
+        return await in_turns(pace, work(), caller)
 
-    steps = Steps(pace, work(), Whoever("a"), begun=True)
+    caller = Whoever("a", goes_on=True)
     task = asyncio.ensure_future(stepping())
     await until(lambda: pace.waiting)
     limits[0].reschedule(asyncio.get_running_loop().time())
     assert await task == "late"
-    assert not steps.had_turn
+    assert not caller.goes_on
     pace.leave()
 
 
@@ -475,5 +504,5 @@ async def test_g16_what_a_step_was_reckoned_at_is_owed_by_nobody(pace: Pace) -> 
         for each in [each for each in work if each.done()]:
             pace.ended("slow", SHORT, await each)
             work.remove(each)
-    await until(lambda: not pace._had)
+    await until(lambda: not pace.took)
     assert pace._classes["slow"].finish == pytest.approx(3 * SHORT)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from service.mail.steps import Steps
+from service.mail.steps import in_turns
 from service.mail.turns import Bounds, Turns, Whose
 from service.mail.whose import WHOSE
 from service.model.refusal import Reason, Refusal
@@ -94,6 +94,7 @@ class Whoever:
     """On whose behalf work is done."""
 
     whose: Whose
+    goes_on: bool = False
 
 
 async def test_g16_a_session_that_waits_for_the_event_loop_keeps_no_connection_meanwhile(migrated_dsn: str) -> None:
@@ -102,7 +103,7 @@ async def test_g16_a_session_that_waits_for_the_event_loop_keeps_no_connection_m
     async with calls(migrated_dsn, deadline=2.0) as c:
 
         async def log_in() -> None:
-            await Steps(pace, c.database.read("SELECT pg_sleep(0.1)"), Whoever("heavy"))
+            await in_turns(pace, c.database.read("SELECT pg_sleep(0.1)"), Whoever("heavy"))
 
         heavy = asyncio.create_task(log_in())
         await until(lambda: c.turns.used == 1)

@@ -19,7 +19,7 @@ class ConversationTurns(Protocol):
         """Call `call` in this conversation's turn; whether at once. `call` tells whether it began an effect."""
 
     async def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do `work`, each step of it in turn; the `last` that is done has nothing follow in its turn."""
+        """Do `work`, each step of it in turn."""
 
 
 class Hooks(Connection):

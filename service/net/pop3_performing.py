@@ -65,7 +65,8 @@ class Performer:
         result = "ok"
         try:
             held = await self._service.login(attempt, on_lost)
-            await self._enter(held)
+            if not self._turns.enter(held):
+                await self._wait_to_enter(held)
         except Refusal as refusal:
             result = refusal.reason.value
             self._record.login_refused(effect.mechanism, effect.proof.name if effect.proof else "", client, refusal)
@@ -182,10 +183,10 @@ class Performer:
         if client is not None:
             await self._service.login.guard.abandoned(client)
 
-    async def _enter(self, held: OpenMaildrop) -> None:
-        """Have one of its tenant's places in this process. Raises Refusal(OVERLOADED), and holds nothing."""
+    async def _wait_to_enter(self, held: OpenMaildrop) -> None:
+        """Have a place in this process where none was free. Raises Refusal(OVERLOADED), and holds nothing."""
         try:
-            await self._turns.enter(held)
+            await self._turns.wait_to_enter()
         except Refusal:
             await self._service.update.close(held)
             raise

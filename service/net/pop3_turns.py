@@ -57,7 +57,7 @@ class SessionTurns:
         else:
             await in_turns(self._pace, work, self)
 
-    def soon(self, call: Callable[[], object], *, granted: bool = False) -> bool:
+    def soon(self, call: Callable[[], object], granted: bool = False) -> bool:
         """Run commands that wait for nothing: in this tenant's turn of the event loop, at once where there is room.
 
         Tells whether `call` was called. Where it gives anything true, what is run next is of the same turn. One that
@@ -86,16 +86,19 @@ class SessionTurns:
             self.goes_on = not (self.goes_on and pace.waiting) if begins else False
         return True
 
-    async def enter(self, held: OpenMaildrop) -> None:
-        """Take a place among the sessions that are logged in.
+    def enter(self, held: OpenMaildrop) -> bool:
+        """Take a place among the sessions that are logged in; whether there is one.
 
-        Raises Refusal(OVERLOADED) where the tenant has its share of a process that is nearly full.
+        There is none where the tenant has its share of a process that is nearly full.
         """
         # Who is refused a place gave its name all the same, and comes again.
         self.whose = self._fairness.logged_in(self._network, held.key.tenant_id, held.address)
-        places = self._fairness.sessions
-        if not places.try_take(self.whose):
-            await places.wait(self.whose)
+        self._placed = self._fairness.sessions.try_take(self.whose)
+        return self._placed
+
+    async def wait_to_enter(self) -> None:
+        """The same for who found none, if any may wait for one. Raises Refusal(OVERLOADED)."""
+        await self._fairness.sessions.wait(self.whose)
         self._placed = True
 
     def leave(self) -> None:

@@ -71,7 +71,7 @@ async def test_g16_after_a_login_the_names_of_a_domain_that_changed_hands_are_it
     assert await fair.whose("user@example.org") == OTHER
     domains.tenant = house.key.tenant_id
     turns = SessionTurns(fair, "192.0.2.1")
-    await turns.enter(await house.open())
+    assert turns.enter(await house.open())
     turns.leave()
     assert await fair.whose("nobody-has-this@example.org") == house.key.tenant_id
 

@@ -51,6 +51,12 @@ class Bounds:
         """How many times of what is free a class may have."""
         return UNBOUNDED if self.most >= 1.0 else round(self.most / (1.0 - self.most), 6)
 
+    @property
+    def open(self) -> float:
+        """While less is held in all, no class can have what it may: less than `multiple` times of what is free."""
+        multiple = self.multiple
+        return self.amount if multiple == UNBOUNDED else self.amount * multiple / (1.0 + multiple)
+
 
 class Turns:
     """One shared resource of a process, under the name `resource`; for use in one event loop."""
@@ -70,6 +76,7 @@ class Turns:
         self._latest = 0.0
         self._few = FEW_CLASSES
         self._amount = bounds.amount
+        self._open = bounds.open
         self._multiple = bounds.multiple
         self._savings = bounds.savings
         self._behind = bounds.savings / 8 or UNBOUNDED
@@ -83,16 +90,12 @@ class Turns:
     def try_take(self, whose: Whose, amount: int = 1, *, cost: float = 1.0, leaving: int = 0) -> bool:
         """Take `amount` at once if it is free and nobody waits, and so much more stays free for those who would."""
         of = self._classes.get(whose) or self._class(whose)
+        used = self.used + amount
         # Nearly every caller comes by here and goes on: so it calls nothing.
-        used = self.used
-        if (
-            self._heads
-            or (used and used + amount + leaving > self._amount)
-            or (of.held and self._shared and of.held >= (self._amount - used) * self._multiple)
-        ) and (of.finish >= self._now - self._behind or not self._passes(of, amount + leaving)):
+        if (self._heads or used + leaving >= self._open) and not self._may_take(of, amount, leaving):
             return False
         of.held += amount
-        self.used = used + amount
+        self.used = used
         if self._in_order:
             start = self._now - self._savings
             if start < of.finish:
@@ -177,6 +180,17 @@ class Turns:
         for whose in idle:
             del self._classes[whose]
         self._few = max(FEW_CLASSES, 2 * len(self._classes))
+
+    def _may_take(self, of: Queue, amount: int, leaving: int) -> bool:
+        """Whether there is as much for a class where somebody waits, or there is little left."""
+        used = self.used
+        if not (
+            self._heads
+            or (used and used + amount + leaving > self._amount)
+            or (of.held and self._shared and of.held >= (self._amount - used) * self._multiple)
+        ):
+            return True
+        return of.finish < self._now - self._behind and self._passes(of, amount + leaving)
 
     def _passes(self, of: Queue, amount: int) -> bool:
         """Whether a class that has saved up what it asks for finds room for it before those that wait."""

@@ -20,6 +20,9 @@ class Observer(Protocol):
     def call(self, vendor: str, name: str) -> Span:
         """A call of this name begins, on behalf of a step that is recorded; it ends with the span's block."""
 
+    def well(self, vendor: str) -> Callable[[float], None]:
+        """What hears of each call that ended `ok`, as nearly all do: after how many seconds."""
+
     def store_called(self, vendor: str, outcome: str, seconds: float) -> None:
         """A call ended `ok`, `refused` (as it should be) or `failed`."""
 
@@ -40,6 +43,10 @@ class Unobserved:
         """Nothing to end."""
         return NOTHING
 
+    def well(self, vendor: str) -> Callable[[float], None]:
+        """What forgets it, too."""
+        return partial(self.store_called, vendor, "ok")
+
     def store_called(self, vendor: str, outcome: str, seconds: float) -> None:
         """Forget it."""
 
@@ -56,7 +63,7 @@ class Unobserved:
 class Calls:
     """Calls to one vendor; `kind_of` names the kind of a vendor's error, `words_for` what may be told of it besides."""
 
-    __slots__ = ("kind_of", "observed", "observer", "vendor", "words_for")
+    __slots__ = ("kind_of", "observed", "observer", "vendor", "well", "words_for")
 
     def __init__(
         self,
@@ -69,6 +76,7 @@ class Calls:
         self.observer = observer
         self.kind_of = kind_of
         self.words_for = words_for
+        self.well = observer.well(vendor)
         self.observed: Callable[[str], Observed] = partial(Observed, self)
         """Counts what happens inside as a call of this name; only a Refusal (or a cancellation) gets out of it."""
 
@@ -80,8 +88,7 @@ class Observed:
 
     def __init__(self, calls: Calls, name: str) -> None:
         self._calls = calls
-        recorded = CURRENT.get() is not NOTHING
-        self._span: Span = calls.observer.call(calls.vendor, name) if recorded else NOTHING
+        self._span: Span = NOTHING if CURRENT.get() is NOTHING else calls.observer.call(calls.vendor, name)
         self._started = time.monotonic()
 
     def __enter__(self) -> Span:
@@ -92,8 +99,7 @@ class Observed:
     ) -> None:
         """Tell what it came to; a cancelled call came to nothing. Raises what `ended` does."""
         if error is None and self._span is NOTHING:
-            calls = self._calls
-            calls.observer.store_called(calls.vendor, "ok", time.monotonic() - self._started)
+            self._calls.well(time.monotonic() - self._started)
             return
         try:
             self.ended(error)

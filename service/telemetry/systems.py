@@ -3,6 +3,8 @@
 Owns these metrics, as `metrics.py` does the rest. Refuses to know vendors beyond `labels.VENDORS`.
 """
 
+from collections.abc import Callable
+
 from prometheus_client import Gauge
 
 from service.telemetry import labels
@@ -52,6 +54,11 @@ def blob_first_octets(seconds: float) -> None:
 def blob_read(seconds: float) -> None:
     """A blob was read to its end after `seconds`."""
     _whole_reads.observe(seconds)
+
+
+def well(vendor: str) -> Callable[[float], None]:
+    """What counts the calls of one of `labels.VENDORS` that ended `ok`."""
+    return _store_calls(vendor, "ok").observe
 
 
 def store_called(vendor: str, outcome: str, seconds: float) -> None:

@@ -5,6 +5,6 @@ each of them once. Refuses to know stores.
 """
 
 from service.telemetry.spans import call
-from service.telemetry.systems import blob_first_octets, blob_read, store_called, store_failed
+from service.telemetry.systems import blob_first_octets, blob_read, store_called, store_failed, well
 
-__all__ = ["blob_first_octets", "blob_read", "call", "store_called", "store_failed"]
+__all__ = ["blob_first_octets", "blob_read", "call", "store_called", "store_failed", "well"]

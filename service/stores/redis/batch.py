@@ -17,7 +17,7 @@ from redis.exceptions import ConnectionError as BrokenError
 from service.stores.redis.breaker import Breaker
 from service.stores.redis.errors import UNDONE, CallFailed, kind_of, unreachable
 from service.stores.redis.line import Line, Lines
-from service.stores.redis.scripts import Command, pack, whole
+from service.stores.redis.scripts import Command, packed, whole
 
 Pipeline = Callable[[Sequence[Command]], Awaitable[list[object]]]
 """Sends the commands to one server and returns an answer or an exception for each."""
@@ -37,14 +37,8 @@ class Limits:
     """Commands waiting for a pipeline."""
 
 
-@dataclass(slots=True)
-class _Waiting:
-    """Commands that one caller waits for; `answer` is a list of answers where they are `several`."""
-
-    commands: Sequence[Command]
-    answer: "asyncio.Future[Any]"
-    due: float
-    several: bool
+_Waiting = tuple[Sequence[Command], "asyncio.Future[Any]", float, bool]
+"""Commands that one caller waits for, the answer, when it is due, and whether it is a list, of several answers."""
 
 
 class Batcher:
@@ -54,7 +48,8 @@ class Batcher:
         self, pipeline: Pipeline, probe: Callable[[], Awaitable[object]], limits: Limits, lines: Lines | None = None
     ) -> None:
         self._pipeline = pipeline
-        self._limits = limits
+        self._connections = limits.connections
+        self._most = limits.batch
         self._deadline = limits.deadline
         self._room = limits.queue
         self._lines = lines
@@ -113,8 +108,8 @@ class Batcher:
             raise CallFailed("overload")
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Any] = loop.create_future()
-        self._queue.append(_Waiting(commands, answer, loop.time() + self._deadline, several))
-        if not self._scheduled and len(self._busy) + len(self._flights) < self._limits.connections:
+        self._queue.append((commands, answer, loop.time() + self._deadline, several))
+        if not self._scheduled and len(self._busy) + len(self._flights) < self._connections:
             self._scheduled = True
             loop.call_soon(self._start)
         return answer
@@ -122,7 +117,7 @@ class Batcher:
     def _start(self) -> None:
         """Send what waits: at once, or by a task where no connection is at hand."""
         self._scheduled = False
-        batch = self._take()
+        batch, commands = self._take()
         if not batch:
             return
         lines = self._lines
@@ -131,23 +126,24 @@ class Batcher:
         else:
             flight = Flight(self, batch, lines, line)
             self._flights.add(flight)
-            flight.begin()
+            flight.begin(commands)
 
     def _go_on(self) -> None:
         """A pipeline is over: send what has waited for that."""
         if self._queue and not self._scheduled and not self._closed:
             self._start()
 
-    def _take(self) -> list[_Waiting]:
-        """What comes next of those whose callers still wait, as far as it fits into a pipeline."""
-        taken: list[_Waiting] = []
-        queue, room = self._queue, self._limits.batch
-        while queue and room > 0:
+    def _take(self) -> tuple[list[_Waiting], list[Command]]:
+        """Those that are next and still wait, as many as fit into a pipeline, and the commands of all."""
+        batch: list[_Waiting] = []
+        commands: list[Command] = []
+        queue, most = self._queue, self._most
+        while queue and len(commands) < most:
             waiting = queue.popleft()
-            if not waiting.answer.done():
-                taken.append(waiting)
-                room -= len(waiting.commands)
-        return taken
+            if not waiting[1].done():
+                batch.append(waiting)
+                commands += waiting[0]
+        return batch, commands
 
     def answered(self, flight: "Flight", answers: list[object], sound: bool) -> None:
         """A flight has its answers, of which none is an exception if they are `sound`."""
@@ -185,9 +181,9 @@ class Batcher:
 
     async def _send(self, batch: list[_Waiting], answers: list[object] | None) -> None:
         """Get the answers that are missing."""
-        asked = [(command, waiting.answer) for waiting in batch for command in waiting.commands]
+        asked = [(command, answer) for commands, answer, _, _ in batch for command in commands]
         try:
-            async with asyncio.timeout_at(batch[0].due):
+            async with asyncio.timeout_at(_due(batch)):
                 answers = answers or await self._pipeline([command for command, _ in asked])
                 await self._repeat(asked, answers)
         except asyncio.CancelledError:
@@ -208,7 +204,7 @@ class Batcher:
                 answers[place] = answer
 
     def _settle(self, batch: Sequence[_Waiting], answers: Sequence[object]) -> None:
-        asked = (waiting for waiting in batch for _ in waiting.commands)
+        asked = (waiting for waiting in batch for _ in waiting[0])
         for waiting, answer in zip(asked, answers, strict=True):
             if isinstance(answer, Exception):
                 self._trip(answer)
@@ -234,17 +230,16 @@ class Flight:
         self.batch = batch
         self.lines = lines
         self.line = line
-        # Whoever came first is due first.
-        self._alarm = asyncio.get_running_loop().call_at(batch[0].due, line.end, TimeoutError())
+        self._alarm = asyncio.get_running_loop().call_at(_due(batch), line.end, TimeoutError())
 
-    def begin(self) -> None:
-        """Send it."""
+    def begin(self, commands: Sequence[Command]) -> None:
+        """Send it: all that its callers ask."""
         try:
-            octets = [pack(command) for waiting in self.batch for command in waiting.commands]
+            octets = packed(commands)
         except Exception as error:  # whatever can't be sent: who waits hears so, as from `_send`
             return self.failed(error)
         try:
-            self.line.send(b"".join(octets), len(octets), self)
+            self.line.send(octets, len(commands), self)
         except (OSError, RuntimeError) as error:
             # uvloop's word for a connection that ended, and was not told of yet.
             self.line.end(error)
@@ -271,20 +266,25 @@ class Flight:
             self._over.set_result(None)
 
 
+def _due(batch: Sequence[_Waiting]) -> float:
+    """When the first of the answers is due: whoever came first is due first."""
+    return batch[0][2]
+
+
 def _tell(batch: Iterable[_Waiting], answers: Sequence[object]) -> None:
     """Give each caller his own, but who has given up or was told of a failure."""
     begin = 0
-    for waiting in batch:
-        end = begin + len(waiting.commands)
-        if not waiting.answer.done():
-            waiting.answer.set_result(answers[begin:end] if waiting.several else answers[begin])
+    for commands, answer, _, several in batch:
+        end = begin + len(commands)
+        if not answer.done():
+            answer.set_result(answers[begin:end] if several else answers[begin])
         begin = end
 
 
 def _fail(batch: Iterable[_Waiting], error: Exception) -> None:
-    for waiting in batch:
-        if not waiting.answer.done():
+    for _, answer, _, _ in batch:
+        if not answer.done():
             # Each caller raises an exception of its own: one shared by thousands would grow with each of them.
             failed = CallFailed(kind_of(error))
             failed.__cause__ = error
-            waiting.answer.set_exception(failed)
+            answer.set_exception(failed)

@@ -25,14 +25,15 @@ pack: Callable[[Command], bytes] = cast("Any", hiredis.pack_command)
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A Lua text and the digest by which a server remembers it."""
+    """A Lua text and the digest by which a server remembers it; each command that runs it begins with `head`."""
 
     text: str
     digest: str
+    head: Command
 
     def on(self, keys: tuple[str, ...], *arguments: Word) -> Command:
         """The command that runs this script on `keys`."""
-        return (BY_DIGEST, self.digest, len(keys), *keys, *arguments)
+        return self.head + keys + arguments
 
 
 def whole(command: Command) -> Command:
@@ -47,22 +48,22 @@ def key_of(command: Command) -> str:
 
 def packed(commands: Sequence[Command]) -> bytes:
     """All of them."""
-    return b"".join([pack(command) for command in commands])
+    return b"".join(map(pack, commands))
 
 
-def _load(name: str) -> Script:
+def _load(name: str, keys: int = 1) -> Script:
     text = (files(__package__) / "lua" / f"{name}.lua").read_text(encoding="utf-8")
     # Redis names a script by its SHA-1; nothing is protected by it.
     digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
     _texts[digest] = text
-    return Script(text, digest)
+    return Script(text, digest, (BY_DIGEST, digest, keys))
 
 
-ACQUIRE = _load("acquire")
-RENEW = _load("renew")
-RELEASE = _load("release")
-EVICT = _load("evict")
-SEIZE = _load("seize")
+ACQUIRE = _load("acquire", keys=2)
+RENEW = _load("renew", keys=2)
+RELEASE = _load("release", keys=2)
+EVICT = _load("evict", keys=2)
+SEIZE = _load("seize", keys=2)
 MAY_LOG_IN = _load("may_log_in")
 ENTER = _load("enter")
 STAY = _load("stay")

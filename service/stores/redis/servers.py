@@ -89,14 +89,12 @@ class OneServer:
         self._wire = MasterWire(pool) if isinstance(pool, SentinelConnectionPool) else Wire(pool)
         self._batcher = Batcher(self._wire, client.ping, limits, self._wire)
         self._most = limits.batch
+        self.submit = self._batcher.submit
+        """The answer to come."""
 
     def keeping(self, key: str) -> Batcher:
         """The only batcher."""
         return self._batcher
-
-    def submit(self, command: Command) -> "asyncio.Future[object]":
-        """The answer to come."""
-        return self._batcher.submit(command)
 
     def together(self, commands: Sequence[Command]) -> Awaitable[list[object]]:
         """The answers, in order. Raises CallFailed, perhaps at once."""

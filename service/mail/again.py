@@ -9,15 +9,15 @@ Bounded, and kept in memory alone (G15). Refuses to know limits.
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from service.mail.passwords import KIND
-from service.mail.policy import admitted
+from service.mail.policy import admits_all, admitted
 from service.mail.ports import Lease
 from service.mail.verdicts import Verdicts
 from service.mail.viewing import shown
 from service.model.account import Account, Credential
-from service.model.attempts import Standing, Subject
+from service.model.attempts import Subject
 from service.model.listing import DropListing
 from service.model.proof import Password, Proof
 from service.model.refusal import Refusal
@@ -38,23 +38,14 @@ class Reopening(Protocol):
         """
 
 
-class Asked(NamedTuple):
-    """Whether a maildrop was free and is now held under a lease, and how its pair of account and address stands.
-
-    Against a pair without a `standing` something is held, or none was asked about.
-    """
-
-    free: bool
-    standing: Standing | None = None
-
-
 class Entrance(Protocol):
     """The leases and the scores of failed logins, asked together."""
 
-    async def ask(self, lease: Lease, pair: Subject | None) -> Asked | None:
+    async def ask(self, lease: Lease, pair: Subject | None) -> float | None:
         """Acquire the lease, and look whether anything is held against the pair, where that is counted.
 
-        None where either can't be told, and the lease may be held then.
+        Seconds for which it will still be known that the pair opened the account, 0 if it isn't known. None where the
+        maildrop isn't free, something is held against the pair, or either can't be told: the lease may be held then.
         """
 
 
@@ -70,6 +61,8 @@ class Known:
     credential: Credential
     bound: bytes
     """What a verdict on the credential is bound to, by `Verdicts.bound`."""
+    free: bool
+    """Whether the policy says nothing of who may come, and from where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +86,15 @@ class Again:
         known = self._known.get(_address(proof))
         if known is None or not self.verdicts.knows(known.bound, proof.secret):
             return None
-        account = known.account
-        try:
-            policy = admitted(account.policy, known.credential, mechanism, client)
-        except Refusal:
-            return None
-        return known if policy is account.policy else replace(known, account=replace(account, policy=policy))
+        return known if known.free else _admitted(known, mechanism, client)
 
     def learn(self, proof: Proof | None, account: Account | None, credential: Credential) -> None:
         """`proof` opened `account`, as the directory brought it, by `credential`: next time it may be asked for so."""
         if not isinstance(proof, Password) or account is None or not _simple(proof, account, credential):
             return
         bound = self.verdicts.bound(account.key, credential)
-        self._known[account.address] = Known(replace(account, credentials=()), credential, bound)
+        free = admits_all(account.policy, credential)
+        self._known[account.address] = Known(replace(account, credentials=()), credential, bound, free)
         self._known.move_to_end(account.address)
         if len(self._known) > self.entries:
             self._known.popitem(last=False)
@@ -114,6 +103,16 @@ class Again:
         """It isn't as it was."""
         if proof is not None:
             self._known.pop(_address(proof), None)
+
+
+def _admitted(known: Known, mechanism: str, client: str) -> Known | None:
+    """The same with the policy that binds this client's session; None for one that may not come."""
+    account = known.account
+    try:
+        policy = admitted(account.policy, known.credential, mechanism, client)
+    except Refusal:
+        return None
+    return known if policy is account.policy else replace(known, account=replace(account, policy=policy))
 
 
 def _address(proof: Proof) -> str:

@@ -75,15 +75,15 @@ class Guard:
         """Whether the account was opened from there lately, or nobody is counted: then a login needs no trial."""
         return pair in self.lately if pair is not None else not self.rules.counted
 
-    def opened(self, account: Account, pair: Standing | None) -> None:
-        """A login went well, where the pair stood so: from there it does so for a while."""
-        if self.attempts is None or pair is None:
+    def opened(self, account: Account, pair: Subject, known: float) -> None:
+        """A login went well: from there it does so for a while. `known` are the seconds for which that is known yet."""
+        if self.attempts is None:
             return
-        self.lately.opened(pair.subject)
+        self.lately.opened(pair)
         # It isn't written at every login, but often enough that it doesn't end while the account is in use.
         remember = self.rules.remember
-        if pair.score or pair.known < remember / 2:
-            self.after.begin(account.key.maildrop_id, partial(self.attempts.opened, pair.subject, remember))
+        if known < remember / 2:
+            self.after.begin(account.key.maildrop_id, partial(self.attempts.opened, pair, remember))
 
     async def look_up(self, client: str, name: str, found: Awaitable[Account | None]) -> tuple[Account | None, bool]:
         """What `found` brings for an exchange that comes to a login later, and whether that is to be refused unseen.
@@ -210,9 +210,14 @@ class Trial:
     ) -> None:
         """Count a refusal of credentials, remember a success, and forget everything else."""
         if error is None and self.account is not None:
-            self._guard.opened(self.account, self._record.pair)
+            self._opened(self.account, self._record.pair)
         elif isinstance(error, Refusal) and error.reason is Reason.CREDENTIALS:
             await self._failed()
+
+    def _opened(self, account: Account, pair: Standing | None) -> None:
+        if pair is not None:
+            # Failures are forgotten by its being known anew.
+            self._guard.opened(account, pair.subject, 0.0 if pair.score else pair.known)
 
     async def _failed(self) -> None:
         if not self._seen:

@@ -7,11 +7,12 @@ RFC 1939 §4, §7; RFC 2449 §6.5, §8.1; RFC 4616 §2.
 """
 
 import os
+from collections.abc import Coroutine
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from service.mail.again import Again
+from service.mail.again import Again, Known
 from service.mail.bearer import Bearer
 from service.mail.certified import certified
 from service.mail.enrolments import Enrolments
@@ -28,6 +29,7 @@ from service.mail.verification import Verification
 from service.mail.viewing import shown, told_apart
 from service.model.account import Account, Credential
 from service.model.address import compared
+from service.model.attempts import Subject
 from service.model.listing import DropListing
 from service.model.proof import BearerProof, CertificateProof, Password, Proof, ScramProof
 from service.model.refusal import Reason, Refusal
@@ -49,6 +51,10 @@ class Attempt(NamedTuple):
     listener: str = ""
     recent: bool = False
     """Whether the name was told with `recent:` before it, which the login finds out."""
+
+
+_Like = tuple[Again, Known, Subject | None]
+"""What a login goes by that is like the last one: what is known of that, and the account from this address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,7 @@ class Login:
     again: Again | None = None
     """Opens by one statement what was opened a moment ago; None where each login is looked up anew."""
 
-    async def __call__(self, attempt: Attempt, on_lost: OnLost) -> OpenMaildrop:
+    def __call__(self, attempt: Attempt, on_lost: OnLost) -> Coroutine[Any, Any, OpenMaildrop]:
         """The maildrop, held by this session until `close`; `on_lost` is called if another takes it.
 
         Raises Refusal: CREDENTIALS, LOGIN_DELAY, IN_USE, UNAVAILABLE, OVERLOADED; nothing is held then:
@@ -87,9 +93,13 @@ class Login:
         """
         proof, recent = told_apart(attempt.proof)
         if recent:
-            attempt = attempt._replace(proof=proof, recent=recent)
-        if (held := await self._again(attempt, on_lost)) is not None:
-            return held
+            return self._anew(attempt._replace(proof=proof, recent=recent), on_lost)
+        like = self._like_the_last(attempt)
+        return self._anew(attempt, on_lost) if like is None else self._again(like, attempt, on_lost)
+
+    async def _anew(self, attempt: Attempt, on_lost: OnLost) -> OpenMaildrop:
+        """The usual way."""
+        proof = attempt.proof
         trial = self.guard.trial(attempt.client, proof)
         try:
             async with trial:
@@ -102,34 +112,37 @@ class Login:
             refusal.account = trial.account
             raise
         # Without leases the short way comes to nothing, and costs both ways' round trips.
-        if self.again is not None and held.guarded and not recent:
+        if self.again is not None and held.guarded and not attempt.recent:
             self.again.learn(proof, found, credential)
         return held
 
-    async def _again(self, attempt: Attempt, on_lost: OnLost) -> OpenMaildrop | None:
-        """The maildrop by one statement, if this login is like the last one; else None, and nothing is held.
+    def _like_the_last(self, attempt: Attempt) -> _Like | None:
+        again, guard = self.again, self.guard
+        if again is None or not guard.familiar(pair := guard.pair(attempt.client, attempt.proof)):
+            return None
+        known = again.known(attempt.proof, attempt.mechanism, attempt.client)
+        return None if known is None else (again, known, pair)
+
+    async def _again(self, like: _Like, attempt: Attempt, on_lost: OnLost) -> OpenMaildrop:
+        """The maildrop by one statement; where nothing comes of that, nothing is held, and it is opened anew.
 
         The lease comes first here, too, and whoever has none goes the long way: an older session's fence stays.
         """
-        again, guard = self.again, self.guard
-        if again is None or attempt.recent or not guard.familiar(pair := guard.pair(attempt.client, attempt.proof)):
-            return None
-        known = again.known(attempt.proof, attempt.mechanism, attempt.client)
-        if known is None:
-            return None
-        account, asked, drop, took = known.account, None, None, None
+        again, known, pair = like
+        account, credential = known.account, known.credential
+        drop = took = None
         lease, fence = self._lease(account, attempt), os.urandom(FENCE_OCTETS)
         began = self.clock.monotonic()
         try:
-            asked = await again.entrance.ask(lease, pair)
             # What is held against the pair is judged in the usual way.
-            if asked is not None and asked.free and (pair is None or asked.standing is not None):
+            if (remembered := await again.entrance.ask(lease, pair)) is not None:
                 took = self.clock.monotonic() - began
                 self.leases.opening(lease, fence, guarded=True)
                 if not self.leases.counts(account) or await self._counted(account, attempt, lease):
                     drop = await again.reopening.reopen(account, fence)
                 # The long way asks for both once more, and is counted then.
-                took = took if drop is not None else None
+                if drop is None:
+                    took = None
         except Refusal as refusal:
             refusal.account = account
             raise
@@ -139,14 +152,13 @@ class Login:
             if drop is None:
                 again.forget(attempt.proof)
                 await self.leases.release(lease)
-        if asked is None or drop is None:
-            return None
-        guard.opened(account, asked.standing)
+        if remembered is None or drop is None:
+            return await self._anew(attempt, on_lost)
+        if pair is not None:
+            self.guard.opened(account, pair, remembered)
         again.verdicts.used()
-        self._enrol(account, known.credential, attempt.proof)
-        return self._hold(
-            _opened(account, known.credential, attempt, (drop, fence, lease, True)), known.credential, on_lost
-        )
+        self._enrol(account, credential, attempt.proof)
+        return self._hold(_opened(account, credential, attempt, (drop, fence, lease, True)), credential, on_lost)
 
     async def _counted(self, account: Account, attempt: Attempt, lease: Lease) -> bool:
         """Whether the account has a place for this session, by what is remembered: the limit may be another by now."""

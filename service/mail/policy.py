@@ -33,6 +33,13 @@ def admitted(policy: Policy, credential: Credential, mechanism: str, client: str
     return narrowed(policy, credential.policy) if credential.policy else policy
 
 
+def admits_all(policy: Policy, credential: Credential) -> bool:
+    """Whether `admitted` has nothing to refuse or to narrow, whatever the mechanism and the client."""
+    app_password = policy.app_passwords != "required" or credential.kind != PASSWORD
+    anywhere = policy.mechanisms is None and policy.networks is None
+    return policy.pop3 and anywhere and app_password and not credential.policy
+
+
 def _own(credential: Credential) -> Policy:
     try:
         return policy_of(credential.policy)

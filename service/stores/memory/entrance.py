@@ -3,7 +3,6 @@
 Owns nothing but the asking, of one after the other. Refuses to know what either is.
 """
 
-from service.mail.again import Asked
 from service.mail.attempts import Attempts
 from service.mail.ports import Lease, MaildropLocks
 from service.model.attempts import Subject
@@ -17,11 +16,12 @@ class MemoryEntrance:
         self._locks = locks
         self._attempts = attempts
 
-    async def ask(self, lease: Lease, pair: Subject | None) -> Asked | None:
+    async def ask(self, lease: Lease, pair: Subject | None) -> float | None:
         """As the port says."""
         try:
             free = await self._locks.acquire(lease)
             standings = await self._attempts.standings([pair]) if pair is not None else ()
         except Refusal:
             return None
-        return Asked(free, *(standing for standing in standings if not standing.score))
+        blamed = any(standing.score for standing in standings)
+        return sum(standing.known for standing in standings) if free and not blamed else None

@@ -74,7 +74,8 @@ class RedisAttempts:
 
     def asking_pair(self, pair: Subject) -> tuple[Command, Command]:
         """The commands that tell whether a pair has no failures; `blameless` reads the answers."""
-        return ("PTTL", f"{PAIRS}:{pair.name}"), ("PTTL", _known_key(pair))
+        name = pair.name
+        return ("PTTL", f"{PAIRS}:{name}"), ("PTTL", f"{KNOWN}:{name}")
 
     def _asking(self, subject: Subject, mark: str) -> Command:
         return STANDING.on((_key(subject),), self._half_life, mark if subject.kind is Kind.ACCOUNT else "")
@@ -84,9 +85,9 @@ class RedisAttempts:
         return COUNT.on((_key(charge.subject),), self._half_life, *thousandths, charge.mark, round(charge.keep * 1000))
 
 
-def blameless(pair: Subject, failures: object, known: object) -> Standing | None:
-    """How a pair stands that has no failures, by what the server says of both keys; None if it has some."""
-    return Standing(pair, 0.0, False, _seconds(known)) if failures == GONE else None
+def blameless(failures: object, known: object) -> float | None:
+    """For how many seconds a pair without failures is still known, by what the server says of both; None with some."""
+    return _seconds(known) if failures == GONE else None
 
 
 def _key(subject: Subject) -> str:

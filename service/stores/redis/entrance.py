@@ -6,7 +6,6 @@ Owns that they travel together. Refuses to know what either is: the commands and
 
 import asyncio
 
-from service.mail.again import Asked
 from service.mail.ports import Lease
 from service.model.attempts import Subject
 from service.model.refusal import Refusal
@@ -14,7 +13,6 @@ from service.stores.observing import Calls, Observer, Unobserved
 from service.stores.redis.attempts import RedisAttempts, blameless
 from service.stores.redis.errors import kind_of
 from service.stores.redis.locks import RedisMaildropLocks
-from service.stores.redis.scripts import Command
 
 
 class RedisEntrance:
@@ -26,18 +24,19 @@ class RedisEntrance:
         self._attempts = attempts
         self._calls = Calls("redis", observer or Unobserved(), kind_of)
 
-    async def ask(self, lease: Lease, pair: Subject | None) -> Asked | None:
+    async def ask(self, lease: Lease, pair: Subject | None) -> float | None:
         """As the port says."""
-        commands: tuple[Command, ...] = (self._locks.acquiring(lease),)
-        if pair is not None:
-            commands += self._attempts.asking_pair(pair)
+        acquiring = self._locks.acquiring(lease)
+        commands = (acquiring,) if pair is None else (acquiring, *self._attempts.asking_pair(pair))
         try:
             with self._calls.observed("enter"):
-                granted, *answers = await self._servers.together(commands)
+                answers = await self._servers.together(commands)
         except Refusal:
             return None
         except asyncio.CancelledError:
             # Nobody is left to release what the server may grant yet.
             self._locks.abandon(lease)
             raise
-        return Asked(granted == 1, blameless(pair, *answers) if pair is not None else None)
+        if answers[0] != 1:
+            return None
+        return 0.0 if pair is None else blameless(answers[1], answers[2])

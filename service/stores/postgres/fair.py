@@ -27,13 +27,14 @@ class FairDatabase(ObservedDatabase):
     ) -> None:
         super().__init__(dsn, options, observer)
         self._turns = turns
+        self._half = turns.bounds.amount / 2
         self._whose = whose
         self._began: dict[int, tuple[Whose, float]] = {}
 
     @property
     def crowded(self) -> bool:
         """Whether more than half of the connections would be in use."""
-        return 2 * (self._turns.used + 1) > self._turns.bounds.amount
+        return self._turns.used + 1 > self._half
 
     def stats(self) -> PoolStats:
         """As `Database.stats`; those that wait for their turn wait for a connection."""

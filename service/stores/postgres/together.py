@@ -102,7 +102,11 @@ class Together(Generic[Question, Answer]):
             task.add_done_callback(partial(self._gone, going))
 
     def _next(self) -> list[_Caller[Question, Answer]]:
-        """Those that go now."""
+        """Those that go now: nearly always all."""
+        all_ = self._waiting
+        if len(all_) <= self._most and len({caller.apart for caller in all_}) == len(all_):
+            self._waiting = []
+            return all_
         going: dict[Hashable, _Caller[Question, Answer]] = {}
         for caller in self._in_turn():
             if len(going) < self._most:
@@ -132,13 +136,12 @@ class Together(Generic[Question, Answer]):
         if going.alarm is not None:
             going.alarm.cancel()
             self._free += 1
-        defect = None if task.cancelled() else task.exception()
-        if defect is not None:
-            task.get_loop().call_exception_handler({"message": "a statement of several failed", "exception": defect})
-        for caller in going.callers:
-            if defect is None:
+        if task.cancelled():
+            for caller in going.callers:
                 caller.answer.cancel()
-            else:
+        elif (defect := task.exception()) is not None:
+            task.get_loop().call_exception_handler({"message": "a statement of several failed", "exception": defect})
+            for caller in going.callers:
                 # Its text may hold what was asked.
                 cause = f"postgres: {type(defect).__name__} in what was asked together"
                 _tell(caller, Refusal(Reason.UNAVAILABLE, cause))
@@ -183,6 +186,8 @@ class Together(Generic[Question, Answer]):
 def _most_numerous(callers: Sequence[_Caller[Question, Answer]]) -> _Caller[Question, Answer]:
     """The first of the class that most of them are."""
     classes = [caller.whose for caller in callers]
+    if classes.count(classes[0]) == len(classes):
+        return callers[0]
     number = Counter(classes)
     return callers[classes.index(max(number, key=number.__getitem__))]
 

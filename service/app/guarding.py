@@ -136,4 +136,7 @@ class Judging:
     def __call__(self, shared: bool) -> None:
         """Count it, and say so where the shared ones went away or came back."""
         guarding.login_judged(shared)
-        self._outages.report(None if shared else Refusal(Reason.UNAVAILABLE, "the shared counters can't be reached"))
+        if not shared:
+            self._outages.report(Refusal(Reason.UNAVAILABLE, "the shared counters can't be reached"))
+        elif self._outages.out:
+            self._outages.report(None)

@@ -55,11 +55,12 @@ class Outages:
 
     def __init__(self, what: str) -> None:
         self._log = get_log(what)
-        self._out = False
+        self.out = False
+        """Whether it is away, as far as was reported."""
 
     def report(self, refusal: Refusal | None) -> None:
         """Hear of one more attempt: None if it went well."""
-        was_out, self._out = self._out, refusal is not None
+        was_out, self.out = self.out, refusal is not None
         if refusal is not None and not was_out:
             self._log.error("unavailable", cause=refusal.cause)
         elif refusal is None and was_out:

@@ -114,7 +114,7 @@ class Leases:
     async def release(self, lease: Lease) -> None:
         """Stop renewing and free the maildrop; if the store is away, or this is cancelled, as soon as can be (G6)."""
         token = lease.token
-        over = self._opening.pop(token, None) or self._held.pop(token, None)
+        over = self._held.pop(token, None) or self._opening.pop(token, None)
         if over is not None and over.doubt is not None:
             self._owe(over)
         self._releasing[token] = lease

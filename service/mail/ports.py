@@ -82,9 +82,9 @@ class Verifiers(Protocol):
         """Put `keys` beside exactly `verifier`, where there are none; False if there are others. Idempotent."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Holder:
-    """Who holds a maildrop, for staff to see: never a secret, never message text."""
+    """Who holds a maildrop, for staff to see: no secret, no message text. Not frozen: that takes each login longer."""
 
     session_id: str
     tenant: str

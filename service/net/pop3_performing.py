@@ -133,8 +133,8 @@ class Performer:
         except Refusal as refusal:
             refuse(self._record, self._session, refusal)
         else:
-            self._record.removed = len(effect.sequences)
             if effect.sequences:
+                self._record.removed = len(effect.sequences)
                 self._record.tidings.removed(held, len(effect.sequences))
                 metrics.messages_removed(len(effect.sequences))
             self._session.updated()

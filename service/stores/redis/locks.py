@@ -204,7 +204,8 @@ class RedisMaildropLocks:
         return self._run(RENEW, lease.key, lease.token, self._milliseconds, EVICTED)
 
     def _release(self, lease: Lease) -> Answer:
-        return self._servers.submit(RELEASE.on(lease_keys(lease.key), lease.token, EVICTED + lease.token))
+        token = lease.token
+        return self._servers.submit(RELEASE.on(lease_keys(lease.key), token, EVICTED + token))
 
     def _run(self, script: Script, key: MaildropKey, *words: Word) -> Answer:
         """Run it on a maildrop's lease."""

@@ -91,15 +91,14 @@ class Login:
         the POP3 server must release the lock prior to rejecting the command."
         The refusal says for staff alone whose login it was, and why it was refused.
         """
-        proof, recent = told_apart(attempt.proof)
-        if recent:
-            return self._anew(attempt._replace(proof=proof, recent=recent), on_lost)
         like = self._like_the_last(attempt)
         return self._anew(attempt, on_lost) if like is None else self._again(like, attempt, on_lost)
 
     async def _anew(self, attempt: Attempt, on_lost: OnLost) -> OpenMaildrop:
         """The usual way."""
-        proof = attempt.proof
+        proof, recent = told_apart(attempt.proof)
+        if recent:
+            attempt = attempt._replace(proof=proof, recent=recent)
         trial = self.guard.trial(attempt.client, proof)
         try:
             async with trial:
@@ -112,11 +111,12 @@ class Login:
             refusal.account = trial.account
             raise
         # Without leases the short way comes to nothing, and costs both ways' round trips.
-        if self.again is not None and held.guarded and not attempt.recent:
+        if self.again is not None and held.guarded and not recent:
             self.again.learn(proof, found, credential)
         return held
 
     def _like_the_last(self, attempt: Attempt) -> _Like | None:
+        """None for all that needs another look, as a name that asks for the last days alone: none is learned."""
         again, guard = self.again, self.guard
         if again is None or not guard.familiar(pair := guard.pair(attempt.client, attempt.proof)):
             return None
@@ -129,9 +129,8 @@ class Login:
         The lease comes first here, too, and whoever has none goes the long way: an older session's fence stays.
         """
         again, known, pair = like
-        account, credential = known.account, known.credential
-        drop = took = None
-        lease, fence = self._lease(account, attempt), os.urandom(FENCE_OCTETS)
+        account, credential, drop, took = known.account, known.credential, None, None
+        lease, fence = self._tokens(account, attempt)
         began = self.clock.monotonic()
         try:
             # What is held against the pair is judged in the usual way.
@@ -169,9 +168,8 @@ class Login:
         return True
 
     async def _open(self, account: Account, credential: Credential, attempt: Attempt, on_lost: OnLost) -> OpenMaildrop:
-        lease = self._lease(account, attempt)
+        lease, fence = self._tokens(account, attempt)
         guarded = await self._acquire(lease)
-        fence = os.urandom(FENCE_OCTETS)
         self.leases.opening(lease, fence, guarded=guarded)
         try:
             await self.leases.counted(account, attempt.client, lease)
@@ -261,7 +259,9 @@ class Login:
             raise Refusal(Reason.IN_USE)
         return True
 
-    def _lease(self, account: Account, attempt: Attempt) -> Lease:
+    def _tokens(self, account: Account, attempt: Attempt) -> tuple[Lease, bytes]:
+        """A lease to be had and a fence to be written, each by chance of its own."""
+        chance = os.urandom(TOKEN_OCTETS + FENCE_OCTETS)
         holder = Holder(
             attempt.session_id,
             account.tenant,
@@ -271,7 +271,7 @@ class Login:
             self.process,
             self.clock.now(),
         )
-        return Lease(account.key, os.urandom(TOKEN_OCTETS).hex(), holder)
+        return Lease(account.key, chance[:TOKEN_OCTETS].hex(), holder), chance[TOKEN_OCTETS:]
 
 
 def _opened(

@@ -127,7 +127,8 @@ class Performer:
         """UPDATE: remove what is marked, release the maildrop, then answer once (RFC 1939 §6)."""
         held = self._held()
         self._maildrop = None
-        self._forget_messages()
+        if self._messages is not None:
+            self._messages.clear()
         try:
             await self._service.update(held, effect.sequences, effect.retrieved)
         except Refusal as refusal:
@@ -149,15 +150,11 @@ class Performer:
         return True
 
     def _let_go(self) -> None:
-        self._forget_messages()
+        if self._messages is not None:
+            self._messages.clear()
         if self._listing is not None:
             self._listing.forget()
         self._turns.leave()
-
-    def _forget_messages(self) -> None:
-        """Drop what was fetched ahead."""
-        if self._messages is not None:
-            self._messages.clear()
 
     async def close(self) -> None:
         """Give everything back without UPDATE (G2, G6)."""

@@ -49,7 +49,8 @@ def answered_before_commit() -> Bug:
 
     async def hasty(self: Performer, effect: effects.Update) -> None:
         held, self._maildrop = self._held(), None
-        self._forget_messages()
+        if self._messages is not None:
+            self._messages.clear()
         with suppress(Refusal):
             await self._service.update(held, effect.sequences, effect.retrieved)
         self._session.updated()

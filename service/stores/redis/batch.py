@@ -10,6 +10,8 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from redis.exceptions import ConnectionError as BrokenError
@@ -37,6 +39,7 @@ class Limits:
     """Commands waiting for a pipeline."""
 
 
+_COMMANDS = itemgetter(0)
 _Waiting = tuple[Sequence[Command], "asyncio.Future[Any]", float, bool]
 """Commands that one caller waits for, the answer, when it is due, and whether it is a list, of several answers."""
 
@@ -135,9 +138,15 @@ class Batcher:
 
     def _take(self) -> tuple[list[_Waiting], list[Command]]:
         """Those that are next and still wait, as many as fit into a pipeline, and the commands of all."""
-        batch: list[_Waiting] = []
-        commands: list[Command] = []
         queue, most = self._queue, self._most
+        if len(queue) < most:
+            # Nearly always there is room for all.
+            batch = [waiting for waiting in queue if not waiting[1].done()]
+            commands = list(chain.from_iterable(map(_COMMANDS, batch)))
+            if len(commands) < most:
+                queue.clear()
+                return batch, commands
+        batch, commands = [], []
         while queue and len(commands) < most:
             waiting = queue.popleft()
             if not waiting[1].done():

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from service.mail.allowances import bounded
 from service.mail.passwords import KIND
 from service.mail.policy import admits_all, admitted
 from service.mail.ports import Lease
@@ -63,6 +64,8 @@ class Known:
     """What a verdict on the credential is bound to, by `Verdicts.bound`."""
     free: bool
     """Whether the policy says nothing of who may come, and from where."""
+    counted: bool
+    """Whether its sessions are, since there may be so many at once and no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +96,9 @@ class Again:
         if not isinstance(proof, Password) or account is None or not _simple(proof, account, credential):
             return
         bound = self.verdicts.bound(account.key, credential)
-        free = admits_all(account.policy, credential)
-        self._known[account.address] = Known(replace(account, credentials=()), credential, bound, free)
+        policy = account.policy
+        free, counted = admits_all(policy, credential), bounded(policy)
+        self._known[account.address] = Known(replace(account, credentials=()), credential, bound, free, counted)
         self._known.move_to_end(account.address)
         if len(self._known) > self.entries:
             self._known.popitem(last=False)
@@ -112,7 +116,9 @@ def _admitted(known: Known, mechanism: str, client: str) -> Known | None:
         policy = admitted(account.policy, known.credential, mechanism, client)
     except Refusal:
         return None
-    return known if policy is account.policy else replace(known, account=replace(account, policy=policy))
+    if policy is account.policy:
+        return known
+    return replace(known, account=replace(account, policy=policy), counted=bounded(policy))
 
 
 def _address(proof: Proof) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from service.mail.allowances import Places, bounded
+from service.mail.allowances import Places
 from service.mail.maildrop import OpenMaildrop
 from service.mail.ports import Lease, MaildropLocks, MessageIndex, Renewal
 from service.mail.single_flight import SingleFlight
@@ -101,10 +101,6 @@ class Leases:
         token = maildrop.lease.token
         session = self._held[token] = self._opening.pop(token)
         session.on_lost = on_lost
-
-    def counts(self, account: Account) -> bool:
-        """Whether the account's sessions are counted, so that `counted` has something to do."""
-        return self._places is not None and bounded(account.policy)
 
     async def counted(self, account: Account, client: str, lease: Lease) -> None:
         """Count the session that holds `lease` until its release. Raises Refusal(TOO_MANY_SESSIONS)."""

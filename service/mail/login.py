@@ -137,7 +137,7 @@ class Login:
             if (remembered := await again.entrance.ask(lease, pair)) is not None:
                 took = self.clock.monotonic() - began
                 self.leases.opening(lease, fence, guarded=True)
-                if not self.leases.counts(account) or await self._counted(account, attempt, lease):
+                if not known.counted or await self._counted(account, attempt, lease):
                     drop = await again.reopening.reopen(account, fence)
                 # The long way asks for both once more, and is counted then.
                 if drop is None:

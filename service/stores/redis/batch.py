@@ -8,7 +8,7 @@ nothing of.
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import itemgetter
@@ -17,9 +17,10 @@ from typing import Any
 from redis.exceptions import ConnectionError as BrokenError
 
 from service.stores.redis.breaker import Breaker
-from service.stores.redis.errors import UNDONE, CallFailed, kind_of, unreachable
-from service.stores.redis.line import Line, Lines
-from service.stores.redis.scripts import Command, packed, whole
+from service.stores.redis.errors import UNDONE, CallFailed, unreachable
+from service.stores.redis.flight import DUE, Flight, Wanted, fail, tell
+from service.stores.redis.line import Lines
+from service.stores.redis.scripts import Command, whole
 
 Pipeline = Callable[[Sequence[Command]], Awaitable[list[object]]]
 """Sends the commands to one server and returns an answer or an exception for each."""
@@ -40,8 +41,6 @@ class Limits:
 
 
 _COMMANDS = itemgetter(0)
-_Waiting = tuple[Sequence[Command], "asyncio.Future[Any]", float, bool]
-"""Commands that one caller waits for, the answer, when it is due, and whether it is a list, of several answers."""
 
 
 class Batcher:
@@ -57,9 +56,11 @@ class Batcher:
         self._room = limits.queue
         self._lines = lines
         self._breaker = Breaker(probe, limits.pause)
-        self._queue: deque[_Waiting] = deque()
+        self._queue: deque[Wanted] = deque()
         self._busy: set[asyncio.Task[None]] = set()
         self._flights: set[Flight] = set()
+        self._alarm: asyncio.TimerHandle | None = None
+        """One for all flights: whoever came first is due first."""
         self._scheduled = False
         self._closed = False
 
@@ -96,13 +97,15 @@ class Batcher:
     async def aclose(self) -> None:
         """Refuse what waits and stop."""
         self._closed = True
+        if self._alarm is not None:
+            self._alarm.cancel()
         await self._breaker.aclose()
         for task in self._busy:
             task.cancel()
         for flight in list(self._flights):
             flight.line.end()
         await asyncio.gather(*self._busy, return_exceptions=True)
-        _fail(self._queue, ConnectionResetError())
+        fail(self._queue, ConnectionResetError())
 
     def _taken(self, commands: Sequence[Command], *, several: bool) -> "asyncio.Future[Any]":
         if self._breaker.open:
@@ -129,14 +132,28 @@ class Batcher:
         else:
             flight = Flight(self, batch, lines, line)
             self._flights.add(flight)
+            if self._alarm is None:
+                self._watch(flight.due)
             flight.begin(commands)
+
+    def _watch(self, due: float) -> None:
+        self._alarm = asyncio.get_running_loop().call_at(due, self._end_late, due)
+
+    def _end_late(self, due: float) -> None:
+        """End the flights that should have had their answers until now, which is at `due` at least."""
+        self._alarm = None
+        now = max(due, asyncio.get_running_loop().time())
+        for flight in [each for each in self._flights if each.due <= now]:
+            flight.line.end(TimeoutError())
+        if self._flights and self._alarm is None:
+            self._watch(min(flight.due for flight in self._flights))
 
     def _go_on(self) -> None:
         """A pipeline is over: send what has waited for that."""
         if self._queue and not self._scheduled and not self._closed:
             self._start()
 
-    def _take(self) -> tuple[list[_Waiting], list[Command]]:
+    def _take(self) -> tuple[list[Wanted], list[Command]]:
         """Those that are next and still wait, as many as fit into a pipeline, and the commands of all."""
         queue, most = self._queue, self._most
         if len(queue) < most:
@@ -159,7 +176,7 @@ class Batcher:
         self._flights.discard(flight)
         if sound:
             flight.lines.give_back(flight.line)
-            _tell(flight.batch, answers)
+            tell(flight.batch, answers)
             self._go_on()
             return
         try:
@@ -176,10 +193,10 @@ class Batcher:
         flight.lines.lost(flight.line)
         if not self._closed:
             self._trip(error)
-        _fail(flight.batch, error)
+        fail(flight.batch, error)
         self._go_on()
 
-    def _by_task(self, batch: list[_Waiting], answers: list[object] | None = None) -> None:
+    def _by_task(self, batch: list[Wanted], answers: list[object] | None = None) -> None:
         task = asyncio.get_running_loop().create_task(self._send(batch, answers))
         self._busy.add(task)
         task.add_done_callback(self._sent)
@@ -188,19 +205,19 @@ class Batcher:
         self._busy.discard(task)
         self._go_on()
 
-    async def _send(self, batch: list[_Waiting], answers: list[object] | None) -> None:
+    async def _send(self, batch: list[Wanted], answers: list[object] | None) -> None:
         """Get the answers that are missing."""
         asked = [(command, answer) for commands, answer, _, _ in batch for command in commands]
         try:
-            async with asyncio.timeout_at(_due(batch)):
+            async with asyncio.timeout_at(batch[0][DUE]):
                 answers = answers or await self._pipeline([command for command, _ in asked])
                 await self._repeat(asked, answers)
         except asyncio.CancelledError:
-            _fail(batch, ConnectionResetError())
+            fail(batch, ConnectionResetError())
             raise
         except Exception as error:
             self._trip(error)
-            _fail(batch, error)
+            fail(batch, error)
         else:
             self._settle(batch, answers)
 
@@ -212,88 +229,17 @@ class Batcher:
             for place, answer in zip(undone, again, strict=True):
                 answers[place] = answer
 
-    def _settle(self, batch: Sequence[_Waiting], answers: Sequence[object]) -> None:
+    def _settle(self, batch: Sequence[Wanted], answers: Sequence[object]) -> None:
         asked = (waiting for waiting in batch for _ in waiting[0])
         for waiting, answer in zip(asked, answers, strict=True):
             if isinstance(answer, Exception):
                 self._trip(answer)
-                _fail((waiting,), answer)
-        _tell(batch, answers)
+                fail((waiting,), answer)
+        tell(batch, answers)
 
     def _trip(self, error: Exception) -> None:
         """Open the breaker if the server is out of reach, and spare those who wait the same discovery."""
         if unreachable(error) and not self._breaker.open:
             self._breaker.trip()
-            _fail(self._queue, error)
+            fail(self._queue, error)
             self._queue.clear()
-
-
-class Flight:
-    """A pipeline on its way by one of the `lines` that was at hand, without a task. Implements `line.Asker`."""
-
-    __slots__ = ("_alarm", "_batcher", "_over", "batch", "line", "lines")
-
-    def __init__(self, batcher: Batcher, batch: list[_Waiting], lines: Lines, line: Line) -> None:
-        self._batcher = batcher
-        self._over: asyncio.Future[None] | None = None
-        self.batch = batch
-        self.lines = lines
-        self.line = line
-        self._alarm = asyncio.get_running_loop().call_at(_due(batch), line.end, TimeoutError())
-
-    def begin(self, commands: Sequence[Command]) -> None:
-        """Send it: all that its callers ask."""
-        try:
-            octets = packed(commands)
-        except Exception as error:  # whatever can't be sent: who waits hears so, as from `_send`
-            return self.failed(error)
-        try:
-            self.line.send(octets, len(commands), self)
-        except (OSError, RuntimeError) as error:
-            # uvloop's word for a connection that ended, and was not told of yet.
-            self.line.end(error)
-
-    def over(self) -> "asyncio.Future[None]":
-        """Done when it is over."""
-        if self._over is None:
-            self._over = asyncio.get_running_loop().create_future()
-        return self._over
-
-    def answered(self, answers: list[object], sound: bool) -> None:
-        """All answers have come."""
-        self._end()
-        self._batcher.answered(self, answers, sound)
-
-    def failed(self, error: Exception) -> None:
-        """The connection ended before they had, or was ended as it took too long."""
-        self._end()
-        self._batcher.failed(self, error)
-
-    def _end(self) -> None:
-        self._alarm.cancel()
-        if self._over is not None and not self._over.done():
-            self._over.set_result(None)
-
-
-def _due(batch: Sequence[_Waiting]) -> float:
-    """When the first of the answers is due: whoever came first is due first."""
-    return batch[0][2]
-
-
-def _tell(batch: Iterable[_Waiting], answers: Sequence[object]) -> None:
-    """Give each caller his own, but who has given up or was told of a failure."""
-    begin = 0
-    for commands, answer, _, several in batch:
-        end = begin + len(commands)
-        if not answer.done():
-            answer.set_result(answers[begin:end] if several else answers[begin])
-        begin = end
-
-
-def _fail(batch: Iterable[_Waiting], error: Exception) -> None:
-    for _, answer, _, _ in batch:
-        if not answer.done():
-            # Each caller raises an exception of its own: one shared by thousands would grow with each of them.
-            failed = CallFailed(kind_of(error))
-            failed.__cause__ = error
-            answer.set_exception(failed)

@@ -66,6 +66,7 @@ class Together(Generic[Question, Answer]):
         self._waiting: list[_Caller[Question, Answer]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._looking = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def idle(self) -> bool:
@@ -74,7 +75,7 @@ class Together(Generic[Question, Answer]):
 
     def ask(self, question: Question, apart: Hashable, whose: Hashable = None) -> "asyncio.Future[Answer]":
         """The answer to come, for a caller of class `whose`, or the Refusal that stands in its place."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop or self._running()
         answer: asyncio.Future[Answer] = loop.create_future()
         caller = _Caller(question, apart, whose, answer, copy_context(), loop.time())
         self._waiting.append(caller)
@@ -83,6 +84,11 @@ class Together(Generic[Question, Answer]):
             self._looking = True
             loop.call_soon(self._look)
         return answer
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        """The event loop, kept from now on: each time that asyncio is asked for it, it calls the kernel."""
+        self._loop = asyncio.get_running_loop()
+        return self._loop
 
     def _may_go(self) -> bool:
         return self._free == self._ways or (self._free > 0 and len(self._waiting) >= self._worth)
@@ -93,7 +99,7 @@ class Together(Generic[Question, Answer]):
         while self._waiting and self._may_go():
             self._free -= 1
             callers = self._next()
-            loop = asyncio.get_running_loop()
+            loop = self._loop or self._running()
             # Whoever most of them are is whose trace it shows in, and whose turn of a connection it takes.
             task = loop.create_task(self._go(callers), context=_most_numerous(callers).context)
             self._tasks.add(task)
@@ -165,7 +171,7 @@ class Together(Generic[Question, Answer]):
 
     async def _answers(self, questions: Sequence[Question]) -> Sequence[Answer | Refusal] | None:
         """None where each had better be asked by itself."""
-        began = asyncio.get_running_loop().time()
+        began = (self._loop or self._running()).time()
         try:
             return await self._ask(questions)
         except Refusal as refusal:

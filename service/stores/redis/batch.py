@@ -61,6 +61,7 @@ class Batcher:
         self._flights: set[Flight] = set()
         self._alarm: asyncio.TimerHandle | None = None
         """One for all flights: whoever came first is due first."""
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._scheduled = False
         self._closed = False
 
@@ -112,13 +113,18 @@ class Batcher:
             raise CallFailed("breaker")
         if len(self._queue) >= self._room:
             raise CallFailed("overload")
-        loop = asyncio.get_running_loop()
+        loop = self._loop or self._running()
         answer: asyncio.Future[Any] = loop.create_future()
         self._queue.append((commands, answer, loop.time() + self._deadline, several))
         if not self._scheduled and len(self._busy) + len(self._flights) < self._connections:
             self._scheduled = True
             loop.call_soon(self._start)
         return answer
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        """The event loop, kept from now on: each time that asyncio is asked for it, it calls the kernel."""
+        self._loop = asyncio.get_running_loop()
+        return self._loop
 
     def _start(self) -> None:
         """Send what waits: at once, or by a task where no connection is at hand."""

@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 from service.model.scram import ScramKeys
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(unsafe_hash=True, slots=True)
 class Password:
     """A claimed name and its password, which is prepared (RFC 4013). The secret may reach no log (G17).
 
     One that isn't `usable` couldn't be prepared: its secret is what the client sent, octets that are no UTF-8 as lone
     surrogates. It serves to be known again alone: nothing is ever compared with it and nobody is asked about it.
+
+    Nobody changes one. It isn't frozen, as each session makes one, which would take more than twice as long.
     """
 
     name: str

@@ -39,7 +39,8 @@ class Verdicts:
         self._seconds = seconds
         self._entries = entries
         self._told = told
-        self._key = secrets.token_bytes(KEY_OCTETS)
+        # The key is read in once, and copied with what was made of it.
+        self._keyed = hashlib.blake2b(digest_size=DIGEST_OCTETS, key=secrets.token_bytes(KEY_OCTETS))
         self._until: OrderedDict[bytes, float] = OrderedDict()
         """Hash of a verdict -> when it is over; the oldest first, as all last equally long."""
 
@@ -88,5 +89,6 @@ class Verdicts:
             self._until.popitem(last=False)
 
     def _digest(self, bound: bytes, secret: str) -> bytes:
-        given = bound + secret.encode("utf-8", "surrogatepass")
-        return hashlib.blake2b(given, digest_size=DIGEST_OCTETS, key=self._key).digest()
+        hashed = self._keyed.copy()
+        hashed.update(bound + secret.encode("utf-8", "surrogatepass"))
+        return hashed.digest()

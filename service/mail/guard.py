@@ -8,6 +8,7 @@ RFC 3206 §5.
 """
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,7 +17,7 @@ from typing import Protocol, TypeVar
 
 from service.mail.afterwards import Afterwards
 from service.mail.attempts import NO_RECORD, Attempts, Charge, Counted, Record
-from service.mail.counting import Lately, Rules, Suspects, Tenants, pair_of, suspects
+from service.mail.counting import PLACES, Lately, Rules, Suspects, Tenants, pair_of, suspects
 from service.model.account import Account
 from service.model.attempts import LIGHT, NEW, Kind, Limit, Standing, Subject, Verdict, judge, mark_of
 from service.model.proof import BearerProof, Password, Proof
@@ -61,6 +62,8 @@ class Guard:
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep
     tenants: Tenants = field(default_factory=Tenants)
     lately: Lately = field(default_factory=Lately)
+    pairs: OrderedDict[tuple[str, str], Subject] = field(default_factory=OrderedDict)
+    """By address and name, of those that were let in lately: neither need be read again."""
     after: Afterwards = field(default_factory=lambda: Afterwards(MOST))
 
     def trial(self, client: str, proof: Proof | None) -> "Trial":
@@ -69,7 +72,19 @@ class Guard:
 
     def pair(self, client: str, proof: Proof | None) -> Subject | None:
         """The account from this address, where that is counted."""
-        return pair_of(self.rules, self.tenants, client, proof.name) if proof else None
+        if proof is None:
+            return None
+        pair = self.pairs.get((client, proof.name))
+        return pair if pair is not None else self._pair(client, proof.name)
+
+    def _pair(self, client: str, name: str) -> Subject | None:
+        pair = pair_of(self.rules, self.tenants, client, name)
+        # Another name is perhaps a password, typed into the wrong field, which may not be kept (G17).
+        if pair is not None and pair in self.lately:
+            self.pairs[client, name] = pair
+            if len(self.pairs) > PLACES:
+                self.pairs.popitem(last=False)
+        return pair
 
     def familiar(self, pair: Subject | None) -> bool:
         """Whether the account was opened from there lately, or nobody is counted: then a login needs no trial."""

@@ -259,6 +259,23 @@ async def test_where_it_went_well_a_moment_ago_only_the_pair_is_asked_about(guar
     assert guarded.watched.how == ["new", "repeated"]
 
 
+async def test_g15_g17_of_names_those_that_were_let_in_are_kept_alone_and_not_without_end(
+    guarded: Guarded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guard, right, typed = guarded.guard, Password(ADDRESS, SECRET), Password("a.password@typed.example", SECRET)
+    before = guard.pair(OWNER, right)
+    assert guard.pair(OWNER, typed) is not None
+    assert not guard.pairs
+    await guarded.opens(OWNER)
+    assert [guard.pair(OWNER, right), guard.pair(OWNER, right)] == [before, before]
+    guard.pair(OWNER, typed)
+    guard.pair(ATTACKER, right)
+    assert list(guard.pairs) == [(OWNER, ADDRESS)]
+    monkeypatch.setattr("service.mail.guard.PLACES", 1)
+    assert guard.pair(OWNER, Password(ADDRESS.upper(), SECRET)) == before
+    assert list(guard.pairs) == [(OWNER, ADDRESS.upper())]
+
+
 async def test_many_accounts_of_a_tenant_attacked_slow_its_newcomers(guarded: Guarded) -> None:
     await guarded.opens(OWNER)
     for number in range(40):

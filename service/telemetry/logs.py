@@ -136,14 +136,14 @@ class AtOnce:
     def __init__(self, out: Lines, renderer: Processor) -> None:
         self.renderer = renderer
         """Which stands last among the processors, as long as nothing else is to be done with lines."""
-        self._write = out.write
+        self._put = out.put
 
     def write(self, event: str, facts: dict[str, Any]) -> None:
         """Write one line of `facts`, which the caller needs no more."""
         outside = _FROM_OUTSIDE & facts.keys()
         facts.update(zip(outside, map(clean, map(facts.__getitem__, outside)), strict=True))
         facts |= {"event": event, "level": "info", "at": _now()}
-        self._write(to_json(facts, fallback=str).decode() + "\n")
+        self._put(to_json(facts, fallback=str) + b"\n")
 
 
 _at_once: AtOnce | None = None
@@ -165,7 +165,7 @@ def configure(form: Form = "auto", level: str = "info", stream: TextIO | None = 
     renderer = _renderer(as_json, out.isatty())
     lines = Lines(out)
     global _at_once  # noqa: PLW0603 - as structlog's own configuration is
-    _at_once = AtOnce(lines, renderer) if as_json and threshold <= logging.INFO else None
+    _at_once = AtOnce(lines, renderer) if as_json and threshold <= logging.INFO and lines.takes_utf8 else None
     structlog.configure(
         processors=[*common, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),

@@ -5,6 +5,7 @@ by one write where the system lets it: one that waited in a buffer would fail la
 Refuses to know what lines say.
 """
 
+import codecs
 import io
 from collections.abc import Callable
 from typing import TextIO
@@ -20,22 +21,31 @@ class Lines:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         """Kept, as one that nobody keeps is closed, and what lies below it too."""
-        self._encoding = stream.encoding or "utf-8"
+        self._encoding = codecs.lookup(stream.encoding or "utf-8").name
         self._put = _unbuffered(stream) or self._put_text
         self._cut = False
         """Whether what was written last is the beginning of a line that is lost."""
 
+    @property
+    def takes_utf8(self) -> bool:
+        """Whether a line's octets may be written as they are in UTF-8."""
+        return self._encoding == "utf-8"
+
     def write(self, line: str) -> int:
         """Write `line`, or count it as lost; its characters, as of any stream."""
-        octets = left = (b"\n" if self._cut else b"") + line.encode(self._encoding, "backslashreplace")
+        self.put(line.encode(self._encoding, "backslashreplace"))
+        return len(line)
+
+    def put(self, line: bytes) -> None:
+        """Write `line`, which is in the stream's encoding, or count it as lost."""
+        left = b"\n" + line if self._cut else line
         try:
-            while left:
-                left = left[self._put(left) or self._full() :]
+            while (taken := self._put(left) or self._full()) < len(left):
+                left, self._cut = left[taken:], True
         except (OSError, ValueError):
             _lost.inc()
-        if len(left) < len(octets):
-            self._cut = bool(left)
-        return len(line)
+        else:
+            self._cut = False
 
     def flush(self) -> None:
         """Nothing waits here."""

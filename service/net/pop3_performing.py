@@ -21,7 +21,7 @@ from service.net.pop3_service import Pop3Service
 from service.net.pop3_turns import SessionTurns
 from service.protocol.pop3 import effects
 from service.protocol.pop3.session import Session
-from service.telemetry import levels, metrics, spans
+from service.telemetry import levels, spans
 
 RETRIEVALS = frozenset({"RETR", "TOP"})
 """The commands whose failures count as failed retrievals, also where it is the listing that can't be had."""
@@ -76,7 +76,7 @@ class Performer:
                     await asyncio.sleep(rest_of_delay(time.monotonic() - began, delay, chance()))
             self._session.refused(refusal.reason, final=refusal.final)
         else:
-            self._opened(held, effect.mechanism)
+            self._opened(held)
         self._record.tried(effect.mechanism, result, time.monotonic() - began)
 
     async def fetch_keys(self, effect: effects.FetchKeys, client: str) -> None:
@@ -135,9 +135,7 @@ class Performer:
             refuse(self._record, self._session, refusal)
         else:
             if effect.sequences:
-                self._record.removed = len(effect.sequences)
-                self._record.tidings.removed(held, len(effect.sequences))
-                metrics.messages_removed(len(effect.sequences))
+                self._record.removed(held, len(effect.sequences))
             self._session.updated()
 
     def closed_at_once(self) -> bool:
@@ -188,9 +186,9 @@ class Performer:
             await self._service.update.close(held)
             raise
 
-    def _opened(self, held: OpenMaildrop, mechanism: str) -> None:
+    def _opened(self, held: OpenMaildrop) -> None:
         self._maildrop = held
-        self._record.logged_in(held, mechanism)
+        self._record.logged_in(held)
         if not held.guarded:
             self._record.log.warning("no lease could be had; the fence alone guards this maildrop")
         if held.kept is not None:

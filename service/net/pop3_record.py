@@ -11,8 +11,8 @@ from service.mail.maildrop import OpenMaildrop
 from service.model.ending import Ending
 from service.model.event import Kind
 from service.model.refusal import FAULTS, Refusal
+from service.net import pop3_events
 from service.net.peer import Peer
-from service.net.pop3_events import Tidings
 from service.net.session_line import line_of
 from service.protocol.pop3.commands import State
 from service.protocol.pop3.session import Session
@@ -24,47 +24,46 @@ from service.telemetry.spans import UNTRACED, Tracer, Untraced
 
 MANY_OCTETS = 64 * 1024
 """Octets sent that are counted before the connection ends, which a client that fetches much may put off for hours."""
-_STATES = {State.AUTHORIZATION: "authorization", State.TRANSACTION: "transaction", State.UPDATE: "update"}
+_STATES = {
+    None: "",
+    State.AUTHORIZATION: "authorization",
+    State.TRANSACTION: "transaction",
+    State.UPDATE: "update",
+}
+_ENDS = {ending: ending.value for ending in Ending}
 
 
 class Record:
     """Counts of one connection."""
 
     __slots__ = (
-        "_began", "_commands", "_counted_in", "_counted_out", "_retrieved", "_seen", "_state", "_topped",
-        "events", "listener", "log", "maildrop", "mechanism", "octets_in", "peer", "removed", "session_id", "trace",
+        "_began", "_commands", "_counted_in", "_counted_out", "_events", "_removed", "_retrieved", "_state", "_topped",
+        "listener", "log", "maildrop", "octets_in", "peer", "session_id", "trace",
     )  # fmt: skip
 
     def __init__(self, listener: str, events: Events, peer: Peer, tracer: Tracer = UNTRACED) -> None:
         """`peer` is who is at the other end, which TLS may change."""
         self.listener = listener
-        self.events = events
+        self._events = events
         self.peer = peer
         self.session_id = os.urandom(8).hex()
         self.log = SessionLog(self.session_id, listener)
         self.trace = NO_TRACE if isinstance(tracer, Untraced) else self._traced_by(tracer)
         self.maildrop: OpenMaildrop | None = None
-        self.mechanism = ""
-        self.removed = 0
         self.octets_in = 0
         self._commands = 0
         self._retrieved = 0
         self._topped = 0
+        self._removed = 0
         self._counted_in = 0
         self._counted_out = 0
-        self._seen = State.AUTHORIZATION
-        self._state = ""
-        """In which `opened` or `answered` counted it; empty until then."""
+        self._state: State | None = None
+        """In which `opened` or `answered` counted it; None until then."""
         self._began = time.monotonic()
-
-    @property
-    def tidings(self) -> Tidings:
-        """What the connection tells the event stream. Made when it is used: an idle session keeps none."""
-        return Tidings(self.events, self.session_id, self.peer)
 
     def opened(self, greets: bool) -> None:
         """The connection is made, and the client greeted unless it is turned away."""
-        self._state = _STATES[self._seen]
+        self._state = State.AUTHORIZATION
         metrics.session_opened(self.listener)
         if greets:
             levels.greeted(self.listener, time.monotonic() - self._began)
@@ -75,15 +74,14 @@ class Record:
         completed = session.completed
         if completed:
             seconds = time.monotonic() - since
-            for verb, well in completed:
-                metrics.command(verb, "ok" if well else "err", seconds)
+            for done in completed:
+                metrics.answered[done](seconds)
             self._commands += len(completed)
             completed.clear()
-        seen = session.state
-        if seen is not self._seen:
-            self._seen, before = seen, self._state
-            self._state = _STATES[seen]
-            metrics.session_moved(self.listener, before, self._state)
+        state = session.state
+        if state is not self._state:
+            metrics.session_moved(self.listener, _STATES[self._state], _STATES[state])
+            self._state = state
 
     def tried(self, mechanism: str, result: str, seconds: float) -> None:
         """A login came to `ok`, or to a `Reason`'s value."""
@@ -96,20 +94,21 @@ class Record:
         # A name that is nobody's may be a password, typed into the wrong field (G17).
         known = refusal.account.address if refusal.account else None
         self.refused("login refused", refusal, client=client, name=known, mechanism=mechanism)
-        self.tidings.refused(mechanism, name, refusal)
+        self._events.tell(pop3_events.refused(self.session_id, self.peer, mechanism, name, refusal))
 
-    def logged_in(self, maildrop: OpenMaildrop, mechanism: str) -> None:
+    def logged_in(self, maildrop: OpenMaildrop) -> None:
         """A login succeeded."""
-        self.maildrop, self.mechanism = maildrop, mechanism
+        self.maildrop = maildrop
         self.log.bind(tenant=maildrop.tenant, address=maildrop.address)
         if self.trace.steps:
             spans.note(tenant=maildrop.tenant)
-        self.tidings.logged_in(maildrop)
+        self._events.tell(pop3_events.logged_in(maildrop, self.peer))
 
     def sent(self, octets_out: int) -> None:
         """A message or a listing was sent, or a part of it: `octets_out` are all that were sent so far."""
         if octets_out - self._counted_out > MANY_OCTETS:
             self._count_octets(octets_out)
+            self._counted_in, self._counted_out = self.octets_in, octets_out
 
     def retrieved(self) -> None:
         """RETR sent a message whole."""
@@ -122,6 +121,12 @@ class Record:
         levels.retrieval("sent")
         self._topped += 1
         metrics.message_topped()
+
+    def removed(self, held: OpenMaildrop, messages: int) -> None:
+        """QUIT removed so many messages, one at least."""
+        self._removed = messages
+        self._events.tell(pop3_events.removed(held, self.peer, messages))
+        metrics.messages_removed(messages)
 
     def refused(self, event: str, refusal: Refusal, **facts: object) -> None:
         """Something was refused: a warning where the fault is ours."""
@@ -143,18 +148,18 @@ class Record:
 
     def ended(self, peer: Peer, ending: Ending, octets_out: int) -> None:
         """The connection is gone: the one line of the session, and its metrics."""
-        seconds, end = time.monotonic() - self._began, ending.value
-        metrics.session_ended(self.listener, self._state, end, seconds)
+        seconds, end = time.monotonic() - self._began, _ENDS[ending]
+        metrics.session_ended(self.listener, _STATES[self._state], end, seconds)
         self._count_octets(octets_out)
         held, line = self.maildrop, line_of("pop3", self.listener, peer, end)
         if held is not None:
-            line["maildrop"], line["mechanism"] = held.key.maildrop_id, self.mechanism
+            line["maildrop"], line["mechanism"] = held.key.maildrop_id, held.trail.mechanism
         counts = {
             "seconds": round(seconds, 3),
             "commands": self._commands,
             "retrieved": self._retrieved,
             "topped": self._topped,
-            "removed": self.removed,
+            "removed": self._removed,
             "octets_in": self.octets_in,
             "octets_out": octets_out,
         }
@@ -162,8 +167,8 @@ class Record:
         if self.trace.steps:
             self.trace.ended(end=end, **counts)
         # Each session has an end, and most often nobody keeps it.
-        if held is not None and self.events.wants(Kind.END):
-            self.tidings.ended(held, ending, counts)
+        if held is not None and self._events.wants(Kind.END):
+            self._events.tell(pop3_events.ended(held, peer, end, counts))
 
     def _traced_by(self, tracer: Tracer) -> SessionTrace:
         return SessionTrace(tracer, "POP3 session", self.log.traced, session=self.session_id, listener=self.listener)
@@ -171,4 +176,3 @@ class Record:
     def _count_octets(self, octets_out: int) -> None:
         """Count what came and went since the last time."""
         metrics.octets(self.listener, self.octets_in - self._counted_in, octets_out - self._counted_out)
-        self._counted_in, self._counted_out = self.octets_in, octets_out

@@ -1,7 +1,7 @@
 """Every metric Poplar exports; callers see plain functions, never a Prometheus object.
 
 Sessions: `session_opened|moved|ended`, `octets`, `connection_rejected`, `tls_established`. Commands: `command`,
-`lmtp_command`, `login`. Mail: `message_retrieved|topped`, `messages_removed`, `delivered`. More below.
+`answered`, `lmtp_command`, `login`. Mail: `message_retrieved|topped`, `messages_removed`, `delivered`. More below.
 Label values come from `labels.py` alone (G17). Durations are seconds. Safe from any thread, and in Prometheus'
 multiprocess mode, where each gauge says how the values of several processes add up. `poplar_command_seconds_count` is
 the number of commands, and likewise for the other histograms. What other systems are asked for is in `systems.py`.
@@ -17,7 +17,7 @@ from prometheus_client import Gauge, disable_created_metrics
 from service.telemetry import labels
 from service.telemetry.build import VERSION
 from service.telemetry.later import Counter, Histogram, Level
-from service.telemetry.series import ANY, by
+from service.telemetry.series import ANY, Tells, by
 
 # A `_created` beside each series would double their number and says nothing that a restart doesn't.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -53,6 +53,8 @@ _commands = by(
     ),
     labels.VERBS, labels.RESULTS,
 )  # fmt: skip
+answered: Tells[tuple[str, bool]] = Tells(lambda done: _commands(done[0], "ok" if done[1] else "err"))
+"""Counts the seconds of a POP3 command, by its verb and whether with `+OK`; as `command` does, which takes a call."""
 _lmtp_commands = by(
     Histogram("poplar_lmtp_command_seconds", "LMTP commands by verb and reply code", ["verb", "code"], buckets=COMMAND),
     labels.LMTP_VERBS, labels.LMTP_CODES,

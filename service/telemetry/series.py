@@ -11,7 +11,9 @@ from typing import TypeVar
 from prometheus_client.metrics import MetricWrapperBase
 
 from service.telemetry.labels import closed
+from service.telemetry.later import Later
 
+Key = TypeVar("Key")
 Metric = TypeVar("Metric", bound=MetricWrapperBase)
 ANY = None
 """Stands for a set of values that is closed elsewhere, as that of listeners' names is by the settings."""
@@ -28,3 +30,20 @@ def by(metric: Metric, *allowed: frozenset[str] | None) -> Callable[..., Metric]
         return metric.labels(*known)
 
     return found
+
+
+class Tells(dict[Key, Callable[[float], None]]):
+    """What a series is told its numbers by, kept by the key by which `found` finds it: no call finds it again.
+
+    As with `by`, a series comes to be when it is looked for.
+    """
+
+    def __init__(self, found: Callable[[Key], Later]) -> None:
+        super().__init__()
+        self._found = found
+
+    def __missing__(self, key: Key) -> Callable[[float], None]:
+        tell = self._found(key).tell
+        if len(self) < MOST:
+            self[key] = tell
+        return tell

@@ -43,12 +43,14 @@ def test_a_session_is_counted_in_the_state_it_is_in(listener: str) -> None:
 
 def test_what_a_client_types_makes_no_series() -> None:
     metrics.command("XYZZY", "perhaps", 0.1)
+    metrics.answered["XYZZY", True](0.1)
     metrics.login("MY-MECHANISM", "because", 0.1)
     metrics.lmtp_command("EXPN", 299, 0.1)
     metrics.delivered("because", 1)
     before = series()
     for word in ("GET", "password", "anna@orchard.example", "\x00"):
         metrics.command(word, word, 0.1)
+        metrics.answered[word, True](0.1)
         metrics.login(word, word, 0.1)
         metrics.lmtp_command(word, len(word), 0.1)
         metrics.delivered(word, 1)
@@ -59,6 +61,15 @@ def test_a_command_is_counted_by_verb_and_result() -> None:
     before = value("poplar_command_seconds_count", verb="UIDL", result="err")
     metrics.command("UIDL", "err", 0.01)
     assert value("poplar_command_seconds_count", verb="UIDL", result="err") == before + 1
+
+
+def test_a_command_that_was_answered_is_counted_as_ok_or_err() -> None:
+    chosen = [{"verb": "UIDL", "result": result} for result in ("ok", "err")]
+    before = [value("poplar_command_seconds_count", **each) for each in chosen]
+    for well in (True, False, True):
+        metrics.answered["UIDL", well](0.01)
+    after = [value("poplar_command_seconds_count", **each) for each in chosen]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [2, 1]
 
 
 def test_the_labels_know_every_command_mechanism_end_and_rejection() -> None:

@@ -166,8 +166,8 @@ def dele_removes_at_once(patch: MonkeyPatch) -> None:
     performers: dict[int, Performer] = {}
     opened = Performer._opened
 
-    def noted(self: Performer, held: OpenMaildrop, mechanism: str) -> None:
-        opened(self, held, mechanism)
+    def noted(self: Performer, held: OpenMaildrop) -> None:
+        opened(self, held)
         performers[id(self._session.marks)] = self
 
     def hasty(self: Marks, number: int) -> None:

@@ -41,7 +41,7 @@ class Address:
 
     def __str__(self) -> str:
         """The whole address, tag included."""
-        return f"{self.local}+{self.tag}@{self.domain}" if self.tag else self.base
+        return f"{self.local}+{self.tag}@{self.domain}" if self.tag else f"{self.local}@{self.domain}"
 
 
 @lru_cache(PARSED)

@@ -67,7 +67,8 @@ class Record:
         metrics.session_opened(self.listener)
         if greets:
             levels.greeted(self.listener, time.monotonic() - self._began)
-        self.trace.arrived()
+        if self.trace is not NO_TRACE:
+            self.trace.arrived()
 
     def answered(self, session: Session, since: float) -> None:
         """Count the commands that `session` answered since the last call; the last one began at `since`."""
@@ -107,7 +108,7 @@ class Record:
     def sent(self, octets_out: int) -> None:
         """A message or a listing was sent, or a part of it: `octets_out` are all that were sent so far."""
         if octets_out - self._counted_out > MANY_OCTETS:
-            self._count_octets(octets_out)
+            metrics.octets(self.listener, self.octets_in - self._counted_in, octets_out - self._counted_out)
             self._counted_in, self._counted_out = self.octets_in, octets_out
 
     def retrieved(self) -> None:
@@ -150,7 +151,7 @@ class Record:
         """The connection is gone: the one line of the session, and its metrics."""
         seconds, end = time.monotonic() - self._began, _ENDS[ending]
         metrics.session_ended(self.listener, _STATES[self._state], end, seconds)
-        self._count_octets(octets_out)
+        metrics.octets(self.listener, self.octets_in - self._counted_in, octets_out - self._counted_out)
         held, line = self.maildrop, line_of("pop3", self.listener, peer, end)
         if held is not None:
             line["maildrop"], line["mechanism"] = held.key.maildrop_id, held.trail.mechanism
@@ -172,7 +173,3 @@ class Record:
 
     def _traced_by(self, tracer: Tracer) -> SessionTrace:
         return SessionTrace(tracer, "POP3 session", self.log.traced, session=self.session_id, listener=self.listener)
-
-    def _count_octets(self, octets_out: int) -> None:
-        """Count what came and went since the last time."""
-        metrics.octets(self.listener, self.octets_in - self._counted_in, octets_out - self._counted_out)

@@ -45,6 +45,7 @@ class RedisRecentLogins:
     ) -> None:
         self._servers = connect(parse_target(url), limits or Limits())
         self._keeping = keeping or Keeping()
+        self._sorts = self._keeping.sorts
         self._lasting = round(self._keeping.lasting.total_seconds() * 1000)
         self._calls = Calls("redis", observer or Unobserved(), kind_of)
 
@@ -75,14 +76,14 @@ class RedisRecentLogins:
         await self._servers.aclose()
 
     def _remembering(self, event: Event, concerned: Whose) -> Command:
-        sort, kind_octets, sorts = sort_of(event), 1, self._keeping.sorts
         if isinstance(concerned, UnknownName):
             # The bound of a bucket is all names' together: no prefix tells them apart.
-            sort, kind_octets, sorts = concerned.digest + sort, 0, IN_BUCKET
+            key, sort, kind_octets, sorts = _key(concerned), concerned.digest + sort_of(event), 0, IN_BUCKET
+        else:
+            key, sort, kind_octets, sorts = recent_key(concerned), sort_of(event), 1, self._sorts
         milliseconds = round(event.moment.timestamp() * 1000)
         facts = to_json(_facts(event))
-        words = (sort, kind_octets, milliseconds, event.event_id, facts, sorts, self._lasting)
-        return REMEMBER.on((_key(concerned),), *words)
+        return REMEMBER.on((key,), sort, kind_octets, milliseconds, event.event_id, facts, sorts, self._lasting)
 
 
 def _key(whose: Whose) -> str:

@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Literal, NotRequired, TextIO, TypedDict, cast
-from uuid import UUID
 
 import structlog
 from pydantic_core import to_json
@@ -34,7 +33,7 @@ class SessionLine(TypedDict):
     client: str
     end: str
     """One of `labels.ENDS`."""
-    maildrop: NotRequired[UUID]
+    maildrop: NotRequired[str]
     """The maildrop's id."""
     mechanism: NotRequired[str]
     tls: NotRequired[str]

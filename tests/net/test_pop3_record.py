@@ -94,7 +94,7 @@ async def test_the_line_at_the_end_says_what_is_known_and_nothing_else() -> None
     octets_out = front.connections[0]._outlet.octets, front.connections[1]._outlet.octets
     texts = {"event": "session ended", "log_level": "info", "protocol": "pop3", "listener": "test", "end": "quit"}
     same = texts | {"client": "127.0.0.1"} | dict.fromkeys(("retrieved", "topped", "removed"), 0)
-    account = {"tenant": "example", "address": ADDRESS, "maildrop": house.key.maildrop_id, "mechanism": "USER"}
+    account = {"tenant": "example", "address": ADDRESS, "maildrop": str(house.key.maildrop_id), "mechanism": "USER"}
     assert poll == same | account | {"commands": 4, "octets_in": len(said), "octets_out": octets_out[0]}
     assert stranger == same | {"commands": 1, "octets_in": 6, "octets_out": octets_out[1]}
 

@@ -136,7 +136,7 @@ def test_the_id_of_one_session_never_shows_in_another(lines: Lines) -> None:
 def test_a_session_ends_with_one_line_that_says_what_happened(lines: Lines) -> None:
     log = SessionLog("5e55", "pop3s")
     log.bind(tenant="orchard")
-    log.ended(ending("quit", maildrop=UUID(int=7)), {"retrieved": 2, "octets_in": 1, "octets_out": 99})
+    log.ended(ending("quit", maildrop=str(UUID(int=7))), {"retrieved": 2, "octets_in": 1, "octets_out": 99})
     (written,) = lines()
     assert written["event"] == "session ended"
     assert written["maildrop"] == "00000000-0000-0000-0000-000000000007"
@@ -157,7 +157,7 @@ def test_the_last_line_is_written_at_once_as_the_processors_would_write_it(
     lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = f"client=\x1b password={SECRET}"
-    line = ending("quit", client=client, server_name="\u00fc\x1b", maildrop=UUID(int=1 << 127))
+    line = ending("quit", client=client, server_name="\u00fc\x1b", maildrop=str(UUID(int=1 << 127)))
     log = SessionLog("5e55", "pop3s")
     log.bind(tenant="acme", address="anna@example.org")
     log.traced("abc")

@@ -196,7 +196,7 @@ class LmtpConnection(Conversation):
         self._close(Ending.AUTOLOGOUT)
 
     def _context(self) -> Context:
-        return self._record.log.context()
+        return self._record.log.context
 
     async def _give_back(self) -> None:
         await self._performer.close()

@@ -189,7 +189,7 @@ class Pop3Connection(Conversation):
         self._close(Ending.AUTOLOGOUT)
 
     def _context(self) -> Context:
-        return self._record.log.context()
+        return self._record.log.context
 
     def _over(self) -> None:
         """The maildrop is free at once, however long the client takes to hear of it (G6)."""

@@ -51,12 +51,13 @@ _FROM_OUTSIDE = frozenset({"tenant", "address", "sender", "client", "tls", "ciph
 class SessionLog:
     """The log of one session: every line carries its id, the last one says what happened."""
 
-    __slots__ = ("_context", "_facts", "session_id")
+    __slots__ = ("_facts", "context", "session_id")
 
     def __init__(self, session_id: str, listener: str) -> None:
         self.session_id = session_id
         self._facts: dict[str, object] = {"session": session_id, "listener": listener}
-        self._context: Context | None = None
+        self.context = _context_with({"session": session_id})
+        """The context for the session's tasks, so that a library's lines carry its ids as well; one task at a time."""
 
     def bind(self, **facts: object) -> None:
         """Have each further line carry these too."""
@@ -64,11 +65,12 @@ class SessionLog:
 
     def traced(self, trace_id: str) -> None:
         """Have each further line name the trace in which the session can be seen now; empty for none."""
+        ids = {"session": self.session_id}
         if trace_id:
-            self._facts["trace_id"] = trace_id
-            self._context = None
-        elif self._facts.pop("trace_id", None):
-            self._context = None
+            self._facts["trace_id"] = ids["trace_id"] = trace_id
+        elif not self._facts.pop("trace_id", None):
+            return
+        self.context = _context_with(ids)
 
     def debug(self, event: str, **facts: object) -> None:
         """What helps to follow a session, off by default."""
@@ -106,24 +108,21 @@ class SessionLog:
         else:
             self._log.info(event, **facts)
 
-    def context(self) -> Context:
-        """The context for the session's tasks, so that a library's lines carry its ids as well; one task at a time."""
-        context = self._context
-        if context is None:
-            ids = {"session": self.session_id}
-            if "trace_id" in self._facts:
-                ids["trace_id"] = str(self._facts["trace_id"])
-            context = self._context = copy_context()
-            # Where sessions take turns, one may be begun in the context of another: nothing of that one's stays.
-            context.run(spans.CURRENT.set, spans.NOTHING)
-            context.run(_IDS.set, ids)
-        return context
-
     @property
     def _log(self) -> FilteringBoundLogger:
         # Made when it is used: most sessions have no line but the last.
         log: FilteringBoundLogger = structlog.get_logger().bind(**self._facts)
         return log
+
+
+def _context_with(ids: Mapping[str, str]) -> Context:
+    """The present one with these."""
+    context = copy_context()
+    if spans.CURRENT in context:
+        # Where sessions take turns, one may be begun in the context of another: nothing of that one's stays.
+        context.run(spans.CURRENT.set, spans.NOTHING)
+    context.run(_IDS.set, ids)
+    return context
 
 
 class AtOnce:

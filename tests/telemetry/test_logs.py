@@ -120,14 +120,14 @@ def test_every_line_of_a_session_carries_its_id(lines: Lines) -> None:
     log.bind(tenant="orchard")
     log.info("one")
     log.warning("two")
-    log.context().run(logging.getLogger("library").warning, "three")
+    log.context.run(logging.getLogger("library").warning, "three")
     assert [line["session"] for line in lines()] == ["5e55"] * 3
     assert lines()[1]["tenant"] == "orchard"
 
 
 def test_the_id_of_one_session_never_shows_in_another(lines: Lines) -> None:
     first, second = SessionLog("1", "pop3"), SessionLog("2", "pop3")
-    first.context().run(first.info, "one")
+    first.context.run(first.info, "one")
     second.info("two")
     logging.getLogger("library").warning("three")
     assert [line.get("session") for line in lines()] == ["1", "2", None]

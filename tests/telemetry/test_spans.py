@@ -113,16 +113,16 @@ async def test_what_a_task_does_stands_under_the_step_that_began_it(collector: C
 
 def test_a_session_begun_in_the_turn_of_another_has_nothing_of_its_trace(collector: Collector, lines: Lines) -> None:
     traced = tracer(collector, Lost())
-    one, other = SessionLog("one", "pop3"), SessionLog("other", "pop3")
+    one = SessionLog("one", "pop3")
     trace = SessionTrace(traced, "POP3 session", one.traced)
     with trace.step("login"):
         pass
-    own = one.context()
+    own = one.context
     library = logging.getLogger("library").warning
     own.run(library, "of the one")
     with traced.begin("theirs"):
-        theirs = own.run(other.context)
-        assert theirs[CURRENT] is other.context()[CURRENT] is NOTHING
+        theirs = own.run(SessionLog, "other", "pop3").context
+        assert theirs.run(CURRENT.get) is NOTHING
     theirs.run(library, "of the other")
     first, second = lines()
     assert first["session"] == "one"

@@ -138,8 +138,8 @@ class AtOnce:
 
     def write(self, event: str, facts: dict[str, Any]) -> None:
         """Write one line of `facts`, which the caller needs no more."""
-        outside = _FROM_OUTSIDE & facts.keys()
-        facts.update(zip(outside, map(clean, map(facts.__getitem__, outside)), strict=True))
+        for name in _FROM_OUTSIDE & facts.keys():
+            facts[name] = clean(facts[name])
         facts |= {"event": event, "level": "info", "at": _now()}
         self._put(to_json(facts, fallback=str) + b"\n")
 

@@ -14,16 +14,17 @@ from functools import lru_cache, partial
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 
-from service.net.connection import Connection
 from service.net.door import Remote
-from service.net.peer import Peer, TlsFacts, TlsMode
+from service.net.peer import TlsFacts, TlsMode
 from service.net.tls import HANDSHAKE_SECONDS
 from service.net.tls_opening import Opening
-from service.protocol.proxy import Proxied, ProxyError, octets_wanted, parse, plain_address, whole_octets
+from service.protocol.proxy import Proxied, ProxyError, Told, at_start, octets_wanted, parse, plain_address
 
 Network = IPv4Network | IPv6Network
-Connected = Callable[[Exception | None], object]
-"""Told that asyncio drives a connection, or why it doesn't."""
+Failed = Callable[[Exception], object]
+"""Told why asyncio doesn't drive a connection."""
+Way = tuple[TlsFacts | None, bool, bool]
+"""What protects the way to a client: its TLS, whether it is private, and whether it may be made so."""
 
 PEEKED_OCTETS = 512
 """Enough for the headers that balancers send; longer ones are waited for."""
@@ -31,6 +32,7 @@ REMEMBERED = 1024
 """Addresses whose usual form is remembered."""
 FACTS = 256
 """What balancers say of so many kinds of TLS is kept once."""
+_PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 _TOO_OLD = frozenset({"SSLv2", "SSLv3", "TLSv1", "TLSv1.0", "TLSv1.1"})
 
 
@@ -63,60 +65,49 @@ class SetupSeconds:
 
 
 class Arrival:
-    """Holds a place, and the socket until a transport owns it, while a connection is set up."""
+    """Holds a place while a header or a handshake is waited for."""
 
-    __slots__ = ("_sock", "connection", "given_up", "opening", "remote", "task")
+    __slots__ = ("given_up", "opening", "remote", "sock", "task")
 
     authenticated = False
 
-    def __init__(self, sock: socket.socket, remote: Remote) -> None:
+    def __init__(self, remote: Remote, sock: socket.socket | None = None, opening: Opening | None = None) -> None:
         self.remote = remote
+        self.sock = sock
+        """What the header is read from, not handed over yet."""
+        self.opening = opening
+        """The handshake."""
         self.task: asyncio.Task[None] | None = None
         """Waits for the header."""
-        self.connection: Connection | None = None
-        """What waits for nothing but its transport."""
-        self.opening: Opening | None = None
-        """Its handshake."""
         self.given_up = False
-        self._sock: socket.socket | None = sock
-
-    @property
-    def sock(self) -> socket.socket:
-        """The accepted socket, not yet handed over."""
-        if self._sock is None:
-            raise OSError("the socket was handed over")
-        return self._sock
-
-    def hand_over(self) -> socket.socket:
-        """The socket, whose closing is the taker's business from now on."""
-        sock, self._sock = self.sock, None
-        return sock
 
     def close(self) -> None:
         """Close the socket if it wasn't handed over."""
-        if self._sock is not None:
-            self._sock.close()
+        if self.sock is not None:
+            self.sock.close()
 
     def shed(self) -> None:
-        """Make room: give up, with a word where one can be said in clear."""
-        if self.connection is not None:
-            self.connection.shed()
-        else:
-            self._give_up()
+        """Make room, without a word: none can be said in clear yet."""
+        self.end()
 
     def end(self) -> None:
         """Give up without a word."""
-        if self.connection is not None:
-            self.connection.end()
-        else:
-            self._give_up()
-
-    def _give_up(self) -> None:
         self.given_up = True
         if self.opening is not None:
             self.opening.abort()
         if self.task is not None:
             self.task.cancel()
+
+
+class Coming:
+    """Whoever was accepted in this very step, at the end of which it is known who holds its place."""
+
+    __slots__ = ()
+
+    authenticated = False
+
+    def shed(self) -> None:
+        """Nobody makes room in the step in which it comes."""
 
 
 def is_trusted(spec: ListenerSpec, address: str) -> bool:
@@ -133,18 +124,23 @@ def header_at_once(sock: socket.socket) -> Proxied | None:
     Raises ProxyError, OSError.
     """
     try:
-        octets = whole_octets(sock.recv(PEEKED_OCTETS, socket.MSG_PEEK))
+        found = at_start(sock.recv(PEEKED_OCTETS, _PEEK))
     except BlockingIOError:
         return None
-    return parse(sock.recv(octets)) if octets else None
+    if found is None:
+        return None
+    header, octets = found
+    sock.recv(octets)
+    return header
 
 
 async def read_proxy_header(sock: socket.socket, seconds: float) -> Proxied:
-    """The PROXY header at the start of `sock`, a non-blocking socket; not one octet after it is read.
+    """The PROXY header at the start of `sock`, which blocks no more from now on; not one octet after it is read.
 
     Raises ProxyError, TimeoutError when it isn't whole within `seconds`, OSError.
     """
     loop = asyncio.get_running_loop()
+    sock.setblocking(False)
     header = b""
     async with asyncio.timeout(seconds):
         while wanted := octets_wanted(header):
@@ -155,16 +151,15 @@ async def read_proxy_header(sock: socket.socket, seconds: float) -> Proxied:
     return parse(header)
 
 
-def make_peer(spec: ListenerSpec, remote: tuple[str, int], proxied: Proxied) -> Peer:
-    """Who the client is, by the header if one told it, else by the socket."""
-    address, port = proxied.source or (_plain(remote[0]), remote[1])
-    tls = _facts(proxied.tls.version, proxied.tls.cipher, proxied.authority) if proxied.tls else None
-    private = spec.tls is TlsMode.IMPLICIT or _private_in_front(spec, proxied)
-    may_start_tls = spec.tls is TlsMode.STARTTLS and not private
-    return Peer(address, port, spec.name, tls, private, may_start_tls)
+socket_address = lru_cache(REMEMBERED)(plain_address)
+"""The address of a socket's peer in its usual form."""
 
 
-_plain = lru_cache(REMEMBERED)(plain_address)
+def way_of(spec: ListenerSpec, told: Told) -> Way:
+    """What protects the way to a client of this listener whose header says so much."""
+    private = spec.tls is TlsMode.IMPLICIT or _private_in_front(spec, told)
+    facts = _facts(told.tls.version, told.tls.cipher, told.authority) if told.tls else None
+    return facts, private, spec.tls is TlsMode.STARTTLS and not private
 
 
 @lru_cache(FACTS)
@@ -173,30 +168,30 @@ def _facts(version: str, cipher: str, server_name: str) -> TlsFacts:
     return TlsFacts(version, cipher, server_name or None)
 
 
-def _private_in_front(spec: ListenerSpec, proxied: Proxied) -> bool:
+def _private_in_front(spec: ListenerSpec, told: Told) -> bool:
     """Whether TLS ended in front of us. A header that states clear text or old TLS outweighs the settings (G12)."""
-    if proxied.cleartext or (proxied.tls and proxied.tls.version in _TOO_OLD):
+    if told.cleartext or (told.tls and told.tls.version in _TOO_OLD):
         return False
-    return spec.tls is TlsMode.TERMINATED or proxied.tls is not None
+    return spec.tls is TlsMode.TERMINATED or told.tls is not None
 
 
-def connect(protocol: asyncio.Protocol, sock: socket.socket, connected: Connected) -> None:
+def connect(protocol: asyncio.Protocol, sock: socket.socket, failed: Failed) -> None:
     """Let asyncio drive `protocol` over `sock`: a connection, or its opening.
 
-    `connected` hears of it, in a later round of the event loop or at once where there is an error. Nothing gives this
-    up: uvloop would close the transport without telling the protocol. Whoever wants no connection tells the protocol.
+    `failed` hears of an error, at once or in a later round of the event loop. Nothing gives this up: uvloop would close
+    the transport without telling the protocol. Whoever wants no connection tells the protocol.
     """
     # Without a task, which would take two rounds more and cost as much as all the rest.
-    _go_on(asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, sock), connected)
+    _go_on(asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, sock), failed)
 
 
-def _go_on(work: Coroutine[Any, Any, object], connected: Connected, _: object = None) -> None:
+def _go_on(work: Coroutine[Any, Any, object], failed: Failed, _: object = None) -> None:
     """Take `work` to its next wait, which is the only one, or to its end."""
     try:
         waiter: asyncio.Future[object] = work.send(None)
     except StopIteration:
-        connected(None)
+        pass
     except Exception as error:
-        connected(error)
+        failed(error)
     else:
-        waiter.add_done_callback(partial(_go_on, work, connected))
+        waiter.add_done_callback(partial(_go_on, work, failed))

@@ -23,8 +23,8 @@ _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 _NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 _KEEPALIVE = ((socket.TCP_KEEPIDLE, 120), (socket.TCP_KEEPINTVL, 30), (socket.TCP_KEEPCNT, 4))
 
-Remote = tuple[str, int]
-"""The address and port of a socket's peer."""
+Remote = tuple[Any, ...]
+"""The address of a socket's peer, its port, and what else IPv6 has."""
 
 
 class Plain(socket.socket):
@@ -45,7 +45,10 @@ class Plain(socket.socket):
 
 
 class Door:
-    """Accepts from `open` to `close`; `arrive` gets each non-blocking socket and owns it from there on."""
+    """Accepts from `open` to `close`; `arrive` gets each socket, which blocks, and owns it from there on.
+
+    The event loop lets a socket block no more when it takes it, which need not be done twice.
+    """
 
     def __init__(
         self,
@@ -92,8 +95,7 @@ class Door:
                 if error.errno in _EXHAUSTED:
                     self._rest(error)
                 return False
-            accepted.setblocking(False)
-            self._arrive(accepted, (remote[0], remote[1]))
+            self._arrive(accepted, remote)
         return True
 
     def _rest(self, error: OSError) -> None:

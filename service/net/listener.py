@@ -14,14 +14,17 @@ from functools import lru_cache, partial
 
 from service.net.admission import Admission, Guest, MadeRoom, Ticket
 from service.net.arrival import (
+    FACTS,
     Arrival,
+    Coming,
     ListenerSpec,
     SetupSeconds,
     connect,
     header_at_once,
     is_trusted,
-    make_peer,
     read_proxy_header,
+    socket_address,
+    way_of,
 )
 from service.net.connection import Connection, Factory
 from service.net.door import Door, Remote, listen
@@ -47,6 +50,8 @@ class Rejection(Enum):
 
 BALANCERS = 1024
 """Addresses of which it is remembered whether they may send PROXY headers."""
+_COMING = Coming()
+_NO_HEADER = Proxied()
 Rejected = Callable[[Rejection, str, str], object]
 """Told why, the address of the socket's peer (empty if unknown), and private detail for the log."""
 
@@ -75,16 +80,18 @@ class Listener:
         self._told: MadeRoom = self._made_room
         """One for all its tickets."""
         self._is_trusted = lru_cache(BALANCERS)(partial(is_trusted, spec))
+        self._way_of = lru_cache(FACTS)(partial(way_of, spec))
+        self._context = reception.context if spec.tls is TlsMode.IMPLICIT else None
+        """For the handshakes with which connections begin here, if they do."""
         self._connections: set[Connection] = set()
         self._arrivals: set[Arrival] = set()
         self._draining = False
         self._door: Door | None = None
-        self._empty = asyncio.Event()
-        self._empty.set()
+        self._emptied = asyncio.Event()
 
     @property
     def connections(self) -> Collection[Connection]:
-        """Those that were made and aren't gone."""
+        """Those that were made and aren't gone, without those whose handshake isn't over."""
         return self._connections
 
     def start(self) -> int:
@@ -115,7 +122,9 @@ class Listener:
 
     async def wait_closed(self) -> None:
         """Return once no connection and no set-up is left."""
-        await self._empty.wait()
+        while self._arrivals or self._connections:
+            self._emptied.clear()
+            await self._emptied.wait()
 
     def _exhausted(self, error: OSError) -> None:
         self._reception.rejected(Rejection.EXHAUSTED, "", str(error))
@@ -126,34 +135,40 @@ class Listener:
         self._reception.rejected(Rejection.SHED, address, "the oldest that hadn't logged in made room")
 
     def _arrive(self, sock: socket.socket, remote: Remote) -> None:
-        if self.spec.proxy_protocol and not self._is_trusted(remote[0]):
+        proxied = self.spec.proxy_protocol
+        if proxied and not self._is_trusted(remote[0]):
             sock.close()
             self._reception.rejected(Rejection.UNTRUSTED, remote[0], "may not send a PROXY header")
             return
-        arrival = Arrival(sock, remote)
-        ticket = self._admission.enter(arrival, self._told)
+        ticket = self._admission.enter(_COMING, self._told)
         if ticket is None or ticket.refused:
             self._reception.rejected(Rejection.FULL, remote[0], "")
-        if ticket is None:
-            arrival.close()
-            return
-        self._arrivals.add(arrival)
-        self._empty.clear()
+            if ticket is None:
+                sock.close()
+                return
         try:
-            header = header_at_once(sock) if self.spec.proxy_protocol else Proxied()
+            header = header_at_once(sock) if proxied else _NO_HEADER
             if header is None:
-                self._await_header(arrival, ticket)
+                self._await_header(sock, remote, ticket)
             else:
-                self._set_up(arrival, ticket, header)
-        except (ProxyError, OSError) as error:
-            self._reject(Rejection.PROXY_HEADER, arrival, ticket, error)
+                self._set_up(sock, remote, ticket, header)
         except Exception as error:
             # Raised on, it would end a drain's accepting, and leave the door open.
-            self._leave(arrival, ticket)
-            _report(error)
+            self._turn_away(sock, remote, ticket, error)
 
-    def _await_header(self, arrival: Arrival, ticket: Ticket) -> None:
-        arrival.task = asyncio.get_running_loop().create_task(self._after_header(arrival, ticket))
+    def _turn_away(self, sock: socket.socket, remote: Remote, ticket: Ticket, error: Exception) -> None:
+        """Who came can't be let in."""
+        if isinstance(error, ProxyError | OSError):
+            self._reception.rejected(Rejection.PROXY_HEADER, remote[0], repr(error))
+        else:
+            _report(error)
+        sock.close()
+        self._admission.leave(ticket)
+
+    def _await_header(self, sock: socket.socket, remote: Remote, ticket: Ticket) -> None:
+        arrival = ticket.guest = Arrival(remote, sock)
+        self._arrivals.add(arrival)
+        arrival.task = asyncio.get_running_loop().create_task(self._after_header(sock, arrival, ticket))
         arrival.task.add_done_callback(partial(self._header_awaited, arrival, ticket))
 
     def _header_awaited(self, arrival: Arrival, ticket: Ticket, task: "asyncio.Task[None]") -> None:
@@ -161,33 +176,38 @@ class Listener:
         if error is not None:
             self._failed(arrival, ticket, error)
 
-    async def _after_header(self, arrival: Arrival, ticket: Ticket) -> None:
+    async def _after_header(self, sock: socket.socket, arrival: Arrival, ticket: Ticket) -> None:
         try:
-            header = await read_proxy_header(arrival.sock, self._reception.seconds.proxy)
+            header = await read_proxy_header(sock, self._reception.seconds.proxy)
         except (ProxyError, OSError) as error:
             self._reject(Rejection.PROXY_HEADER, arrival, ticket, error)
         else:
-            self._set_up(arrival, ticket, header)
+            self._set_up(sock, arrival.remote, ticket, header)
+            self._arrivals.discard(arrival)
 
-    def _set_up(self, arrival: Arrival, ticket: Ticket, header: Proxied) -> None:
-        peer = make_peer(self.spec, arrival.remote, header)
-        connection = self._make(peer, arrival.remote, ticket)
-        if self.spec.tls is TlsMode.IMPLICIT and self._reception.context is not None:
+    def _set_up(self, sock: socket.socket, remote: Remote, ticket: Ticket, header: Proxied) -> None:
+        source, told = header
+        address, port = source or (socket_address(remote[0]), remote[1])
+        connection = self._make(Peer(address, port, self.spec.name, *self._way_of(told)), remote, ticket)
+        if self._context is None:
+            self._keep(connection, ticket)
+            connect(connection, sock, partial(self._unconnected, connection, remote, ticket))
+        else:
             # RFC 8314 §3.1: "When a TCP connection is established for the "pop3s" service (default port 995), a TLS
             # handshake begins immediately."
-            opening = arrival.opening = self._opening(connection, peer.address, self._reception.context)
+            opening = self._opening(connection, address, self._context)
+            arrival = ticket.guest = Arrival(remote, opening=opening)
             opening.begin(self._reception.seconds.handshake, partial(self._secured, connection, arrival, ticket))
-            connect(opening, arrival.hand_over(), partial(self._connected, arrival, ticket))
-        else:
-            arrival.connection = connection
-            connect(connection, arrival.hand_over(), partial(self._connected, arrival, ticket))
+            self._arrivals.add(arrival)
+            connect(opening, sock, partial(self._failed, arrival, ticket))
 
-    def _connected(self, arrival: Arrival, ticket: Ticket, error: Exception | None) -> None:
-        """There is a transport, of a connection or of its opening; or there will be none."""
-        if error is not None:
-            self._failed(arrival, ticket, error)
-        elif arrival.connection is not None:
-            self._keep(arrival.connection, arrival, ticket)
+    def _unconnected(self, connection: Connection, remote: Remote, ticket: Ticket, error: Exception) -> None:
+        """There will be no transport."""
+        if isinstance(error, OSError):
+            self._reception.rejected(Rejection.HANDSHAKE, remote[0], repr(error))
+        else:
+            _report(error)
+        self._forget(connection, ticket)
 
     def _failed(self, arrival: Arrival, ticket: Ticket, error: BaseException) -> None:
         """What a set-up waited for came to nothing."""
@@ -203,7 +223,10 @@ class Listener:
     def _secured(self, connection: Connection, arrival: Arrival, ticket: Ticket, error: OSError | None) -> bool:
         """A handshake came to its end."""
         if error is None:
-            self._keep(connection, arrival, ticket)
+            self._arrivals.discard(arrival)
+            self._keep(connection, ticket)
+            if self._draining:
+                connection.drain()
         else:
             self._reject(Rejection.HANDSHAKE, arrival, ticket, error)
         return True
@@ -238,13 +261,10 @@ class Listener:
             connection.drain()
         return connection
 
-    def _keep(self, connection: Connection, arrival: Arrival, ticket: Ticket) -> None:
-        self._arrivals.discard(arrival)
+    def _keep(self, connection: Connection, ticket: Ticket) -> None:
         ticket.guest = connection
         self._connections.add(connection)
         connection.when_gone(partial(self._forget, connection, ticket))
-        if self._draining:
-            connection.drain()
 
     def _forget(self, connection: Connection, ticket: Ticket) -> None:
         self._connections.discard(connection)
@@ -253,7 +273,7 @@ class Listener:
 
     def _look_if_empty(self) -> None:
         if not self._arrivals and not self._connections:
-            self._empty.set()
+            self._emptied.set()
 
 
 def _report(error: BaseException) -> None:

@@ -7,7 +7,6 @@ Specification: "The PROXY protocol", versions 1 & 2, HAProxy (§2.1, §2.2), quo
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from struct import Struct
@@ -44,8 +43,7 @@ class ProxyError(ValueError):
     """The octets are no PROXY header; the connection is to be closed without an answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProxyTls:
+class ProxyTls(NamedTuple):
     """What the sender says of the client's TLS; an empty text was not said."""
 
     version: str = ""
@@ -55,16 +53,25 @@ class ProxyTls:
     verified: bool = False
 
 
-class Proxied(NamedTuple):
-    """What one header says. `source` is None when the socket's own peer is the address: LOCAL, no TCP."""
+class Told(NamedTuple):
+    """What a header's TLVs say: one value for all headers of which they are the same."""
 
-    source: tuple[str, int] | None = None
     tls: ProxyTls | None = None
     cleartext: bool = False
     """The sender says that the client's way to it was not encrypted."""
     alpn: bytes = b""
     authority: str = ""
     unique_id: bytes = b""
+
+
+_NOTHING = Told()
+
+
+class Proxied(NamedTuple):
+    """What one header says. `source` is None when the socket's own peer is the address: LOCAL, no TCP."""
+
+    source: tuple[str, int] | None = None
+    told: Told = _NOTHING
 
 
 def octets_wanted(head: bytes) -> int:
@@ -95,7 +102,25 @@ def _v2_wanted(head: bytes) -> int:
     return V2_FIXED_OCTETS + int.from_bytes(head[14:16], "big") - len(head)
 
 
-def whole_octets(head: bytes) -> int:
+def at_start(head: bytes) -> tuple[Proxied, int] | None:
+    """What the header at the start of `head` says, and its octets; None where not all of it is there, or none can be.
+
+    Raises ProxyError when it is malformed.
+    """
+    tcp = _TCP.get(head[:14])
+    if tcp is not None:
+        layout, kind = tcp
+        if len(head) >= layout.size:
+            rest, source, port = layout.unpack_from(head)
+            octets = V2_FIXED_OCTETS + rest
+            if layout.size <= octets <= len(head):
+                address = "{}.{}.{}.{}".format(*source) if kind is IPv4Address else _plain(kind(source))
+                return _with_tlvs(head[:octets], (address, port), layout.size), octets
+    octets = _whole_octets(head)
+    return (_parse_other(head[:octets]), octets) if octets else None
+
+
+def _whole_octets(head: bytes) -> int:
     """How many octets the header at the start of `head` has; 0 where not all of it is there, or none can be."""
     if head.startswith(V2_SIGNATURE) and len(head) >= V2_FIXED_OCTETS:
         octets = V2_FIXED_OCTETS + _V2_FIXED.unpack_from(head)[3]
@@ -108,12 +133,13 @@ def whole_octets(head: bytes) -> int:
 
 def parse(header: bytes) -> Proxied:
     """What the whole `header` says. Raises ProxyError when it is malformed, cut short or followed by more."""
-    return _parse_v1(header) if header.startswith(V1_START) else _parse_v2(header)
+    found = at_start(header)
+    if found is None or found[1] != len(header):
+        raise ProxyError("not exactly one header")
+    return found[0]
 
 
 def _parse_v1(header: bytes) -> Proxied:
-    if _v1_wanted(header):
-        raise ProxyError("not exactly one header")
     family, *fields = header[len(V1_START) : -2].split(b" ")
     # PROXY §2.1: "the receiver must ignore anything presented before the CRLF is found"
     if family == b"UNKNOWN":
@@ -158,24 +184,10 @@ def plain_address(text: str) -> str:
     return _plain(ip_address(text))
 
 
-def _parse_v2(header: bytes) -> Proxied:
-    tcp = _TCP.get(header[:14])
-    if tcp is None:
-        return _parse_other(header)
-    layout, kind = tcp
-    if len(header) < layout.size:
-        raise ProxyError("the addresses are cut short")
-    octets, source, port = layout.unpack_from(header)
-    if len(header) != V2_FIXED_OCTETS + octets:
-        raise ProxyError("not exactly one header")
-    address = "{}.{}.{}.{}".format(*source) if kind is IPv4Address else _plain(kind(source))
-    return _with_tlvs(header, (address, port), layout.size)
-
-
 def _parse_other(header: bytes) -> Proxied:
-    """What a header says that gives no address we take: it forwards no connection, or none of TCP."""
-    if octets_wanted(header):
-        raise ProxyError("not exactly one header")
+    """What a whole header says that is of version 1, or gives no address we take: it forwards nothing, or no TCP."""
+    if header.startswith(V1_START):
+        return _parse_v1(header)
     _, version_command, family_transport, _ = _V2_FIXED.unpack_from(header)
     if version_command == _FORWARDED:
         return _without_address(header, family_transport >> 4, family_transport & 0x0F)
@@ -205,28 +217,19 @@ def _without_address(header: bytes, family: int, transport: int) -> Proxied:
 
 def _with_tlvs(header: bytes, source: tuple[str, int] | None, start: int) -> Proxied:
     rest = header[start:]
-    told = _told(rest) if len(rest) <= REMEMBERED_OCTETS else _told.__wrapped__(rest)
-    if told.checksum is not None:
-        at, value = told.checksum
+    told, checksum = _told(rest) if len(rest) <= REMEMBERED_OCTETS else _told.__wrapped__(rest)
+    if checksum is not None:
+        at, value = checksum
         _check(header, start + at, value)
-    return Proxied(source, told.tls, told.cleartext, told.alpn, told.authority, told.unique_id)
-
-
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """What the TLVs of a header say, and where in them its checksum stands."""
-
-    tls: ProxyTls | None
-    cleartext: bool
-    alpn: bytes
-    authority: str
-    unique_id: bytes
-    checksum: tuple[int, bytes] | None
+    return Proxied(source, told)
 
 
 @lru_cache(REMEMBERED)
-def _told(octets: bytes) -> _Told:
-    """What a header's TLVs say: a balancer's are the same for most of its clients."""
+def _told(octets: bytes) -> tuple[Told, tuple[int, bytes] | None]:
+    """What a header's TLVs say, and where in them its checksum stands, which is none of what they say.
+
+    A balancer's are the same for most of its clients.
+    """
     values: dict[int, bytes] = {}
     checksum: tuple[int, bytes] | None = None
     for kind, start, value in _tlvs(octets, 0):
@@ -240,7 +243,7 @@ def _told(octets: bytes) -> _Told:
         raise ProxyError("the unique id is too long")
     tls, cleartext = _parse_ssl(values[_SSL_TYPE]) if _SSL_TYPE in values else (None, False)
     authority = _text(values.get(_AUTHORITY, b""))
-    return _Told(tls, cleartext, values.get(_ALPN, b""), authority, values.get(_UNIQUE_ID, b""), checksum)
+    return Told(tls, cleartext, values.get(_ALPN, b""), authority, values.get(_UNIQUE_ID, b"")), checksum
 
 
 def _tlvs(octets: bytes, start: int) -> Iterator[tuple[int, int, bytes]]:

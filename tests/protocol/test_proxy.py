@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from service.protocol.proxy import Proxied, ProxyError, ProxyTls, octets_wanted, parse, plain_address, whole_octets
+from service.protocol.proxy import Proxied, ProxyError, ProxyTls, Told, at_start, octets_wanted, parse, plain_address
 from tests.protocol.proxy_headers import (
     INET,
     INET6,
@@ -112,9 +112,9 @@ def test_a_malformed_header_is_an_error(octets: bytes) -> None:
 
 @pytest.mark.parametrize("octets", [octets for octets, _ in GOOD.values()], ids=GOOD)
 def test_a_header_that_is_there_is_known_to_be_whole_and_one_that_is_not_is_not(octets: bytes) -> None:
-    assert whole_octets(octets) == whole_octets(octets + b"USER x\r\n") == len(octets)
-    assert not any(whole_octets(octets[:end]) for end in range(len(octets)))
-    assert whole_octets(b"USER x\r\n" + octets) == 0
+    assert at_start(octets) == at_start(octets + b"USER x\r\n") == (parse(octets), len(octets))
+    assert not any(at_start(octets[:end]) for end in range(len(octets)))
+    assert at_start(b"USER x\r\n" + octets) is None
 
 
 @pytest.mark.parametrize("octets", [octets for octets, _ in GOOD.values()], ids=GOOD)
@@ -171,26 +171,26 @@ def test_the_sender_tells_of_the_clients_tls() -> None:
     octets = checked(
         V4 + tlv(1, b"pop3") + tlv(2, b"pop.example") + tlv(5, b"id-1") + tls(client=3, verify=0, more=more)
     )
-    assert parse(octets) == Proxied(
-        source=("203.0.113.7", 50000),
+    told = Told(
         tls=ProxyTls("TLSv1.3", "TLS_AES_128_GCM_SHA256", "Zoë", verified=True),
         alpn=b"pop3",
         authority="pop.example",
         unique_id=b"id-1",
     )
+    assert parse(octets) == Proxied(("203.0.113.7", 50000), told)
 
 
 def test_a_certificate_that_was_not_verified_is_not_called_so() -> None:
-    shown = parse(header(V4 + tls(client=3, verify=1, more=tlv(0x22, b"mallory")))).tls
+    shown = parse(header(V4 + tls(client=3, verify=1, more=tlv(0x22, b"mallory")))).told.tls
     assert shown == ProxyTls("TLSv1.3", "", "mallory", verified=False)
 
 
 def test_no_certificate_is_not_a_verified_one() -> None:
-    assert parse(header(V4 + tls(client=1, verify=0))).tls == ProxyTls("TLSv1.3")
+    assert parse(header(V4 + tls(client=1, verify=0))).told.tls == ProxyTls("TLSv1.3")
 
 
 def test_an_ssl_tlv_without_the_flag_says_clear_text() -> None:
-    said = parse(header(V4 + tls(client=0)))
+    said = parse(header(V4 + tls(client=0))).told
     assert (said.tls, said.cleartext) == (None, True)
 
 
@@ -199,12 +199,12 @@ def test_an_ssl_tlv_without_the_flag_says_clear_text() -> None:
     [(b"", 0x00), (b"", 0x01), (V4, 0x10), (V4, 0x12), (V6, 0x22), (UNIX_PATHS, UNIX), (UNIX_PATHS, 0x32)],
 )
 def test_a_header_without_an_address_for_us_tells_of_tls_all_the_same(block: bytes, family: int) -> None:
-    assert parse(header(block + tls(client=0), family)) == Proxied(cleartext=True)
-    assert parse(header(block + tls(), family)) == Proxied(tls=ProxyTls("TLSv1.3"))
+    assert parse(header(block + tls(client=0), family)) == Proxied(told=Told(cleartext=True))
+    assert parse(header(block + tls(), family)) == Proxied(told=Told(tls=ProxyTls("TLSv1.3")))
 
 
 def test_a_header_without_an_ssl_tlv_says_nothing_of_tls() -> None:
-    said = parse(header(V4))
+    said = parse(header(V4)).told
     assert (said.tls, said.cleartext) == (None, False)
 
 

@@ -23,7 +23,7 @@ def test_the_client_is_read_back_whatever_its_family(
 
 def test_a_client_s_tls_is_read_back() -> None:
     sent = version_2(("203.0.113.7", 4000), ("192.0.2.9", 995), "TLSv1.3")
-    assert parse(sent).tls == ProxyTls("TLSv1.3")
+    assert parse(sent).told.tls == ProxyTls("TLSv1.3")
     assert sent == header(addresses("203.0.113.7", 4000) + tls())
 
 

@@ -1,8 +1,8 @@
 """From an accepted socket to a connection that asyncio drives: the PROXY header, the peer, the handshake.
 
-Owns the order and the time limits of setting up. The header is read from the bare socket, octet-exact, before
-any transport exists: so whatever follows it (a ClientHello in the same segment) is still in the kernel when the
-handshake begins. Refuses to know who is let in; admission and trust are the listener's.
+Owns the order and the time limits of setting up. The header is read from the bare socket, before any transport
+exists. Whatever came with it (a ClientHello in the same segment) is what the connection or its handshake hears first.
+Refuses to know who is let in; admission and trust are the listener's.
 RFC 8314 §3.1 (TLS first, then the greeting), PROXY protocol §2.
 """
 
@@ -18,7 +18,7 @@ from service.net.door import Remote
 from service.net.peer import TlsFacts, TlsMode
 from service.net.tls import HANDSHAKE_SECONDS
 from service.net.tls_opening import Opening
-from service.protocol.proxy import Proxied, ProxyError, Told, at_start, octets_wanted, parse, plain_address
+from service.protocol.proxy import Proxied, ProxyError, Told, octets_wanted, parse, plain_address
 
 Network = IPv4Network | IPv6Network
 Failed = Callable[[Exception], object]
@@ -26,13 +26,12 @@ Failed = Callable[[Exception], object]
 Way = tuple[TlsFacts | None, bool, bool]
 """What protects the way to a client: its TLS, whether it is private, and whether it may be made so."""
 
-PEEKED_OCTETS = 512
-"""Enough for the headers that balancers send; longer ones are waited for."""
+FIRST_OCTETS = 4096
+"""Enough for the headers that balancers send, and a ClientHello with one; what is longer is read on."""
 REMEMBERED = 1024
 """Addresses whose usual form is remembered."""
 FACTS = 256
 """What balancers say of so many kinds of TLS is kept once."""
-_PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 _TOO_OLD = frozenset({"SSLv2", "SSLv3", "TLSv1", "TLSv1.0", "TLSv1.1"})
 
 
@@ -118,30 +117,21 @@ def is_trusted(spec: ListenerSpec, address: str) -> bool:
     return any(plain in network for network in spec.trusted)
 
 
-def header_at_once(sock: socket.socket) -> Proxied | None:
-    """The PROXY header, where all of it has come by now, as it nearly always has; else None, and nothing is read.
-
-    Raises ProxyError, OSError.
-    """
+def first_octets(sock: socket.socket) -> bytes:
+    """What has come by now: nearly always a whole PROXY header, and no more. Raises OSError."""
     try:
-        found = at_start(sock.recv(PEEKED_OCTETS, _PEEK))
+        return sock.recv(FIRST_OCTETS, socket.MSG_DONTWAIT)
     except BlockingIOError:
-        return None
-    if found is None:
-        return None
-    header, octets = found
-    sock.recv(octets)
-    return header
+        return b""
 
 
-async def read_proxy_header(sock: socket.socket, seconds: float) -> Proxied:
-    """The PROXY header at the start of `sock`, which blocks no more from now on; not one octet after it is read.
+async def read_proxy_header(sock: socket.socket, header: bytes, seconds: float) -> Proxied:
+    """The PROXY header of which `header` came. Its rest is read from `sock`, which blocks no more; nothing after it is.
 
     Raises ProxyError, TimeoutError when it isn't whole within `seconds`, OSError.
     """
     loop = asyncio.get_running_loop()
     sock.setblocking(False)
-    header = b""
     async with asyncio.timeout(seconds):
         while wanted := octets_wanted(header):
             piece = await loop.sock_recv(sock, wanted)
@@ -175,18 +165,21 @@ def _private_in_front(spec: ListenerSpec, told: Told) -> bool:
     return spec.tls is TlsMode.TERMINATED or told.tls is not None
 
 
-def connect(protocol: asyncio.Protocol, sock: socket.socket, failed: Failed) -> None:
-    """Let asyncio drive `protocol` over `sock`: a connection, or its opening.
+def connect(protocol: asyncio.Protocol, sock: socket.socket, failed: Failed, came: bytes = b"") -> None:
+    """Let asyncio drive `protocol` over `sock`: a connection, or its opening. The first that it hears is what `came`.
 
     `failed` hears of an error, at once or in a later round of the event loop. Nothing gives this up: uvloop would close
     the transport without telling the protocol. Whoever wants no connection tells the protocol.
     """
     # Without a task, which would take two rounds more and cost as much as all the rest.
-    _go_on(asyncio.get_running_loop().connect_accepted_socket(lambda: protocol, sock), failed)
+    loop = asyncio.get_running_loop()
+    if _go_on(loop.connect_accepted_socket(lambda: protocol, sock), failed) and came:
+        # That `connection_made` be called is in line already, and nothing is read before it was.
+        loop.call_soon(protocol.data_received, came)
 
 
-def _go_on(work: Coroutine[Any, Any, object], failed: Failed, _: object = None) -> None:
-    """Take `work` to its next wait, which is the only one, or to its end."""
+def _go_on(work: Coroutine[Any, Any, object], failed: Failed, _: object = None) -> bool:
+    """Take `work` to its next wait, which is the only one, or to its end; whether it waits."""
     try:
         waiter: asyncio.Future[object] = work.send(None)
     except StopIteration:
@@ -195,3 +188,5 @@ def _go_on(work: Coroutine[Any, Any, object], failed: Failed, _: object = None) 
         failed(error)
     else:
         waiter.add_done_callback(partial(_go_on, work, failed))
+        return True
+    return False

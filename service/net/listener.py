@@ -20,7 +20,7 @@ from service.net.arrival import (
     ListenerSpec,
     SetupSeconds,
     connect,
-    header_at_once,
+    first_octets,
     is_trusted,
     read_proxy_header,
     socket_address,
@@ -32,7 +32,7 @@ from service.net.handshakes import Handshakes
 from service.net.peer import Peer, TlsMode
 from service.net.tls import SHUTDOWN_SECONDS
 from service.net.tls_opening import Opening
-from service.protocol.proxy import Proxied, ProxyError
+from service.protocol.proxy import Proxied, ProxyError, at_start
 
 
 class Rejection(Enum):
@@ -147,11 +147,10 @@ class Listener:
                 sock.close()
                 return
         try:
-            header = header_at_once(sock) if proxied else _NO_HEADER
-            if header is None:
-                self._await_header(sock, remote, ticket)
+            if proxied:
+                self._read_header(sock, remote, ticket)
             else:
-                self._set_up(sock, remote, ticket, header)
+                self._set_up(sock, remote, ticket, _NO_HEADER, b"")
         except Exception as error:
             # Raised on, it would end a drain's accepting, and leave the door open.
             self._turn_away(sock, remote, ticket, error)
@@ -165,10 +164,20 @@ class Listener:
         sock.close()
         self._admission.leave(ticket)
 
-    def _await_header(self, sock: socket.socket, remote: Remote, ticket: Ticket) -> None:
+    def _read_header(self, sock: socket.socket, remote: Remote, ticket: Ticket) -> None:
+        """Let in whoever the header tells of, once it is there, as it nearly always is."""
+        came = first_octets(sock)
+        found = at_start(came)
+        if found is None:
+            self._await_header(sock, remote, ticket, came)
+        else:
+            header, octets = found
+            self._set_up(sock, remote, ticket, header, came[octets:])
+
+    def _await_header(self, sock: socket.socket, remote: Remote, ticket: Ticket, came: bytes) -> None:
         arrival = ticket.guest = Arrival(remote, sock)
         self._arrivals.add(arrival)
-        arrival.task = asyncio.get_running_loop().create_task(self._after_header(sock, arrival, ticket))
+        arrival.task = asyncio.get_running_loop().create_task(self._after_header(sock, arrival, ticket, came))
         arrival.task.add_done_callback(partial(self._header_awaited, arrival, ticket))
 
     def _header_awaited(self, arrival: Arrival, ticket: Ticket, task: "asyncio.Task[None]") -> None:
@@ -176,22 +185,24 @@ class Listener:
         if error is not None:
             self._failed(arrival, ticket, error)
 
-    async def _after_header(self, sock: socket.socket, arrival: Arrival, ticket: Ticket) -> None:
+    async def _after_header(self, sock: socket.socket, arrival: Arrival, ticket: Ticket, came: bytes) -> None:
         try:
-            header = await read_proxy_header(sock, self._reception.seconds.proxy)
+            header = await read_proxy_header(sock, came, self._reception.seconds.proxy)
         except (ProxyError, OSError) as error:
             self._reject(Rejection.PROXY_HEADER, arrival, ticket, error)
         else:
-            self._set_up(sock, arrival.remote, ticket, header)
+            self._set_up(sock, arrival.remote, ticket, header, b"")
             self._arrivals.discard(arrival)
+            self._look_if_empty()
 
-    def _set_up(self, sock: socket.socket, remote: Remote, ticket: Ticket, header: Proxied) -> None:
+    def _set_up(self, sock: socket.socket, remote: Remote, ticket: Ticket, header: Proxied, came: bytes) -> None:
+        """Let in whoever this header tells of, of whom so much `came` after it."""
         source, told = header
         address, port = source or (socket_address(remote[0]), remote[1])
         connection = self._make(Peer(address, port, self.spec.name, *self._way_of(told)), remote, ticket)
         if self._context is None:
             self._keep(connection, ticket)
-            connect(connection, sock, partial(self._unconnected, connection, remote, ticket))
+            connect(connection, sock, partial(self._unconnected, connection, remote, ticket), came)
         else:
             # RFC 8314 §3.1: "When a TCP connection is established for the "pop3s" service (default port 995), a TLS
             # handshake begins immediately."
@@ -199,7 +210,7 @@ class Listener:
             arrival = ticket.guest = Arrival(remote, opening=opening)
             opening.begin(self._reception.seconds.handshake, partial(self._secured, connection, arrival, ticket))
             self._arrivals.add(arrival)
-            connect(opening, sock, partial(self._failed, arrival, ticket))
+            connect(opening, sock, partial(self._failed, arrival, ticket), came)
 
     def _unconnected(self, connection: Connection, remote: Remote, ticket: Ticket, error: Exception) -> None:
         """There will be no transport."""

@@ -69,7 +69,8 @@ class Admission:
 
         May shed the oldest unauthenticated guest to make room; `made_room` hears of it if that is this one, some day.
         """
-        if self.held >= self._limit:
+        # As `held` is; each one who comes is asked this.
+        if len(self._unproved) + len(self._proved) >= self._limit:
             if self.leaving >= self._margin:
                 return None
             if not self._shed_oldest():
@@ -90,9 +91,11 @@ class Admission:
 
     def leave(self, ticket: Ticket) -> None:
         """Give the place back; no effect the second time."""
-        self._unproved.pop(ticket, None)
-        self._proved.discard(ticket)
-        self._leaving.discard(ticket)
+        if ticket in self._unproved:
+            del self._unproved[ticket]
+        else:
+            self._proved.discard(ticket)
+            self._leaving.discard(ticket)
         if ticket.address is not None:
             self._addresses[ticket.address] -= 1
             if not self._addresses[ticket.address]:

@@ -63,12 +63,12 @@ class Conversation(Hooks):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin, or say why not."""
-        self._transport = cast("asyncio.Transport", transport)
-        self._outlet.open(self._transport, self._bound)
+        self._transport = there = cast("asyncio.Transport", transport)
+        self._outlet.open(there, self._bound)
         self._deadline = Deadline(self._expired)
-        self._secured()
+        self._secured(there)
         if self._ending is not None:
-            self._transport.abort()
+            there.abort()
         self._opened()
 
     def eof_received(self) -> bool:
@@ -95,7 +95,7 @@ class Conversation(Hooks):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is closed. What is being performed goes on to its end, then everything is given back."""
-        self._end_with(Ending.VANISHED)
+        self._ending = self._ending or Ending.VANISHED
         self._transport = None
         self._outlet.lost()
         self._deadline.close()
@@ -201,11 +201,11 @@ class Conversation(Hooks):
         self._transport = secured
         self._handshaking, self._reading = False, True
         self._outlet.open(secured, self._bound)
-        self._secured()
+        self._secured(secured)
         self._tls_started()
 
-    def _secured(self) -> None:
-        facts = tls_facts(self._transport) if self._transport else None
+    def _secured(self, transport: asyncio.Transport) -> None:
+        facts = tls_facts(transport)
         if facts is not None:
             self._peer = self._peer.secured(facts)
             metrics.tls_established(self._peer.listener, facts.version)

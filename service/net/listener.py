@@ -283,7 +283,7 @@ class Listener:
         self._look_if_empty()
 
     def _look_if_empty(self) -> None:
-        if not self._arrivals and not self._connections:
+        if not self._connections and not self._arrivals:
             self._emptied.set()
 
 

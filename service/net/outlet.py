@@ -40,7 +40,8 @@ class Outlet:
         self._transport = transport
         # A client that shook hands has taken all that was written before; nobody was told that it reads again.
         self.paused = False
-        self.bound(bound)
+        self._bound = bound
+        transport.set_write_buffer_limits(high=bound)
 
     def bound(self, octets: int) -> None:
         """Let the transport hold at most `octets` from now on."""

@@ -8,15 +8,15 @@ RFC 1939 §3 (autologout), RFC 2595 §4 (STLS), RFC 8314 §3 (implicit TLS).
 
 import asyncio
 from contextvars import Context
-from functools import lru_cache, partial
+from functools import partial
 
 from service.model.ending import Ending
 from service.model.refusal import Reason
-from service.net.conversation import Conversation, Patience
+from service.net.conversation import Conversation
 from service.net.peer import Peer
 from service.net.pop3_performing import Performer
 from service.net.pop3_record import Record
-from service.net.pop3_service import Pop3Options, Pop3Service
+from service.net.pop3_service import Pop3Service
 from service.net.pop3_steps import STEPS
 from service.net.pop3_turns import SessionTurns
 from service.protocol.pop3 import effects, responses
@@ -31,20 +31,13 @@ LOST_SECONDS = 5.0
 """How long what is in the middle may take once the maildrop is lost; G5 allows 10 to the close."""
 
 
-@lru_cache(16)
-def _patience(options: Pop3Options) -> Patience:
-    """That of all connections with these options: one value, which each of them keeps."""
-    return Patience(options.autologout, options.stall, options.handshake)
-
-
 class Pop3Connection(Conversation):
     """A client's connection, from accept to the last octet."""
 
     _turns: SessionTurns
 
     def __init__(self, service: Pop3Service, peer: Peer) -> None:
-        options = service.options
-        super().__init__(peer, _patience(options), service.tls)
+        super().__init__(peer, service.options.patience, service.tls)
         self._service = service
         self._session = Session(peer.private, partial(service.surroundings, peer))
         self._record = Record(peer.listener, service.events, peer, service.tracer)

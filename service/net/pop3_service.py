@@ -21,6 +21,7 @@ from service.mail.scram import ScramChallenges
 from service.mail.update import Update
 from service.model.listing import Listing
 from service.model.policy import Announced
+from service.net.conversation import Patience
 from service.net.peer import Peer
 from service.net.pop3_offer import Offer
 from service.protocol.pop3.capabilities import Surroundings
@@ -43,6 +44,11 @@ class Pop3Options:
     login_failures: int = 3
     utf8_listed: bool = False
     implementation: str = "Poplar"
+    patience: Patience = field(init=False)
+    """That of all connections with these options: one value, which each of them keeps."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "patience", Patience(self.autologout, self.stall, self.handshake))
 
 
 @dataclass(frozen=True, slots=True)

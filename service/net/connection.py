@@ -23,10 +23,9 @@ class Connection(asyncio.Protocol, ABC):
     """Whether the client has proved who it is; such a connection is never shed."""
     in_turn: InTurn = staticmethod(at_once)
     """When the handshake that follows STLS or STARTTLS computes."""
-
-    def __init__(self) -> None:
-        self._gone = False
-        self._farewells: list[Callable[[], object]] = []
+    _gone: bool = False
+    _farewells: tuple[Callable[[], object], ...] = ()
+    """What is called once it is gone."""
 
     @abstractmethod
     def shed(self) -> None:
@@ -43,7 +42,7 @@ class Connection(asyncio.Protocol, ABC):
     def gone(self) -> None:
         """Say that the transport is closed and everything held (lease, tasks) given back: the subclass's last act."""
         self._gone = True
-        farewells, self._farewells = self._farewells, []
+        farewells, self._farewells = self._farewells, ()
         for call in farewells:
             call()
 
@@ -52,7 +51,7 @@ class Connection(asyncio.Protocol, ABC):
         if self._gone:
             call()
         else:
-            self._farewells.append(call)
+            self._farewells = (*self._farewells, call)
 
     async def wait_closed(self) -> None:
         """Return once this connection is gone."""

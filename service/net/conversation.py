@@ -45,7 +45,6 @@ class Conversation(Hooks):
     """There from `connection_made` on."""
 
     def __init__(self, peer: Peer, patience: Patience, tls: ssl.SSLContext | None) -> None:
-        super().__init__()
         self._peer = peer
         self._patience = patience
         self._tls = tls

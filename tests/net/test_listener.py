@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from service.net.admission import Admission
-from service.net.arrival import ListenerSpec, SetupSeconds
+from service.net.arrival import FIRST_OCTETS, ListenerSpec, SetupSeconds
 from service.net.listener import Listener, Reception, Rejection
 from service.net.peer import Peer, TlsMode
 from tests.net.conftest import Stage
@@ -71,6 +71,29 @@ async def test_a_header_cut_at_every_octet_is_read_and_what_follows_is_kept(stag
         assert (await wire.line()).startswith(b"+OK 20")
         assert await wire.line() == b"hello"
         wire.close()
+
+
+@pytest.mark.parametrize("octets", [LINE, BINARY], ids=["v1", "v2"])
+async def test_more_than_is_read_with_a_header_is_heard_in_order(stage: Stage, octets: bytes) -> None:
+    lines = [b"%05d" % number for number in range(FIRST_OCTETS)]
+    wire = await Wire.to(stage.start(PROXIED))
+    await wire.send(octets + b"".join(line + b"\r\n" for line in lines))
+    assert (await wire.line()).startswith(b"+OK 20")
+    assert [await wire.line() for _ in lines] == lines
+
+
+async def test_who_is_turned_away_hears_only_that_whatever_came_with_its_header(stage: Stage) -> None:
+    stage.admission = Admission(1)
+    port = stage.start(PROXIED)
+    first = await Wire.to(port)
+    await first.send(LINE + b"AUTH\r\n")
+    assert await first.line() == b"+OK 203.0.113.7 50000"
+    assert await first.line() == b"+OK"
+    second = await Wire.to(port)
+    await second.send(LINE + b"hello\r\n")
+    assert await second.rest() == b"-ERR shed\r\n"
+    await stage.parrots[1].wait_closed()
+    assert stage.admission.leaving == 0
 
 
 @pytest.mark.parametrize(

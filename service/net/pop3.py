@@ -109,10 +109,10 @@ class Pop3Connection(Conversation):
             self._outlet.write_last(output)
             self._close(effect.ending)
             return
+        if isinstance(effect, effects.StartTls):
+            # Nothing may be read in clear between the response and the handshake (RFC 2595 §4).
+            self._stop_reading_clear()
         if output:
-            if isinstance(effect, effects.StartTls):
-                # Nothing may be read in clear between the response and the handshake (RFC 2595 §4).
-                self._stop_reading_clear()
             self._outlet.write(output)
         if not (isinstance(effect, effects.Retrieve) and self._at_once(effect)):
             work = self._perform(effect) if self._record.trace is NO_TRACE else self._traced(effect)

@@ -22,5 +22,5 @@ class FairnessSettings(Section):
 
     Each is 50 microseconds. While one tenant alone has anything to do, and for those with savings, 8 times as many.
     """
-    store_reads: Count = 192
+    store_reads: Count = 384
     """Reads of messages from the object store that one process makes at a time; half may be ahead of clients."""

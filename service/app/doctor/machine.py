@@ -12,8 +12,8 @@ from service.app.ports import reserved
 from service.settings import Settings
 from service.settings.listening import ListenerSettings
 
-BESIDE_CONNECTIONS = 200
-"""Open files that a process needs besides its clients' connections."""
+BESIDE = 116
+"""Open files that a process needs besides its clients' connections and its reads of messages."""
 
 
 async def check_ports(settings: Settings) -> AsyncIterator[Finding]:
@@ -54,7 +54,7 @@ def _port(listener: ListenerSettings) -> Finding:
 async def check_descriptors(settings: Settings) -> AsyncIterator[Finding]:
     """Whether as many clients can connect as the settings allow."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = settings.limits.connections + BESIDE_CONNECTIONS
+    needed = settings.limits.connections + settings.fairness.store_reads + BESIDE
     if most != resource.RLIM_INFINITY and most < needed:
         advice = f"Raise the limit of open files (LimitNOFILE, ulimit -Hn) to {needed}, or lower limits.connections."
         yield doubtful("open files", f"only {most} allowed, {needed} needed", advice)

@@ -77,7 +77,8 @@ def unknown_key(bucket: int) -> str:
 
 
 def _tag(key: MaildropKey) -> str:
-    return f"{{{key.tenant_id}:{key.maildrop_id}}}"
+    # `!s` spares the look for a format, of which UUIDs have none of their own.
+    return f"{{{key.tenant_id!s}:{key.maildrop_id!s}}}"
 
 
 def entry(holder: Holder) -> bytes:

@@ -56,7 +56,7 @@ def _load(name: str, keys: int = 1) -> Script:
     # Redis names a script by its SHA-1; nothing is protected by it.
     digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
     _texts[digest] = text
-    return Script(text, digest, (BY_DIGEST, digest, keys))
+    return Script(text, digest, (BY_DIGEST, digest, str(keys)))
 
 
 ACQUIRE = _load("acquire", keys=2)

@@ -87,6 +87,12 @@ def whose(event: Event) -> Whose | None:
     return UnknownName(event.name) if event.name else None
 
 
+def identity_of(event: Event) -> str:
+    """What is the same when `event` is handed on again, and of no other of its sort; letters and digits."""
+    # Where no sink keeps ids it has none. A session tells few of one sort, at some distance from each other.
+    return event.event_id or f"{event.session}{event.moment.microsecond}"
+
+
 def sort_of(event: Event) -> str:
     """What is the same for events that are counted together; its first letter is the kind's."""
     # The detail isn't among it: it may hold a number that is another one each time.

@@ -72,6 +72,17 @@ async def test_a_detail_that_changes_each_time_makes_no_other_sort(recent: Recen
     assert (held.count, held.detail) == (9, "held back: 8 wrong passwords")
 
 
+async def test_events_without_ids_are_counted_too_and_each_once(recent: RecentLogins) -> None:
+    """Where the register is all that takes events, as most often, none has an id."""
+    polls = [
+        happened(Kind.LOGIN, minutes, session=session)._replace(event_id="")
+        for minutes, session in ((50, "a1"), (40, "b2"), (40, "b2"), (30, "c3"))
+    ]
+    await recent.take(polls)
+    (polling,) = await recent.of(KEY)
+    assert (polling.count, polling.first, polling.last) == (3, polls[0].moment, polls[3].moment)
+
+
 async def test_the_same_event_handed_on_again_is_not_counted_again(recent: RecentLogins) -> None:
     event = refused(5)
     for _ in range(3):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from service.mail.ports import Clock, Holder, MaildropLocks
-from service.mail.recent import IN_BUCKET, Attempt, UnknownName, Whose, sort_of, whose
+from service.mail.recent import IN_BUCKET, Attempt, UnknownName, Whose, identity_of, sort_of, whose
 from service.model.account import MaildropKey
 from service.model.event import Event
 
@@ -49,15 +49,15 @@ class MemoryRecentLogins:
         register, field = self._register(concerned), (_digest(concerned), sort_of(event))
         if isinstance(concerned, MaildropKey):
             self._addresses[concerned] = event.address
-        new = _attempt(event)
+        new, identity = _attempt(event), identity_of(event)
         if field in register:
             last_id, old = register[field]
-            if last_id == event.event_id:
+            if last_id == identity:
                 return
             new = replace(new, first=old.first, count=old.count + 1)
         else:
             self._make_room(register, field[1][0], concerned)
-        register[field] = event.event_id, new
+        register[field] = identity, new
 
     def _make_room(self, register: dict[tuple[str, str], tuple[str, Attempt]], kind: str, concerned: Whose) -> None:
         unknown = isinstance(concerned, UnknownName)

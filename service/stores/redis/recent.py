@@ -13,7 +13,7 @@ from operator import attrgetter
 from pydantic_core import to_json
 
 from service.mail.ports import Holder
-from service.mail.recent import IN_BUCKET, Attempt, UnknownName, Whose, sort_of, whose
+from service.mail.recent import IN_BUCKET, Attempt, UnknownName, Whose, identity_of, sort_of, whose
 from service.model.account import MaildropKey
 from service.model.event import Event, Kind
 from service.stores.observing import Calls, Observer, Unobserved
@@ -45,8 +45,8 @@ class RedisRecentLogins:
     ) -> None:
         self._servers = connect(parse_target(url), limits or Limits())
         self._keeping = keeping or Keeping()
-        self._sorts = self._keeping.sorts
-        self._lasting = round(self._keeping.lasting.total_seconds() * 1000)
+        self._sorts = str(self._keeping.sorts)
+        self._lasting = str(round(self._keeping.lasting.total_seconds() * 1000))
         self._calls = Calls("redis", observer or Unobserved(), kind_of)
 
     async def take(self, batch: Sequence[Event]) -> None:
@@ -78,12 +78,12 @@ class RedisRecentLogins:
     def _remembering(self, event: Event, concerned: Whose) -> Command:
         if isinstance(concerned, UnknownName):
             # The bound of a bucket is all names' together: no prefix tells them apart.
-            key, sort, kind_octets, sorts = _key(concerned), concerned.digest + sort_of(event), 0, IN_BUCKET
+            key, sort, kind_octets, sorts = _key(concerned), concerned.digest + sort_of(event), "0", str(IN_BUCKET)
         else:
-            key, sort, kind_octets, sorts = recent_key(concerned), sort_of(event), 1, self._sorts
+            key, sort, kind_octets, sorts = recent_key(concerned), sort_of(event), "1", self._sorts
         milliseconds = round(event.moment.timestamp() * 1000)
         facts = to_json(_facts(event))
-        return REMEMBER.on((key,), sort, kind_octets, milliseconds, event.event_id, facts, sorts, self._lasting)
+        return REMEMBER.on((key,), sort, kind_octets, milliseconds, identity_of(event), facts, sorts, self._lasting)
 
 
 def _key(whose: Whose) -> str:

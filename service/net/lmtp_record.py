@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from service.mail.delivery import Transaction
 from service.mail.events import Events
+from service.model.account import Recipient
 from service.model.ending import Ending
 from service.model.envelope import Envelope
 from service.model.event import Event, Kind
@@ -18,6 +19,7 @@ from service.net.peer import Peer
 from service.net.session_line import line_of
 from service.protocol.lmtp.effects import Answered
 from service.telemetry import metrics, spans
+from service.telemetry.cleaning import quoted
 from service.telemetry.logs import SessionLog
 from service.telemetry.session_trace import TransactionTrace
 from service.telemetry.spans import Tracer, Untraced
@@ -100,7 +102,7 @@ class Record:
             whose = {"tenant": recipient.tenant, "address": recipient.address}
             if refusal is None:
                 self._delivered += 1
-                self.log.delivered(**whose, **text)
+                self.log.delivered(_members(recipient, envelope, transaction))
             else:
                 self._refused("not delivered", refusal, **whose, **text)
                 self._tell(refusal, **whose)
@@ -111,14 +113,12 @@ class Record:
         self.trace.ended(end=end)
         metrics.session_ended(self.listener, self._state, end, seconds)
         self._count_octets(octets_out)
-        counts = {
-            "seconds": round(seconds, 3),
-            "commands": self._commands,
-            "delivered": self._delivered,
-            "octets_in": self.octets_in,
-            "octets_out": octets_out,
-        }
-        self.log.ended(line_of("lmtp", self.listener, peer, end), counts)
+        counts = (
+            f'"seconds":{seconds:.3f},"commands":{self._commands},"delivered":{self._delivered},'
+            f'"octets_in":{self.octets_in},"octets_out":{octets_out}'
+        )
+        silent = not self.octets_in and ending is Ending.VANISHED
+        self.log.ended(f"{line_of('lmtp', peer, end)},{counts}", silent)
 
     def _count_octets(self, octets_out: int) -> None:
         """Count what came and went since the last time."""
@@ -142,3 +142,10 @@ class Record:
         spans.refused(refusal)
         tell = self.log.warning if refusal.reason in FAULTS else self.log.info
         tell(event, **facts, reason=refusal.reason.value, cause=refusal.cause)
+
+
+def _members(recipient: Recipient, envelope: Envelope, transaction: Transaction) -> str:
+    """Of the line that says that a message was stored for `recipient`."""
+    whose = f'"tenant":{quoted(recipient.tenant)},"address":{quoted(recipient.address)}'
+    sender = quoted(envelope.reverse_path)
+    return f'{whose},"id":"{transaction.identifier}","sender":{sender},"octets":{transaction.octets}'

@@ -17,8 +17,9 @@ from service.net.session_line import line_of
 from service.protocol.pop3.commands import State
 from service.protocol.pop3.session import Session
 from service.telemetry import levels, metrics, spans
+from service.telemetry.cleaning import quoted
 from service.telemetry.labels import MECHANISMS, closed
-from service.telemetry.logs import SessionLog
+from service.telemetry.logs import SessionLog, facts_of
 from service.telemetry.session_trace import NO_TRACE, SessionTrace
 from service.telemetry.spans import UNTRACED, Tracer, Untraced
 
@@ -100,7 +101,7 @@ class Record:
     def logged_in(self, maildrop: OpenMaildrop) -> None:
         """A login succeeded."""
         self.maildrop = maildrop
-        self.log.bind(tenant=maildrop.tenant, address=maildrop.address)
+        self.log.bind(maildrop.tenant, maildrop.address)
         if self.trace.steps:
             spans.note(tenant=maildrop.tenant)
         self._events.tell(pop3_events.logged_in(maildrop, self.peer))
@@ -152,25 +153,19 @@ class Record:
         seconds, end = time.monotonic() - self._began, _ENDS[ending]
         metrics.session_ended(self.listener, _STATES[self._state], end, seconds)
         metrics.octets(self.listener, self.octets_in - self._counted_in, octets_out - self._counted_out)
-        held, line = self.maildrop, line_of("pop3", self.listener, peer, end)
+        held, line = self.maildrop, line_of("pop3", peer, end)
         if held is not None:
-            # A serializer of JSON takes sixty times as long for asyncpg's UUID as that itself.
-            line["maildrop"], line["mechanism"] = str(held.key.maildrop_id), held.trail.mechanism
-        counts = {
-            "seconds": round(seconds, 3),
-            "commands": self._commands,
-            "retrieved": self._retrieved,
-            "topped": self._topped,
-            "removed": self._removed,
-            "octets_in": self.octets_in,
-            "octets_out": octets_out,
-        }
-        self.log.ended(line, counts)
+            line += f',"maildrop":"{held.key.maildrop_id!s}","mechanism":{quoted(held.trail.mechanism)}'
+        counts = (
+            f'"seconds":{seconds:.3f},"commands":{self._commands},"retrieved":{self._retrieved},'
+            f'"topped":{self._topped},"removed":{self._removed},"octets_in":{self.octets_in},"octets_out":{octets_out}'
+        )
+        self.log.ended(f"{line},{counts}", silent=not self.octets_in and ending is Ending.VANISHED)
         if self.trace.steps:
-            self.trace.ended(end=end, **counts)
+            self.trace.ended(end=end, **facts_of(counts))
         # Each session has an end, and most often nobody keeps it.
         if held is not None and self._events.wants(Kind.END):
-            self._events.tell(pop3_events.ended(held, peer, end, counts))
+            self._events.tell(pop3_events.ended(held, peer, end, facts_of(counts)))
 
     def _traced_by(self, tracer: Tracer) -> SessionTrace:
         return SessionTrace(tracer, "POP3 session", self.log.traced, session=self.session_id, listener=self.listener)

@@ -4,15 +4,15 @@ Owns that what isn't known is left out. Refuses to know the log.
 """
 
 from service.net.peer import Peer
-from service.telemetry.logs import SessionLine
+from service.telemetry.cleaning import quoted
 
 
-def line_of(protocol: str, listener: str, peer: Peer, end: str) -> SessionLine:
-    """The line of a session that `peer` had there; its protocol adds what it knows."""
-    line: SessionLine = {"protocol": protocol, "listener": listener, "client": peer.address, "end": end}
+def line_of(protocol: str, peer: Peer, end: str) -> str:
+    """Members of the line of a session that `peer` had; its protocol adds what it knows. `end`: an `Ending`'s value."""
+    line = f'"protocol":"{protocol}","client":{quoted(peer.address)},"end":"{end}"'
     tls = peer.tls
     if tls is not None:
-        line["tls"], line["cipher"] = tls.version, tls.cipher
+        line += f',"tls":{quoted(tls.version)},"cipher":{quoted(tls.cipher)}'
         if tls.server_name is not None:
-            line["server_name"] = tls.server_name
+            line += f',"server_name":{quoted(tls.server_name)}'
     return line

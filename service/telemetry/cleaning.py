@@ -4,6 +4,7 @@ Owns the promise that none leaves (G17): a value whose key could name one is mas
 Refuses to know who writes lines, and where.
 """
 
+import json
 import re
 from collections.abc import Collection, Mapping, MutableMapping
 from functools import lru_cache
@@ -72,9 +73,9 @@ def scrubbed(text: str) -> str:
 
 
 @lru_cache(CLEANED)
-def clean(text: str) -> str:
-    """`text` without secrets and with nothing that a terminal would obey."""
-    return printable(scrubbed(text))
+def quoted(text: str) -> str:
+    """`text` as a string of JSON, without secrets and with nothing that a terminal would obey."""
+    return json.dumps(printable(scrubbed(text)), ensure_ascii=False)
 
 
 def printable(text: str, kept: str = "") -> str:

@@ -4,15 +4,15 @@ import io
 import json
 import logging
 from collections.abc import Iterator
-from typing import Any, cast
-from uuid import UUID
 
 import pytest
 import structlog
 
-from service.telemetry.cleaning import scrubbed
-from service.telemetry.logs import SessionLine, SessionLog, configure, get_log
-from tests.telemetry.written import Lines, lines_written
+from service.net.peer import Peer, TlsFacts
+from service.net.session_line import line_of
+from service.telemetry.cleaning import quoted, scrubbed
+from service.telemetry.logs import SessionLog, configure, get_log
+from tests.telemetry.written import Lines, lines_written, members
 
 SECRET = "hunter2"
 
@@ -21,12 +21,6 @@ SECRET = "hunter2"
 def lines() -> Iterator[Lines]:
     with lines_written() as lines:
         yield lines
-
-
-def ending(end: str, client: str = "192.0.2.1", **more: Any) -> SessionLine:
-    line: SessionLine = {"protocol": "pop3", "listener": "pop3s", "client": client, "end": end}
-    line.update(cast("SessionLine", more))
-    return line
 
 
 @pytest.mark.parametrize("key", ["password", "new_password", "token", "secret_key", "authorization", "verifier"])
@@ -117,7 +111,7 @@ def test_a_traceback_keeps_its_lines_and_nothing_else_that_a_terminal_would_obey
 
 def test_every_line_of_a_session_carries_its_id(lines: Lines) -> None:
     log = SessionLog("5e55", "pop3s")
-    log.bind(tenant="orchard")
+    log.bind("orchard", "ada@orchard.example")
     log.info("one")
     log.warning("two")
     log.context.run(logging.getLogger("library").warning, "three")
@@ -135,39 +129,56 @@ def test_the_id_of_one_session_never_shows_in_another(lines: Lines) -> None:
 
 def test_a_session_ends_with_one_line_that_says_what_happened(lines: Lines) -> None:
     log = SessionLog("5e55", "pop3s")
-    log.bind(tenant="orchard")
-    log.ended(ending("quit", maildrop=str(UUID(int=7))), {"retrieved": 2, "octets_in": 1, "octets_out": 99})
+    log.bind("orchard", "ada@orchard.example")
+    log.ended(members(end="quit", seconds=0.5, retrieved=2))
     (written,) = lines()
-    assert written["event"] == "session ended"
-    assert written["maildrop"] == "00000000-0000-0000-0000-000000000007"
-    assert (written["tenant"], written["retrieved"], written["octets_out"]) == ("orchard", 2, 99)
-    assert "address" not in written
+    assert written.pop("at")
+    assert written == {
+        "session": "5e55",
+        "listener": "pop3s",
+        "tenant": "orchard",
+        "address": "ada@orchard.example",
+        "end": "quit",
+        "seconds": 0.5,
+        "retrieved": 2,
+        "event": "session ended",
+        "level": "info",
+    }
 
 
 def test_a_balancers_look_at_the_port_is_no_line_and_a_client_that_spoke_or_stalled_is(lines: Lines) -> None:
     log = SessionLog("5e55", "pop3s")
-    log.ended(ending("vanished"), {"octets_in": 0, "octets_out": 31})
+    log.ended(members(end="vanished"), silent=True)
     assert lines() == []
-    log.ended(ending("vanished"), {"octets_in": 1})
-    log.ended(ending("autologout"), {"octets_in": 0})
+    log.ended(members(end="vanished"))
+    log.ended(members(end="autologout"))
     assert [line["end"] for line in lines()] == ["vanished", "autologout"]
 
 
 def test_the_last_line_is_written_at_once_as_the_processors_would_write_it(
     lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = f"client=\x1b password={SECRET}"
-    line = ending("quit", client=client, server_name="\u00fc\x1b", maildrop=str(UUID(int=1 << 127)))
+    facts = TlsFacts("TLSv1.3", "TLS_AES_256_GCM_SHA384", '\u00fc\x1b\udc80"\\')
+    line = line_of("pop3", Peer(f"client=\x1b password={SECRET}", 1, "pop3s", facts), "quit")
     log = SessionLog("5e55", "pop3s")
-    log.bind(tenant="acme", address="anna@example.org")
+    log.bind("acme", "anna@example.org")
     log.traced("abc")
-    log.ended(line, {"seconds": 1.235, "octets_in": 9})
+    log.ended(f"{line},{members(seconds=1.235, octets_in=9)}")
     monkeypatch.setattr("service.telemetry.logs._at_once", None)
-    log.ended(line, {"seconds": 1.235, "octets_in": 9})
+    log.ended(f"{line},{members(seconds=1.235, octets_in=9)}")
     at_once, slowly = lines()
     assert list(at_once) == list(slowly)
     assert {**at_once, "at": ""} == {**slowly, "at": ""}
     assert SECRET not in json.dumps(at_once)
+    assert at_once["server_name"] == '\u00fc\\x1b\\udc80"\\'
+
+
+@pytest.mark.parametrize(
+    "text", ["", 'a"b\\c', "\u00fc\u2028\x7f\x85\ud800", "\U0001f4ee", f"password={SECRET}\n", "</a>"]
+)
+def test_a_text_from_outside_is_a_string_of_json_that_hides_what_any_line_hides(text: str, lines: Lines) -> None:
+    get_log("test").info("event", text=text)
+    assert json.loads(quoted(text).encode()) == lines()[0]["text"]
 
 
 def test_every_line_has_one_spacing_so_that_one_pattern_finds_all() -> None:
@@ -175,7 +186,7 @@ def test_every_line_has_one_spacing_so_that_one_pattern_finds_all() -> None:
     handlers = logging.getLogger().handlers[:]
     configure("json", "info", stream)
     log = SessionLog("5e55", "pop3s")
-    log.ended(ending("quit"), {"seconds": 1.0, "octets_in": 9})
+    log.ended(members(end="quit", seconds=1.0))
     log.warning("refused", reason="unavailable", tried=[1, 2])
     get_log("drain").info("drained", facts={"a": 1})
     logging.getLogger("library").warning("three")

@@ -12,10 +12,9 @@ import pytest
 import structlog
 from prometheus_client import REGISTRY
 
-from service.telemetry.logs import SessionLine, SessionLog, configure, get_log
+from service.telemetry.logs import SessionLog, configure, get_log
 from service.telemetry.standard_error import Lines
-
-ENDED = SessionLine(protocol="pop3", listener="pop3s", client="127.0.0.1", end="quit")
+from tests.telemetry.written import members
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +71,7 @@ def _write_every_kind(out: TextIO | None) -> None:
     if out is not None:
         configure("json", "info", out)
     before = lost()
-    SessionLog("5e551f00d5e551f0", "pop3s").ended(ENDED, {"seconds": 1.0, "octets_in": 6})
+    SessionLog("5e551f00d5e551f0", "pop3s").ended(members(end="quit", seconds=1.0))
     get_log("test").error("unavailable")
     logging.getLogger("library").warning("something")
     assert lost() - before == 3

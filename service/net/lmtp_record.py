@@ -22,6 +22,7 @@ from service.telemetry import metrics, spans
 from service.telemetry.cleaning import quoted
 from service.telemetry.logs import SessionLog
 from service.telemetry.session_trace import TransactionTrace
+from service.telemetry.sessions import Sessions, sessions_of
 from service.telemetry.spans import Tracer, Untraced
 
 OF_AN_ACCOUNT = frozenset({Reason.SUSPENDED, Reason.OVER_QUOTA, Reason.NEVER_FITS})
@@ -46,6 +47,7 @@ class Record:
     octets_in: int = 0
     log: SessionLog = field(init=False)
     trace: TransactionTrace = field(init=False)
+    _sessions: Sessions = field(init=False)
     last_verb: str = ""
     _commands: int = 0
     _delivered: int = 0
@@ -57,13 +59,14 @@ class Record:
 
     def __post_init__(self) -> None:
         self.log = SessionLog(self.session_id, self.listener)
+        self._sessions = sessions_of(self.listener)
         facts = {"session": self.session_id, "listener": self.listener}
         self.trace = TransactionTrace(self.tracer, "LMTP transaction", self.log.traced, **facts)
 
     def opened(self) -> None:
         """The connection is made."""
         self._state = "open"
-        metrics.session_opened(self.listener, self._state)
+        self._sessions.states[self._state](1)
 
     def answered(self, replies: Sequence[Answered], seconds: float, octets_out: int) -> None:
         """These replies were given; the last one took `seconds`. `octets_out` are all that were sent so far."""
@@ -111,7 +114,9 @@ class Record:
         """The connection is gone: the one line of the session, and its metrics."""
         seconds, end = time.monotonic() - self._began, ending.value
         self.trace.ended(end=end)
-        metrics.session_ended(self.listener, self._state, end, seconds)
+        if self._state:
+            self._sessions.states[self._state](-1)
+        self._sessions.seconds[end](seconds)
         self._count_octets(octets_out)
         counts = (
             f'"seconds":{seconds:.3f},"commands":{self._commands},"delivered":{self._delivered},'
@@ -122,7 +127,8 @@ class Record:
 
     def _count_octets(self, octets_out: int) -> None:
         """Count what came and went since the last time."""
-        metrics.octets(self.listener, self.octets_in - self._counted_in, octets_out - self._counted_out)
+        self._sessions.received(self.octets_in - self._counted_in)
+        self._sessions.sent(octets_out - self._counted_out)
         self._counted_in, self._counted_out = self.octets_in, octets_out
 
     def _tell(self, refusal: Refusal, tenant: str, address: str) -> None:

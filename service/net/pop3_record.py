@@ -21,6 +21,7 @@ from service.telemetry.cleaning import quoted
 from service.telemetry.labels import MECHANISMS, closed
 from service.telemetry.logs import SessionLog, facts_of
 from service.telemetry.session_trace import NO_TRACE, SessionTrace
+from service.telemetry.sessions import sessions_of
 from service.telemetry.spans import UNTRACED, Tracer, Untraced
 
 MANY_OCTETS = 64 * 1024
@@ -38,13 +39,14 @@ class Record:
     """Counts of one connection."""
 
     __slots__ = (
-        "_began", "_commands", "_counted_in", "_counted_out", "_events", "_removed", "_retrieved", "_state", "_topped",
-        "listener", "log", "maildrop", "octets_in", "peer", "session_id", "trace",
+        "_began", "_commands", "_counted_in", "_counted_out", "_events", "_removed", "_retrieved", "_sessions",
+        "_state", "_topped", "listener", "log", "maildrop", "octets_in", "peer", "session_id", "trace",
     )  # fmt: skip
 
     def __init__(self, listener: str, events: Events, peer: Peer, tracer: Tracer = UNTRACED) -> None:
         """`peer` is who is at the other end, which TLS may change."""
         self.listener = listener
+        self._sessions = sessions_of(listener)
         self._events = events
         self.peer = peer
         self.session_id = os.urandom(8).hex()
@@ -65,9 +67,9 @@ class Record:
     def opened(self, greets: bool) -> None:
         """The connection is made, and the client greeted unless it is turned away."""
         self._state = State.AUTHORIZATION
-        metrics.session_opened(self.listener)
+        self._sessions.states["authorization"](1)
         if greets:
-            levels.greeted(self.listener, time.monotonic() - self._began)
+            levels.greeted[self.listener](time.monotonic() - self._began)
         if self.trace is not NO_TRACE:
             self.trace.arrived()
 
@@ -82,7 +84,9 @@ class Record:
             completed.clear()
         state = session.state
         if state is not self._state:
-            metrics.session_moved(self.listener, _STATES[self._state], _STATES[state])
+            states = self._sessions.states
+            states[_STATES[self._state]](-1)
+            states[_STATES[state]](1)
             self._state = state
 
     def tried(self, mechanism: str, result: str, seconds: float) -> None:
@@ -109,7 +113,8 @@ class Record:
     def sent(self, octets_out: int) -> None:
         """A message or a listing was sent, or a part of it: `octets_out` are all that were sent so far."""
         if octets_out - self._counted_out > MANY_OCTETS:
-            metrics.octets(self.listener, self.octets_in - self._counted_in, octets_out - self._counted_out)
+            self._sessions.received(self.octets_in - self._counted_in)
+            self._sessions.sent(octets_out - self._counted_out)
             self._counted_in, self._counted_out = self.octets_in, octets_out
 
     def retrieved(self) -> None:
@@ -151,8 +156,12 @@ class Record:
     def ended(self, peer: Peer, ending: Ending, octets_out: int) -> None:
         """The connection is gone: the one line of the session, and its metrics."""
         seconds, end = time.monotonic() - self._began, _ENDS[ending]
-        metrics.session_ended(self.listener, _STATES[self._state], end, seconds)
-        metrics.octets(self.listener, self.octets_in - self._counted_in, octets_out - self._counted_out)
+        sessions = self._sessions
+        if self._state is not None:
+            sessions.states[_STATES[self._state]](-1)
+        sessions.seconds[end](seconds)
+        sessions.received(self.octets_in - self._counted_in)
+        sessions.sent(octets_out - self._counted_out)
         held, line = self.maildrop, line_of("pop3", peer, end)
         if held is not None:
             line += f',"maildrop":"{held.key.maildrop_id!s}","mechanism":{quoted(held.trail.mechanism)}'

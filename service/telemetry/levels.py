@@ -6,7 +6,7 @@ what is good enough: the rules for Prometheus do.
 
 from service.telemetry import labels
 from service.telemetry.later import Counter, Histogram
-from service.telemetry.series import ANY, by
+from service.telemetry.series import ANY, Tells, by
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -19,6 +19,8 @@ _greetings = by(
     ),
     ANY,
 )
+greeted: Tells[str] = Tells(_greetings)
+"""Counts the seconds after which a client was greeted, by its listener."""
 _retrievals = by(
     Counter("poplar_retrievals", "RETR and TOP of listed messages: sent, cut, refused and why", ["outcome"]),
     labels.RETRIEVALS,
@@ -26,11 +28,6 @@ _retrievals = by(
 # `increase()` doesn't see the first event of a series that begins with it, and one damaged message is reason to page.
 for _outcome in labels.RETRIEVALS:
     _retrievals(_outcome)
-
-
-def greeted(listener: str, seconds: float) -> None:
-    """A client of this listener was greeted."""
-    _greetings(listener).tell(seconds)
 
 
 def retrieval(outcome: str) -> None:

@@ -1,11 +1,11 @@
 """Every metric Poplar exports; callers see plain functions, never a Prometheus object.
 
-Sessions: `session_opened|moved|ended`, `octets`, `connection_rejected`, `tls_established`. Commands: `command`,
-`answered`, `lmtp_command`, `login`. Mail: `message_retrieved|topped`, `messages_removed`, `delivered`. More below.
+Connections: `connection_rejected`, `tls_established`. Commands: `command`, `answered`, `lmtp_command`, `login`. Mail:
+`message_retrieved|topped`, `messages_removed`, `delivered`. More below; `sessions.py` counts sessions and octets.
 Label values come from `labels.py` alone (G17). Durations are seconds. Safe from any thread, and in Prometheus'
 multiprocess mode, where each gauge says how the values of several processes add up. `poplar_command_seconds_count` is
 the number of commands, and likewise for the other histograms. What other systems are asked for is in `systems.py`.
-RFC 1939 §3 names the states, RFC 2033 §4.2 asks for one reply a recipient, which `delivered` counts.
+RFC 2033 §4.2 asks for one reply a recipient, which `delivered` counts.
 """
 
 import platform
@@ -16,7 +16,7 @@ from prometheus_client import Gauge, disable_created_metrics
 
 from service.telemetry import labels
 from service.telemetry.build import VERSION
-from service.telemetry.later import Counter, Histogram, Level
+from service.telemetry.later import Counter, Histogram
 from service.telemetry.series import ANY, Tells, by
 
 # A `_created` beside each series would double their number and says nothing that a restart doesn't.
@@ -28,22 +28,8 @@ COMMAND = (0.0001, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 """Commands: most take a moment, a long message to a slow client takes minutes."""
 LONG = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 """Whole reads and transfers."""
-SESSION = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1800.0, 3600.0)
 OCTETS = tuple(float(1 << power) for power in range(10, 31, 2))
 
-_sessions = by(
-    Level("poplar_sessions", "Sessions now, by state and listener", ["listener", "state"], multiprocess_mode="livesum"),
-    ANY, labels.STATES,
-)  # fmt: skip
-_session_seconds = by(
-    Histogram(
-        "poplar_session_seconds",
-        "How long sessions took, by listener and how they ended",
-        ["listener", "end"],
-        buckets=SESSION,
-    ),
-    ANY, labels.ENDS,
-)  # fmt: skip
 _commands = by(
     Histogram(
         "poplar_command_seconds",
@@ -79,8 +65,6 @@ _renewals = by(
 _enrolments = by(
     Counter("poplar_scram_enrolments", "Keys for SCRAM made of right passwords", ["outcome"]), labels.ENROLMENTS
 )
-_sent = by(Counter("poplar_octets_sent", "Octets written to clients", ["listener"]), ANY)
-_received = by(Counter("poplar_octets_received", "Octets read from clients", ["listener"]), ANY)
 _retrieved = Counter("poplar_messages_retrieved", "Messages sent whole by RETR")
 _topped = Counter("poplar_messages_topped", "Messages sent in part by TOP")
 _removed = Counter("poplar_messages_removed", "Messages removed by QUIT")
@@ -141,24 +125,6 @@ def _late(name: str, meaning: str, mode: Literal["livemostrecent", "max", "livem
     return Gauge(name, meaning, multiprocess_mode=mode)
 
 
-def session_opened(listener: str, state: str = "authorization") -> None:
-    """A session began on the listener of this name, in `labels.STATES`."""
-    _sessions(listener, state).tell(1)
-
-
-def session_moved(listener: str, before: str, after: str) -> None:
-    """A session left one of `labels.STATES` for another."""
-    _sessions(listener, before).tell(-1)
-    _sessions(listener, after).tell(1)
-
-
-def session_ended(listener: str, state: str, end: str, seconds: float) -> None:
-    """A session ended in `state` after `seconds`, for one of `labels.ENDS`; `state` is empty if it never began."""
-    if state:
-        _sessions(listener, state).tell(-1)
-    _session_seconds(listener, end).tell(seconds)
-
-
 def command(verb: str, result: str, seconds: float) -> None:
     """A POP3 command was answered: `ok`, `err`, or `cut` when its response broke off."""
     _commands(verb, result).tell(seconds)
@@ -187,12 +153,6 @@ def verifier_renewed(outcome: str) -> None:
 def scram_enrolled(outcome: str) -> None:
     """The making of keys for SCRAM came to one of `labels.ENROLMENTS`."""
     _enrolments(outcome).inc()
-
-
-def octets(listener: str, received: int, sent: int) -> None:
-    """So many octets were read from a client of this listener, and so many written to it."""
-    _received(listener).tell(received)
-    _sent(listener).tell(sent)
 
 
 def message_retrieved() -> None:

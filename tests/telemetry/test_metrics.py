@@ -15,6 +15,7 @@ from service.protocol.pop3.table import TABLE
 from service.protocol.sasl.mechanisms import MECHANISMS
 from service.telemetry import labels, metrics, systems
 from service.telemetry.registries import worker_environment, workers_registry
+from service.telemetry.sessions import sessions_of
 
 
 def value(name: str, **chosen: str) -> float:
@@ -32,11 +33,14 @@ def listener(request: pytest.FixtureRequest) -> str:
 
 
 def test_a_session_is_counted_in_the_state_it_is_in(listener: str) -> None:
-    metrics.session_opened(listener)
-    metrics.session_moved(listener, "authorization", "transaction")
+    sessions = sessions_of(listener)
+    sessions.states["authorization"](1)
+    sessions.states["authorization"](-1)
+    sessions.states["transaction"](1)
     assert value("poplar_sessions", listener=listener, state="authorization") == 0
     assert value("poplar_sessions", listener=listener, state="transaction") == 1
-    metrics.session_ended(listener, "transaction", "quit", 2.0)
+    sessions.states["transaction"](-1)
+    sessions.seconds["quit"](2.0)
     assert value("poplar_sessions", listener=listener, state="transaction") == 0
     assert value("poplar_session_seconds_count", listener=listener, end="quit") == 1
 
@@ -47,6 +51,9 @@ def test_what_a_client_types_makes_no_series() -> None:
     metrics.login("MY-MECHANISM", "because", 0.1)
     metrics.lmtp_command("EXPN", 299, 0.1)
     metrics.delivered("because", 1)
+    sessions = sessions_of("typed")
+    sessions.states["because"](1)
+    sessions.seconds["because"](1)
     before = series()
     for word in ("GET", "password", "anna@orchard.example", "\x00"):
         metrics.command(word, word, 0.1)
@@ -54,6 +61,8 @@ def test_what_a_client_types_makes_no_series() -> None:
         metrics.login(word, word, 0.1)
         metrics.lmtp_command(word, len(word), 0.1)
         metrics.delivered(word, 1)
+        sessions.states[word](1)
+        sessions.seconds[word](1)
     assert series() == before
 
 

@@ -15,7 +15,7 @@ from service.mail.ports import Holder
 from service.model.account import MaildropKey
 
 REMEMBERED = 1024
-"""Maildrops whose leases' keys are remembered: from a login to the end of a short session."""
+"""Maildrops whose keys are remembered: from a login to the end of a short session."""
 SESSIONS = "session:{*"
 """Matches the entries of all sessions."""
 
@@ -76,6 +76,7 @@ def unknown_key(bucket: int) -> str:
     return f"recent:{{unknown:{bucket}}}"
 
 
+@lru_cache(REMEMBERED)
 def _tag(key: MaildropKey) -> str:
     # `!s` spares the look for a format, of which UUIDs have none of their own.
     return f"{{{key.tenant_id!s}:{key.maildrop_id!s}}}"

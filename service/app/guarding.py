@@ -135,7 +135,7 @@ class Judging:
 
     def __call__(self, shared: bool) -> None:
         """Count it, and say so where the shared ones went away or came back."""
-        guarding.login_judged(shared)
+        guarding.judged[shared](1)
         if not shared:
             self._outages.report(Refusal(Reason.UNAVAILABLE, "the shared counters can't be reached"))
         elif self._outages.out:

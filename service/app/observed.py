@@ -30,7 +30,7 @@ class ObservedLocks:
             outcome = "acquired" if free else "in_use"
             return free
         finally:
-            metrics.lock(outcome, time.monotonic() - started)
+            metrics.locks[outcome](time.monotonic() - started)
 
     async def renew(self, leases: Sequence[Lease]) -> Renewal:
         """As the port says; the lost ones are counted."""
@@ -43,7 +43,7 @@ def entered(judging: Callable[[bool], None]) -> Callable[[float, bool], None]:
     """Counts the lease of a login like the last one; `judging` hears where the shared scores judged it."""
 
     def told(seconds: float, judged: bool) -> None:
-        metrics.lock("acquired", seconds)
+        metrics.locks["acquired"](seconds)
         if judged:
             judging(True)
 

@@ -189,7 +189,7 @@ class EventStream:
         now = self._clock.now()
         event_id = time_ordered_octets(now, os.urandom(RANDOM_OCTETS)).hex() if self._ids else ""
         # Its kind comes first, and then what is stamped; `_replace` would take two calls more.
-        stamped = Event(event.kind, now, event_id, self._process, *event[4:])
+        stamped = Event._make((event.kind, now, event_id, self._process, *event[4:]))
         for pipe in pipes:
             pipe.put(stamped)
 

@@ -91,7 +91,7 @@ class Record:
 
     def tried(self, mechanism: str, result: str, seconds: float) -> None:
         """A login came to `ok`, or to a `Reason`'s value."""
-        metrics.login(mechanism, result, seconds)
+        metrics.logins[mechanism, result](seconds)
         if self.trace.steps:
             spans.note(mechanism=closed(mechanism, MECHANISMS))
 

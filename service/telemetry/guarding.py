@@ -1,12 +1,12 @@
 """The metrics of the guard that stands before logins.
 
-Owns them, as `metrics` owns the others: plain functions, label values from `labels.py` alone (G17). No address,
-account or tenant is ever a label: the log names them.
+Owns them, as `metrics` owns the others: plain functions and look-ups of such, label values from `labels.py` alone
+(G17). No address, account or tenant is ever a label: the log names them.
 """
 
 from service.telemetry import labels
 from service.telemetry.later import Counter
-from service.telemetry.series import by
+from service.telemetry.series import Tells, by
 
 _held_back = by(
     Counter(
@@ -23,6 +23,8 @@ _judged = by(
     Counter("poplar_logins_judged", "Logins judged, by whose counters: shared, or the process's own", ["counters"]),
     labels.JUDGED,
 )
+judged: Tells[bool] = Tells(lambda shared: _judged("shared" if shared else "own"))
+"""Counts logins, by whether they were judged by the shared counters, or without them by this process's own."""
 
 
 def held_back(whose: str, how: str) -> None:
@@ -38,8 +40,3 @@ def failure_counted(how: str) -> None:
 def block_begun(whose: str) -> None:
     """One of `labels.GUARDED` reached the limit from which it is refused."""
     _blocks(whose).inc()
-
-
-def login_judged(shared: bool) -> None:
-    """A login was judged by the shared counters, or without them by this process's own."""
-    _judged("shared" if shared else "own").tell(1)

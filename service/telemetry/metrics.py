@@ -1,6 +1,6 @@
-"""Every metric Poplar exports; callers see plain functions, never a Prometheus object.
+"""Every metric Poplar exports; callers see plain functions and look-ups of such, never a Prometheus object.
 
-Connections: `connection_rejected`, `tls_established`. Commands: `command`, `answered`, `lmtp_command`, `login`. Mail:
+Connections: `connection_rejected`, `tls_established`. Commands: `command`, `answered`, `lmtp_command`, `logins`. Mail:
 `message_retrieved|topped`, `messages_removed`, `delivered`. More below; `sessions.py` counts sessions and octets.
 Label values come from `labels.py` alone (G17). Durations are seconds. Safe from any thread, and in Prometheus'
 multiprocess mode, where each gauge says how the values of several processes add up. `poplar_command_seconds_count` is
@@ -54,6 +54,8 @@ _logins = by(
     ),
     labels.MECHANISMS, labels.LOGIN_RESULTS,
 )  # fmt: skip
+logins: Tells[tuple[str, str]] = Tells(lambda login: _logins(*login))
+"""Counts the seconds of a login, by one of `labels.MECHANISMS` and of `labels.LOGIN_RESULTS`: `ok` or a `Reason`'s."""
 _verdicts = by(
     Counter("poplar_remembered_logins", "Right passwords looked for among those remembered", ["outcome"]),
     labels.VERDICTS,
@@ -85,6 +87,8 @@ _locks = by(
     Histogram("poplar_lock_seconds", "Acquisitions of a maildrop's lease, by outcome", ["outcome"], buckets=QUICK),
     labels.LOCK_OUTCOMES,
 )
+locks: Tells[str] = Tells(_locks)
+"""Counts the seconds of an acquisition, by how it ended: `acquired`, `in_use` or `unavailable`."""
 _leases = Gauge("poplar_leases", "Leases held now", multiprocess_mode="livesum")
 _leases_lost = Counter("poplar_leases_lost", "Leases found to be held by another session")
 _budget = by(
@@ -135,11 +139,6 @@ def lmtp_command(verb: str, code: int, seconds: float) -> None:
     _lmtp_commands(verb, str(code)).tell(seconds)
 
 
-def login(mechanism: str, result: str, seconds: float) -> None:
-    """A login by `labels.MECHANISMS` came to one of `labels.LOGIN_RESULTS`: `ok` or a `Reason`'s value."""
-    _logins(mechanism, result).tell(seconds)
-
-
 def verdict_asked(known: bool) -> None:
     """A password was looked for among those remembered, before any is computed."""
     _verdicts("hit" if known else "miss").tell(1)
@@ -185,11 +184,6 @@ def prefetched(used: bool) -> None:
 def retrieval_resumed() -> None:
     """A read was repeated, from where it stopped, as its store failed or gave other octets."""
     _resumes.inc()
-
-
-def lock(outcome: str, seconds: float) -> None:
-    """An acquisition ended: `acquired`, `in_use` or `unavailable`."""
-    _locks(outcome).tell(seconds)
 
 
 def leases_held(count: int) -> None:

@@ -48,7 +48,7 @@ def test_a_session_is_counted_in_the_state_it_is_in(listener: str) -> None:
 def test_what_a_client_types_makes_no_series() -> None:
     metrics.command("XYZZY", "perhaps", 0.1)
     metrics.answered["XYZZY", True](0.1)
-    metrics.login("MY-MECHANISM", "because", 0.1)
+    metrics.logins["MY-MECHANISM", "because"](0.1)
     metrics.lmtp_command("EXPN", 299, 0.1)
     metrics.delivered("because", 1)
     sessions = sessions_of("typed")
@@ -58,7 +58,7 @@ def test_what_a_client_types_makes_no_series() -> None:
     for word in ("GET", "password", "anna@orchard.example", "\x00"):
         metrics.command(word, word, 0.1)
         metrics.answered[word, True](0.1)
-        metrics.login(word, word, 0.1)
+        metrics.logins[word, word](0.1)
         metrics.lmtp_command(word, len(word), 0.1)
         metrics.delivered(word, 1)
         sessions.states[word](1)

@@ -42,8 +42,8 @@ class Hooks(Connection):
         """The transport is there, and secured if TLS came first."""
 
     @abstractmethod
-    def _run(self) -> int:
-        """Run commands until one waits, the client doesn't read, or none is left; how many octets are."""
+    def _run(self) -> object:
+        """Run commands until one waits, the client doesn't read, or none is left; true where octets are."""
 
     @abstractmethod
     def _tls_started(self) -> None:

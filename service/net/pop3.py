@@ -83,14 +83,14 @@ class Pop3Connection(Conversation):
         self._session.lines.receive(data)
         self._hear()
 
-    def _run(self) -> int:
+    def _run(self) -> bytes:
         session = self._session
         output, effect, commands, more = session.advance()
         if commands:
             self._record.answered(session, self._since)
         if effect is not None:
             self._start(effect, output)
-            return session.lines.held
+            return session.lines.octets
         if commands:
             # RFC 1939 §3: "The receipt of any command from the client during that interval should suffice to
             # reset the autologout timer." Octets that end no line don't. What is written may set another.
@@ -101,7 +101,7 @@ class Pop3Connection(Conversation):
             self._let_others_first()
         elif self._heard_all and not self._outlet.paused:
             self._close(Ending.VANISHED)
-        return session.lines.held
+        return session.lines.octets
 
     def _start(self, effect: Effect, output: bytes) -> None:
         """Send what comes before an effect, and have it performed."""

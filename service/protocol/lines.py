@@ -25,22 +25,26 @@ class Lines:
     Most come alone: only where more than a line of usual length waits does `_taken` tell how much of it was taken.
     """
 
-    __slots__ = ("_bound", "_octets", "_overlong", "_room", "_taken", "_usual", "held")
+    __slots__ = ("_bound", "_overlong", "_room", "_taken", "_usual", "octets")
 
     def __init__(self, bound: int, usual: int) -> None:
         self._bound = bound
         self._usual = self._room = usual
-        self._octets = b""
+        self.octets = b""
+        """What waits to be taken, after what may have been taken of it already; empty if nothing waits."""
         self._taken = 0
         self._overlong: bytes | None = None
-        self.held = 0
+
+    @property
+    def held(self) -> int:
         """How many octets wait to be taken, those of an unfinished line included."""
+        return len(self.octets) - self._taken
 
     def receive(self, data: bytes) -> None:
         """Take `data`."""
-        if self.held:
-            data, self._taken = self._octets[self._taken :] + data, 0
-        self._octets, self.held = data, len(data)
+        if self.octets:
+            data, self._taken = self.octets[self._taken :] + data, 0
+        self.octets = data
 
     def take(self) -> bytes | None:
         """The next line without its line end, if it is whole and of usual length; else `take_long` tells what is there.
@@ -48,17 +52,18 @@ class Lines:
         RFC 1939 §3: "All commands are terminated by a CRLF pair."
         Deviates: a bare LF ends a line too, as people type into `nc` and `openssl s_client`.
         """
-        if self.held > self._room:
+        octets = self.octets
+        if len(octets) > self._room:
             return self._take_of_many()
-        line, end, left = self._octets.partition(b"\n")
+        line, end, left = octets.partition(b"\n")
         if not end:
             return None
-        self._octets, self.held = left, len(left)
+        self.octets = left
         return line.removesuffix(b"\r")
 
     def take_long(self) -> bytes | Overlong | None:
         """The next line where `take` gave none, or None until more octets arrive."""
-        start, octets = self._taken, self._octets
+        start, octets = self._taken, self.octets
         end = octets.find(b"\n", start)
         if end < 0:
             self._drop_overlong()
@@ -72,34 +77,33 @@ class Lines:
 
     def unfinished(self) -> bytes:
         """The octets of the line that has not ended, the first few of an overlong one; if no whole one is left."""
-        return self._octets[self._taken :] if self._overlong is None else self._overlong
+        return self.octets[self._taken :] if self._overlong is None else self._overlong
 
     def discard(self) -> None:
         """Forget every octet received and not taken."""
-        self._octets, self._taken, self.held = b"", 0, 0
+        self.octets, self._taken = b"", 0
         self._overlong, self._room = None, self._usual
 
     def _take_of_many(self) -> bytes | None:
         """What `take` gives where there may be many lines, of which most stay where they are."""
-        end = self._octets.find(b"\n", self._taken, self._taken + self._room)
+        end = self.octets.find(b"\n", self._taken, self._taken + self._room)
         return None if end < 0 else self._cut(end)
 
     def _cut(self, end: int) -> bytes:
         """Take the line whose LF is at `end`. What is left is copied once it is little, not for each of its lines."""
-        start, octets = self._taken, self._octets
+        start, octets = self._taken, self.octets
         self._taken = end + 1
-        self.held -= end + 1 - start
         if self.held <= self._usual:
-            self._octets, self._taken = octets[end + 1 :], 0
+            self.octets, self._taken = octets[end + 1 :], 0
         return octets[start:end].removesuffix(b"\r")
 
     def _drop_overlong(self) -> None:
         """Drop what an unfinished line holds over the bound."""
         if self._overlong is None and self.held > self._bound:
-            self._overlong = self._octets[self._taken : self._taken + KEPT_OF_OVERLONG]
+            self._overlong = self.octets[self._taken : self._taken + KEPT_OF_OVERLONG]
         if self._overlong is not None:
             # What follows is the same line's, however short.
-            self._octets, self._taken, self.held = b"", 0, 0
+            self.octets, self._taken = b"", 0
             self._room = 0
 
 

@@ -98,7 +98,7 @@ class Session:
         RFC 2449 §6.6: "If a server supports PIPELINING, it MUST process each command in turn."
         """
         commands, more, lines = 0, False, self.lines
-        while lines.held and self._effect is None:
+        while lines.octets and self._effect is None:
             if commands and (len(self._output) >= OUTPUT_BOUND or commands >= COMMANDS_BOUND):
                 more = True
                 break

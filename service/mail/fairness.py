@@ -28,9 +28,13 @@ class Fairness:
     """None where sessions run in the order in which they are ready."""
     newcomers: Newcomers = field(default_factory=Newcomers)
 
+    def known(self, name: str) -> Whose:
+        """The class of whoever logs in as `name`, whether or not the name exists (G13); UNKNOWN if `whose` must ask."""
+        return self.owners.known(name) if self.owners is not None else None
+
     async def whose(self, name: str) -> Whose:
-        """The class of whoever logs in as `name`, whether or not the name exists (G13)."""
-        return await self.owners.of(name) if self.owners else None
+        """The same, asked for if need be."""
+        return await self.owners.of(name) if self.owners is not None else None
 
     def newcomer(self, network: str) -> Whose:
         """The class of who gave no name yet: the tenant's that comes from there, or else the network's itself.

@@ -19,6 +19,8 @@ OWN = "poplar"
 """The class of what Poplar does of its own accord, such as to look after its leases."""
 WHOSE: ContextVar[Whose] = ContextVar("whose", default=OWN)
 """Set at the beginning of each effect of a session; what the effect begins inherits it."""
+UNKNOWN = object()
+"""Stands for the class of a name that has to be asked for."""
 REMEMBERED = 65_536
 """Domains whose tenant is remembered, at some 200 octets each."""
 PATIENCE = 2.0
@@ -40,16 +42,24 @@ class Owners:
         self._known: OrderedDict[str, UUID] = OrderedDict()
         self._names: dict[UUID, str] = {}
 
-    async def of(self, name: str) -> Whose:
-        """The tenant's id; None for a domain that is nobody's, and while it can't be asked. Raises nothing."""
+    def known(self, name: str) -> Whose:
+        """The tenant's id, None for a name without a domain, or UNKNOWN: then `of` asks."""
         try:
             domain = parse_address(name).domain
         except ValueError:
             return None
         known = self._known.get(domain)
-        if known is not None:
-            self._known.move_to_end(domain)
+        if known is None:
+            return UNKNOWN
+        self._known.move_to_end(domain)
+        return known
+
+    async def of(self, name: str) -> Whose:
+        """The tenant's id; None for a domain that is nobody's, and while it can't be asked. Raises nothing."""
+        known = self.known(name)
+        if known is not UNKNOWN:
             return known
+        domain = parse_address(name).domain
         try:
             async with asyncio.timeout(self._patience), self._turns.turn(hash(domain) % STRANGERS):
                 return await self._ask(domain)

@@ -1,14 +1,16 @@
 """One POP3 connection: moves octets between a socket and a session, and has its effects performed.
 
 Owns the loop over the session's steps and what a lost maildrop means. Refuses to know the grammar and the rules:
-the session says what to send and what to do, one `match` hands each effect on. Commands that don't wait run at
+the session says what to send and what to do, a `match` hands each effect on. Commands that don't wait run at
 once, and the responses to one read leave in one write. Transport, deadlines and the end are `Conversation`'s.
 RFC 1939 §3 (autologout), RFC 2595 §4 (STLS), RFC 8314 §3 (implicit TLS).
 """
 
 import asyncio
+from collections.abc import Coroutine
 from contextvars import Context
 from functools import partial
+from typing import Any
 
 from service.model.ending import Ending
 from service.model.refusal import Reason
@@ -115,8 +117,7 @@ class Pop3Connection(Conversation):
         if output:
             self._outlet.write(output)
         if not (isinstance(effect, effects.Retrieve) and self._at_once(effect)):
-            work = self._perform(effect) if self._record.trace is NO_TRACE else self._traced(effect)
-            self._begin(self._turns.run(work))
+            self._begin(self._perform(effect))
 
     def _at_once(self, effect: effects.Retrieve) -> bool:
         """Send a message that need not be waited for, without a task; whether it was such a one."""
@@ -132,32 +133,46 @@ class Pop3Connection(Conversation):
         self._turns.stand_for()
         return self._performer.messages.retrieve_at_once(effect)
 
-    async def _traced(self, effect: Effect) -> None:
-        with self._record.trace.step(STEPS[type(effect)]):
-            await self._perform(effect)
-
     async def _perform(self, effect: Effect) -> None:
-        await self._turns.begin(effect)
+        """Perform an effect, step by step in this session's turns."""
+        work = self._work_of(effect)
+        if self._record.trace is not NO_TRACE:
+            work = self._traced(effect, work)
+        await self._turns.steps(work)
+        self.authenticated = self._record.maildrop is not None
+
+    async def _traced(self, effect: Effect, work: Coroutine[Any, Any, None]) -> None:
+        with self._record.trace.step(STEPS[type(effect)]):
+            await work
+
+    def _work_of(self, effect: Effect) -> Coroutine[Any, Any, None]:
+        """What an effect comes to. Where it gives a name, that tells on whose behalf other systems are asked."""
         match effect:
             case effects.LogIn():
-                await self._performer.log_in(effect, self._peer.address, self._lost)
-                self.authenticated = self._session.state is State.TRANSACTION
+                return self._performer.log_in(effect, self._peer.address, self._lost)
             case effects.Update():
-                await self._performer.update(effect)
+                self._turns.stand_for()
+                return self._performer.update(effect)
+            case effects.FetchKeys():
+                return self._performer.fetch_keys(effect, self._peer.address)
+        self._turns.stand_for()
+        return self._sending(effect)
+
+    def _sending(self, effect: Effect) -> Coroutine[Any, Any, None]:
+        match effect:
             case effects.Retrieve():
-                await self._performer.messages.retrieve(effect)
+                return self._performer.messages.retrieve(effect)
             case effects.Top():
-                await self._performer.messages.top(effect)
+                return self._performer.messages.top(effect)
             case effects.LoadListing():
                 # Who looks whether there is mail, and goes, is sent no more than a stranger.
                 self._outlet.bound(self._bound)
-                await self._performer.load_listing()
+                return self._performer.load_listing()
             case effects.SendListing():
-                await self._performer.send_listing(effect)
-            case effects.FetchKeys():
-                await self._performer.fetch_keys(effect, self._peer.address)
+                return self._performer.send_listing(effect)
             case effects.StartTls():
-                await self._start_tls()
+                return self._start_tls()
+        raise AssertionError("an effect that waits for nothing")
 
     def _counted(self) -> None:
         self._record.answered(self._session, self._since)

@@ -59,6 +59,9 @@ class Performer:
 
     async def log_in(self, effect: effects.LogIn, client: str, on_lost: Callable[[], None]) -> None:
         """Verify the proof and open the maildrop."""
+        name = effect.proof.name if effect.proof else ""
+        if not self._turns.stood_for(name):
+            await self._turns.find(name)
         began = time.monotonic()
         self._looked_up_by = None
         attempt = Attempt(effect.proof, effect.mechanism, self._record.session_id, client, self._record.listener)
@@ -69,7 +72,7 @@ class Performer:
                 await self._wait_to_enter(held)
         except Refusal as refusal:
             result = refusal.reason.value
-            self._record.login_refused(effect.mechanism, effect.proof.name if effect.proof else "", client, refusal)
+            self._record.login_refused(effect.mechanism, name, client, refusal)
             if refusal.reason is Reason.CREDENTIALS:
                 delay = self._service.options.failure_delay
                 with spans.step("failure delay"):
@@ -83,6 +86,8 @@ class Performer:
         """Get the keys for a name, and a nonce."""
         if self._service.scram is None:
             raise AssertionError("an exchange with keys where none is offered")
+        if not self._turns.stood_for(effect.name):
+            await self._turns.find(effect.name)
         began = time.monotonic()
         await self._count_abandoned()
         try:

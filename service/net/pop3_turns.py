@@ -5,7 +5,7 @@ RFC 1939 §4 (until a login succeeded, a session is that of the name it gave).
 """
 
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
 
@@ -15,8 +15,7 @@ from service.mail.maildrop import OpenMaildrop
 from service.mail.rounds import SHORT
 from service.mail.steps import in_turns
 from service.mail.turns import Whose
-from service.mail.whose import WHOSE
-from service.protocol.pop3 import effects
+from service.mail.whose import UNKNOWN, WHOSE
 
 
 class SessionTurns:
@@ -34,28 +33,34 @@ class SessionTurns:
         self.goes_on = False
         """Whether a turn is this session's that hasn't ended: whatever is run next ends it, or goes on."""
 
-    async def begin(self, effect: effects.Effect) -> None:
-        """An effect begins: what it asks of other systems is asked on its tenant's behalf."""
-        match effect:
-            case effects.LogIn(proof=proof):
-                self.whose = await self._fairness.whose(proof.name if proof else "")
-            case effects.FetchKeys(name=name):
-                self.whose = await self._fairness.whose(name)
-        WHOSE.set(self.whose)
-
     def stand_for(self) -> None:
         """From now on, what the present context asks of other systems is asked on this session's tenant's behalf."""
         WHOSE.set(self.whose)
 
-    async def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do `work`, step by step in this tenant's turns of the event loop.
+    def stood_for(self, name: str) -> bool:
+        """From now on, it is asked on behalf of whoever `name` belongs to, if that is known; whether it is."""
+        whose = self._fairness.known(name)
+        if whose is UNKNOWN:
+            return False
+        self.whose = whose
+        WHOSE.set(whose)
+        return True
+
+    async def find(self, name: str) -> None:
+        """The same for a name of which it has to be found out."""
+        self.whose = await self._fairness.whose(name)
+        WHOSE.set(self.whose)
+
+    def steps(self, work: Coroutine[Any, Any, None]) -> Awaitable[None]:
+        """`work`, to be awaited by a task of its own, step by step in this tenant's turns of the event loop.
 
         It begins in the turn of the command that wanted it, and what it brought is answered in that of its last step.
         """
-        if self._pace is None:
-            await work
-        else:
-            await in_turns(self._pace, work, self)
+        return work if self._pace is None else in_turns(self._pace, work, self)
+
+    async def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do `work` so."""
+        await self.steps(work)
 
     def soon(self, call: Callable[[], object], granted: bool = False) -> bool:
         """Run commands that wait for nothing: in this tenant's turn of the event loop, at once where there is room.

@@ -10,6 +10,7 @@ import ssl
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from math import inf
 from typing import Any, cast
 
 from service.model.ending import Ending
@@ -54,6 +55,8 @@ class Conversation(Hooks):
         self._ending: Ending | None = None
         self._farewell: tuple[Ending, bytes] | None = None
         self._since = 0.0
+        self._heard = -inf
+        """When the wait for a command began that lasts now. None moves the deadline: when that comes, it looks here."""
         self._reading = True
         self._handshaking = False
         self._lined_up = False
@@ -65,6 +68,7 @@ class Conversation(Hooks):
         self._transport = there = cast("asyncio.Transport", transport)
         self._outlet.open(there, self._bound)
         self._deadline = Deadline(self._expired)
+        self._deadline.set(self._patience.idle)
         self._secured(there)
         if self._ending is not None:
             there.abort()
@@ -233,19 +237,23 @@ class Conversation(Hooks):
     def _await_octets(self) -> None:
         """Begin to wait anew: for a command, or for the client to read."""
         if self._task is None and self._ending is None:
-            self._deadline.set(self._patience.stall if self._outlet.paused else self._patience.idle)
+            self._heard = time.monotonic()
+            if self._outlet.paused:
+                self._deadline.set(self._patience.stall)
 
     def _expired(self) -> None:
         if self._ending is not None:
             self._abort(Ending.STALLED)
         elif self._task is not None:
             # An effect has bounds of its own, and at its end a wait begins anew.
-            return
+            self._deadline.set(self._patience.idle)
         elif self._outlet.paused:
             self._abort(Ending.STALLED)
         elif self._lined_up:
             # Octets came, and wait for a turn of the event loop: whether they end a command will show then.
             self._deadline.set(LOOK_AGAIN)
+        elif (left := self._heard + self._patience.idle - time.monotonic()) > 0:
+            self._deadline.set(left)
         else:
             self._idle()
 

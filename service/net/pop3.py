@@ -74,7 +74,6 @@ class Pop3Connection(Conversation):
         greets = self._farewell is None and self._ending is None
         self._record.opened(greets)
         if greets:
-            self._deadline.set(self._patience.idle)
             self._outlet.write(self._session.greet())
         else:
             self._leave()
@@ -95,8 +94,8 @@ class Pop3Connection(Conversation):
             return session.lines.octets
         if commands:
             # RFC 1939 §3: "The receipt of any command from the client during that interval should suffice to
-            # reset the autologout timer." Octets that end no line don't. What is written may set another.
-            self._deadline.set(self._patience.idle)
+            # reset the autologout timer." Octets that end no line don't.
+            self._heard = self._since
         if output:
             self._outlet.write(output)
         if more:

@@ -206,6 +206,9 @@ async def test_who_waits_for_a_turn_is_not_idle_and_is_looked_at_again_soon() ->
         crowd.leave()
         assert (await client.line()).startswith(b"-ERR"), "it ran, and the connection stands"
         connection._expired()
+        assert connection._ending is None, "it was heard a moment ago"
+        connection._heard -= connection._patience.idle
+        connection._expired()
         assert await client.rest() == b""
 
 

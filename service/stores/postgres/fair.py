@@ -6,8 +6,8 @@ thousand messages and removals of as many stand behind the short calls of others
 
 import asyncio
 import time
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
 
 import asyncpg
 
@@ -41,7 +41,7 @@ class FairDatabase(ObservedDatabase):
         stats = super().stats()
         return PoolStats(stats.connections, stats.idle, stats.waiting + self._turns.waiting)
 
-    async def read(self, statement: str, *values: object) -> list[Row]:
+    def read(self, statement: str, *values: object) -> Coroutine[Any, Any, list[Row]]:
         """As `Database.read`.
 
         Where connections are scarce it is a task of its own, which gives its connection back as soon as there is an
@@ -49,7 +49,7 @@ class FairDatabase(ObservedDatabase):
         connection as long, whose turn it is (G16).
         """
         reading = super().read(statement, *values)
-        return await (asyncio.create_task(reading) if self.crowded else reading)
+        return _by_itself(reading) if self.crowded else reading
 
     def _try_acquire(self) -> "Connection | None":
         whose = self._whose()
@@ -84,3 +84,7 @@ class FairDatabase(ObservedDatabase):
             super()._release(connection)
         finally:
             self._turns.give_back(whose, cost=time.monotonic() - began)
+
+
+async def _by_itself(reading: Coroutine[Any, Any, list[Row]]) -> list[Row]:
+    return await asyncio.create_task(reading)

@@ -7,7 +7,7 @@ know who is let in.
 RFC 1939 §4 (the exclusive lock).
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from enum import Enum, auto
 from uuid import UUID
 
@@ -96,9 +96,9 @@ class PostgresReopening:
             line = self._by_tenant[key.tenant_id] = Together(self._reopen, most=MOST)
         return await line.ask(opening, key)
 
-    async def _reopen_unless_crowded(self, openings: Sequence[Opening]) -> Sequence[Opened]:
+    def _reopen_unless_crowded(self, openings: Sequence[Opening]) -> Awaitable[Sequence[Opened]]:
         # They may have waited, and would stand in the line of one tenant.
-        return [Unopened.CROWDED] * len(openings) if self._database.crowded else await self._reopen(openings)
+        return _put_off(openings) if self._database.crowded else self._reopen(openings)
 
     async def _reopen(self, openings: Sequence[Opening]) -> Sequence[Opened]:
         if len(openings) == 1:
@@ -115,6 +115,10 @@ class PostgresReopening:
         domain, local, seen, fence = _values(opening)
         rows = await self._database.read(REOPEN, domain, local, seen, fence.hex())
         return DropListing(*rows[0]) if rows else None
+
+
+async def _put_off(openings: Sequence[Opening]) -> Sequence[Opened]:
+    return [Unopened.CROWDED] * len(openings)
 
 
 def _values(opening: Opening) -> tuple[str, str, bytes, bytes]:

@@ -154,7 +154,11 @@ class Together(Generic[Question, Answer]):
         self._look()
 
     async def _go(self, callers: Sequence[_Caller[Question, Answer]]) -> None:
-        answers = await self._answers([caller.question for caller in callers])
+        began = (self._loop or self._running()).time()
+        try:
+            answers: Sequence[Answer | Refusal] | None = await self._ask([caller.question for caller in callers])
+        except Refusal as refusal:
+            answers = self._refused(refusal, began, len(callers))
         if answers is None and len(callers) > 1:
             # It is the statement that failed, for what one of them brought: the others mustn't suffer from it.
             loop = asyncio.get_running_loop()
@@ -169,18 +173,14 @@ class Together(Generic[Question, Answer]):
         for caller, answer in list(zip(callers, answers, strict=True)):
             _tell(caller, answer)
 
-    async def _answers(self, questions: Sequence[Question]) -> Sequence[Answer | Refusal] | None:
-        """None where each had better be asked by itself."""
-        began = (self._loop or self._running()).time()
-        try:
-            return await self._ask(questions)
-        except Refusal as refusal:
-            passing = may_pass(refusal.__cause__ or refusal)
-            if len(questions) > 1 and not passing:
-                return None
-            if passing:
-                self._refuse_before(began, refusal)
-            return [Refusal(refusal.reason, refusal.cause) for _ in questions]
+    def _refused(self, refusal: Refusal, began: float, callers: int) -> Sequence[Refusal] | None:
+        """What so many are told of it; None where each had better be asked by itself."""
+        passing = may_pass(refusal.__cause__ or refusal)
+        if callers > 1 and not passing:
+            return None
+        if passing:
+            self._refuse_before(began, refusal)
+        return [Refusal(refusal.reason, refusal.cause) for _ in range(callers)]
 
     def _refuse_before(self, began: float, refusal: Refusal) -> None:
         """Who came before this statement began has waited for one already: the next would fail as late."""

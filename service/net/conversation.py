@@ -42,8 +42,9 @@ class Conversation(Hooks):
     and how to end as soon as nothing is in the middle. A subclass keeps what `data_received` brings, and hears it.
     """
 
+    _loop: asyncio.AbstractEventLoop
     _deadline: Deadline
-    """There from `connection_made` on."""
+    """Both are there from `connection_made` on: each time that asyncio is asked for the loop, it calls the kernel."""
 
     def __init__(self, peer: Peer, patience: Patience, tls: ssl.SSLContext | None) -> None:
         self._peer = peer
@@ -67,7 +68,8 @@ class Conversation(Hooks):
         """Begin, or say why not."""
         self._transport = there = cast("asyncio.Transport", transport)
         self._outlet.open(there, self._bound)
-        self._deadline = Deadline(self._expired)
+        self._loop = asyncio.get_running_loop()
+        self._deadline = Deadline(self._expired, self._loop)
         self._deadline.set(self._patience.idle)
         self._secured(there)
         if self._ending is not None:
@@ -133,7 +135,7 @@ class Conversation(Hooks):
     def _let_others_first(self) -> None:
         """More commands wait, which would keep the event loop for long."""
         self._lined_up = True
-        asyncio.get_running_loop().call_soon(self._turns.soon, self._take_turn)
+        self._loop.call_soon(self._turns.soon, self._take_turn)
 
     def _take_turn(self) -> bool:
         """Run commands; whether an effect began, which goes on where they stopped."""
@@ -154,7 +156,7 @@ class Conversation(Hooks):
     def _begin(self, effect: Coroutine[Any, Any, None]) -> None:
         """Perform an effect that waits; no command runs until it is done."""
         self._since = time.monotonic()
-        self._task = asyncio.get_running_loop().create_task(effect, context=self._context())
+        self._task = self._loop.create_task(effect, context=self._context())
         self._task.add_done_callback(self._performed)
 
     def _performed(self, task: "asyncio.Task[None]") -> None:
@@ -208,8 +210,7 @@ class Conversation(Hooks):
         self._tls_started()
 
     def _secured(self, transport: asyncio.Transport) -> None:
-        facts = tls_facts(transport)
-        if facts is not None:
+        if (facts := tls_facts(transport)) is not None:
             self._peer = self._peer.secured(facts)
             metrics.tls_established(self._peer.listener, facts.version)
 
@@ -218,8 +219,7 @@ class Conversation(Hooks):
         if self._given_back():
             self._turns.soon(self._finish)
         else:
-            parting = self._turns.run(self._part())
-            self._task = asyncio.get_running_loop().create_task(parting, context=self._context())
+            self._task = self._loop.create_task(self._turns.run(self._part()), context=self._context())
 
     async def _part(self) -> None:
         await self._give_back()

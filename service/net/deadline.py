@@ -24,12 +24,12 @@ NOWHERE = inf
 
 
 class Deadline:
-    """Calls `expired` once when the moment last set has passed; made and used on the running event loop."""
+    """Calls `expired` once when the moment last set has passed; made and used on the running event loop, `loop`."""
 
     __slots__ = ("_expired", "_moment", "_tick", "_wheel")
 
-    def __init__(self, expired: Callable[[], object]) -> None:
-        self._wheel = wheel_of(asyncio.get_running_loop())
+    def __init__(self, expired: Callable[[], object], loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._wheel = wheel_of(loop or asyncio.get_running_loop())
         self._expired = expired
         self._moment: float | None = None
         self._tick = NOWHERE

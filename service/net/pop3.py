@@ -6,7 +6,6 @@ once, and the responses to one read leave in one write. Transport, deadlines and
 RFC 1939 §3 (autologout), RFC 2595 §4 (STLS), RFC 8314 §3 (implicit TLS).
 """
 
-import asyncio
 from collections.abc import Coroutine
 from contextvars import Context
 from functools import partial
@@ -202,7 +201,7 @@ class Pop3Connection(Conversation):
         """The maildrop is free at once, however long the client takes to hear of it (G6)."""
         if self._task is None and self._performer.holds:
             freeing = self._turns.run(self._performer.free())
-            self._task = asyncio.get_running_loop().create_task(freeing, context=self._context())
+            self._task = self._loop.create_task(freeing, context=self._context())
             self._task.add_done_callback(self._performed)
 
     async def _give_back(self) -> None:
@@ -218,7 +217,7 @@ class Pop3Connection(Conversation):
         """Another session took the maildrop: say so, change nothing, close (G5)."""
         self._say_farewell(Ending.LOST, responses.refusal(Reason.LOST))
         if self._task is not None:
-            asyncio.get_running_loop().call_later(LOST_SECONDS, self._abort_unless_updating)
+            self._loop.call_later(LOST_SECONDS, self._abort_unless_updating)
 
     def _abort_unless_updating(self) -> None:
         if self._session.state is not State.UPDATE:

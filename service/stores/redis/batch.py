@@ -143,7 +143,7 @@ class Batcher:
             flight.begin(commands)
 
     def _watch(self, due: float) -> None:
-        self._alarm = asyncio.get_running_loop().call_at(due, self._end_late, due)
+        self._alarm = (self._loop or self._running()).call_at(due, self._end_late, due)
 
     def _end_late(self, due: float) -> None:
         """End the flights that should have had their answers until now, which is at `due` at least."""

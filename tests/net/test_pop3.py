@@ -218,6 +218,37 @@ async def test_r7_a_silent_client_is_closed_without_update_or_answer() -> None:
     assert house.provider.rows(house.key)[0].removed_at is None
 
 
+async def test_who_waits_for_an_effect_is_not_idle_and_is_looked_at_again_after_it() -> None:
+    """RFC 1939 §3: "The receipt of any command from the client during that interval" resets the autologout timer."""
+    house = await House().furnish()
+    front = Front(house)
+    asked, answer = asyncio.Event(), asyncio.Event()
+    find = house.provider.directory.find
+
+    async def finding(name: str) -> object:
+        asked.set()
+        await answer.wait()
+        return await find(name)
+
+    house.provider.directory.find = finding  # type: ignore[method-assign, assignment]
+    async with front.listening():
+        wire = await front.client()
+        await wire.send(LOGIN)
+        await asked.wait()
+        connection = front.connections[0]
+        connection._expired()
+        answer.set()
+        assert (await wire.line()).startswith(b"+OK")
+        assert (await wire.line()).startswith(b"+OK")
+        connection._expired()
+        assert connection._ending is None, "the wait for a command has just begun"
+        assert connection._deadline._moment is not None
+        connection._heard -= connection._patience.idle
+        connection._expired()
+        assert await wire.rest() == b""
+    assert connection._ending is Ending.AUTOLOGOUT
+
+
 async def test_a22_octets_that_end_no_line_don_t_keep_a_session_alive() -> None:
     front = Front(await House().furnish(), Pop3Options(autologout=0.2))
     async with front.listening():

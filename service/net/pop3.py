@@ -94,10 +94,12 @@ class Pop3Connection(Conversation):
         if commands:
             # RFC 1939 §3: "The receipt of any command from the client during that interval should suffice to
             # reset the autologout timer." Octets that end no line don't.
-            self._heard = self._since
+            self._heard = max(self._heard, self._since)
         if output:
             self._outlet.write(output)
         if more:
+            # A long train of commands is heard as long as it lasts.
+            self._await_octets()
             self._let_others_first()
         elif self._heard_all and not self._outlet.paused:
             self._close(Ending.VANISHED)

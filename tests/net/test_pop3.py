@@ -546,3 +546,15 @@ async def test_a_status_line_leaves_in_one_piece_with_what_follows() -> None:
         wire = await front.logged_in()
         await wire.send(b"RETR 1\r\n")
         assert (await wire.receive()).startswith(b"+OK 20 octets\r\nSubject: s\r\n")
+
+
+async def test_a_long_train_of_commands_is_heard_as_long_as_it_lasts() -> None:
+    front = Front(await House().furnish(SMALL))
+    async with front.listening():
+        wire = await front.logged_in()
+        await wire.send(b"NOOP\r\n" * 600)
+        for _ in range(600):
+            assert await wire.line() == b"+OK"
+        connection = front.connections[0]
+        # Autologout counts from its last commands, not from its first.
+        assert connection._heard > connection._since

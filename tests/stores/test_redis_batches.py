@@ -157,6 +157,19 @@ async def test_f13_a_pipeline_has_not_landed_before_what_it_left_undone_was_repe
     await batcher.aclose()
 
 
+async def test_f3_who_asks_as_all_is_closed_is_refused_too() -> None:
+    lines = OneLine()
+    lines.take()
+    batcher = Batcher(silent, refused, Limits(deadline=60.0), lines)
+    by_task = batcher.submit(("PING",))
+    await asyncio.sleep(0)
+    lines.give_back(cast("Line", lines))
+    last = batcher.submit(("PING",))
+    await batcher.aclose()
+    assert lines.asker is None
+    assert [type(answer.exception()) for answer in (by_task, last)] == [CallFailed] * 2
+
+
 async def test_f3_who_asks_with_words_that_cannot_be_sent_hears_so() -> None:
     batcher = Batcher(silent, refused, Limits(deadline=60.0), OneLine())
     async with asyncio.timeout(10):

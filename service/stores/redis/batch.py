@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from operator import itemgetter
 from typing import Any
@@ -129,6 +130,11 @@ class Batcher:
     def _start(self) -> None:
         """Send what waits: at once, or by a task where no connection is at hand."""
         self._scheduled = False
+        if self._closed:
+            # A flight that began now nobody would end: whoever came last is refused as well.
+            fail(self._queue, ConnectionResetError())
+            self._queue.clear()
+            return
         batch, commands = self._take()
         if not batch:
             return
@@ -205,10 +211,12 @@ class Batcher:
     def _by_task(self, batch: list[Wanted], answers: list[object] | None = None) -> None:
         task = asyncio.get_running_loop().create_task(self._send(batch, answers))
         self._busy.add(task)
-        task.add_done_callback(self._sent)
+        task.add_done_callback(partial(self._sent, batch))
 
-    def _sent(self, task: "asyncio.Task[None]") -> None:
+    def _sent(self, batch: list[Wanted], task: "asyncio.Task[None]") -> None:
         self._busy.discard(task)
+        # Of a task that was cancelled before its first step nobody has heard yet.
+        fail(batch, ConnectionResetError())
         self._go_on()
 
     async def _send(self, batch: list[Wanted], answers: list[object] | None) -> None:
